@@ -1,0 +1,43 @@
+//! Why a document is no value of a type. Every case is the client's fault and answers 400.
+
+use super::Violation;
+
+/// The messages are upstream's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The text is no JSON, or no JSON object with a readable `kind`.
+    #[error("couldn't get version/kind; json parse error: {message}")]
+    Json {
+        /// Go's message.
+        message: String,
+    },
+    /// The text is no YAML.
+    #[error("error converting YAML to JSON: {message}")]
+    Yaml {
+        /// Where and why.
+        message: String,
+    },
+    /// A value has another type than the field.
+    #[error("{message}")]
+    Type {
+        /// As in `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`.
+        message: String,
+    },
+    /// Lists and objects nest too deep.
+    #[error("json: exceeded max depth")]
+    TooDeep,
+    /// Strict validation was asked for.
+    #[error("strict decoding error: {}", .violations.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    Strict {
+        /// All of them.
+        violations: Vec<Violation>,
+    },
+}
+
+impl DecodeError {
+    /// A number in an untyped place that no double can hold.
+    pub(crate) fn number(text: &str) -> DecodeError {
+        let message = format!("json: cannot unmarshal number {text} into Go value of type float64");
+        DecodeError::Type { message }
+    }
+}

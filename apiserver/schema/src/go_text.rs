@@ -1,0 +1,64 @@
+//! Texts that clients compare with what Go's standard library writes: quoted strings, numbers, times, durations.
+
+pub(crate) mod duration;
+pub(crate) mod time;
+
+use std::fmt::Write as _;
+
+/// A string as Go's `%q` writes it.
+pub(crate) fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{b}' => out.push_str("\\v"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            // Writing to a string cannot fail.
+            c if (c as u32) < 0x80 && c.is_control() => drop(write!(out, "\\x{:02x}", c as u32)),
+            c if c.is_control() || c == '\u{feff}' => drop(write!(out, "\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// A double as Go's JSON encoder writes it: no exponent between 10⁻⁶ and 10²¹, no trailing `.0`.
+pub(crate) fn float(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-6..1e21).contains(&size) {
+        let text = format!("{value:e}");
+        return match text.split_once('e') {
+            Some((mantissa, exponent)) if !exponent.starts_with('-') => format!("{mantissa}e+{exponent}"),
+            _ => text,
+        };
+    }
+    format!("{value}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoting() {
+        assert_eq!(quote("a\"b\\c\n\u{1}ä\u{85}"), r#""a\"b\\c\n\x01ä\u0085""#);
+    }
+
+    #[test]
+    fn floats() {
+        let table =
+            [(1.0, "1"), (0.5, "0.5"), (1e21, "1e+21"), (1e20, "100000000000000000000"), (1e-7, "1e-7")];
+        for (value, text) in table {
+            assert_eq!(float(value), text);
+        }
+        assert_eq!(float(0.000_001), "0.000001");
+    }
+}

@@ -1,0 +1,51 @@
+//! The top of the command line: which subcommands there are.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{pki, store};
+
+/// A Kubernetes control plane in one binary, with its own replicated store.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make and renew the cluster's certificates.
+    #[command(subcommand)]
+    Pki(pki::Command),
+    /// Run a member of the store alone, as a drop-in for etcd, or look at running ones.
+    ///
+    /// Flags have etcd's names and meanings; each can also be given as an environment variable. Unlike etcd there
+    /// are no default URLs, because a default would have to be unencrypted: name the URLs to listen on. https://
+    /// URLs need certificates, which `keelson pki init` makes.
+    Store(Box<store::Command>),
+}
+
+impl Cli {
+    /// Runs the subcommand to its end.
+    pub(crate) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        match self.command {
+            Command::Pki(command) => command.run(),
+            Command::Store(command) => command.run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,34 @@
+//! The Keelson binary: command line and wiring only.
+//!
+//! In: arguments, environment, signals. Out: a running server, or a report on standard output; errors and logs on
+//! standard error, and an exit status (0 done, 1 failed, 2 wrong use).
+//!
+//! Deliberately absent: any knowledge of what a store or an API server does. Each subcommand is a module that
+//! turns flags into the plain options of the crate that does the work.
+
+mod cli;
+
+mod pki;
+
+mod store;
+
+mod process;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The store allocates and frees many short-lived buffers on few threads; the system's allocator keeps several
+/// times more memory for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("keelson: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The flags of `keelson store`: etcd's names, meanings and environment variables, text only.
+//!
+//! Deliberately absent: checks across flags ([`super::options`] has them), and etcd's flags for what this store
+//! does not have (v2 API, discovery services, automatic TLS): a script that relies on them should fail, not run
+//! differently.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::endpoint::Endpoint;
+
+/// All flags, in the order of the help.
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    #[command(flatten)]
+    pub(crate) member: MemberFlags,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterFlags,
+    #[command(flatten)]
+    pub(crate) client_tls: ClientTlsFlags,
+    #[command(flatten)]
+    pub(crate) peer_tls: PeerTlsFlags,
+    #[command(flatten)]
+    pub(crate) tuning: TuningFlags,
+}
+
+/// Which member this is and where it is reached.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Member")]
+pub(crate) struct MemberFlags {
+    /// This member's name, unique in the cluster.
+    #[arg(long, env = "ETCD_NAME", default_value = "default")]
+    pub(crate) name: String,
+    /// The folder of its data [default: NAME.keelson in the working folder].
+    #[arg(long, env = "ETCD_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where to listen for clients, for instance https://10.0.0.1:2379.
+    #[arg(long, env = "ETCD_LISTEN_CLIENT_URLS", value_name = "URLS", value_delimiter = ',')]
+    pub(crate) listen_client_urls: Vec<Endpoint>,
+    /// Where clients reach it [default: the URLs that it listens on].
+    #[arg(long, env = "ETCD_ADVERTISE_CLIENT_URLS", value_name = "URLS", value_delimiter = ',')]
+    pub(crate) advertise_client_urls: Vec<Endpoint>,
+    /// Where to listen for the other members, for instance https://10.0.0.1:2380.
+    #[arg(long, env = "ETCD_LISTEN_PEER_URLS", value_name = "URLS", value_delimiter = ',')]
+    pub(crate) listen_peer_urls: Vec<Endpoint>,
+}
+
+/// Which cluster it belongs to.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct ClusterFlags {
+    /// Where the other members reach it [default: the peer URLs that it listens on].
+    #[arg(long, env = "ETCD_INITIAL_ADVERTISE_PEER_URLS", value_name = "URLS", value_delimiter = ',')]
+    pub(crate) initial_advertise_peer_urls: Vec<Endpoint>,
+    /// The first members, as a=https://10.0.0.1:2380,b=https://10.0.0.2:2380 [default: this member alone].
+    #[arg(long, env = "ETCD_INITIAL_CLUSTER", value_name = "NAME=URL,...", value_delimiter = ',')]
+    pub(crate) initial_cluster: Vec<String>,
+    /// Tells clusters apart that would otherwise look alike; the same on all members.
+    #[arg(long, env = "ETCD_INITIAL_CLUSTER_TOKEN", default_value = "keelson-store")]
+    pub(crate) initial_cluster_token: String,
+    /// Whether a member with an empty data folder founds the cluster or joins one.
+    #[arg(long, env = "ETCD_INITIAL_CLUSTER_STATE", value_enum, default_value_t = ClusterState::New)]
+    pub(crate) initial_cluster_state: ClusterState,
+}
+
+/// What a member with an empty data folder does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClusterState {
+    /// Found the cluster with the other first members.
+    New,
+    /// Join a cluster that runs already.
+    Existing,
+}
+
+/// TLS towards clients.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS towards clients")]
+pub(crate) struct ClientTlsFlags {
+    /// The certificate shown to clients.
+    #[arg(long, env = "ETCD_CERT_FILE", value_name = "FILE")]
+    pub(crate) cert_file: Option<PathBuf>,
+    /// Its private key.
+    #[arg(long, env = "ETCD_KEY_FILE", value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// The authority of the clients' certificates. As in etcd, giving it demands a certificate of every client.
+    #[arg(long, env = "ETCD_TRUSTED_CA_FILE", value_name = "FILE")]
+    pub(crate) trusted_ca_file: Option<PathBuf>,
+    /// Demand a certificate of every client; needs --trusted-ca-file.
+    #[arg(long, env = "ETCD_CLIENT_CERT_AUTH", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub(crate) client_cert_auth: Option<bool>,
+}
+
+/// TLS between members.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS between members")]
+pub(crate) struct PeerTlsFlags {
+    /// The certificate shown to other members, both when they connect and when this one does.
+    #[arg(long, env = "ETCD_PEER_CERT_FILE", value_name = "FILE")]
+    pub(crate) peer_cert_file: Option<PathBuf>,
+    /// Its private key.
+    #[arg(long, env = "ETCD_PEER_KEY_FILE", value_name = "FILE")]
+    pub(crate) peer_key_file: Option<PathBuf>,
+    /// The authority of the members' certificates.
+    #[arg(long, env = "ETCD_PEER_TRUSTED_CA_FILE", value_name = "FILE")]
+    pub(crate) peer_trusted_ca_file: Option<PathBuf>,
+    /// Demand a certificate of every member that connects. With https:// peer URLs this is always so.
+    #[arg(long, env = "ETCD_PEER_CLIENT_CERT_AUTH", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub(crate) peer_client_cert_auth: Option<bool>,
+}
+
+/// Clocks, snapshots and logging.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Tuning")]
+pub(crate) struct TuningFlags {
+    /// Log entries between two snapshots.
+    #[arg(long, env = "ETCD_SNAPSHOT_COUNT", value_name = "ENTRIES", default_value_t = 100_000)]
+    pub(crate) snapshot_count: u64,
+    /// Milliseconds between the leader's heartbeats.
+    #[arg(long, env = "ETCD_HEARTBEAT_INTERVAL", value_name = "MS", default_value_t = 75)]
+    pub(crate) heartbeat_interval: u64,
+    /// Milliseconds without a heartbeat before an election; the wait is random between once and twice this.
+    #[arg(long, env = "ETCD_ELECTION_TIMEOUT", value_name = "MS", default_value_t = 300)]
+    pub(crate) election_timeout: u64,
+    /// How much to log: error, warn, info, debug or trace. KEELSON_LOG, where set, has more say: for instance
+    /// info,keelson_store::peer=debug.
+    #[arg(long, env = "ETCD_LOG_LEVEL", value_enum, default_value_t = LogLevel::Info)]
+    pub(crate) log_level: LogLevel,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// What failed.
+    Error,
+    /// What needs attention.
+    Warn,
+    /// What happened once.
+    Info,
+    /// What happens often.
+    Debug,
+    /// What happens all the time.
+    Trace,
+}
+
+impl LogLevel {
+    /// Its name as `tracing` knows it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Flags checked and made plain: what a member is told when it starts.
+//!
+//! In: [`Flags`], text. Out: [`MemberOptions`], in which every combination makes sense, or an error that names the
+//! flag and the cure. Pure: no file is read and no name resolved.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::endpoint::{Endpoint, EndpointError, Scheme};
+use super::flags::{
+    ClientTlsFlags, ClusterFlags, ClusterState, Flags, MemberFlags, PeerTlsFlags, TuningFlags,
+};
+
+/// What a member of the store is told when it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MemberOptions {
+    /// Unique in the cluster.
+    pub(crate) name: String,
+    /// The folder of its data.
+    pub(crate) data_dir: PathBuf,
+    /// Where clients reach it.
+    pub(crate) client: ClientDoor,
+    /// Where the other members reach it.
+    pub(crate) peer: PeerDoor,
+    /// The first members, this one included: name and peer URL.
+    pub(crate) initial_cluster: Vec<(String, Endpoint)>,
+    /// Tells clusters apart that would otherwise look alike.
+    pub(crate) cluster_token: String,
+    /// Log entries between two snapshots.
+    pub(crate) snapshot_every: u64,
+    /// Between two heartbeats.
+    pub(crate) heartbeat: Duration,
+    /// Shortest wait before an election; the longest is twice this.
+    pub(crate) election_timeout: Duration,
+}
+
+/// Where clients come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClientDoor {
+    /// The sockets to bind.
+    pub(crate) listen: Vec<SocketAddr>,
+    /// The URLs that clients are told.
+    pub(crate) advertise: Vec<Endpoint>,
+    /// `None`: plain text, because `http://` was asked for.
+    pub(crate) tls: Option<ClientTls>,
+}
+
+/// The files of TLS towards clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClientTls {
+    /// The certificate that is shown.
+    pub(crate) certificate: PathBuf,
+    /// Its private key.
+    pub(crate) key: PathBuf,
+    /// Who signs the clients' certificates; clients need none if `None`.
+    pub(crate) client_authority: Option<PathBuf>,
+}
+
+/// Where the other members come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PeerDoor {
+    /// The socket to bind.
+    pub(crate) listen: SocketAddr,
+    /// The URLs that the other members are told.
+    pub(crate) advertise: Vec<Endpoint>,
+    /// `None`: plain text, because `http://` was asked for.
+    pub(crate) tls: Option<PeerTls>,
+}
+
+/// The files of TLS between members, which is always mutual.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PeerTls {
+    /// The certificate that is shown.
+    pub(crate) certificate: PathBuf,
+    /// Its private key.
+    pub(crate) key: PathBuf,
+    /// Who signs the members' certificates.
+    pub(crate) trusted_authority: PathBuf,
+}
+
+/// Flags that contradict each other or are missing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OptionsError {
+    #[error("{flag} is missing: give it, for instance {flag} {example}")]
+    Missing { flag: &'static str, example: &'static str },
+    #[error("{flag}: {source}")]
+    Url { flag: &'static str, source: EndpointError },
+    #[error("{flag} mixes http:// and https:// URLs: use one of them")]
+    MixedSchemes { flag: &'static str },
+    #[error(
+        "{advertise} must use the same scheme as {listen}: a member cannot be reached at another than it serves"
+    )]
+    SchemesDiffer { advertise: &'static str, listen: &'static str },
+    #[error("{flag} has {url}, which stands for every address: name one at which this member can be reached")]
+    Wildcard { flag: &'static str, url: Endpoint },
+    #[error(
+        "https:// in {urls} needs {flag}: give it (`keelson pki init` makes the files), or use http:// URLs"
+    )]
+    TlsFileMissing { urls: &'static str, flag: &'static str },
+    #[error("{flag} is given, but {urls} are http:// URLs: use https:// URLs, or leave the flag out")]
+    TlsFileUnused { urls: &'static str, flag: &'static str },
+    #[error(
+        "--client-cert-auth needs --trusted-ca-file: give the authority that signs the clients' certificates"
+    )]
+    ClientAuthorityMissing,
+    #[error(
+        "--peer-client-cert-auth=false is not possible with https:// peer URLs: members always show each other a \
+         certificate. Leave the flag out"
+    )]
+    PeersWithoutCertificates,
+    #[error(
+        "--initial-cluster has {0:?}: write each member as NAME=URL, for instance a=https://10.0.0.1:2380"
+    )]
+    ClusterForm(String),
+    #[error("--initial-cluster names {0} twice: one peer URL per member")]
+    MemberTwice(String),
+    #[error("--initial-cluster does not name this member, {name}: add {name}=URL, or correct --name")]
+    NotInCluster { name: String },
+    #[error(
+        "--initial-cluster has {given} for this member, which is not in --initial-advertise-peer-urls: write the \
+         same URL in both"
+    )]
+    OtherUrlInCluster { given: Endpoint },
+    #[error(
+        "--initial-cluster-state=existing: a member cannot join a running cluster yet. A member that has its data \
+         needs no such flag; a new cluster is founded with `new`"
+    )]
+    CannotJoin,
+    #[error("--listen-peer-urls has {0} URLs: give one")]
+    SeveralPeerListeners(usize),
+    #[error("{flag} is {given}: {rule}")]
+    OutOfRange { flag: &'static str, given: u64, rule: &'static str },
+}
+
+/// The names of the flags of one door.
+struct DoorFlags {
+    listen: &'static str,
+    advertise: &'static str,
+    example: &'static str,
+}
+
+const CLIENT_FLAGS: DoorFlags = DoorFlags {
+    listen: "--listen-client-urls",
+    advertise: "--advertise-client-urls",
+    example: "https://10.0.0.1:2379",
+};
+
+const PEER_FLAGS: DoorFlags = DoorFlags {
+    listen: "--listen-peer-urls",
+    advertise: "--initial-advertise-peer-urls",
+    example: "https://10.0.0.1:2380",
+};
+
+impl MemberOptions {
+    /// Checks the flags against each other.
+    pub(crate) fn from_flags(flags: Flags) -> Result<Self, OptionsError> {
+        let Flags { member, cluster, client_tls, peer_tls, tuning } = flags;
+        let MemberFlags { name, data_dir, listen_client_urls, advertise_client_urls, listen_peer_urls } =
+            member;
+        let ClusterFlags {
+            initial_advertise_peer_urls,
+            initial_cluster,
+            initial_cluster_token: cluster_token,
+            initial_cluster_state,
+        } = cluster;
+        match initial_cluster_state {
+            ClusterState::New => {}
+            ClusterState::Existing => return Err(OptionsError::CannotJoin),
+        }
+        let client = client_door(&listen_client_urls, advertise_client_urls, client_tls)?;
+        let peer = peer_door(&listen_peer_urls, initial_advertise_peer_urls, peer_tls)?;
+        let initial_cluster = first_members(&name, &initial_cluster, &peer.advertise)?;
+        let data_dir = data_dir.unwrap_or_else(|| PathBuf::from(format!("{name}.keelson")));
+        let TuningFlags { snapshot_count: snapshot_every, .. } = tuning;
+        let (heartbeat, election_timeout) = clocks(&tuning)?;
+        let options = Self {
+            name,
+            data_dir,
+            client,
+            peer,
+            initial_cluster,
+            cluster_token,
+            snapshot_every,
+            heartbeat,
+            election_timeout,
+        };
+        Ok(options)
+    }
+}
+
+fn client_door(
+    listen: &[Endpoint],
+    advertise: Vec<Endpoint>,
+    tls: ClientTlsFlags,
+) -> Result<ClientDoor, OptionsError> {
+    let Urls { scheme, listen, advertise } = urls(&CLIENT_FLAGS, listen, advertise)?;
+    Ok(ClientDoor { listen, advertise, tls: client_tls_files(tls, scheme)? })
+}
+
+fn peer_door(
+    listen: &[Endpoint],
+    advertise: Vec<Endpoint>,
+    tls: PeerTlsFlags,
+) -> Result<PeerDoor, OptionsError> {
+    let Urls { scheme, listen, advertise } = urls(&PEER_FLAGS, listen, advertise)?;
+    match listen[..] {
+        [listen] => Ok(PeerDoor { listen, advertise, tls: peer_tls_files(tls, scheme)? }),
+        ref several => Err(OptionsError::SeveralPeerListeners(several.len())),
+    }
+}
+
+/// URLs that agree with each other.
+struct Urls {
+    scheme: Scheme,
+    listen: Vec<SocketAddr>,
+    advertise: Vec<Endpoint>,
+}
+
+fn urls(flags: &DoorFlags, listen: &[Endpoint], advertise: Vec<Endpoint>) -> Result<Urls, OptionsError> {
+    let scheme = common_scheme(flags.listen, listen)?
+        .ok_or(OptionsError::Missing { flag: flags.listen, example: flags.example })?;
+    let advertise = if advertise.is_empty() { listen.to_vec() } else { advertise };
+    if common_scheme(flags.advertise, &advertise)? != Some(scheme) {
+        return Err(OptionsError::SchemesDiffer { advertise: flags.advertise, listen: flags.listen });
+    }
+    if let Some(url) = advertise.iter().find(|url| url.is_wildcard()) {
+        return Err(OptionsError::Wildcard { flag: flags.advertise, url: url.clone() });
+    }
+    let bind = |url: &Endpoint| {
+        url.listen_address().map_err(|source| OptionsError::Url { flag: flags.listen, source })
+    };
+    Ok(Urls { scheme, listen: listen.iter().map(bind).collect::<Result<_, _>>()?, advertise })
+}
+
+fn common_scheme(flag: &'static str, urls: &[Endpoint]) -> Result<Option<Scheme>, OptionsError> {
+    let Some(first) = urls.first() else { return Ok(None) };
+    if urls.iter().all(|url| url.scheme == first.scheme) {
+        Ok(Some(first.scheme))
+    } else {
+        Err(OptionsError::MixedSchemes { flag })
+    }
+}
+
+fn client_tls_files(flags: ClientTlsFlags, scheme: Scheme) -> Result<Option<ClientTls>, OptionsError> {
+    let urls = CLIENT_FLAGS.listen;
+    match scheme {
+        Scheme::Http => {
+            refuse_unused(urls, "--cert-file", flags.cert_file.as_ref())?;
+            refuse_unused(urls, "--key-file", flags.key_file.as_ref())?;
+            refuse_unused(urls, "--trusted-ca-file", flags.trusted_ca_file.as_ref())?;
+            refuse_unused(
+                urls,
+                "--client-cert-auth",
+                flags.client_cert_auth.filter(|demanded| *demanded).as_ref(),
+            )?;
+            Ok(None)
+        }
+        Scheme::Https => {
+            if flags.client_cert_auth == Some(true) && flags.trusted_ca_file.is_none() {
+                return Err(OptionsError::ClientAuthorityMissing);
+            }
+            Ok(Some(ClientTls {
+                certificate: demand(urls, "--cert-file", flags.cert_file)?,
+                key: demand(urls, "--key-file", flags.key_file)?,
+                client_authority: flags.trusted_ca_file,
+            }))
+        }
+    }
+}
+
+fn peer_tls_files(flags: PeerTlsFlags, scheme: Scheme) -> Result<Option<PeerTls>, OptionsError> {
+    let urls = PEER_FLAGS.listen;
+    match scheme {
+        Scheme::Http => {
+            refuse_unused(urls, "--peer-cert-file", flags.peer_cert_file.as_ref())?;
+            refuse_unused(urls, "--peer-key-file", flags.peer_key_file.as_ref())?;
+            refuse_unused(urls, "--peer-trusted-ca-file", flags.peer_trusted_ca_file.as_ref())?;
+            let demanded = flags.peer_client_cert_auth.filter(|demanded| *demanded);
+            refuse_unused(urls, "--peer-client-cert-auth", demanded.as_ref())?;
+            Ok(None)
+        }
+        Scheme::Https => {
+            if flags.peer_client_cert_auth == Some(false) {
+                return Err(OptionsError::PeersWithoutCertificates);
+            }
+            Ok(Some(PeerTls {
+                certificate: demand(urls, "--peer-cert-file", flags.peer_cert_file)?,
+                key: demand(urls, "--peer-key-file", flags.peer_key_file)?,
+                trusted_authority: demand(urls, "--peer-trusted-ca-file", flags.peer_trusted_ca_file)?,
+            }))
+        }
+    }
+}
+
+fn demand(urls: &'static str, flag: &'static str, file: Option<PathBuf>) -> Result<PathBuf, OptionsError> {
+    file.ok_or(OptionsError::TlsFileMissing { urls, flag })
+}
+
+fn refuse_unused<T>(urls: &'static str, flag: &'static str, given: Option<&T>) -> Result<(), OptionsError> {
+    match given {
+        Some(_) => Err(OptionsError::TlsFileUnused { urls, flag }),
+        None => Ok(()),
+    }
+}
+
+fn first_members(
+    name: &str,
+    given: &[String],
+    advertise: &[Endpoint],
+) -> Result<Vec<(String, Endpoint)>, OptionsError> {
+    if given.is_empty() {
+        return Ok(advertise.first().map(|url| (name.to_owned(), url.clone())).into_iter().collect());
+    }
+    let mut members: Vec<(String, Endpoint)> = Vec::new();
+    for text in given {
+        let (member, url) = text.split_once('=').ok_or_else(|| OptionsError::ClusterForm(text.clone()))?;
+        let url = url.parse().map_err(|source| OptionsError::Url { flag: "--initial-cluster", source })?;
+        if members.iter().any(|(earlier, _)| earlier == member) {
+            return Err(OptionsError::MemberTwice(member.to_owned()));
+        }
+        members.push((member.to_owned(), url));
+    }
+    match members.iter().find(|(member, _)| member == name) {
+        None => Err(OptionsError::NotInCluster { name: name.to_owned() }),
+        Some((_, url)) if !advertise.contains(url) => {
+            Err(OptionsError::OtherUrlInCluster { given: url.clone() })
+        }
+        Some(_) => Ok(members),
+    }
+}
+
+fn clocks(tuning: &TuningFlags) -> Result<(Duration, Duration), OptionsError> {
+    let (heartbeat, election) = (tuning.heartbeat_interval, tuning.election_timeout);
+    let out_of_range = |flag, given, rule| Err(OptionsError::OutOfRange { flag, given, rule });
+    if tuning.snapshot_count == 0 {
+        return out_of_range("--snapshot-count", 0, "at least 1 is needed");
+    }
+    if heartbeat == 0 {
+        return out_of_range("--heartbeat-interval", 0, "at least 1 ms is needed");
+    }
+    // etcd's own bound: beyond it a dead leader is not noticed for longer than any client waits.
+    if election > 50_000 {
+        return out_of_range("--election-timeout", election, "at most 50000 ms is allowed");
+    }
+    if election < heartbeat.saturating_mul(3) {
+        let rule =
+            "at least 3 times --heartbeat-interval is needed, so that a lost heartbeat starts no election";
+        return out_of_range("--election-timeout", election, rule);
+    }
+    Ok((Duration::from_millis(heartbeat), Duration::from_millis(election)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Which combinations of flags are taken, and that a refusal names the flag.
+
+use clap::Parser;
+
+use super::*;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+const SECURE: &str = "--name a --listen-client-urls https://10.0.0.1:2379 --listen-peer-urls https://10.0.0.1:2380 \
+    --cert-file s.crt --key-file s.key --trusted-ca-file c.crt --client-cert-auth \
+    --peer-cert-file p.crt --peer-key-file p.key --peer-trusted-ca-file pc.crt --peer-client-cert-auth";
+const PLAIN: &str =
+    "--name a --listen-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380";
+
+fn parse(line: &str) -> Result<MemberOptions, OptionsError> {
+    let words = ["store"].into_iter().chain(line.split_whitespace());
+    MemberOptions::from_flags(Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).flags)
+}
+
+fn refused(line: &str) -> String {
+    parse(line).expect_err(line).to_string()
+}
+
+fn url(text: &str) -> Endpoint {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_secure_member_of_three() {
+    let cluster = "--initial-cluster a=https://10.0.0.1:2380,b=https://10.0.0.2:2380,c=https://10.0.0.3:2380";
+    let options = parse(&format!("{SECURE} {cluster} --data-dir /var/lib/k --snapshot-count 500")).unwrap();
+    assert_eq!(options.data_dir, PathBuf::from("/var/lib/k"));
+    assert_eq!(options.snapshot_every, 500);
+    assert_eq!(options.client.listen, ["10.0.0.1:2379".parse().unwrap()]);
+    assert_eq!(options.client.advertise, [url("https://10.0.0.1:2379")]);
+    assert_eq!(options.peer.listen, "10.0.0.1:2380".parse().unwrap());
+    let client = ClientTls {
+        certificate: "s.crt".into(),
+        key: "s.key".into(),
+        client_authority: Some("c.crt".into()),
+    };
+    assert_eq!(options.client.tls, Some(client));
+    let peer =
+        PeerTls { certificate: "p.crt".into(), key: "p.key".into(), trusted_authority: "pc.crt".into() };
+    assert_eq!(options.peer.tls, Some(peer));
+    let names: Vec<&str> = options.initial_cluster.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    assert_eq!(options.initial_cluster[2].1, url("https://10.0.0.3:2380"));
+}
+
+#[test]
+fn a_plain_member_alone_founds_a_cluster_of_one() {
+    let options = parse(PLAIN).unwrap();
+    assert_eq!(options.client.tls, None);
+    assert_eq!(options.peer.tls, None);
+    assert_eq!(options.initial_cluster, [("a".to_owned(), url("http://127.0.0.1:2380"))]);
+    assert_eq!(options.data_dir, PathBuf::from("a.keelson"));
+}
+
+#[test]
+fn a_trusted_authority_alone_demands_client_certificates_as_in_etcd() {
+    let options = parse(&SECURE.replace("--client-cert-auth", "")).unwrap();
+    assert_eq!(options.client.tls.unwrap().client_authority, Some(PathBuf::from("c.crt")));
+}
+
+#[test]
+fn clients_may_go_without_a_certificate_but_peers_may_not() {
+    let options = parse(&SECURE.replace("--trusted-ca-file c.crt --client-cert-auth", "")).unwrap();
+    assert_eq!(options.client.tls.unwrap().client_authority, None);
+    let error = refused(&SECURE.replace("--peer-client-cert-auth", "--peer-client-cert-auth=false"));
+    assert!(error.contains("--peer-client-cert-auth=false is not possible"), "{error}");
+}
+
+#[test]
+fn missing_urls_and_files_are_named() {
+    assert!(refused("--name a").starts_with("--listen-client-urls is missing"));
+    assert!(refused("--listen-client-urls http://127.0.0.1:1").starts_with("--listen-peer-urls is missing"));
+    for (given, flag) in [
+        ("--cert-file s.crt", "--cert-file"),
+        ("--key-file s.key", "--key-file"),
+        ("--trusted-ca-file c.crt", "--trusted-ca-file"),
+        ("--peer-cert-file p.crt", "--peer-cert-file"),
+        ("--peer-key-file p.key", "--peer-key-file"),
+        ("--peer-trusted-ca-file pc.crt", "--peer-trusted-ca-file"),
+    ] {
+        let error = refused(&SECURE.replacen(given, "", 1));
+        assert!(error.contains(&format!("needs {flag}")), "{flag}: {error}");
+        let error = refused(&format!("{PLAIN} {given}"));
+        assert!(error.starts_with(&format!("{flag} is given, but")), "{flag}: {error}");
+    }
+}
+
+#[test]
+fn schemes_must_agree() {
+    let mixed = PLAIN.replace("2379 ", "2379,https://127.0.0.1:2381 ");
+    assert!(refused(&mixed).starts_with("--listen-client-urls mixes"));
+    let error = refused(&format!("{PLAIN} --advertise-client-urls https://127.0.0.1:2379"));
+    assert!(error.starts_with("--advertise-client-urls must use the same scheme as --listen-client-urls"));
+}
+
+#[test]
+fn a_wildcard_can_be_listened_on_but_not_advertised() {
+    let everywhere = PLAIN.replace("//127.0.0.1:2380", "//0.0.0.0:2380");
+    assert!(refused(&everywhere).contains("--initial-advertise-peer-urls has http://0.0.0.0:2380"));
+    let options = parse(&format!("{everywhere} --initial-advertise-peer-urls http://10.0.0.1:2380")).unwrap();
+    assert_eq!(options.peer.listen, "0.0.0.0:2380".parse().unwrap());
+    assert!(refused(&PLAIN.replace("127.0.0.1:2379", "host.example:2379")).contains("an IP address"));
+}
+
+#[test]
+fn the_first_members_must_make_sense() {
+    let with = |cluster: &str| refused(&format!("{PLAIN} --initial-cluster {cluster}"));
+    assert!(with("a").contains("write each member as NAME=URL"));
+    assert!(with("a=b").contains("is not a URL"));
+    assert!(with("b=http://127.0.0.2:2380").contains("does not name this member, a"));
+    assert!(with("a=http://127.0.0.9:2380").contains("not in --initial-advertise-peer-urls"));
+    assert!(with("a=http://127.0.0.1:2380,a=http://127.0.0.1:2380").contains("names a twice"));
+}
+
+#[test]
+fn what_this_store_cannot_do_is_said() {
+    assert!(refused(&format!("{PLAIN} --initial-cluster-state existing")).contains("cannot join"));
+    let two = PLAIN.replace(":2380", ":2380,http://127.0.0.1:2390");
+    assert_eq!(refused(&two), "--listen-peer-urls has 2 URLs: give one");
+}
+
+#[test]
+fn clocks_that_would_flap_are_refused() {
+    let with = |tuning: &str| refused(&format!("{PLAIN} {tuning}"));
+    assert!(with("--heartbeat-interval 200").contains("at least 3 times"));
+    assert!(with("--heartbeat-interval 0").starts_with("--heartbeat-interval is 0"));
+    assert!(with("--election-timeout 60000").starts_with("--election-timeout is 60000"));
+    assert!(with("--snapshot-count 0").starts_with("--snapshot-count is 0"));
+}

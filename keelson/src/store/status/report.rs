@@ -1,0 +1,248 @@
+//! What the answers mean: one row per member, and what is not well. Pure.
+
+use std::collections::BTreeSet;
+
+use keelson_proto::etcd::rpc::StatusResponse;
+use serde::Serialize;
+
+use super::query::Answer;
+
+/// The state of the cluster as its members tell it. Its JSON form is a promise to programs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Report {
+    members: Vec<Row>,
+    /// What is not well; empty if all is.
+    pub(super) problems: Vec<String>,
+}
+
+/// A member. What it did not tell is absent.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    /// The Raft node id in hexadecimal, as etcdctl prints it.
+    id: String,
+    name: String,
+    client_urls: Vec<String>,
+    role: Role,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<State>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Role {
+    Leader,
+    Follower,
+    Learner,
+    Unreachable,
+}
+
+/// The numbers of a member that answered.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct State {
+    /// The store's revision as far as this member has applied.
+    revision: i64,
+    /// The last log entry that it has applied.
+    applied_index: u64,
+    /// How many log entries it is behind the furthest index that any member calls committed.
+    lag: u64,
+    term: u64,
+    db_bytes: i64,
+}
+
+impl Report {
+    /// Judges the answers.
+    pub(super) fn new(answers: &[Answer]) -> Self {
+        let heard = || answers.iter().filter_map(|answer| answer.status.as_ref().ok());
+        let committed = heard().map(|status| status.raft_index).max().unwrap_or(0);
+        let mut members: Vec<Row> = answers.iter().map(|answer| row(answer, committed)).collect();
+        members.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        let mut problems = Vec::new();
+        for answer in answers {
+            match &answer.status {
+                Ok(status) => {
+                    problems.extend(status.errors.iter().map(|error| format!("{}: {error}", label(answer))));
+                }
+                Err(reason) => problems.push(format!("{} does not answer: {reason}", label(answer))),
+            }
+        }
+        let leaders: BTreeSet<u64> =
+            heard().map(|status| status.leader).filter(|leader| *leader != 0).collect();
+        if leaders.is_empty() {
+            problems.push(
+                "there is no leader: writes and reads wait until a majority of the voters runs".to_owned(),
+            );
+        } else if leaders.len() > 1 {
+            problems.push("members name different leaders: an election is in progress".to_owned());
+        }
+        Self { members, problems }
+    }
+
+    /// The report as aligned columns, problems below.
+    pub(super) fn table(&self) -> String {
+        let header = ["ID", "NAME", "ROLE", "REVISION", "APPLIED", "LAG", "TERM", "DB SIZE", "CLIENT URLS"];
+        let mut rows = vec![header.map(str::to_owned)];
+        rows.extend(self.members.iter().map(Row::cells));
+        let mut text = align(&rows);
+        for problem in &self.problems {
+            text += &format!("problem: {problem}\n");
+        }
+        text
+    }
+}
+
+fn label(answer: &Answer) -> String {
+    let member = &answer.member;
+    if member.name.is_empty() { format!("{:x}", member.id) } else { member.name.clone() }
+}
+
+fn row(answer: &Answer, committed: u64) -> Row {
+    let member = &answer.member;
+    let (role, state) = match &answer.status {
+        Ok(status) => (role(member.id, status), Some(State::new(status, committed))),
+        Err(_) => (Role::Unreachable, None),
+    };
+    Row {
+        id: format!("{:x}", member.id),
+        name: member.name.clone(),
+        client_urls: member.client_ur_ls.clone(),
+        role,
+        state,
+    }
+}
+
+const fn role(id: u64, status: &StatusResponse) -> Role {
+    if status.is_learner {
+        Role::Learner
+    } else if status.leader == id {
+        Role::Leader
+    } else {
+        Role::Follower
+    }
+}
+
+impl State {
+    fn new(status: &StatusResponse, committed: u64) -> Self {
+        Self {
+            revision: status.header.as_ref().map_or(0, |header| header.revision),
+            applied_index: status.raft_applied_index,
+            lag: committed.saturating_sub(status.raft_applied_index),
+            term: status.raft_term,
+            db_bytes: status.db_size,
+        }
+    }
+}
+
+impl Row {
+    fn cells(&self) -> [String; 9] {
+        let role = match self.role {
+            Role::Leader => "leader",
+            Role::Follower => "follower",
+            Role::Learner => "learner",
+            Role::Unreachable => "unreachable",
+        };
+        let number = |of: fn(&State) -> String| self.state.as_ref().map_or_else(|| "-".to_owned(), of);
+        [
+            self.id.clone(),
+            self.name.clone(),
+            role.to_owned(),
+            number(|state| state.revision.to_string()),
+            number(|state| state.applied_index.to_string()),
+            number(|state| state.lag.to_string()),
+            number(|state| state.term.to_string()),
+            number(|state| format!("{:.1} MiB", mebibytes(state.db_bytes))),
+            self.client_urls.join(","),
+        ]
+    }
+}
+
+/// Rounding above 2^53 bytes does not show in one decimal.
+#[allow(clippy::cast_precision_loss)]
+fn mebibytes(bytes: i64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn align<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut text = String::new();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    for row in rows {
+        let line: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text += line.join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use keelson_proto::etcd::rpc::{Member, ResponseHeader};
+
+    use super::*;
+
+    fn answer(id: u64, name: &str, status: Result<StatusResponse, String>) -> Answer {
+        let client_ur_ls = vec![format!("https://{name}:2379")];
+        Answer { member: Member { id, name: name.to_owned(), client_ur_ls, ..Member::default() }, status }
+    }
+
+    fn status(leader: u64, applied: u64) -> StatusResponse {
+        StatusResponse {
+            header: Some(ResponseHeader { revision: 7, ..ResponseHeader::default() }),
+            leader,
+            raft_index: applied,
+            raft_applied_index: applied,
+            raft_term: 3,
+            db_size: 3 << 19,
+            ..StatusResponse::default()
+        }
+    }
+
+    #[test]
+    fn a_healthy_cluster_as_a_table() {
+        let report =
+            Report::new(&[answer(0xb, "b", Ok(status(0xa, 40))), answer(0xa, "a", Ok(status(0xa, 42)))]);
+        assert_eq!(
+            report.table(),
+            "ID  NAME  ROLE      REVISION  APPLIED  LAG  TERM  DB SIZE  CLIENT URLS\n\
+             a   a     leader    7         42       0    3     1.5 MiB  https://a:2379\n\
+             b   b     follower  7         40       2    3     1.5 MiB  https://b:2379\n"
+        );
+        assert!(report.problems.is_empty());
+    }
+
+    #[test]
+    fn a_dead_member_and_an_alarm_are_problems() {
+        let alarmed = StatusResponse { errors: vec!["the disk is full".to_owned()], ..status(0xa, 42) };
+        let report = Report::new(&[
+            answer(0xa, "a", Ok(alarmed)),
+            answer(0xb, "b", Err("connection refused".to_owned())),
+        ]);
+        assert_eq!(report.problems, ["a: the disk is full", "b does not answer: connection refused"]);
+        let table = report.table();
+        assert!(table.contains("b   b     unreachable  -"), "{table}");
+        assert!(table.ends_with("problem: b does not answer: connection refused\n"), "{table}");
+    }
+
+    #[test]
+    fn no_leader_or_two_are_problems() {
+        let none = Report::new(&[answer(0xa, "a", Ok(status(0, 1)))]);
+        assert!(none.problems[0].starts_with("there is no leader"));
+        let two = Report::new(&[answer(0xa, "a", Ok(status(0xa, 1))), answer(0xb, "b", Ok(status(0xb, 1)))]);
+        assert!(two.problems[0].starts_with("members name different leaders"));
+    }
+
+    #[test]
+    fn the_json_form_leaves_out_what_is_not_known() {
+        let learner = StatusResponse { is_learner: true, ..status(0xa, 9) };
+        let report = Report::new(&[answer(0xa, "a", Ok(learner)), answer(0xb, "b", Err("gone".to_owned()))]);
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["members"][0]["role"], "learner");
+        assert_eq!(json["members"][0]["state"]["appliedIndex"], 9);
+        assert_eq!(json["members"][1]["role"], "unreachable");
+        assert_eq!(json["members"][1].get("state"), None);
+        assert_eq!(json["problems"][0], "b does not answer: gone");
+    }
+}

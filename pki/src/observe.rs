@@ -1,0 +1,211 @@
+//! What the folder holds now.
+//!
+//! In: the folder and the table of identities. Out: [`Observed`] facts, or an error for a file whose contents
+//! are damaged. Nothing is judged here beyond "readable": whether a certificate will do is the plan's matter.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use rcgen::{KeyPair, PublicKeyData};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
+use x509_parser::x509::AttributeTypeAndValue;
+
+use crate::error::PkiError;
+use crate::file;
+use crate::identity::{Authority, Host, Identity, Usage, certificate_path, key_path};
+
+const AUTHORITY_CURE: &str = "put it back from a backup. Without one the cluster needs new authorities: stop it, \
+    remove the whole PKI folder, and run the command again";
+const CERTIFICATE_CURE: &str = "remove it and run the command again; it is made anew for the present key";
+const KEY_CURE: &str = "remove it and run the command again; a new key and a new certificate are made";
+
+/// What the folder holds.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    pub(crate) authorities: BTreeMap<Authority, Pair>,
+    /// By [`Identity::stem`].
+    pub(crate) identities: BTreeMap<String, Pair>,
+    /// Private keys that others than their owner may read or write.
+    pub(crate) exposed: Vec<PathBuf>,
+}
+
+/// What is there of a key and its certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pair {
+    /// The key's public half.
+    pub(crate) key: Option<PublicKey>,
+    pub(crate) certificate: Option<CertificateFacts>,
+}
+
+/// A public key as DER-encoded `SubjectPublicKeyInfo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublicKey(pub(crate) Vec<u8>);
+
+/// Everything about a certificate that the plan looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CertificateFacts {
+    pub(crate) key: PublicKey,
+    pub(crate) common_name: String,
+    pub(crate) organization: String,
+    pub(crate) usages: BTreeSet<Usage>,
+    pub(crate) hosts: BTreeSet<Host>,
+    pub(crate) is_authority: bool,
+    pub(crate) not_before: OffsetDateTime,
+    pub(crate) not_after: OffsetDateTime,
+    /// Whether its signature is that of the authority in the same folder (for an authority: its own).
+    pub(crate) signed_by_present_authority: bool,
+}
+
+/// Reads all files of `identities` and of the authorities that they name.
+pub(crate) fn observe(dir: &Path, identities: &[Identity]) -> Result<Observed, PkiError> {
+    let mut observed = Observed::default();
+    let mut authority_keys = BTreeMap::new();
+    for authority in identities.iter().map(|identity| identity.authority).collect::<BTreeSet<_>>() {
+        let stem = authority.stem();
+        let path = certificate_path(dir, stem);
+        let certificate = read_certificate(&path, AUTHORITY_CURE)?;
+        let facts = match &certificate {
+            Some(der) => {
+                Some(facts(&path, der, Some(&subject_key(&path, der, AUTHORITY_CURE)?), AUTHORITY_CURE)?)
+            }
+            None => None,
+        };
+        let key = read_key(dir, stem, AUTHORITY_CURE, &mut observed.exposed)?;
+        authority_keys
+            .insert(authority, facts.as_ref().map(|facts| facts.key.clone()).or_else(|| key.clone()));
+        observed.authorities.insert(authority, Pair { key, certificate: facts });
+    }
+    for identity in identities {
+        let path = certificate_path(dir, &identity.stem);
+        let signer = authority_keys.get(&identity.authority).and_then(Option::as_ref);
+        let certificate = match read_certificate(&path, CERTIFICATE_CURE)? {
+            Some(der) => Some(facts(&path, &der, signer, CERTIFICATE_CURE)?),
+            None => None,
+        };
+        let key = read_key(dir, &identity.stem, KEY_CURE, &mut observed.exposed)?;
+        observed.identities.insert(identity.stem.clone(), Pair { key, certificate });
+    }
+    Ok(observed)
+}
+
+fn read_key(
+    dir: &Path,
+    stem: &str,
+    cure: &'static str,
+    exposed: &mut Vec<PathBuf>,
+) -> Result<Option<PublicKey>, PkiError> {
+    let path = key_path(dir, stem);
+    let Some(text) = file::read_text(&path)? else { return Ok(None) };
+    let key = KeyPair::from_pem(&text).map_err(|error| PkiError::Damaged {
+        path: path.clone(),
+        problem: format!("not a private key in PEM form ({error})"),
+        cure,
+    })?;
+    if file::is_exposed(&path)? {
+        exposed.push(path);
+    }
+    Ok(Some(PublicKey(key.subject_public_key_info())))
+}
+
+fn read_certificate(path: &Path, cure: &'static str) -> Result<Option<CertificateDer<'static>>, PkiError> {
+    let Some(text) = file::read_text(path)? else { return Ok(None) };
+    CertificateDer::from_pem_slice(text.as_bytes()).map(Some).map_err(|error| PkiError::Damaged {
+        path: path.to_owned(),
+        problem: format!("not a certificate in PEM form ({error})"),
+        cure,
+    })
+}
+
+fn parse<'a>(
+    path: &Path,
+    der: &'a CertificateDer<'_>,
+    cure: &'static str,
+) -> Result<X509Certificate<'a>, PkiError> {
+    match X509Certificate::from_der(der) {
+        Ok((_rest, certificate)) => Ok(certificate),
+        Err(error) => Err(PkiError::Damaged {
+            path: path.to_owned(),
+            problem: format!("not a certificate ({error})"),
+            cure,
+        }),
+    }
+}
+
+fn subject_key(path: &Path, der: &CertificateDer<'_>, cure: &'static str) -> Result<PublicKey, PkiError> {
+    Ok(PublicKey(parse(path, der, cure)?.public_key().raw.to_vec()))
+}
+
+fn facts(
+    path: &Path,
+    der: &CertificateDer<'_>,
+    signer: Option<&PublicKey>,
+    cure: &'static str,
+) -> Result<CertificateFacts, PkiError> {
+    let certificate = parse(path, der, cure)?;
+    let damaged = |problem: String| PkiError::Damaged { path: path.to_owned(), problem, cure };
+    let subject = certificate.subject();
+    Ok(CertificateFacts {
+        key: PublicKey(certificate.public_key().raw.to_vec()),
+        common_name: text(subject.iter_common_name().next()),
+        organization: text(subject.iter_organization().next()),
+        usages: usages(&certificate),
+        hosts: hosts(&certificate),
+        is_authority: certificate.is_ca(),
+        not_before: instant(certificate.validity().not_before.timestamp()).map_err(damaged)?,
+        not_after: instant(certificate.validity().not_after.timestamp()).map_err(damaged)?,
+        signed_by_present_authority: signer.is_some_and(|key| is_signed_by(&certificate, key)),
+    })
+}
+
+fn text(attribute: Option<&AttributeTypeAndValue<'_>>) -> String {
+    attribute.and_then(|attribute| attribute.as_str().ok()).unwrap_or_default().to_owned()
+}
+
+fn instant(unix_seconds: i64) -> Result<OffsetDateTime, String> {
+    OffsetDateTime::from_unix_timestamp(unix_seconds)
+        .map_err(|error| format!("its validity is out of range ({error})"))
+}
+
+fn is_signed_by(certificate: &X509Certificate<'_>, key: &PublicKey) -> bool {
+    match x509_parser::x509::SubjectPublicKeyInfo::from_der(&key.0) {
+        Ok((_rest, key)) => certificate.verify_signature(Some(&key)).is_ok(),
+        Err(_) => false,
+    }
+}
+
+fn usages(certificate: &X509Certificate<'_>) -> BTreeSet<Usage> {
+    let mut usages = BTreeSet::new();
+    for extension in certificate.extensions() {
+        if let ParsedExtension::ExtendedKeyUsage(extended) = extension.parsed_extension() {
+            usages.extend(extended.server_auth.then_some(Usage::Server));
+            usages.extend(extended.client_auth.then_some(Usage::Client));
+        }
+    }
+    usages
+}
+
+fn hosts(certificate: &X509Certificate<'_>) -> BTreeSet<Host> {
+    let mut hosts = BTreeSet::new();
+    for extension in certificate.extensions() {
+        if let ParsedExtension::SubjectAlternativeName(alternative) = extension.parsed_extension() {
+            hosts.extend(alternative.general_names.iter().filter_map(host));
+        }
+    }
+    hosts
+}
+
+/// Other kinds of names are of no use to TLS, and this crate issues none.
+fn host(name: &GeneralName<'_>) -> Option<Host> {
+    match name {
+        GeneralName::DNSName(name) => Some(Host::Dns(name.to_ascii_lowercase())),
+        GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
+            (Ok(v4), _) => Some(Host::Ip(IpAddr::from(v4))),
+            (_, Ok(v6)) => Some(Host::Ip(IpAddr::from(v6))),
+            (Err(_), Err(_)) => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,248 @@
+//! Apply: committed log entries become state.
+//!
+//! In: entries in log order, several per batch. Out: one atomic [`Batch`] that holds
+//! everything they changed together with the header that names the last of them, an [`Outcome`] per command,
+//! and the changes that watchers see.
+//!
+//! * **A1** Entries are applied in order, none twice and none skipped; anything else is a bug and stops the
+//!   replica at once.
+//! * **A2** Data, revision, hash and applied position are one write: no crash can separate them.
+//! * **A3** An outcome depends on the state and the command alone, so that every replica computes the same one.
+//!   An [`EngineError`] does not, so it is never an outcome: it ends the batch, and the replica stops.
+//! * **A4** How entries were grouped into batches leaves no trace.
+
+mod hash;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    command::{Command, CommandError, Outcome, Response, ResponseBody, Txn},
+    compact::{self, Sweep},
+    engine::{Batch, Engine, EngineError, Family, Read},
+    id::{LeaseId, LogPosition, Revision},
+    lease::{self, Lease},
+    mvcc::{self, Overlay, Writer},
+    schema,
+    watch::RevisionChanges,
+};
+
+pub use crate::schema::Header;
+pub(crate) use hash::RollingHash;
+
+/// The state of one replica, and its only writer.
+pub struct StateMachine {
+    engine: Arc<dyn Engine>,
+    header: Header,
+}
+
+/// Entries that are being applied together. Dropping it forgets them.
+pub struct ApplyBatch<'m> {
+    engine: &'m dyn Engine,
+    /// The machine's header, which moves only in [`Self::commit`].
+    committed: &'m mut Header,
+    header: Header,
+    hash: RollingHash,
+    overlay: Overlay<'m>,
+    changes: Vec<Arc<RevisionChanges>>,
+    leases: Vec<LeaseChange>,
+    /// Why this batch must not be committed: an entry was applied in part.
+    broken: Option<EngineError>,
+}
+
+/// What a batch did.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// The header after it.
+    pub header: Header,
+    /// What it changed, by revision.
+    pub changes: Vec<Arc<RevisionChanges>>,
+    /// Which leases came and went, in order.
+    pub leases: Vec<LeaseChange>,
+}
+
+/// A lease that came or went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseChange {
+    /// It was granted.
+    Granted(Lease),
+    /// It was revoked, and its keys are deleted.
+    Revoked(LeaseId),
+}
+
+impl StateMachine {
+    /// Takes up the state that an engine holds.
+    pub fn open(engine: Arc<dyn Engine>) -> Result<Self, EngineError> {
+        let header = Header::load(engine.as_ref())?;
+        Ok(Self { engine, header })
+    }
+
+    /// How far the state has come.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Where the state lies. Nobody else may write to it.
+    pub const fn engine(&self) -> &Arc<dyn Engine> {
+        &self.engine
+    }
+
+    /// A reader of this moment, and the header that goes with it.
+    pub fn view(&self) -> (Arc<dyn Read>, Header) {
+        (self.engine.view(), self.header)
+    }
+
+    /// What the last [`ApplyBatch::membership`] stored.
+    pub fn membership(&self) -> Result<Option<Bytes>, EngineError> {
+        let record = self.engine.get(Family::Meta, schema::MEMBERSHIP_KEY)?;
+        record.map(|bytes| schema::decode_membership(&bytes)).transpose()
+    }
+
+    /// Starts a batch.
+    pub fn begin(&mut self) -> ApplyBatch<'_> {
+        ApplyBatch {
+            engine: self.engine.as_ref(),
+            header: self.header,
+            hash: RollingHash::new(self.header.hash),
+            overlay: Overlay::new(self.engine.as_ref()),
+            committed: &mut self.header,
+            changes: Vec::new(),
+            leases: Vec::new(),
+            broken: None,
+        }
+    }
+
+    /// Carries out one step of the sweep. A no-op when the step was planned for another state.
+    ///
+    /// After an error the engine's state is unknown (E7): the replica stops.
+    pub fn sweep(&mut self, sweep: Sweep) -> Result<(), EngineError> {
+        if sweep.from != self.header.swept || sweep.through.revision > self.header.compacted {
+            return Ok(());
+        }
+        let header = Header { swept: sweep.through, ..self.header };
+        let mut batch = sweep.deletions;
+        batch.put(Family::Meta, Header::key(), header.encode());
+        self.engine.write(batch)?;
+        self.header = header;
+        Ok(())
+    }
+}
+
+impl ApplyBatch<'_> {
+    /// Applies a command.
+    ///
+    /// The outer error is the engine's: the batch cannot be committed any more, and the replica stops.
+    ///
+    /// # Panics
+    /// When `at` is not the entry after the last one (A1).
+    pub fn command(&mut self, at: LogPosition, command: Command) -> Result<Outcome, EngineError> {
+        self.advance(at);
+        let outcome = match command.validate() {
+            Ok(()) => self.run(command),
+            Err(refused) => Ok(Err(refused)),
+        };
+        outcome.inspect_err(|error| self.broken = Some(error.clone()))
+    }
+
+    /// Stores who the members are, as the Raft adapter encodes it.
+    ///
+    /// # Panics
+    /// When `at` is not the entry after the last one (A1).
+    pub fn membership(&mut self, at: LogPosition, encoded: &[u8]) {
+        self.advance(at);
+        self.overlay.put(Family::Meta, schema::MEMBERSHIP_KEY, schema::encode_membership(encoded));
+    }
+
+    /// Applies an entry that changes nothing.
+    ///
+    /// # Panics
+    /// When `at` is not the entry after the last one (A1).
+    pub fn blank(&mut self, at: LogPosition) {
+        self.advance(at);
+    }
+
+    /// Writes everything at once (A2).
+    ///
+    /// After an error the engine's state is unknown (E7): the replica stops.
+    pub fn commit(self) -> Result<Applied, EngineError> {
+        if let Some(error) = self.broken {
+            return Err(error);
+        }
+        let header = Header { hash: self.hash.value(), ..self.header };
+        let mut batch: Batch = self.overlay.into_batch();
+        if header != *self.committed || !batch.is_empty() {
+            batch.put(Family::Meta, Header::key(), header.encode());
+            self.engine.write(batch)?;
+            *self.committed = header;
+        }
+        Ok(Applied { header, changes: self.changes, leases: self.leases })
+    }
+
+    fn advance(&mut self, at: LogPosition) {
+        let expected = self.header.next_index();
+        assert!(at.index == expected, "entry {} applied where {expected} is next", at.index);
+        self.header.applied = Some(at);
+    }
+
+    fn run(&mut self, command: Command) -> Result<Outcome, EngineError> {
+        let body = match command {
+            Command::Txn(txn) => self.txn(txn)?,
+            Command::Compact(revision) => self.compact(revision),
+            Command::LeaseGrant { id, ttl_seconds } => self.grant(Lease { id, ttl_seconds })?,
+            Command::LeaseRevoke(id) => self.revoke(id)?,
+        };
+        Ok(body.map(|body| Response { revision: self.header.revision, body }))
+    }
+
+    fn txn(&mut self, txn: Txn) -> Result<Result<ResponseBody, CommandError>, EngineError> {
+        let mut writer = Writer::new(&mut self.overlay, &mut self.hash, self.header);
+        let answer = mvcc::execute(&mut writer, txn)?;
+        let changes = writer.finish();
+        self.publish(changes);
+        Ok(answer.map(ResponseBody::Txn))
+    }
+
+    fn compact(&mut self, revision: Revision) -> Result<ResponseBody, CommandError> {
+        compact::check(&self.header, revision)?;
+        self.header.compacted = revision;
+        self.hash.compacted(revision);
+        Ok(ResponseBody::Compact)
+    }
+
+    fn grant(&mut self, lease: Lease) -> Result<Result<ResponseBody, CommandError>, EngineError> {
+        if lease::find(&self.overlay, lease.id)?.is_some() {
+            return Ok(Err(CommandError::LeaseExists));
+        }
+        lease::grant(&mut self.overlay, lease);
+        self.hash.granted(lease);
+        self.leases.push(LeaseChange::Granted(lease));
+        Ok(Ok(ResponseBody::LeaseGrant))
+    }
+
+    fn revoke(&mut self, id: LeaseId) -> Result<Result<ResponseBody, CommandError>, EngineError> {
+        if lease::find(&self.overlay, id)?.is_none() {
+            return Ok(Err(CommandError::LeaseNotFound));
+        }
+        let keys = lease::keys(&self.overlay, id)?;
+        let mut writer = Writer::new(&mut self.overlay, &mut self.hash, self.header);
+        for key in keys {
+            writer.delete_leased(id, key)?;
+        }
+        let changes = writer.finish();
+        self.publish(changes);
+        lease::remove(&mut self.overlay, id);
+        self.hash.revoked(id);
+        self.leases.push(LeaseChange::Revoked(id));
+        Ok(Ok(ResponseBody::LeaseRevoke))
+    }
+
+    /// Takes over the revision that a writer made, if it made one.
+    fn publish(&mut self, changes: Option<RevisionChanges>) {
+        if let Some(changes) = changes {
+            assert!(changes.revision == self.header.revision.next(), "revisions grow one by one");
+            self.header.revision = changes.revision;
+            self.changes.push(Arc::new(changes));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Makes one revision: every change of it passes through here, into the state, the change log, the hash and
+//! the watch events at once.
+
+use bytes::Bytes;
+
+use super::{
+    overlay::Overlay,
+    scan::{Scan, newest},
+};
+use crate::{
+    apply::RollingHash,
+    command::{DeleteRangeRequest, KeyRange, KeyValue, PutRequest},
+    engine::{EngineError, Family, Read},
+    id::{ChangeId, LeaseId, Revision},
+    lease,
+    schema::{self, ChangeKind, ChangeRecord, Header},
+    watch::{Change, RevisionChanges},
+};
+
+/// One revision in the making.
+pub(crate) struct Writer<'w, 'e> {
+    overlay: &'w mut Overlay<'e>,
+    hash: &'w mut RollingHash,
+    /// The header before this revision.
+    header: Header,
+    changes: Vec<Change>,
+}
+
+/// What a put needs to know about the version it replaces.
+struct Replaced {
+    id: ChangeId,
+    create_revision: Revision,
+    version: u64,
+    lease: LeaseId,
+    /// With its value, where the put keeps or answers it.
+    kv: Option<KeyValue>,
+}
+
+impl<'w, 'e> Writer<'w, 'e> {
+    pub(crate) const fn new(overlay: &'w mut Overlay<'e>, hash: &'w mut RollingHash, header: Header) -> Self {
+        Self { overlay, hash, header, changes: Vec::new() }
+    }
+
+    /// The state with what this revision has changed so far.
+    pub(crate) fn state(&self) -> &dyn Read {
+        &*self.overlay
+    }
+
+    /// The header that reads of this state go by (M4): it is at the new revision once there is a change.
+    pub(crate) fn header(&self) -> Header {
+        if self.changes.is_empty() {
+            self.header
+        } else {
+            Header { revision: self.header.revision.next(), ..self.header }
+        }
+    }
+
+    /// The changes, if there were any (M1).
+    pub(crate) fn finish(self) -> Option<RevisionChanges> {
+        (!self.changes.is_empty())
+            .then(|| RevisionChanges { revision: self.header.revision.next(), changes: self.changes })
+    }
+
+    /// Gives a key a value; answers the version replaced, where asked for.
+    ///
+    /// The caller has checked that the lease exists, and the key where the put keeps a part of it.
+    pub(crate) fn put(&mut self, put: PutRequest) -> Result<Option<KeyValue>, EngineError> {
+        let id = self.next_id();
+        let replaced = self.replaced(&put)?;
+        let value = match &replaced {
+            Some(Replaced { kv: Some(kv), .. }) if put.ignore_value => kv.value.clone(),
+            _ => put.value,
+        };
+        let old_lease = replaced.as_ref().map_or(LeaseId::NONE, |old| old.lease);
+        let lease = if put.ignore_lease { old_lease } else { put.lease };
+        let kv = KeyValue {
+            create_revision: replaced.as_ref().map_or(id.revision, |old| old.create_revision),
+            mod_revision: id.revision,
+            version: replaced.as_ref().map_or(0, |old| old.version) + 1,
+            key: put.key,
+            value,
+            lease,
+        };
+        let record = schema::encode_version(kv.create_revision, kv.version, kv.lease, &kv.value);
+        lease::move_key(self.overlay, &kv.key, old_lease, lease);
+        let previous = replaced.as_ref().map(|old| old.id);
+        self.record(id, Change { kind: ChangeKind::Put, kv, previous }, record.into());
+        Ok(replaced.filter(|_| put.prev_kv).and_then(|old| old.kv))
+    }
+
+    /// Deletes the keys of a range; answers how many, and what they were where asked for.
+    pub(crate) fn delete_range(
+        &mut self,
+        request: &DeleteRangeRequest,
+    ) -> Result<(u64, Vec<KeyValue>), EngineError> {
+        let doomed = self.doomed(&request.range, request.prev_kv)?;
+        let mut prev_kvs = Vec::new();
+        let deleted = doomed.len() as u64;
+        for (previous, kv) in doomed {
+            self.delete(previous, kv.key.clone(), kv.lease);
+            if request.prev_kv {
+                prev_kvs.push(kv);
+            }
+        }
+        Ok((deleted, prev_kvs))
+    }
+
+    /// Deletes a key that hangs on a lease.
+    pub(crate) fn delete_leased(&mut self, id: LeaseId, key: Bytes) -> Result<(), EngineError> {
+        match newest(self.overlay, &key, |visible| (visible.id, visible.lease))? {
+            Some((previous, lease)) if lease == id => {
+                self.delete(previous, key, lease);
+                Ok(())
+            }
+            Some(_) | None => {
+                Err(schema::corrupt(Family::LeaseKeys, format!("lease {id} names a key that is not on it")))
+            }
+        }
+    }
+
+    fn replaced(&self, put: &PutRequest) -> Result<Option<Replaced>, EngineError> {
+        let wants_value = put.prev_kv || put.ignore_value;
+        newest(self.overlay, &put.key, |visible| {
+            let kv = wants_value.then(|| visible.to_key_value()).transpose()?;
+            let (id, create_revision) = (visible.id, visible.create_revision);
+            Ok(Replaced { id, create_revision, version: visible.version, lease: visible.lease, kv })
+        })?
+        .transpose()
+    }
+
+    fn doomed(&self, range: &KeyRange, values: bool) -> Result<Vec<(ChangeId, KeyValue)>, EngineError> {
+        let mut doomed = Vec::new();
+        let mut scan = Scan::new(self.overlay, range, self.header().revision)?;
+        while let Some(visible) = scan.next_key()? {
+            let kv = if values { visible.to_key_value()? } else { visible.without_value()? };
+            doomed.push((visible.id, kv));
+        }
+        Ok(doomed)
+    }
+
+    fn delete(&mut self, previous: ChangeId, key: Bytes, lease: LeaseId) {
+        let id = self.next_id();
+        lease::move_key(self.overlay, &key, lease, LeaseId::NONE);
+        let kv = KeyValue { key, mod_revision: id.revision, ..KeyValue::default() };
+        let change = Change { kind: ChangeKind::Delete, kv, previous: Some(previous) };
+        self.record(id, change, Bytes::from_static(schema::encode_deleted()));
+    }
+
+    fn next_id(&self) -> ChangeId {
+        let sub = u32::try_from(self.changes.len()).expect("the memory of 2^32 changes runs out before");
+        ChangeId { revision: self.header.revision.next(), sub }
+    }
+
+    fn record(&mut self, id: ChangeId, change: Change, record: Bytes) {
+        let unchanged_so_far = change.previous.is_none_or(|previous| previous.revision < id.revision);
+        assert!(unchanged_so_far, "a revision changes a key at most once (M2)");
+        let key = schema::record_key(schema::record_prefix(&change.kv.key), id);
+        self.overlay.put(Family::Keys, key, record);
+        let log = ChangeRecord { kind: change.kind, previous: change.previous, key: &change.kv.key };
+        self.overlay.put(Family::Changes, schema::change_key(id).to_vec(), schema::encode_change(log));
+        self.hash.changed(id, &change);
+        self.changes.push(change);
+    }
+}

@@ -1,0 +1,160 @@
+//! Records of [`Family::Keys`]: every version of every key, by key and then newest first.
+//!
+//! A key is escaped (`00` becomes `00 FF`) and ends with `00 01`. That keeps the order of the keys, and no
+//! escaped key is the beginning of another, so the versions of one key are neighbours. The revision is
+//! inverted, so that the first record at or after `(key, r)` is the version that a read at `r` sees.
+
+use bytes::Bytes;
+
+use super::{Fields, corrupt};
+use crate::{
+    command::KeyRange,
+    engine::{EngineError, Family},
+    id::{ChangeId, LeaseId, Revision},
+};
+
+const ESCAPED: u8 = 0x00;
+const ESCAPED_ZERO: u8 = 0xff;
+const END: u8 = 0x01;
+/// Follows every record of a key, and comes before every other key.
+const PAST_END: u8 = 0x02;
+const ID_LEN: usize = 12;
+
+const VERSION: u8 = 1;
+const DELETED: u8 = 2;
+const VERSION_HEAD: usize = 25;
+
+/// The value of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// The key has this value from here on.
+    Version {
+        /// The revision that created the key, after its last deletion.
+        create_revision: Revision,
+        /// How often it was written since then, counting from 1.
+        version: u64,
+        /// The lease it hangs on, or [`LeaseId::NONE`].
+        lease: LeaseId,
+        /// The value.
+        value: &'a [u8],
+    },
+    /// The key does not exist from here on.
+    Deleted,
+}
+
+/// Where the records of a range of keys lie: from `start`, up to and without `end`, or to the last record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyBounds {
+    /// At or before the first record.
+    pub start: Vec<u8>,
+    /// After the last record; `None` when the range has no end.
+    pub end: Option<Vec<u8>>,
+}
+
+impl KeyBounds {
+    /// The bounds of a range.
+    pub fn of(range: &KeyRange) -> Self {
+        match range {
+            KeyRange::Single(key) => {
+                let start = record_prefix(key);
+                let end = first_past(&start);
+                Self { start, end: Some(end) }
+            }
+            KeyRange::Span { start, end } => {
+                Self { start: record_prefix(start), end: Some(record_prefix(end)) }
+            }
+            KeyRange::From(start) => Self { start: record_prefix(start), end: None },
+        }
+    }
+
+    /// True when a record at or after `start` lies past the range.
+    pub fn ends_before(&self, record_key: &[u8]) -> bool {
+        self.end.as_deref().is_some_and(|end| record_key >= end)
+    }
+}
+
+/// What all records of a key begin with, and no record of another key.
+pub fn record_prefix(key: &[u8]) -> Vec<u8> {
+    let mut prefix = Vec::with_capacity(key.len() + 2 + ID_LEN);
+    for &byte in key {
+        prefix.push(byte);
+        if byte == ESCAPED {
+            prefix.push(ESCAPED_ZERO);
+        }
+    }
+    prefix.extend([ESCAPED, END]);
+    prefix
+}
+
+/// The place right after the last record with this prefix.
+pub fn first_past(prefix: &[u8]) -> Vec<u8> {
+    let mut past = prefix.to_vec();
+    past.pop();
+    past.push(PAST_END);
+    past
+}
+
+/// The record's key: `prefix` from [`record_prefix`], then the change.
+pub fn record_key(mut prefix: Vec<u8>, id: ChangeId) -> Vec<u8> {
+    prefix.extend((!id.revision.get()).to_be_bytes());
+    prefix.extend((!id.sub).to_be_bytes());
+    prefix
+}
+
+/// Takes a record's key apart: its prefix and the change.
+pub fn split_record_key(bytes: &[u8]) -> Result<(&[u8], ChangeId), EngineError> {
+    let (prefix, tail) =
+        bytes.split_last_chunk::<ID_LEN>().ok_or_else(|| corrupt(Family::Keys, "key cut short"))?;
+    if !prefix.ends_with(&[ESCAPED, END]) {
+        return Err(corrupt(Family::Keys, "key without an end mark"));
+    }
+    let mut fields = Fields::new(Family::Keys, tail);
+    let revision = Revision::new(!fields.u64()?);
+    Ok((prefix, ChangeId { revision, sub: !fields.u32()? }))
+}
+
+/// The key that a prefix was made from.
+pub fn unescape(prefix: &[u8]) -> Result<Bytes, EngineError> {
+    let body = prefix
+        .strip_suffix(&[ESCAPED, END])
+        .ok_or_else(|| corrupt(Family::Keys, "key without an end mark"))?;
+    let mut key = Vec::with_capacity(body.len());
+    let mut bytes = body.iter();
+    while let Some(&byte) = bytes.next() {
+        key.push(byte);
+        if byte == ESCAPED && bytes.next() != Some(&ESCAPED_ZERO) {
+            return Err(corrupt(Family::Keys, "key with a bad escape"));
+        }
+    }
+    Ok(key.into())
+}
+
+/// The value of a [`Record::Version`].
+pub fn encode_version(create_revision: Revision, version: u64, lease: LeaseId, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(VERSION_HEAD + value.len());
+    bytes.push(VERSION);
+    bytes.extend(create_revision.get().to_be_bytes());
+    bytes.extend(version.to_be_bytes());
+    bytes.extend(lease.get().to_be_bytes());
+    bytes.extend_from_slice(value);
+    bytes
+}
+
+/// The value of a [`Record::Deleted`].
+pub const fn encode_deleted() -> &'static [u8] {
+    &[DELETED]
+}
+
+/// The value of a record.
+pub fn decode_record(bytes: &[u8]) -> Result<Record<'_>, EngineError> {
+    let mut fields = Fields::new(Family::Keys, bytes);
+    match fields.layout(DELETED)? {
+        VERSION => Ok(Record::Version {
+            create_revision: Revision::new(fields.u64()?),
+            version: fields.u64()?,
+            lease: LeaseId::new(fields.i64()?),
+            value: fields.rest,
+        }),
+        _ => fields.end().map(|()| Record::Deleted),
+    }
+}

@@ -1,0 +1,152 @@
+//! How RocksDB is set up: durability by role, and memory for a machine that has little.
+//!
+//! In: [`RocksOptions`]. Out: open databases. The choices that correctness hangs on are in [`for_role`];
+//! everything else is tuning.
+
+use std::path::Path;
+
+use keelson_store_core::engine::{EngineError, Family, Role};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel,
+    Options, WriteBufferManager,
+};
+
+use crate::error::{open_error, rocks_error};
+
+const MEBIBYTE: usize = 1 << 20;
+
+/// How much memory and how many threads one disk may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RocksOptions {
+    /// Cache of table blocks, indexes and filters, shared by all stores of the disk. Bytes.
+    pub block_cache_bytes: usize,
+    /// How much a family of the log collects in memory before it is written out. Bytes.
+    pub log_buffer_bytes: usize,
+    /// How much a family of the state collects in memory before all families are written out. Bytes.
+    pub state_buffer_bytes: usize,
+    /// When the buffers of all stores together pass this, the fullest store is written out. Bytes.
+    pub all_buffers_bytes: usize,
+    /// When the write-ahead log passes this, the families that hold it back are written out. Bytes.
+    pub max_wal_bytes: u64,
+    /// Threads for writing out and compacting, shared by the process.
+    pub background_jobs: u16,
+}
+
+impl Default for RocksOptions {
+    fn default() -> Self {
+        Self {
+            block_cache_bytes: 16 * MEBIBYTE,
+            log_buffer_bytes: 8 * MEBIBYTE,
+            state_buffer_bytes: 16 * MEBIBYTE,
+            all_buffers_bytes: 32 * MEBIBYTE,
+            max_wal_bytes: 64 * MEBIBYTE as u64,
+            background_jobs: 2,
+        }
+    }
+}
+
+/// The options, and what all stores of a disk share.
+pub(crate) struct Tuning {
+    options: RocksOptions,
+    cache: Cache,
+    buffers: WriteBufferManager,
+}
+
+impl Tuning {
+    pub(crate) fn new(options: &RocksOptions) -> Self {
+        Self {
+            options: *options,
+            cache: Cache::new_lru_cache(options.block_cache_bytes),
+            // It never makes writers wait: a full disk must be an error and not a hang.
+            buffers: WriteBufferManager::new_write_buffer_manager(options.all_buffers_bytes, false),
+        }
+    }
+}
+
+impl std::fmt::Debug for Tuning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.options.fmt(f)
+    }
+}
+
+/// Makes a database in an empty folder.
+pub(crate) fn create(path: &Path, role: Role, tuning: &Tuning) -> Result<DB, EngineError> {
+    let mut options = for_role(role, tuning);
+    options.create_if_missing(true);
+    options.set_error_if_exists(true);
+    options.create_missing_column_families(true);
+    let opened = DB::open_cf_descriptors(&options, path, families(role, tuning));
+    opened.map_err(|error| rocks_error("create", path, error))
+}
+
+/// Opens a database that is there; one whose parts are missing is not made anew.
+pub(crate) fn open(path: &Path, role: Role, tuning: &Tuning) -> Result<DB, EngineError> {
+    let opened = DB::open_cf_descriptors(&for_role(role, tuning), path, families(role, tuning));
+    opened.map_err(|error| open_error(path, error))
+}
+
+fn families(role: Role, tuning: &Tuning) -> Vec<ColumnFamilyDescriptor> {
+    Family::of(role)
+        .map(|family| ColumnFamilyDescriptor::new(family.name(), for_family(family, tuning)))
+        .collect()
+}
+
+/// The options of a whole database. The first block is what the contract hangs on.
+fn for_role(role: Role, tuning: &Tuning) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(false);
+    options.set_paranoid_checks(true);
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_track_and_verify_wals_in_manifest(true);
+    match role {
+        Role::Log => options.set_max_total_wal_size(tuning.options.max_wal_bytes),
+        // Its writes bypass the log: without this its families would come back from different moments.
+        Role::State => options.set_atomic_flush(true),
+    }
+    // Every table stays open, so that readers of a removed store never need its folder again.
+    options.set_max_open_files(-1);
+
+    options.set_write_buffer_manager(&tuning.buffers);
+    options.set_max_background_jobs(i32::from(tuning.options.background_jobs));
+    options.set_bytes_per_sync(MEBIBYTE as u64);
+    options.set_log_level(LogLevel::Warn);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(MEBIBYTE);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options
+}
+
+fn for_family(family: Family, tuning: &Tuning) -> Options {
+    let mut options = Options::default();
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_write_buffer_size(match family.role() {
+        Role::Log => tuning.options.log_buffer_bytes,
+        Role::State => tuning.options.state_buffer_bytes,
+    });
+    options.set_max_write_buffer_number(3);
+    // A family that holds next to nothing should cost next to nothing.
+    options.set_arena_block_size(64 * 1024);
+    options.set_block_based_table_factory(&tables(family, tuning));
+    options
+}
+
+fn tables(family: Family, tuning: &Tuning) -> BlockBasedOptions {
+    let mut tables = BlockBasedOptions::default();
+    tables.set_block_cache(&tuning.cache);
+    tables.set_cache_index_and_filter_blocks(true);
+    tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    if is_read_by_point(family) {
+        tables.set_bloom_filter(10.0, false);
+    }
+    tables
+}
+
+/// Families that are asked for single keys which may be absent. The others are read by cursor, where a filter
+/// of whole keys is no help.
+const fn is_read_by_point(family: Family) -> bool {
+    match family {
+        Family::LogMeta | Family::Meta | Family::Leases | Family::LeaseKeys => true,
+        Family::LogEntries | Family::Keys | Family::Changes => false,
+    }
+}

@@ -1,0 +1,200 @@
+//! One open store: writes, syncs, checkpoints, and reads of the present moment.
+//!
+//! In: calls of the [`Engine`] contract. Out: the same on a RocksDB instance, in the way its role asks for: the
+//! log syncs its write-ahead log, the state has none and writes out all its families at once.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use keelson_store_core::engine::{Batch, Cursor, Engine, EngineError, Family, Read, Role, Write};
+use rocksdb::checkpoint::Checkpoint;
+use rocksdb::{ColumnFamily, DB, FlushOptions, WriteBatch, WriteOptions, properties};
+
+use crate::error::rocks_error;
+use crate::view::{RocksCursor, View};
+use crate::{CHECKPOINT, Claim, folder, format};
+
+/// A database with what belongs to it. Fields are dropped in this order: the name is free when it is closed.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    database: DB,
+    role: Role,
+    path: PathBuf,
+    /// True since a write or a sync failed (E7).
+    has_failed: AtomicBool,
+    claim: Claim,
+}
+
+impl Opened {
+    pub(crate) fn database(&self) -> &DB {
+        &self.database
+    }
+
+    /// The handle of a family.
+    pub(crate) fn family(&self, family: Family) -> Result<&ColumnFamily, EngineError> {
+        let handle = self.database.cf_handle(family.name());
+        handle.ok_or_else(|| EngineError::Io {
+            what: format!("access to family {} in {}", family.name(), self.path.display()),
+            cause: format!("a {:?} store has no such family", self.role),
+        })
+    }
+
+    /// What a failed read means.
+    pub(crate) fn read_error(&self, error: rocksdb::Error) -> EngineError {
+        rocks_error("read", &self.path, error)
+    }
+
+    fn check_usable(&self) -> Result<(), EngineError> {
+        if self.has_failed.load(Ordering::Acquire) {
+            Err(self.refusal("an earlier write or sync failed: open the store anew"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Ends writing through this handle when `result` is an error.
+    fn settle(&self, action: &str, result: Result<(), rocksdb::Error>) -> Result<(), EngineError> {
+        result.map_err(|error| {
+            self.has_failed.store(true, Ordering::Release);
+            rocks_error(action, &self.path, error)
+        })
+    }
+
+    /// RocksDB writes out and compacts in the background, and may get over an error there by itself. What it
+    /// did is then unknown all the same.
+    fn check_background(&self) -> Result<(), EngineError> {
+        let errors = self.database.property_int_value(properties::BACKGROUND_ERRORS);
+        if errors.is_ok_and(|errors| errors.is_none_or(|count| count == 0)) {
+            return Ok(());
+        }
+        self.has_failed.store(true, Ordering::Release);
+        Err(self
+            .refusal("writing out or compacting failed in the background; the file LOG in there says why"))
+    }
+
+    fn refusal(&self, cause: &str) -> EngineError {
+        EngineError::Io { what: format!("write to {}", self.path.display()), cause: cause.into() }
+    }
+}
+
+/// The handle that [`Disk::open`](keelson_store_core::engine::Disk::open) gives out.
+#[derive(Debug)]
+pub(crate) struct Store {
+    opened: Arc<Opened>,
+}
+
+impl Store {
+    pub(crate) fn new(database: DB, role: Role, path: PathBuf, claim: Claim) -> Self {
+        let opened = Opened { database, role, path, has_failed: AtomicBool::new(false), claim };
+        Self { opened: Arc::new(opened) }
+    }
+
+    fn encode(&self, batch: &Batch) -> Result<WriteBatch, EngineError> {
+        let mut encoded = WriteBatch::default();
+        for write in &batch.writes {
+            match write {
+                Write::Put { family, key, value } => {
+                    encoded.put_cf(self.opened.family(*family)?, key, value);
+                }
+                Write::Delete { family, key } => encoded.delete_cf(self.opened.family(*family)?, key),
+                // RocksDB calls an inverted range an error when it reads it back from the log.
+                Write::DeleteRange { start, end, .. } if start >= end => {}
+                Write::DeleteRange { family, start, end } => {
+                    encoded.delete_range_cf(self.opened.family(*family)?, start, end);
+                }
+            }
+        }
+        Ok(encoded)
+    }
+
+    fn write_options(&self) -> WriteOptions {
+        let mut options = WriteOptions::default();
+        options.disable_wal(match self.opened.role {
+            Role::Log => false,
+            Role::State => true,
+        });
+        options
+    }
+
+    /// Writes out every family up to the same moment.
+    fn flush(&self) -> Result<(), rocksdb::Error> {
+        let families: Vec<&ColumnFamily> =
+            Family::of(self.opened.role).filter_map(|family| self.opened.family(family).ok()).collect();
+        self.opened.database.flush_cfs_opt(&families, &FlushOptions::default())
+    }
+
+    fn make_checkpoint(&self, staging: &Path) -> Result<(), EngineError> {
+        let made = Checkpoint::new(&self.opened.database).and_then(|it| it.create_checkpoint(staging));
+        made.map_err(|error| rocks_error("make a checkpoint of", &self.opened.path, error))?;
+        format::write(staging, self.opened.role)?;
+        folder::sync_all(staging)
+    }
+}
+
+impl Read for Store {
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        let found = self.opened.database.get_pinned_cf(self.opened.family(family)?, key);
+        let found = found.map_err(|error| self.opened.read_error(error))?;
+        Ok(found.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    fn cursor(&self, family: Family) -> Box<dyn Cursor + '_> {
+        let opened = &*self.opened;
+        let entries = opened.family(family).map(|handle| opened.database.raw_iterator_cf(handle));
+        Box::new(RocksCursor::new(opened, entries))
+    }
+}
+
+impl Engine for Store {
+    fn view(&self) -> Arc<dyn Read> {
+        Arc::new(View::new(Arc::clone(&self.opened)))
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), EngineError> {
+        self.opened.check_usable()?;
+        let encoded = self.encode(&batch)?;
+        if encoded.is_empty() {
+            return Ok(());
+        }
+        let written = self.opened.database.write_opt(encoded, &self.write_options());
+        self.opened.settle("write to", written)
+    }
+
+    fn sync(&self) -> Result<(), EngineError> {
+        self.opened.check_usable()?;
+        let synced = match self.opened.role {
+            Role::Log => self.opened.database.flush_wal(true),
+            Role::State => self.flush(),
+        };
+        self.opened.settle("sync", synced)?;
+        self.opened.check_background()
+    }
+
+    fn checkpoint(&self, name: &str) -> Result<(), EngineError> {
+        folder::check_name(name)?;
+        self.opened.check_usable()?;
+        let place = &self.opened.claim.place;
+        let _claim = Claim::take(place, name)?;
+        let path = place.dir.join(name);
+        if folder::exists(&path)? {
+            let what = format!("make checkpoint {}", path.display());
+            return Err(EngineError::Io { what, cause: "the name is taken".into() });
+        }
+        let staging = place.dir.join(format!("{CHECKPOINT}{name}"));
+        folder::remove_all(&staging)?;
+        self.make_checkpoint(&staging)?;
+        folder::rename(&staging, &path)
+    }
+
+    fn size(&self) -> u64 {
+        let size_of = |family| {
+            let handle = self.opened.family(family).ok()?;
+            let number = |name| self.opened.database.property_int_value_cf(handle, name).ok().flatten();
+            let tables = number(properties::LIVE_SST_FILES_SIZE)?;
+            Some(tables + number(properties::CUR_SIZE_ALL_MEM_TABLES)?)
+        };
+        Family::of(self.opened.role).filter_map(size_of).sum()
+    }
+}

@@ -1,0 +1,124 @@
+//! How calls fail, and what the caller may conclude.
+//!
+//! A write that was *rejected* did not and will not happen; one that is *unknown* may have happened or may
+//! still happen. The two are never mixed up, and neither is a command that was decided and refused.
+
+use keelson_store_core::{command::CommandError, engine::EngineError};
+
+/// Why a write has no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WriteError {
+    /// It was applied, and every replica refused it alike. Retrying it unchanged is pointless.
+    #[error(transparent)]
+    Refused(#[from] CommandError),
+    /// It was never appended to any log: safe to retry.
+    #[error("rejected before it was proposed: {0}")]
+    Rejected(Rejection),
+    /// Nobody knows whether it happened. Retry only what may happen twice, or read first.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(Doubt),
+}
+
+/// Why a write was rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// No leader is known within the deadline, so there is no quorum.
+    #[error("no leader")]
+    NoLeader,
+    /// Too many writes wait already.
+    #[error("too many requests wait")]
+    Overloaded,
+    /// This replica is stopping or has stopped.
+    #[error("this replica has stopped")]
+    Stopped,
+}
+
+/// Why the fate of a write is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// Its deadline passed while it was under way.
+    #[error("timed out while it was being replicated")]
+    Timeout,
+    /// The leader to which it had been sent was lost.
+    #[error("the leader was lost while it was being replicated")]
+    LeaderLost,
+    /// This replica stopped while it was under way.
+    #[error("this replica stopped while it was being replicated")]
+    Stopped,
+}
+
+/// Why a read has no answer. All but [`ReadError::Refused`] and [`ReadError::Broken`] are worth a retry.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The request itself cannot be answered: compacted or future revision.
+    #[error(transparent)]
+    Refused(#[from] CommandError),
+    /// No quorum confirmed the read within the deadline.
+    #[error("no quorum confirmed the read in time: {0}")]
+    NoQuorum(String),
+    /// This replica is stopping or has stopped.
+    #[error("this replica has stopped")]
+    Stopped,
+    /// The local engine failed; this replica is about to stop.
+    #[error("the local store failed: {0}")]
+    Broken(#[from] EngineError),
+}
+
+/// Why a lease call has no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// There is no such lease, or it is being revoked.
+    #[error("etcdserver: requested lease not found")]
+    NotFound,
+    /// No leader confirmed the call within the deadline. A renewal may be repeated freely.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Why a store does not open. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A file or record is damaged, too new, or not accessible.
+    #[error("{0}; restore this replica from its peers: stop it, remove its data folder, and add it anew")]
+    Damaged(EngineError),
+    /// The engine cannot be opened or written.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// The data folder belongs to another cluster.
+    #[error(
+        "the data folder belongs to cluster {found:016x}, not to {expected:016x}; \
+         check --initial-cluster and --initial-cluster-token, or use another --data-dir"
+    )]
+    ForeignCluster {
+        /// On disk.
+        found: u64,
+        /// From the flags.
+        expected: u64,
+    },
+    /// The name is not in the initial cluster.
+    #[error("--name {0:?} is not in --initial-cluster; add it there or correct the name")]
+    NameNotInCluster(String),
+    /// A peer does not let this replica into its cluster: a foreign or wiped disk, or flags that differ.
+    #[error("peer {name:?} refuses this replica: {reason}")]
+    Refused {
+        /// The peer.
+        name: String,
+        /// Its words.
+        reason: String,
+    },
+    /// A socket, thread or certificate could not be had.
+    #[error("{0}")]
+    System(String),
+    /// openraft refused to start.
+    #[error("raft does not start: {0}")]
+    Raft(String),
+}
+
+impl From<EngineError> for OpenError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Corrupt { .. } => Self::Damaged(error),
+            EngineError::Io { .. } | EngineError::TooNew { .. } => Self::Engine(error),
+        }
+    }
+}

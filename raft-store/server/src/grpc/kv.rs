@@ -1,0 +1,113 @@
+//! etcd's service KV: ranges, puts, deletions, transactions, compaction.
+//!
+//! A put or a deletion is a transaction of one operation. A range that the client calls serializable is answered from
+//! what this replica has applied; every other one is linearizable.
+
+use futures_util::stream;
+use keelson_proto::etcd::rpc::{
+    CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse,
+    RangeRequest, RangeResponse, RangeStreamResponse, TxnRequest, TxnResponse, kv_server::Kv,
+};
+use keelson_store_core::command::{Op, OpResponse, Txn};
+use prost::Message;
+use tonic::{Request, Response, Status, codegen::BoxStream};
+
+use super::{
+    Front, convert,
+    error::{self, BadRequest, MAX_REQUEST_BYTES},
+};
+use crate::store::{At, Consistency};
+
+#[tonic::async_trait]
+impl Kv for Front {
+    type RangeStreamStream = BoxStream<RangeStreamResponse>;
+
+    async fn range(&self, request: Request<RangeRequest>) -> Result<Response<RangeResponse>, Status> {
+        self.read(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn range_stream(
+        &self,
+        request: Request<RangeRequest>,
+    ) -> Result<Response<Self::RangeStreamStream>, Status> {
+        let whole = self.read(request.into_inner()).await?;
+        let parts = convert::range_parts(whole).into_iter().map(Ok);
+        Ok(Response::new(Box::pin(stream::iter(parts))))
+    }
+
+    async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
+        let raw = check_size(request.into_inner())?;
+        let put = convert::put(raw).map_err(error::bad_request)?;
+        let At { revision, answer } = self.one_op(Op::Put(put)).await?;
+        match answer {
+            OpResponse::Put(previous) => {
+                Ok(Response::new(convert::put_response(self.header(revision), previous)))
+            }
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    async fn delete_range(
+        &self,
+        request: Request<DeleteRangeRequest>,
+    ) -> Result<Response<DeleteRangeResponse>, Status> {
+        let raw = check_size(request.into_inner())?;
+        let At { revision, answer } = self.one_op(Op::DeleteRange(convert::delete_range(raw))).await?;
+        match answer {
+            OpResponse::DeleteRange { deleted, prev_kvs } => {
+                let header = self.header(revision);
+                Ok(Response::new(convert::delete_range_response(header, deleted, prev_kvs)))
+            }
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    async fn txn(&self, request: Request<TxnRequest>) -> Result<Response<TxnResponse>, Status> {
+        let raw = check_size(request.into_inner())?;
+        let txn = convert::txn(raw).map_err(error::bad_request)?;
+        let At { revision, answer } = self.store.txn(txn).await.map_err(error::write)?;
+        Ok(Response::new(convert::txn_response(self.header(revision), answer)))
+    }
+
+    /// `physical` changes nothing: the space comes back by a paced sweep, and no answer depends on how far it is.
+    async fn compact(
+        &self,
+        request: Request<CompactionRequest>,
+    ) -> Result<Response<CompactionResponse>, Status> {
+        let revision = convert::revision(request.get_ref().revision);
+        let At { revision, answer: () } = self.store.compact(revision).await.map_err(error::write)?;
+        Ok(Response::new(CompactionResponse { header: Some(self.header(revision)) }))
+    }
+}
+
+impl Front {
+    async fn read(&self, raw: RangeRequest) -> Result<RangeResponse, Status> {
+        let raw = check_size(raw)?;
+        let consistency = if raw.serializable { Consistency::Local } else { Consistency::Linearizable };
+        let request = convert::range(raw).map_err(error::bad_request)?;
+        let At { revision, answer } = self.store.range(&request, consistency).await.map_err(error::read)?;
+        Ok(convert::range_response(self.header(revision), answer))
+    }
+
+    async fn one_op(&self, op: Op) -> Result<At<OpResponse>, Status> {
+        let txn = Txn { success: vec![op], ..Txn::default() };
+        let At { revision, answer } = self.store.txn(txn).await.map_err(error::write)?;
+        let answer = answer.responses.into_iter().next();
+        let answer = answer.ok_or_else(|| Status::internal("etcdserver: the store gave no answer"))?;
+        Ok(At { revision, answer })
+    }
+}
+
+/// Lets a request pass that is not too long.
+fn check_size<M: Message>(request: M) -> Result<M, Status> {
+    if request.encoded_len() > MAX_REQUEST_BYTES {
+        return Err(error::bad_request(BadRequest::TooLarge));
+    }
+    Ok(request)
+}
+
+/// The outcome may come from a peer, so this is no reason to panic.
+fn mismatch(answer: &OpResponse) -> Status {
+    tracing::error!(?answer, "the store's answer does not fit the request");
+    Status::internal("etcdserver: the store's answer does not fit the request")
+}

@@ -1,0 +1,112 @@
+//! etcd's service Maintenance: how a member is, and who leads.
+//!
+//! Hashes, snapshots over this API, alarms that are raised by hand, and downgrades are not part of it yet.
+
+use std::time::Duration;
+
+use keelson_proto::etcd::rpc::{
+    AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, DowngradeRequest, DowngradeResponse,
+    HashKvRequest, HashKvResponse, HashRequest, HashResponse, MoveLeaderRequest, MoveLeaderResponse,
+    SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse, alarm_request::AlarmAction,
+    maintenance_server::Maintenance,
+};
+use keelson_store_core::id::ReplicaId;
+use tonic::{Request, Response, Status, codegen::BoxStream};
+
+use super::{Front, convert, error};
+
+/// The version of etcd whose API this is. Clients decide by it what they may ask for; Kubernetes, for one, whether
+/// progress requests can be relied upon.
+const API_VERSION: &str = "3.7.0";
+
+/// How long a transfer of leadership may take.
+const TRANSFER_PATIENCE: Duration = Duration::from_secs(5);
+
+#[tonic::async_trait]
+impl Maintenance for Front {
+    type SnapshotStream = BoxStream<SnapshotResponse>;
+
+    async fn status(&self, _request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        let status = self.store.status();
+        let me = status.members.iter().find(|member| member.replica == status.replica);
+        let errors = match status.leader {
+            Some(_) => Vec::new(),
+            None => vec![error::no_leader().message().to_owned()],
+        };
+        Ok(Response::new(StatusResponse {
+            header: Some(self.header_in(status.term, status.revision)),
+            version: API_VERSION.to_owned(),
+            db_size: convert::signed(status.size),
+            leader: status.leader.map_or(0, ReplicaId::get),
+            raft_index: status.last_index.map_or(0, |index| index.get()),
+            raft_term: status.term.get(),
+            raft_applied_index: status.applied_index.map_or(0, |index| index.get()),
+            errors,
+            db_size_in_use: convert::signed(status.size),
+            is_learner: me.is_some_and(|me| !me.voter),
+            storage_version: API_VERSION.to_owned(),
+            db_size_quota: 0,
+            downgrade_info: None,
+        }))
+    }
+
+    async fn move_leader(
+        &self,
+        request: Request<MoveLeaderRequest>,
+    ) -> Result<Response<MoveLeaderResponse>, Status> {
+        let heir = ReplicaId::new(request.get_ref().target_id);
+        let status = self.store.status();
+        if status.leader != Some(status.replica) {
+            return Err(error::not_leader());
+        }
+        if !status.members.iter().any(|member| member.replica == heir && member.voter) {
+            return Err(error::bad_transferee());
+        }
+        if heir != status.replica && !self.store.transfer_leadership(heir, TRANSFER_PATIENCE).await {
+            return Err(error::transfer_timeout());
+        }
+        Ok(Response::new(MoveLeaderResponse { header: Some(self.header_now()) }))
+    }
+
+    /// There are no alarms, so there is nothing to list.
+    async fn alarm(&self, request: Request<AlarmRequest>) -> Result<Response<AlarmResponse>, Status> {
+        match request.get_ref().action() {
+            AlarmAction::Get => {
+                Ok(Response::new(AlarmResponse { header: Some(self.header_now()), alarms: Vec::new() }))
+            }
+            AlarmAction::Activate | AlarmAction::Deactivate => {
+                Err(error::unimplemented("raising and clearing alarms"))
+            }
+        }
+    }
+
+    /// Nothing has to be done: the space of what was deleted comes back by itself, and no call can hurry it.
+    async fn defragment(
+        &self,
+        _request: Request<DefragmentRequest>,
+    ) -> Result<Response<DefragmentResponse>, Status> {
+        Ok(Response::new(DefragmentResponse { header: Some(self.header_now()) }))
+    }
+
+    async fn hash(&self, _request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
+        Err(error::unimplemented("hashing the backend"))
+    }
+
+    async fn hash_kv(&self, _request: Request<HashKvRequest>) -> Result<Response<HashKvResponse>, Status> {
+        Err(error::unimplemented("hashing the keys"))
+    }
+
+    async fn snapshot(
+        &self,
+        _request: Request<SnapshotRequest>,
+    ) -> Result<Response<Self::SnapshotStream>, Status> {
+        Err(error::unimplemented("saving snapshots over this API"))
+    }
+
+    async fn downgrade(
+        &self,
+        _request: Request<DowngradeRequest>,
+    ) -> Result<Response<DowngradeResponse>, Status> {
+        Err(error::unimplemented("downgrading"))
+    }
+}

@@ -1,0 +1,114 @@
+//! The few records beside the log's entries.
+//!
+//! | key | record | written |
+//! |---|---|---|
+//! | `replica` | the id that was drawn with this disk | once, before anything else |
+//! | `cluster` | the cluster this disk belongs to | once |
+//! | `vote` | the last vote | fsynced before it is answered |
+//! | `committed` | the last position known to be committed | with the next append |
+//! | `purged` | the last position dropped from the log | with the deletion |
+//! | `state` | the name of the live state store | fsynced |
+//! | `snapshot` | the newest complete snapshot | fsynced |
+
+use std::sync::Arc;
+
+use keelson_store_core::{
+    engine::{Batch, Engine, EngineError, Family},
+    id::{ClusterId, LogPosition, ReplicaId},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::record::{self, SnapshotRecord, VoteRecord};
+
+pub(super) const VOTE: &str = "vote";
+pub(super) const COMMITTED: &str = "committed";
+pub(super) const PURGED: &str = "purged";
+const REPLICA: &str = "replica";
+const CLUSTER: &str = "cluster";
+const STATE: &str = "state";
+const SNAPSHOT: &str = "snapshot";
+
+/// The records beside the entries, of one log store.
+#[derive(Clone)]
+pub struct LogMeta {
+    engine: Arc<dyn Engine>,
+}
+
+impl LogMeta {
+    /// The records of `engine`, a log store.
+    pub fn new(engine: Arc<dyn Engine>) -> Self {
+        Self { engine }
+    }
+
+    /// The id drawn with this disk, or `None` on a new one.
+    pub fn replica(&self) -> Result<Option<ReplicaId>, EngineError> {
+        self.get(REPLICA)
+    }
+
+    /// The cluster this disk belongs to, or `None` on a new one.
+    pub fn cluster(&self) -> Result<Option<ClusterId>, EngineError> {
+        self.get(CLUSTER)
+    }
+
+    /// Binds a new disk to an id and a cluster, durably.
+    pub fn bind(&self, replica: ReplicaId, cluster: ClusterId) -> Result<(), EngineError> {
+        let mut batch = Batch::default();
+        put(&mut batch, REPLICA, &replica);
+        put(&mut batch, CLUSTER, &cluster);
+        self.engine.write(batch)?;
+        self.engine.sync()
+    }
+
+    /// The name of the live state store.
+    pub fn state_store(&self) -> Result<Option<String>, EngineError> {
+        self.get(STATE)
+    }
+
+    /// The newest complete snapshot.
+    pub fn snapshot(&self) -> Result<Option<SnapshotRecord>, EngineError> {
+        self.get(SNAPSHOT)
+    }
+
+    /// Points at another live state store, durably.
+    pub fn set_state_store(&self, name: &str) -> Result<(), EngineError> {
+        self.set(STATE, &name)
+    }
+
+    /// Points at a complete snapshot, durably.
+    pub fn set_snapshot(&self, snapshot: &SnapshotRecord) -> Result<(), EngineError> {
+        self.set(SNAPSHOT, snapshot)
+    }
+
+    /// The last vote.
+    pub fn vote(&self) -> Result<Option<VoteRecord>, EngineError> {
+        self.get(VOTE)
+    }
+
+    pub(super) fn set_vote(&self, vote: &VoteRecord) -> Result<(), EngineError> {
+        self.set(VOTE, vote)
+    }
+
+    pub(super) fn committed(&self) -> Result<Option<LogPosition>, EngineError> {
+        self.get(COMMITTED)
+    }
+
+    pub(super) fn purged(&self) -> Result<Option<LogPosition>, EngineError> {
+        self.get(PURGED)
+    }
+
+    fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, EngineError> {
+        let bytes = self.engine.get(Family::LogMeta, key.as_bytes())?;
+        bytes.map(|bytes| record::decode(&format!("log record \"{key}\""), &bytes)).transpose()
+    }
+
+    fn set<T: Serialize>(&self, key: &str, record: &T) -> Result<(), EngineError> {
+        let mut batch = Batch::default();
+        put(&mut batch, key, record);
+        self.engine.write(batch)?;
+        self.engine.sync()
+    }
+}
+
+pub(super) fn put<T: Serialize>(batch: &mut Batch, key: &str, record: &T) {
+    batch.put(Family::LogMeta, key.as_bytes().to_vec(), record::encode(record));
+}

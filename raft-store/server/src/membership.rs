@@ -1,0 +1,75 @@
+//! Who leads and who belongs, as this replica knows it.
+//!
+//! Hints only: what is read here routes requests, and is never a permission to answer one.
+
+use keelson_store_core::id::{ReplicaId, Term};
+use openraft::async_runtime::watch::WatchReceiver as _;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    options::Member,
+    types::{Membership, Raft},
+};
+
+/// Where a request that only the leader can serve must go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// This replica leads, as far as it knows.
+    Here,
+    /// That one does.
+    To(ReplicaId, Member),
+    /// No leader is known.
+    Nowhere,
+}
+
+/// Where leader-bound requests go right now.
+pub(crate) fn route(raft: &Raft) -> Route {
+    let metrics = raft.server_metrics();
+    let metrics = metrics.borrow_watched();
+    match metrics.current_leader {
+        None => Route::Nowhere,
+        Some(leader) if leader == metrics.id => Route::Here,
+        Some(leader) => match metrics.membership_config.membership().get_node(&leader) {
+            Some(member) => Route::To(leader, member.clone()),
+            None => Route::Nowhere,
+        },
+    }
+}
+
+/// Waits until requests go somewhere else than `stale`. False when the deadline comes first.
+pub(crate) async fn rerouted(raft: &Raft, stale: &Route, deadline: Instant) -> bool {
+    let mut metrics = raft.server_metrics();
+    loop {
+        if route(raft) != *stale {
+            return true;
+        }
+        match timeout_at(deadline, metrics.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return false,
+        }
+    }
+}
+
+/// The current term, and whether this replica leads in it.
+pub(crate) fn leadership(raft: &Raft) -> (Term, bool) {
+    let metrics = raft.server_metrics();
+    let metrics = metrics.borrow_watched();
+    let term = Term::new(metrics.vote.leader_id.term);
+    (term, metrics.current_leader == Some(metrics.id) && metrics.state.is_leader())
+}
+
+/// Completes when this replica begins or ceases to lead in the term `leading`.
+pub(crate) async fn leadership_changed(raft: &Raft, leading: Option<Term>) {
+    let mut metrics = raft.server_metrics();
+    loop {
+        let (term, leads) = leadership(raft);
+        if leads.then_some(term) != leading || metrics.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The membership in force.
+pub(crate) fn current(raft: &Raft) -> Membership {
+    raft.server_metrics().borrow_watched().membership_config.membership().clone()
+}

@@ -1,0 +1,108 @@
+//! How to reach each peer.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use keelson_proto::peer::Purpose;
+use keelson_store_core::id::ReplicaId;
+
+use super::{
+    connection::Connection,
+    handshake::{self, Identity, Peer, Target},
+    link::Link,
+    transport::Transport,
+};
+use crate::options::Member;
+
+/// The links of one replica to its peers, made on first use and shared by all who need them.
+pub struct Directory {
+    dialer: Arc<Dialer>,
+    links: Mutex<HashMap<(ReplicaId, Purpose), Arc<Link>>>,
+}
+
+/// Opens connections in this replica's name.
+pub(super) struct Dialer {
+    pub(super) me: Identity,
+    pub(super) transport: Arc<dyn Transport>,
+}
+
+impl Directory {
+    /// A directory for the replica `me`.
+    pub fn new(me: Identity, transport: Arc<dyn Transport>) -> Self {
+        Self { dialer: Arc::new(Dialer { me, transport }), links: Mutex::default() }
+    }
+
+    /// This replica.
+    pub fn me(&self) -> &Identity {
+        &self.dialer.me
+    }
+
+    pub(super) fn dialer(&self) -> &Arc<Dialer> {
+        &self.dialer
+    }
+
+    /// The link to a replica for requests of one kind. A member that moved gets a new one.
+    pub(super) fn link(&self, replica: ReplicaId, member: &Member, purpose: Purpose) -> Arc<Link> {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = links.get(&(replica, purpose)).filter(|link| link.member() == member).cloned();
+        link.unwrap_or_else(|| {
+            let target = Target::Replica(replica);
+            let link = Arc::new(Link::new(self.dialer.clone(), target, member.clone(), purpose));
+            links.insert((replica, purpose), link.clone());
+            link
+        })
+    }
+
+    /// For votes, heartbeats, read index and leases.
+    pub fn control(&self, replica: ReplicaId, member: &Member) -> Arc<Link> {
+        self.link(replica, member, Purpose::Control)
+    }
+
+    /// For proposals.
+    pub fn forward(&self, replica: ReplicaId, member: &Member) -> Arc<Link> {
+        self.link(replica, member, Purpose::Forward)
+    }
+
+    /// Asks whoever lives at a URL who it is.
+    ///
+    /// # Errors
+    /// Nobody answers, whoever does belongs to another cluster, or it refuses this replica
+    /// ([`io::ErrorKind::ConnectionAborted`]).
+    pub async fn identify(&self, url: &str, patience: Duration) -> io::Result<Peer> {
+        let member = Member { peer_urls: vec![url.to_owned()], ..Member::default() };
+        let dial = self.dialer.dial(Target::Anybody, &member, Purpose::Control);
+        let (_, peer) = tokio::time::timeout(patience, dial)
+            .await
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer")))??;
+        Ok(peer)
+    }
+}
+
+impl Dialer {
+    /// Dials a member's URLs one after the other and shakes hands.
+    pub(super) async fn dial(
+        &self,
+        target: Target,
+        member: &Member,
+        purpose: Purpose,
+    ) -> io::Result<(Connection, Peer)> {
+        let mut last = io::Error::new(io::ErrorKind::InvalidInput, "it has no peer URL");
+        for url in &member.peer_urls {
+            match self.dial_url(url, target, purpose).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn dial_url(&self, url: &str, target: Target, purpose: Purpose) -> io::Result<(Connection, Peer)> {
+        let mut connection = Connection::new(self.transport.dial(url).await?);
+        let peer = handshake::introduce(&mut connection, &self.me, target, purpose).await?;
+        Ok((connection, peer))
+    }
+}

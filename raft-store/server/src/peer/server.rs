@@ -1,0 +1,253 @@
+//! What this replica does for its peers.
+
+use std::{io, sync::Arc};
+
+use futures_util::StreamExt as _;
+use keelson_proto::peer::{self as proto, Purpose, SnapshotBegin};
+use keelson_store_core::{engine::Disk, id::LeaseId};
+use openraft::raft::AppendEntriesRequest;
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use super::{
+    connection::{Connection, FrameReader, FrameWriter, unexpected},
+    handshake::{self, Greeter, Identity},
+    snapshot::Inbox,
+    transport::{Accepted, Transport},
+    wire::{self, Body},
+};
+use crate::{
+    lease::LeaseKeeper,
+    log::LogMeta,
+    membership,
+    propose::Proposals,
+    read,
+    runtime,
+    state::INCOMING_PREFIX,
+    types::{Raft, Types},
+};
+
+/// Answers peers.
+pub(crate) struct PeerServer {
+    /// Who this replica is.
+    pub(crate) me: Greeter,
+    /// Its Raft.
+    pub(crate) raft: Raft,
+    /// Where received snapshots are kept.
+    pub(crate) disk: Arc<dyn Disk>,
+    /// Which store is live.
+    pub(crate) meta: LogMeta,
+    /// For proposals that followers forward.
+    pub(crate) proposals: Arc<Proposals>,
+    /// For lease calls that followers forward.
+    pub(crate) leases: Arc<LeaseKeeper>,
+}
+
+impl PeerServer {
+    /// Accepts peers until dropped.
+    pub(crate) async fn run(self: Arc<Self>, transport: Arc<dyn Transport>) {
+        let mut connections = JoinSet::new();
+        loop {
+            match transport.accept().await {
+                Ok(accepted) => {
+                    let served = runtime::spawn(self.clone().serve(accepted));
+                    // Dropping the set, with this loop, ends them all.
+                    connections.spawn(AbortOnDrop(served).joined());
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a peer could not be accepted");
+                    // Out of descriptors, for instance: give others time to return some.
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+            }
+            while connections.try_join_next().is_some() {}
+        }
+    }
+
+    async fn serve(self: Arc<Self>, accepted: Accepted) {
+        let from = accepted.from.clone();
+        if let Err(error) = self.converse(accepted).await {
+            tracing::debug!(from, %error, "a peer's connection ended");
+        }
+    }
+
+    async fn converse(self: Arc<Self>, accepted: Accepted) -> io::Result<()> {
+        let greet = async {
+            let mut connection = Connection::new(accepted.stream.await?);
+            let membership = membership::current(&self.raft);
+            let (peer, purpose) = handshake::receive(&mut connection, &self.me, &membership).await?;
+            Ok::<_, io::Error>((connection, peer, purpose))
+        };
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no greeting in time");
+        let (connection, peer, purpose) = timeout(handshake::PATIENCE, greet).await.map_err(late)??;
+        tracing::debug!(peer = peer.name, ?purpose, "a peer has connected");
+        match purpose {
+            Purpose::Control | Purpose::Forward => self.serve_requests(connection).await,
+            Purpose::Append => self.serve_appends(connection).await,
+            Purpose::Snapshot => self.serve_snapshot(connection, &peer).await,
+            Purpose::Unspecified => Err(unexpected("as a purpose")),
+        }
+    }
+
+    /// Requests in any order, each answered when it is done.
+    async fn serve_requests(self: Arc<Self>, connection: Connection) -> io::Result<()> {
+        let Connection { mut reader, writer } = connection;
+        let (replies, queue) = mpsc::unbounded_channel();
+        runtime::spawn(write_replies(writer, queue));
+        while let Some((id, body)) = reader.next().await? {
+            let (server, replies) = (self.clone(), replies.clone());
+            runtime::spawn(async move {
+                let reply = server.answer(body).await.unwrap_or_else(|error| {
+                    Body::Failed(proto::Failed { reason: error.to_string() })
+                });
+                // The writer is gone when the connection is: nobody waits for the reply any more.
+                let _ = replies.send((id, reply));
+            });
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, body: Body) -> io::Result<Body> {
+        let invalid = super::connection::invalid;
+        Ok(match body {
+            Body::AppendRequest(request) => {
+                let request = wire::append(request).map_err(invalid)?;
+                let last = request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id);
+                let prev = request.prev_log_id;
+                let response = self.raft.append_entries(request).await.map_err(io::Error::other)?;
+                Body::AppendReply(wire::put_append_result(&response.into_stream_result(prev, last)))
+            }
+            Body::VoteRequest(request) => self.vote(request).await?,
+            Body::TransferLeader(request) => {
+                let request = wire::transfer(request).map_err(invalid)?;
+                let reply = self.raft.handle_transfer_leader(request).await.map_err(io::Error::other)?;
+                Body::TransferLeaderReply(wire::put_transfer_reply(&reply))
+            }
+            Body::ReadIndex(_) => Body::ReadIndexReply(read::answer_peer(&self.raft).await),
+            Body::ForwardBatch(batch) => {
+                Body::ForwardReply(self.proposals.answer_peer(batch.commands).await)
+            }
+            Body::LeaseKeepAlive(request) => {
+                Body::LeaseKeepAliveReply(self.leases.answer_renewal(LeaseId::new(request.id)).await)
+            }
+            Body::LeaseTimeToLive(request) => {
+                Body::LeaseTimeToLiveReply(self.leases.answer_remaining(LeaseId::new(request.id)).await)
+            }
+            _ => return Err(unexpected("as a request")),
+        })
+    }
+
+    async fn vote(&self, request: proto::VoteRequest) -> io::Result<Body> {
+        let pre_vote = request.pre_vote;
+        let request = wire::vote_request(request).map_err(super::connection::invalid)?;
+        let reply = if pre_vote { self.raft.pre_vote(request).await } else { self.raft.vote(request).await };
+        Ok(Body::VoteReply(wire::put_vote_reply(&reply.map_err(io::Error::other)?)))
+    }
+
+    /// The replication stream: appends in order, answered in order. After one that is refused openraft forgets
+    /// what follows, and so does the leader; the next append begins anew.
+    async fn serve_appends(self: Arc<Self>, connection: Connection) -> io::Result<()> {
+        let Connection { mut reader, mut writer } = connection;
+        while let Some((id, body)) = reader.next().await? {
+            self.append_run(&mut reader, &mut writer, (id, body)).await?;
+        }
+        Ok(())
+    }
+
+    async fn append_run(
+        &self,
+        reader: &mut FrameReader,
+        writer: &mut FrameWriter,
+        first: (u64, Body),
+    ) -> io::Result<()> {
+        let (requests, input) = mpsc::unbounded_channel::<AppendEntriesRequest<Types>>();
+        let (ids, mut waiting) = mpsc::unbounded_channel();
+        let take = |(id, body): (u64, Body)| {
+            let Body::AppendRequest(request) = body else { return Err(unexpected("between appends")) };
+            let request = wire::append(request).map_err(super::connection::invalid)?;
+            // Both receivers live as long as this run.
+            let _ = (ids.send(id), requests.send(request));
+            Ok(())
+        };
+        take(first)?;
+        let mut results = Box::pin(self.raft.stream_append(UnboundedReceiverStream::new(input)));
+        loop {
+            tokio::select! {
+                biased;
+                result = results.next() => {
+                    let Some(result) = result else { return Ok(()) };
+                    let result = result.map_err(io::Error::other)?;
+                    let id = waiting.try_recv().map_err(|_| unexpected("count of append results"))?;
+                    writer.send(id, Body::AppendReply(wire::put_append_result(&result))).await?;
+                    if result.is_err() {
+                        return Ok(());
+                    }
+                }
+                frame = reader.expect() => take(frame?)?,
+            }
+        }
+    }
+
+    async fn serve_snapshot(self: Arc<Self>, mut connection: Connection, peer: &Identity) -> io::Result<()> {
+        let (_, body) = connection.reader.expect().await?;
+        let Body::SnapshotBegin(begin) = body else { return Err(unexpected("instead of a snapshot")) };
+        let started = Instant::now();
+        let inbox = Inbox {
+            disk: self.disk.clone(),
+            folder: self.staging_folder(peer, &begin)?,
+            raft: self.raft.clone(),
+        };
+        tracing::info!(from = peer.name, snapshot = begin.id, "receiving a snapshot");
+        inbox.receive(&mut connection, begin).await?;
+        tracing::info!(from = peer.name, elapsed = ?started.elapsed(), "received a snapshot");
+        Ok(())
+    }
+
+    /// A name that the same sender finds again for the same snapshot, and that is never the live store.
+    fn staging_folder(&self, peer: &Identity, begin: &SnapshotBegin) -> io::Result<String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if begin.id.is_empty() || begin.id.len() > 128 || !begin.id.chars().all(plain) {
+            return Err(super::connection::invalid(format!("{:?} is no snapshot's name", begin.id)));
+        }
+        let name = format!("{INCOMING_PREFIX}{:016x}-{}", peer.replica.get(), begin.id);
+        let live = self.meta.state_store().map_err(io::Error::other)?;
+        Ok(if live.as_deref() == Some(name.as_str()) { format!("{name}-again") } else { name })
+    }
+}
+
+/// Ends a task when whoever waits for it is dropped.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl AbortOnDrop {
+    async fn joined(mut self) {
+        // An error means that the task panicked or was aborted; it has logged or wanted that itself.
+        let _ = (&mut self.0).await;
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn write_replies(mut writer: FrameWriter, mut queue: mpsc::UnboundedReceiver<(u64, Body)>) {
+    while let Some((id, body)) = queue.recv().await {
+        let mut written = writer.feed(id, body);
+        while let Ok((id, body)) = queue.try_recv() {
+            written = written.and_then(|()| writer.feed(id, body));
+        }
+        let sent = match written {
+            Ok(()) => writer.flush().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%error, "replies to a peer could not be sent");
+            return;
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Snapshots on their way to a follower: files in checksummed chunks, resumable.
+//!
+//! Sender: `Begin` with the list of files → `Resume` with what the follower has already → chunks → `End` →
+//! the follower's vote, once the snapshot is installed.
+
+use std::{io, time::Duration};
+
+use bytes::Bytes;
+use keelson_proto::peer::{
+    SnapshotBegin, SnapshotChunk, SnapshotEnd, SnapshotFile, SnapshotReply, SnapshotResume, snapshot_reply,
+};
+use keelson_store_core::engine::{Disk, EngineError};
+
+use super::{
+    connection::{Connection, invalid, unexpected},
+    wire::{self, Body},
+};
+use crate::{
+    state::SnapshotFolder,
+    types::{Raft, Snapshot, Vote},
+};
+
+/// Bytes per chunk.
+const CHUNK: usize = 512 << 10;
+/// How long a follower may take to make a received snapshot its state.
+const INSTALL_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Sends a snapshot and waits until it is installed. Returns the follower's vote.
+pub(super) async fn send(mut connection: Connection, vote: &Vote, snapshot: &Snapshot) -> io::Result<Vote> {
+    let folder = &snapshot.snapshot;
+    let files = folder.disk().files(folder.name()).map_err(io::Error::other)?;
+    let begin = SnapshotBegin {
+        vote: Some(wire::put_vote(vote)),
+        meta: Some(wire::put_snapshot_meta(&snapshot.meta)),
+        id: folder.name().to_owned(),
+        files: files.iter().map(|(name, len)| SnapshotFile { name: name.clone(), len: *len }).collect(),
+    };
+    let Body::SnapshotResume(resume) = connection.ask(Body::SnapshotBegin(begin)).await? else {
+        return Err(unexpected("instead of a snapshot's resume points"));
+    };
+    if resume.offsets.len() != files.len() {
+        return Err(invalid("the follower resumes other files than were offered"));
+    }
+    for (number, ((name, len), offset)) in (0u32..).zip(files.iter().zip(resume.offsets)) {
+        send_file(&mut connection, folder, number, name, offset..*len).await?;
+    }
+    let install = connection.ask(Body::SnapshotEnd(SnapshotEnd {}));
+    let late = || io::Error::new(io::ErrorKind::TimedOut, "the follower does not finish installing");
+    let reply = tokio::time::timeout(INSTALL_PATIENCE, install).await.unwrap_or_else(|_| Err(late()))?;
+    let Body::SnapshotReply(reply) = reply else { return Err(unexpected("after a snapshot")) };
+    match reply.result.ok_or_else(|| unexpected("after a snapshot"))? {
+        snapshot_reply::Result::Vote(vote) => wire::vote(Some(vote)).map_err(invalid),
+        snapshot_reply::Result::Failed(reason) => Err(io::Error::other(reason)),
+    }
+}
+
+async fn send_file(
+    connection: &mut Connection,
+    folder: &SnapshotFolder,
+    file: u32,
+    name: &str,
+    range: std::ops::Range<u64>,
+) -> io::Result<()> {
+    let mut offset = range.start;
+    while offset < range.end {
+        let data =
+            folder.disk().read_file(folder.name(), name, offset, CHUNK).map_err(io::Error::other)?;
+        if data.is_empty() {
+            return Err(io::Error::other(format!("{name} of {} became shorter", folder.name())));
+        }
+        let len = data.len() as u64;
+        let chunk = SnapshotChunk { file, offset, crc32c: crc32c::crc32c(&data), data };
+        connection.writer.send(0, Body::SnapshotChunk(chunk)).await?;
+        offset += len;
+    }
+    Ok(())
+}
+
+/// Where a follower puts what it receives.
+pub(super) struct Inbox {
+    pub(super) disk: std::sync::Arc<dyn Disk>,
+    /// The folder to fill; not the live store.
+    pub(super) folder: String,
+    pub(super) raft: Raft,
+}
+
+impl Inbox {
+    /// Receives one snapshot and has it installed.
+    pub(super) async fn receive(&self, connection: &mut Connection, begin: SnapshotBegin) -> io::Result<()> {
+        let vote = wire::vote(begin.vote).map_err(invalid)?;
+        let meta = begin.meta.ok_or_else(|| unexpected("without meta data"))?;
+        let meta = wire::snapshot_meta(meta).map_err(invalid)?;
+        let offsets = self.resume_points(&begin.files).map_err(io::Error::other)?;
+        connection.writer.send(0, Body::SnapshotResume(SnapshotResume { offsets })).await?;
+        let end = self.receive_files(connection, &begin.files).await?;
+        self.disk.sync_folder(&self.folder).map_err(io::Error::other)?;
+        let folder = SnapshotFolder::new(self.disk.clone(), self.folder.clone());
+        let installed = self.raft.install_full_snapshot(vote, Snapshot { meta, snapshot: folder }).await;
+        let result = match installed {
+            Ok(response) => snapshot_reply::Result::Vote(wire::put_vote(&response.vote)),
+            Err(fatal) => snapshot_reply::Result::Failed(fatal.to_string()),
+        };
+        let reply = SnapshotReply { result: Some(result) };
+        connection.writer.send(end, Body::SnapshotReply(reply)).await
+    }
+
+    /// How much of each file is here from an attempt that broke off.
+    fn resume_points(&self, offered: &[SnapshotFile]) -> Result<Vec<u64>, EngineError> {
+        let have = self.disk.files(&self.folder).unwrap_or_default();
+        let fits = have.iter().all(|(name, len)| {
+            offered.iter().any(|file| file.name == *name && file.len >= *len)
+        });
+        if !fits {
+            self.disk.remove(&self.folder)?;
+        }
+        let already = |name: &str| {
+            have.iter().find(|(have, _)| fits && have == name).map_or(0, |(_, len)| *len)
+        };
+        // Empty files get no chunk, but they belong to the snapshot.
+        for file in offered.iter().filter(|file| file.len == 0) {
+            self.disk.write_file(&self.folder, &file.name, 0, &[])?;
+        }
+        Ok(offered.iter().map(|file| already(&file.name)).collect())
+    }
+
+    async fn receive_files(&self, connection: &mut Connection, files: &[SnapshotFile]) -> io::Result<u64> {
+        loop {
+            match connection.reader.expect().await? {
+                (_, Body::SnapshotChunk(chunk)) => self.keep(files, &chunk)?,
+                (id, Body::SnapshotEnd(_)) => return self.check_complete(files).map(|()| id),
+                _ => return Err(unexpected("between a snapshot's chunks")),
+            }
+        }
+    }
+
+    fn keep(&self, files: &[SnapshotFile], chunk: &SnapshotChunk) -> io::Result<()> {
+        let file = usize::try_from(chunk.file).ok().and_then(|number| files.get(number));
+        let file = file.ok_or_else(|| unexpected("for a file that was not offered"))?;
+        let data: &Bytes = &chunk.data;
+        let fits = chunk.offset.checked_add(data.len() as u64).is_some_and(|end| end <= file.len);
+        if !fits || crc32c::crc32c(data) != chunk.crc32c {
+            return Err(invalid(format!("a damaged chunk of {} at {}", file.name, chunk.offset)));
+        }
+        self.disk.write_file(&self.folder, &file.name, chunk.offset, data).map_err(io::Error::other)
+    }
+
+    fn check_complete(&self, files: &[SnapshotFile]) -> io::Result<()> {
+        let have = self.disk.files(&self.folder).map_err(io::Error::other)?;
+        let complete = files.iter().all(|file| have.contains(&(file.name.clone(), file.len)));
+        if complete && have.len() == files.len() {
+            return Ok(());
+        }
+        Err(invalid("the snapshot ended before all its files were there"))
+    }
+}

@@ -1,0 +1,253 @@
+//! Records of the log store, byte by byte.
+//!
+//! Every record begins with a format number. A number that this program does not know is
+//! [`EngineError::TooNew`], bytes that do not fit are [`EngineError::Corrupt`]; neither ever panics.
+//!
+//! Entry: `format u8 | kind u8 | term u64 | index u64 | payload`, integers little-endian. The payload is the
+//! command's own bytes, or a bincode [`MembershipRecord`]. Everything else is `format u8 | bincode`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use keelson_store_core::{
+    engine::EngineError,
+    id::{LogIndex, LogPosition, ReplicaId, Term},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    options::Member,
+    types::{self, EncodedCommand, Entry, LogId, Membership, Payload, StoredMembership, Vote},
+};
+
+const FORMAT: u8 = 1;
+const ENTRY_HEADER: usize = 18;
+const KIND_BLANK: u8 = 0;
+const KIND_COMMAND: u8 = 1;
+const KIND_MEMBERSHIP: u8 = 2;
+
+/// The largest record that a decoder accepts, against lengths that were damaged.
+const MAX_RECORD: usize = 64 << 20;
+
+/// A vote as it lies on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteRecord {
+    /// The term voted in.
+    pub term: Term,
+    /// Who got the vote.
+    pub voted_for: ReplicaId,
+    /// Whether a quorum granted it.
+    pub committed: bool,
+}
+
+/// A membership as it lies on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipRecord {
+    /// The entry that set it, where one did.
+    pub at: Option<LogPosition>,
+    /// The voters; two sets while a change is under way.
+    pub voters: Vec<BTreeSet<ReplicaId>>,
+    /// Everybody, learners included.
+    pub members: BTreeMap<ReplicaId, Member>,
+}
+
+/// Which snapshot this replica last made or received.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotRecord {
+    /// Its folder.
+    pub folder: String,
+    /// The last entry in it.
+    pub last: Option<LogPosition>,
+    /// The membership in it.
+    pub membership: MembershipRecord,
+}
+
+/// Encodes any record but an entry.
+pub fn encode<T: Serialize>(record: &T) -> Bytes {
+    let mut bytes = vec![FORMAT];
+    bincode::serde::encode_into_std_write(record, &mut bytes, config())
+        .expect("writing plain records into memory cannot fail");
+    bytes.into()
+}
+
+/// Decodes any record but an entry; `what` names it in errors.
+pub fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, EngineError> {
+    let body = check_format(what, bytes)?;
+    decode_body(what, body)
+}
+
+/// Encodes a log entry.
+pub fn encode_entry(entry: &Entry) -> Bytes {
+    let (kind, payload) = match &entry.payload {
+        Payload::Blank => (KIND_BLANK, Bytes::new()),
+        Payload::Normal(command) => (KIND_COMMAND, command.0.clone()),
+        Payload::Membership(membership) => (KIND_MEMBERSHIP, encode_membership_body(membership)),
+    };
+    let at = types::position(&entry.log_id);
+    let mut bytes = BytesMut::with_capacity(ENTRY_HEADER + payload.len());
+    bytes.put_u8(FORMAT);
+    bytes.put_u8(kind);
+    bytes.put_u64_le(at.term.get());
+    bytes.put_u64_le(at.index.get());
+    bytes.put_slice(&payload);
+    bytes.freeze()
+}
+
+/// Decodes a log entry that was found under `index`.
+pub fn decode_entry(index: LogIndex, bytes: &Bytes) -> Result<Entry, EngineError> {
+    let what = || format!("log entry {index}");
+    check_format(&what(), bytes)?;
+    let header = bytes.first_chunk::<ENTRY_HEADER>().ok_or_else(|| corrupt(&what(), "too short"))?;
+    let [_, kind, numbers @ ..] = header;
+    let (term, stored) = split_numbers(numbers);
+    if stored != index.get() {
+        return Err(corrupt(&what(), format!("says that it is entry {stored}")));
+    }
+    let payload = bytes.slice(ENTRY_HEADER..);
+    let payload = match *kind {
+        KIND_BLANK if payload.is_empty() => Payload::Blank,
+        KIND_COMMAND => Payload::Normal(EncodedCommand(payload)),
+        KIND_MEMBERSHIP => Payload::Membership(decode_membership_body(&what(), &payload)?),
+        other => return Err(corrupt(&what(), format!("unknown kind {other}"))),
+    };
+    Ok(Entry { log_id: types::log_id(LogPosition { term: Term::new(term), index }), payload })
+}
+
+fn split_numbers(numbers: &[u8; 16]) -> (u64, u64) {
+    let value = u128::from_le_bytes(*numbers);
+    (value as u64, (value >> 64) as u64)
+}
+
+fn encode_membership_body(membership: &Membership) -> Bytes {
+    encode(&MembershipRecord::of(None, membership))
+}
+
+fn decode_membership_body(what: &str, bytes: &[u8]) -> Result<Membership, EngineError> {
+    decode::<MembershipRecord>(what, bytes)?.membership(what)
+}
+
+fn config() -> impl bincode::config::Config {
+    bincode::config::standard().with_limit::<MAX_RECORD>()
+}
+
+fn check_format<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a [u8], EngineError> {
+    match bytes.split_first() {
+        Some((&FORMAT, body)) => Ok(body),
+        Some((&found, _)) if found > FORMAT => {
+            Err(EngineError::TooNew { what: what.to_owned(), found: found.into(), known: FORMAT.into() })
+        }
+        Some((&found, _)) => Err(corrupt(what, format!("format {found}"))),
+        None => Err(corrupt(what, "empty")),
+    }
+}
+
+fn decode_body<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, EngineError> {
+    let (record, used) = bincode::serde::decode_from_slice(body, config()).map_err(|e| corrupt(what, e))?;
+    if used != body.len() {
+        return Err(corrupt(what, format!("{} bytes too many", body.len() - used)));
+    }
+    Ok(record)
+}
+
+fn corrupt(what: &str, detail: impl ToString) -> EngineError {
+    EngineError::Corrupt { what: what.to_owned(), detail: detail.to_string() }
+}
+
+impl VoteRecord {
+    /// The record of a vote.
+    pub fn of(vote: &Vote) -> Self {
+        Self {
+            term: Term::new(vote.leader_id.term),
+            voted_for: vote.leader_id.voted_for,
+            committed: vote.committed,
+        }
+    }
+
+    /// The vote of a record.
+    pub fn vote(self) -> Vote {
+        types::vote(self.term, self.voted_for, self.committed)
+    }
+}
+
+impl MembershipRecord {
+    /// The record of a membership.
+    pub fn of(at: Option<&LogId>, membership: &Membership) -> Self {
+        Self {
+            at: at.map(types::position),
+            voters: membership.get_joint_config().clone(),
+            members: membership.nodes().map(|(id, member)| (*id, member.clone())).collect(),
+        }
+    }
+
+    /// The membership of a record; `what` names it in errors.
+    pub fn membership(self, what: &str) -> Result<Membership, EngineError> {
+        Membership::new(self.voters, self.members).map_err(|e| corrupt(what, e))
+    }
+
+    /// The membership of a record with its place in the log.
+    pub fn stored(self, what: &str) -> Result<StoredMembership, EngineError> {
+        let at = self.at.map(types::log_id);
+        Ok(StoredMembership::new(at, self.membership(what)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn members() -> Membership {
+        let id = ReplicaId::new;
+        let member = |name: &str| Member {
+            name: name.into(),
+            peer_urls: vec![format!("https://{name}:2380")],
+            client_urls: vec![],
+        };
+        Membership::new(
+            vec![[id(1), id(2)].into(), [id(2), id(3)].into()],
+            BTreeMap::from([(id(1), member("a")), (id(2), member("b")), (id(3), member("c"))]),
+        )
+        .unwrap()
+    }
+
+    fn entry(payload: Payload) -> Entry {
+        Entry { log_id: types::log_id(LogPosition { term: Term::new(3), index: LogIndex::new(7) }), payload }
+    }
+
+    #[test]
+    fn entries_come_back_as_they_were() {
+        let command = EncodedCommand(Bytes::from_static(b"put"));
+        for payload in [Payload::Blank, Payload::Normal(command), Payload::Membership(members())] {
+            let entry = entry(payload);
+            let decoded = decode_entry(LogIndex::new(7), &encode_entry(&entry)).unwrap();
+            assert_eq!(decoded.log_id, entry.log_id);
+            assert!(decoded.payload == entry.payload);
+        }
+    }
+
+    #[test]
+    fn an_entry_under_another_index_is_corrupt() {
+        let bytes = encode_entry(&entry(Payload::Blank));
+        assert!(matches!(decode_entry(LogIndex::new(8), &bytes), Err(EngineError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn a_newer_format_is_named() {
+        let mut bytes = encode_entry(&entry(Payload::Blank)).to_vec();
+        bytes[0] = 9;
+        let error = decode_entry(LogIndex::new(7), &bytes.into()).unwrap_err();
+        assert!(matches!(error, EngineError::TooNew { found: 9, known: 1, .. }), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let bytes = Bytes::from(bytes);
+            let _ = decode_entry(LogIndex::new(1), &bytes);
+            let _ = decode::<MembershipRecord>("membership", &bytes);
+            let _ = decode::<SnapshotRecord>("snapshot", &bytes);
+            let _ = decode::<VoteRecord>("vote", &bytes);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The replicated state: what applying the log has made of it, and the snapshots of it.
+//!
+//! In: committed entries, in order. Out: their outcomes; changes to [`crate::watch`]; lease changes to
+//! [`crate::lease`]; views to readers; checkpoints to followers that are too far behind for the log.
+//!
+//! The state store is never fsynced on the way of a write: it can be rebuilt from the log above the newest
+//! snapshot, and a snapshot is named only when it is durable.
+
+mod adapter;
+mod shared;
+mod snapshot;
+
+pub(crate) use adapter::INCOMING_PREFIX;
+pub use adapter::StateAdapter;
+pub use shared::{Applied, SharedState, StateView};
+pub(crate) use snapshot::lock as lock_machine;
+pub use snapshot::{SnapshotBuilder, SnapshotFolder};

@@ -1,0 +1,211 @@
+//! openraft's state machine over the core's.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use futures_util::{Stream, StreamExt as _};
+use keelson_store_core::{
+    apply::{ApplyBatch, StateMachine},
+    command::Command,
+    engine::{Disk, EngineError, Role},
+};
+use openraft::{
+    OptionalSend,
+    storage::{EntryResponder, RaftStateMachine},
+};
+
+use super::{
+    shared::SharedState,
+    snapshot::{SnapshotBuilder, SnapshotFolder, Snapshots, lock, read_membership},
+};
+use crate::{
+    log::LogMeta,
+    options::StoreOptions,
+    record::{self, MembershipRecord},
+    types::{self, Answer, Entry, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, Types},
+};
+
+/// Entries that share one atomic write at most.
+const BATCH_ENTRIES: usize = 512;
+/// Name of the state store of a replica that never received a snapshot.
+const FIRST_STORE: &str = "state-0";
+/// Folders in which received snapshots arrive; the live state store is one of them after an install.
+pub(crate) const INCOMING_PREFIX: &str = "incoming-";
+
+/// The one writer of a replica's state.
+pub struct StateAdapter {
+    machine: Arc<Mutex<StateMachine>>,
+    shared: Arc<SharedState>,
+    snapshots: Snapshots,
+}
+
+type Responder = openraft::storage::ApplyResponder<Types>;
+
+impl StateAdapter {
+    /// Opens the live state store of `disk`, and removes what an interrupted install left behind.
+    pub fn open(disk: Arc<dyn Disk>, meta: LogMeta, options: &StoreOptions) -> Result<Self, EngineError> {
+        let live = Self::live_store(&meta)?;
+        for name in disk.list()? {
+            if (name.starts_with(INCOMING_PREFIX) || name == FIRST_STORE) && name != live {
+                disk.remove(&name)?;
+            }
+        }
+        let machine = StateMachine::open(disk.open(&live, Role::State)?)?;
+        let shared =
+            SharedState::new(machine.engine().clone(), machine.header(), options.watch_history_bytes);
+        let snapshots = Snapshots::open(disk, meta, options.offload)?;
+        Ok(Self { machine: Arc::new(Mutex::new(machine)), shared: Arc::new(shared), snapshots })
+    }
+
+    /// What readers use.
+    pub fn shared(&self) -> &Arc<SharedState> {
+        &self.shared
+    }
+
+    /// The machine, for background work that changes nothing a reader may see.
+    pub fn machine(&self) -> Arc<Mutex<StateMachine>> {
+        self.machine.clone()
+    }
+
+    fn live_store(meta: &LogMeta) -> Result<String, EngineError> {
+        if let Some(name) = meta.state_store()? {
+            return Ok(name);
+        }
+        meta.set_state_store(FIRST_STORE)?;
+        Ok(FIRST_STORE.to_owned())
+    }
+
+    fn apply_batch(&self, entries: Vec<EntryResponder<Types>>) -> Result<(), EngineError> {
+        let mut answers: Vec<(Responder, Answer)> = Vec::with_capacity(entries.len());
+        let applied = {
+            let mut machine = lock(&self.machine);
+            let mut batch = machine.begin();
+            for (entry, responder) in entries {
+                let answer = apply_entry(&mut batch, entry)?;
+                answers.extend(responder.map(|responder| (responder, answer)));
+            }
+            batch.commit()?
+        };
+        self.shared.publish(applied);
+        answers.into_iter().for_each(|(responder, answer)| responder.send(answer));
+        Ok(())
+    }
+}
+
+/// What an install works on, apart from the adapter, so that it can run elsewhere.
+struct Install {
+    machine: Arc<Mutex<StateMachine>>,
+    shared: Arc<SharedState>,
+    snapshots: Snapshots,
+}
+
+impl Install {
+    fn run(&self, meta: &SnapshotMeta, folder: &SnapshotFolder) -> Result<(), EngineError> {
+        let disk = self.snapshots.disk();
+        let store = claim(&**disk, folder.name())?;
+        let machine = StateMachine::open(disk.open(&store, Role::State)?)?;
+        let applied = machine.header().applied.map(types::log_id);
+        if applied != meta.last_log_id {
+            let detail = format!("it ends at {applied:?}, not at {:?}", meta.last_log_id);
+            return Err(EngineError::Corrupt { what: format!("snapshot {store}"), detail });
+        }
+        let old = StateAdapter::live_store(self.snapshots.meta())?;
+        self.snapshots.meta().set_state_store(&store)?;
+        self.shared.replace(machine.engine().clone(), machine.header());
+        *lock(&self.machine) = machine;
+        if old != store {
+            disk.remove(&old)?;
+        }
+        self.snapshots.build(&self.machine).map(drop)
+    }
+}
+
+/// The store that a snapshot folder becomes. A received folder is used as it is; a replica's own snapshot is
+/// copied, since it must stay what it is.
+fn claim(disk: &dyn Disk, folder: &str) -> Result<String, EngineError> {
+    const COPY_BYTES: usize = 1 << 20;
+    if folder.starts_with(INCOMING_PREFIX) {
+        return Ok(folder.to_owned());
+    }
+    let store = format!("{INCOMING_PREFIX}own-{folder}");
+    disk.remove(&store)?;
+    for (file, len) in disk.files(folder)? {
+        let mut offset = 0;
+        while offset < len || (offset == 0 && len == 0) {
+            let data = disk.read_file(folder, &file, offset, COPY_BYTES)?;
+            disk.write_file(&store, &file, offset, &data)?;
+            if data.is_empty() {
+                break;
+            }
+            offset += data.len() as u64;
+        }
+    }
+    disk.sync_folder(&store)?;
+    Ok(store)
+}
+
+fn apply_entry(batch: &mut ApplyBatch<'_>, entry: Entry) -> Result<Answer, EngineError> {
+    let at = types::position(&entry.log_id);
+    match entry.payload {
+        Payload::Blank => batch.blank(at),
+        Payload::Normal(command) => {
+            let command = Command::decode(&command.0)?;
+            return batch.command(at, command).map(Answer::Outcome);
+        }
+        Payload::Membership(membership) => {
+            let record = MembershipRecord::of(Some(&entry.log_id), &membership);
+            batch.membership(at, &record::encode(&record));
+        }
+    }
+    Ok(Answer::Nothing)
+}
+
+impl RaftStateMachine<Types> for StateAdapter {
+    type SnapshotData = SnapshotFolder;
+    type SnapshotBuilder = SnapshotBuilder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
+        let machine = lock(&self.machine);
+        let membership = read_membership(&machine).and_then(|record| record.stored("membership"));
+        Ok((machine.header().applied.map(types::log_id), membership.map_err(io::Error::other)?))
+    }
+
+    async fn apply<S>(&mut self, entries: S) -> Result<(), io::Error>
+    where
+        S: Stream<Item = Result<EntryResponder<Types>, io::Error>> + Unpin + OptionalSend,
+    {
+        let mut batches = entries.ready_chunks(BATCH_ENTRIES);
+        while let Some(batch) = batches.next().await {
+            let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
+            self.apply_batch(batch).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
+        SnapshotBuilder { machine: self.machine.clone(), snapshots: self.snapshots.clone() }
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        folder: SnapshotFolder,
+    ) -> Result<(), io::Error> {
+        let install = Install {
+            machine: self.machine.clone(),
+            shared: self.shared.clone(),
+            snapshots: self.snapshots.clone(),
+        };
+        let contents = meta.clone();
+        let installed = self.snapshots.offload().run(move || install.run(&contents, &folder)).await;
+        installed.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        tracing::info!(last = ?meta.last_log_id, "installed a snapshot");
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
+        self.snapshots.current().map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,188 @@
+//! Snapshots: checkpoints of the state store, each in a folder of its own.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use keelson_store_core::{
+    apply::StateMachine,
+    engine::{Disk, EngineError},
+    id::LogPosition,
+};
+use openraft::storage::RaftSnapshotBuilder;
+
+use crate::{
+    log::LogMeta,
+    record::{MembershipRecord, SnapshotRecord},
+    runtime::Offload,
+    types::{self, Snapshot, SnapshotMeta, Types},
+};
+
+const PREFIX: &str = "snapshot-";
+
+/// A folder that holds a snapshot. It stays readable while anybody holds it, and is deleted after the last
+/// one let go if a newer snapshot has taken its place.
+#[derive(Clone)]
+pub struct SnapshotFolder(Arc<Folder>);
+
+struct Folder {
+    disk: Arc<dyn Disk>,
+    name: String,
+    obsolete: AtomicBool,
+}
+
+/// The newest complete snapshot of a replica, and how to make a newer one.
+#[derive(Clone)]
+pub(super) struct Snapshots {
+    disk: Arc<dyn Disk>,
+    meta: LogMeta,
+    offload: Offload,
+    current: Arc<Mutex<Option<(SnapshotRecord, SnapshotFolder)>>>,
+}
+
+/// Builds snapshots beside apply.
+pub struct SnapshotBuilder {
+    pub(super) machine: Arc<Mutex<StateMachine>>,
+    pub(super) snapshots: Snapshots,
+}
+
+impl SnapshotFolder {
+    /// A folder of `disk` that is complete.
+    pub fn new(disk: Arc<dyn Disk>, name: String) -> Self {
+        Self(Arc::new(Folder { disk, name, obsolete: AtomicBool::new(false) }))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The disk it is on.
+    pub fn disk(&self) -> &dyn Disk {
+        &*self.0.disk
+    }
+
+    /// Lets the folder go with its last holder.
+    pub(crate) fn discard(&self) {
+        self.0.obsolete.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.obsolete.load(Ordering::Relaxed)
+            && let Err(error) = self.disk.remove(&self.name)
+        {
+            tracing::warn!(folder = self.name, %error, "an old snapshot could not be removed");
+        }
+    }
+}
+
+impl Snapshots {
+    /// Finds the newest snapshot and removes the leftovers of older ones.
+    pub(super) fn open(disk: Arc<dyn Disk>, meta: LogMeta, offload: Offload) -> Result<Self, EngineError> {
+        let record = meta.snapshot()?;
+        let keep = record.as_ref().map(|record| record.folder.as_str());
+        for name in disk.list()? {
+            if name.starts_with(PREFIX) && Some(name.as_str()) != keep {
+                disk.remove(&name)?;
+            }
+        }
+        let current = record.map(|record| {
+            let folder = SnapshotFolder::new(disk.clone(), record.folder.clone());
+            (record, folder)
+        });
+        Ok(Self { disk, meta, offload, current: Arc::new(Mutex::new(current)) })
+    }
+
+    /// The disk that snapshots are on.
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// The records beside the log.
+    pub(super) fn meta(&self) -> &LogMeta {
+        &self.meta
+    }
+
+    /// Where long work goes.
+    pub(super) fn offload(&self) -> Offload {
+        self.offload
+    }
+
+    /// The newest complete snapshot.
+    pub(super) fn current(&self) -> Result<Option<Snapshot>, EngineError> {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        current.map(|(record, folder)| record.snapshot(folder)).transpose()
+    }
+
+    /// Makes a snapshot of what `machine` has applied by now. Writers wait only for the checkpoint itself.
+    pub(super) fn build(&self, machine: &Mutex<StateMachine>) -> Result<Snapshot, EngineError> {
+        let engine = lock(machine).engine().clone();
+        // The flush that takes long happens here, beside the writers; the one inside the checkpoint is short.
+        engine.sync()?;
+        let record = self.checkpoint(machine)?;
+        let folder = SnapshotFolder::new(self.disk.clone(), record.folder.clone());
+        self.meta.set_snapshot(&record)?;
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((old, old_folder)) = current.replace((record.clone(), folder.clone()))
+            && old.folder != record.folder
+        {
+            old_folder.discard();
+        }
+        record.snapshot(folder)
+    }
+
+    fn checkpoint(&self, machine: &Mutex<StateMachine>) -> Result<SnapshotRecord, EngineError> {
+        let machine = lock(machine);
+        let last = machine.header().applied;
+        let folder = folder_name(last);
+        let membership = read_membership(&machine)?;
+        if self.meta.snapshot()?.is_none_or(|current| current.folder != folder) {
+            self.disk.remove(&folder)?;
+            machine.engine().checkpoint(&folder)?;
+        }
+        Ok(SnapshotRecord { folder, last, membership })
+    }
+}
+
+impl RaftSnapshotBuilder<Types> for SnapshotBuilder {
+    type SnapshotData = SnapshotFolder;
+
+    async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
+        let (machine, snapshots) = (self.machine.clone(), self.snapshots.clone());
+        let built = self.snapshots.offload.run(move || snapshots.build(&machine)).await;
+        let snapshot = built.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        tracing::info!(last = ?snapshot.meta.last_log_id, "built a snapshot");
+        Ok(snapshot)
+    }
+}
+
+impl SnapshotRecord {
+    fn snapshot(self, folder: SnapshotFolder) -> Result<Snapshot, EngineError> {
+        let meta = SnapshotMeta {
+            last_log_id: self.last.map(types::log_id),
+            last_membership: self.membership.stored("snapshot membership")?,
+        };
+        Ok(Snapshot { meta, snapshot: folder })
+    }
+}
+
+/// The membership that a machine has applied.
+pub(super) fn read_membership(machine: &StateMachine) -> Result<MembershipRecord, EngineError> {
+    let bytes = machine.membership()?;
+    bytes.map_or_else(|| Ok(MembershipRecord::default()), |bytes| crate::record::decode("membership", &bytes))
+}
+
+/// A poisoned lock means that an invariant broke while the machine was written: go no further.
+pub(crate) fn lock(machine: &Mutex<StateMachine>) -> std::sync::MutexGuard<'_, StateMachine> {
+    machine.lock().expect("the state machine is whole: its writer has not panicked")
+}
+
+fn folder_name(last: Option<LogPosition>) -> String {
+    last.map_or_else(|| format!("{PREFIX}empty"), |at| format!("{PREFIX}{}-{}", at.term, at.index))
+}

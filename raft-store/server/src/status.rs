@@ -1,0 +1,69 @@
+//! How a replica and its cluster are doing, as the replica knows it.
+
+use keelson_store_core::id::{ClusterId, LogIndex, ReplicaId, Revision, Term};
+use openraft::async_runtime::watch::WatchReceiver as _;
+
+use crate::{options::Member, state::SharedState, types::Raft};
+
+/// One replica's view of itself and its cluster.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// This replica.
+    pub replica: ReplicaId,
+    /// The leader, if one is known.
+    pub leader: Option<ReplicaId>,
+    /// The current term.
+    pub term: Term,
+    /// The last entry of the local log; `None` while it is empty.
+    pub last_index: Option<LogIndex>,
+    /// The last entry applied here.
+    pub applied_index: Option<LogIndex>,
+    /// The store's revision after it.
+    pub revision: Revision,
+    /// Reads below this revision are refused.
+    pub compacted: Revision,
+    /// Bytes of state on disk, roughly.
+    pub size: u64,
+    /// Everybody in the cluster.
+    pub members: Vec<MemberStatus>,
+}
+
+/// One member of the cluster.
+#[derive(Clone, Debug)]
+pub struct MemberStatus {
+    /// Its id.
+    pub replica: ReplicaId,
+    /// Its name and addresses.
+    pub member: Member,
+    /// Whether it votes.
+    pub voter: bool,
+}
+
+impl Status {
+    pub(crate) fn of(cluster: ClusterId, raft: &Raft, state: &SharedState) -> Self {
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let applied = *state.applied().borrow();
+        let membership = metrics.membership_config.membership();
+        let voters: Vec<_> = membership.voter_ids().collect();
+        let member = |(replica, member): (&ReplicaId, &Member)| MemberStatus {
+            replica: *replica,
+            member: member.clone(),
+            voter: voters.contains(replica),
+        };
+        Self {
+            cluster,
+            replica: metrics.id,
+            leader: metrics.current_leader,
+            term: Term::new(metrics.current_term),
+            last_index: metrics.last_log_index.map(LogIndex::new),
+            applied_index: applied.index,
+            revision: applied.revision,
+            compacted: applied.compacted,
+            size: state.size(),
+            members: membership.nodes().map(member).collect(),
+        }
+    }
+}

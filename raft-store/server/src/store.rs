@@ -1,0 +1,246 @@
+//! The store as the rest of the program sees it.
+//!
+//! Linked into the API server and served by [`crate::grpc`] alike; there is no other way in.
+
+use std::{sync::Arc, time::Duration};
+
+use keelson_store_core::{
+    command::{Command, Outcome, RangeRequest, RangeResponse, Response, ResponseBody, Txn, TxnResponse},
+    engine::Disk,
+    id::{LeaseId, ReplicaId, Revision},
+    lease::{self, Lease, Remaining},
+    watch::Interest,
+};
+use tokio::{task::JoinHandle, time::Instant};
+
+use crate::{
+    error::{LeaseError, OpenError, ReadError, WriteError},
+    lease::{self as leases, LeaseKeeper},
+    log::LogAdapter,
+    membership,
+    options::StoreOptions,
+    peer::{Directory, Greeter, Identity, NetworkFactory, PeerServer, Transport},
+    propose::Proposals,
+    read::ReadIndex,
+    runtime,
+    state::{SharedState, StateAdapter, StateView},
+    status::Status,
+    types::Raft,
+    watch::Watcher,
+};
+
+mod bootstrap;
+mod identity;
+mod raft_config;
+mod sweeper;
+
+/// How long a leader waits for another replica to take over before it stops.
+const HANDOVER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A replica of the store. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    me: Identity,
+    raft: Raft,
+    state: Arc<SharedState>,
+    reads: ReadIndex,
+    proposals: Arc<Proposals>,
+    leases: Arc<LeaseKeeper>,
+    background: Vec<JoinHandle<()>>,
+}
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// It sees every write that was acknowledged, anywhere, before the read began.
+    Linearizable,
+    /// It sees what this replica has applied: perhaps an older moment. etcd's `serializable`.
+    Local,
+}
+
+/// An answer with the store's revision at that moment.
+#[derive(Clone, Debug)]
+pub struct At<T> {
+    /// The revision.
+    pub revision: Revision,
+    /// The answer.
+    pub answer: T,
+}
+
+impl Store {
+    /// Opens a replica: its disk, its peers' door, and its Raft. On a new disk it also brings the cluster into
+    /// being, together with the other initial members, which may take until all of them are there.
+    ///
+    /// Must be called inside [`runtime::seeded`].
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each text says what to do.
+    pub async fn open(
+        disk: Arc<dyn Disk>,
+        transport: Arc<dyn Transport>,
+        options: StoreOptions,
+    ) -> Result<Self, OpenError> {
+        let (me, log) = identity::establish(&*disk, &options)?;
+        let state_adapter = StateAdapter::open(disk.clone(), log.meta.clone(), &options)?;
+        let state = state_adapter.shared().clone();
+        let machine = state_adapter.machine();
+        let system = |error: std::io::Error| OpenError::System(error.to_string());
+        let adapter = LogAdapter::open(log.engine, me.replica, &options).map_err(system)?;
+        let directory = Arc::new(Directory::new(me.clone(), transport.clone()));
+        let network = NetworkFactory { directory: directory.clone(), timing: options.timing };
+        let config = raft_config::of(&options)?;
+        let raft = Raft::new(me.replica, config, network, adapter, state_adapter)
+            .await
+            .map_err(|error| OpenError::Raft(error.to_string()))?;
+
+        let patience = options.request_timeout;
+        let proposals = Proposals::start(raft.clone(), directory.clone(), patience);
+        let reads = ReadIndex::start(raft.clone(), directory.clone(), state.clone(), patience);
+        let leases = LeaseKeeper::new(raft.clone(), directory.clone(), state.clone(), patience);
+        let leases = Arc::new(leases);
+        let server = Arc::new(PeerServer {
+            me: Greeter { identity: me.clone(), member: options.member.clone() },
+            raft: raft.clone(),
+            disk,
+            meta: log.meta,
+            proposals: proposals.clone(),
+            leases: leases.clone(),
+        });
+        let background = vec![
+            runtime::spawn(server.run(transport)),
+            runtime::spawn(leases::expire(raft.clone(), state.clone(), proposals.clone())),
+            runtime::spawn(sweeper::run(machine, state.clone())),
+        ];
+        let inner = Inner { me, raft, state, reads, proposals, leases, background };
+        let store = Self { inner: Arc::new(inner) };
+        bootstrap::run(&store.inner.raft, &directory, &options).await?;
+        Ok(store)
+    }
+
+    /// Runs a transaction.
+    pub async fn txn(&self, txn: Txn) -> Result<At<TxnResponse>, WriteError> {
+        let Response { revision, body } = self.command(Command::Txn(txn)).await?;
+        match body {
+            ResponseBody::Txn(answer) => Ok(At { revision, answer }),
+            other => unreachable!("a transaction answers with one, not with {other:?}"),
+        }
+    }
+
+    /// Forgets superseded versions below `revision`.
+    pub async fn compact(&self, revision: Revision) -> Result<At<()>, WriteError> {
+        let response = self.command(Command::Compact(revision)).await?;
+        Ok(At { revision: response.revision, answer: () })
+    }
+
+    /// Makes a lease. The id must be new; the caller draws it.
+    pub async fn grant_lease(&self, lease: Lease) -> Result<At<()>, WriteError> {
+        let Lease { id, ttl_seconds } = lease;
+        let response = self.command(Command::LeaseGrant { id, ttl_seconds }).await?;
+        Ok(At { revision: response.revision, answer: () })
+    }
+
+    /// Ends a lease and deletes the keys that hang on it.
+    pub async fn revoke_lease(&self, id: LeaseId) -> Result<At<()>, WriteError> {
+        let response = self.command(Command::LeaseRevoke(id)).await?;
+        Ok(At { revision: response.revision, answer: () })
+    }
+
+    /// Gives a lease its full time again; answers that time in seconds.
+    pub async fn renew_lease(&self, id: LeaseId) -> Result<u32, LeaseError> {
+        self.inner.leases.renew(id).await
+    }
+
+    /// How long a lease lives, and how long it still has.
+    pub async fn lease_remaining(&self, id: LeaseId) -> Result<Remaining, LeaseError> {
+        self.inner.leases.remaining(id).await
+    }
+
+    /// All leases.
+    pub async fn leases(&self) -> Result<Vec<Lease>, ReadError> {
+        let view = self.view(Consistency::Linearizable).await?;
+        Ok(lease::all(view.read())?)
+    }
+
+    /// The state at one moment.
+    pub async fn view(&self, consistency: Consistency) -> Result<StateView, ReadError> {
+        match consistency {
+            Consistency::Linearizable => self.inner.reads.barrier().await?,
+            Consistency::Local => {}
+        }
+        Ok(self.inner.state.view()?)
+    }
+
+    /// Reads keys.
+    pub async fn range(
+        &self,
+        request: &RangeRequest,
+        consistency: Consistency,
+    ) -> Result<At<RangeResponse>, ReadError> {
+        request.validate()?;
+        let view = self.view(consistency).await?;
+        let answer = view.range(request)?;
+        Ok(At { revision: view.header().revision, answer })
+    }
+
+    /// Watches from `start` on; 0 means from after this call.
+    pub async fn watch(&self, interest: Interest, start: Revision) -> Result<Watcher, ReadError> {
+        if start.is_zero() {
+            // Otherwise "now" might be this replica's past, and old changes would arrive as new ones.
+            self.inner.reads.barrier().await?;
+        }
+        Ok(self.inner.state.hub().watch(self.inner.state.clone(), interest, start))
+    }
+
+    /// What this replica knows about itself and the cluster, without asking anybody.
+    pub fn status(&self) -> Status {
+        Status::of(self.inner.me.cluster, &self.inner.raft, &self.inner.state)
+    }
+
+    /// Hands leadership to `to`. A no-op on a replica that does not lead.
+    ///
+    /// Returns when this replica no longer leads, or false when that does not happen in time.
+    pub async fn transfer_leadership(&self, to: ReplicaId, patience: Duration) -> bool {
+        let (term, leads) = membership::leadership(&self.inner.raft);
+        if !leads {
+            return true;
+        }
+        if let Err(fatal) = self.inner.raft.trigger().transfer_leader(to).await {
+            tracing::warn!(%fatal, "leadership cannot be handed over");
+            return false;
+        }
+        let changed = membership::leadership_changed(&self.inner.raft, Some(term));
+        tokio::time::timeout(patience, changed).await.is_ok()
+    }
+
+    /// Hands over leadership if this replica has it, and stops. Whatever is under way gets an answer first or
+    /// learns that its fate is unknown.
+    pub async fn shutdown(&self) {
+        self.hand_over().await;
+        self.inner.background.iter().for_each(JoinHandle::abort);
+        if let Err(error) = self.inner.raft.shutdown().await {
+            tracing::warn!(%error, "raft ended with a panic");
+        }
+    }
+
+    async fn hand_over(&self) {
+        let status = self.status();
+        let heir = status.members.iter().find(|other| other.voter && other.replica != status.replica);
+        let Some(heir) = heir.filter(|_| status.leader == Some(status.replica)) else { return };
+        let started = Instant::now();
+        if self.transfer_leadership(heir.replica, HANDOVER_PATIENCE).await {
+            tracing::info!(to = heir.member.name, elapsed = ?started.elapsed(), "handed over leadership");
+        } else {
+            tracing::warn!(to = heir.member.name, "nobody took over leadership in time");
+        }
+    }
+
+    async fn command(&self, command: Command) -> Result<Response, WriteError> {
+        command.validate()?;
+        let outcome: Outcome = self.inner.proposals.propose(&command).await?;
+        Ok(outcome?)
+    }
+}

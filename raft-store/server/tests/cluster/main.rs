@@ -1,0 +1,14 @@
+//! Three replicas in one process, over in-memory disks and streams: what the store promises across replicas.
+//!
+//! Each replica has a thread and a runtime of its own, so that it can be killed as a process is: at any
+//! moment, with whatever its disk had not synced lost.
+
+mod network;
+mod replicas;
+
+mod failover;
+mod leases;
+mod reads_and_writes;
+mod snapshots;
+mod strangers;
+mod watches;

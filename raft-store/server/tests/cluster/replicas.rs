@@ -1,0 +1,217 @@
+//! Replicas that can be started, killed and wiped.
+
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
+
+use bytes::Bytes;
+use keelson_store::{
+    Member, OpenError, Store, StoreOptions, WriteError,
+    options::InitialMember,
+    runtime,
+    store::{At, Consistency},
+};
+use keelson_store_core::{
+    command::{Compare, KeyRange, KeyValue, Op, Operand, PutRequest, RangeRequest, Relation, Txn, TxnResponse},
+    engine::mem::MemDisk,
+    id::Revision,
+};
+use tokio::sync::oneshot;
+
+use crate::network::Network;
+
+/// How long a test waits for a condition before it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// Three replicas and the network between them.
+pub(crate) struct Cluster {
+    network: Network,
+    disks: Vec<MemDisk>,
+    replicas: Vec<Option<Replica>>,
+    adjust: fn(&mut StoreOptions),
+}
+
+struct Replica {
+    store: Store,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Cluster {
+    /// Starts three replicas and waits until they have a leader.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    /// Starts three replicas with options of the test's own.
+    pub(crate) async fn start_with(adjust: fn(&mut StoreOptions)) -> Self {
+        let disks = NAMES.iter().map(|_| MemDisk::new()).collect();
+        let mut cluster = Self { network: Network::default(), disks, replicas: Vec::new(), adjust };
+        let starting: Vec<_> = (0..NAMES.len()).map(|number| cluster.spawn(number)).collect();
+        for starting in starting {
+            cluster.replicas.push(Some(starting.ready().await.unwrap()));
+        }
+        cluster.leader().await;
+        cluster
+    }
+
+    /// A live replica.
+    pub(crate) fn store(&self, number: usize) -> &Store {
+        &self.replicas[number].as_ref().expect("the replica is alive").store
+    }
+
+    /// The numbers of all live replicas.
+    pub(crate) fn alive(&self) -> Vec<usize> {
+        (0..NAMES.len()).filter(|number| self.replicas[*number].is_some()).collect()
+    }
+
+    /// Waits until all live replicas agree on a live leader, and returns its number.
+    pub(crate) async fn leader(&self) -> usize {
+        eventually("a leader", async || {
+            let alive = self.alive();
+            let leaders: Vec<_> = alive.iter().map(|number| self.store(*number).status().leader).collect();
+            let leader = leaders[0].filter(|first| leaders.iter().all(|other| other == &Some(*first)))?;
+            alive.into_iter().find(|number| self.store(*number).status().replica == leader)
+        })
+        .await
+    }
+
+    /// A live replica that does not lead.
+    pub(crate) async fn follower(&self) -> usize {
+        let leader = self.leader().await;
+        self.alive().into_iter().find(|number| *number != leader).expect("two replicas are alive")
+    }
+
+    /// Ends a replica as `kill -9` and a power cut together would: nothing unsynced survives.
+    pub(crate) fn kill(&mut self, number: usize) {
+        self.kill_but(number, 0);
+    }
+
+    /// Ends a replica; up to `survivors` unsynced batches of each store survive.
+    pub(crate) fn kill_but(&mut self, number: usize, survivors: usize) {
+        let replica = self.replicas[number].take().expect("the replica is alive");
+        drop(replica.stop);
+        replica.thread.join().unwrap();
+        self.disks[number].crash(&mut |_| survivors);
+    }
+
+    /// Starts a replica again, on the disk it had.
+    pub(crate) async fn restart(&mut self, number: usize) {
+        let replica = self.spawn(number).ready().await.unwrap();
+        self.replicas[number] = Some(replica);
+    }
+
+    /// Starts a replica on a new disk under its old name, and returns why it does not open.
+    pub(crate) async fn restart_wiped(&mut self, number: usize) -> OpenError {
+        self.disks[number] = MemDisk::new();
+        self.spawn(number).ready().await.err().expect("a wiped disk must not join")
+    }
+
+    fn spawn(&self, number: usize) -> Starting {
+        let url = |name: &str| format!("memory://{name}");
+        let name = NAMES[number];
+        let founders = NAMES.map(|name| InitialMember { name: name.into(), peer_url: url(name) });
+        let member = Member { name: name.into(), peer_urls: vec![url(name)], client_urls: vec![] };
+        let mut options = StoreOptions::new(member, founders.into(), "test".into());
+        options.request_timeout = Duration::from_secs(5);
+        (self.adjust)(&mut options);
+        let transport = self.network.listen(&url(name));
+        let disk = Arc::new(self.disks[number].clone());
+        let (opened, opening) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let life = async {
+                let store = Store::open(disk, transport, options).await;
+                let _ = opened.send(store);
+                let _ = stopped.await;
+            };
+            runtime.block_on(runtime::seeded(number as u64, life));
+        });
+        Starting { opening, stop, thread }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let replicas: Vec<_> = self.replicas.drain(..).flatten().collect();
+        for Replica { stop, thread, .. } in replicas {
+            drop(stop);
+            // A panic in a replica has failed the test already, or is not its business.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Starting {
+    opening: oneshot::Receiver<Result<Store, OpenError>>,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Starting {
+    async fn ready(self) -> Result<Replica, OpenError> {
+        let opened = tokio::time::timeout(PATIENCE, self.opening).await.expect("a replica opens in time");
+        let store = opened.expect("opening does not panic")?;
+        Ok(Replica { store, stop: self.stop, thread: self.thread })
+    }
+}
+
+/// Waits until `condition` yields something.
+pub(crate) async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            if let Some(found) = condition().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+/// Writes a key; answers the revision.
+pub(crate) async fn put(store: &Store, key: &str, value: &str) -> Result<Revision, WriteError> {
+    let put = PutRequest { key: bytes(key), value: bytes(value), ..PutRequest::default() };
+    let txn = Txn { success: vec![Op::Put(put)], ..Txn::default() };
+    store.txn(txn).await.map(|answer| answer.revision)
+}
+
+/// Writes a key, trying again for as long as the store says that nothing has happened.
+pub(crate) async fn put_at_last(store: &Store, key: &str, value: &str) -> Revision {
+    eventually("a write", async || match put(store, key, value).await {
+        Ok(revision) => Some(revision),
+        Err(WriteError::Rejected(_)) => None,
+        Err(other) => panic!("{other}"),
+    })
+    .await
+}
+
+/// Writes a key if it does not exist yet.
+pub(crate) async fn create(store: &Store, key: &str, value: &str) -> Result<At<TxnResponse>, WriteError> {
+    let absent = Compare {
+        range: KeyRange::Single(bytes(key)),
+        relation: Relation::Equal,
+        operand: Operand::Version(0),
+    };
+    let put = PutRequest { key: bytes(key), value: bytes(value), ..PutRequest::default() };
+    store.txn(Txn { compare: vec![absent], success: vec![Op::Put(put)], failure: vec![] }).await
+}
+
+/// Reads a key, linearizably.
+pub(crate) async fn get(store: &Store, key: &str) -> Option<KeyValue> {
+    let request = RangeRequest::new(KeyRange::Single(bytes(key)));
+    let found = store.range(&request, Consistency::Linearizable).await.unwrap();
+    found.answer.kvs.into_iter().next()
+}
+
+/// A key's value, linearizably.
+pub(crate) async fn value(store: &Store, key: &str) -> Option<String> {
+    let found = get(store, key).await;
+    found.map(|kv| String::from_utf8(kv.value.to_vec()).unwrap())
+}
+
+/// Text as the store takes it.
+pub(crate) fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}

@@ -1,0 +1,58 @@
+//! Project tooling, run as `cargo xtask <command>`.
+//!
+//! In: the checkout. Out: problems in it (`tidy`), or files made from other files (`schema`).
+
+mod schema;
+
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tools for working on Keelson.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the project's own rules: those of CONTRIBUTING.md that neither rustc nor clippy can check.
+    Tidy,
+    /// Make the table of built-in types that the schema engine embeds.
+    Schema {
+        /// The facts about the Kubernetes API types, a JSON file.
+        #[arg(value_name = "FACTS")]
+        input: PathBuf,
+        /// The table [default: apiserver/schema/src/table/api.txt].
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Tidy => tidy::run(root()),
+        Command::Schema { input, output } => {
+            let output = output.unwrap_or_else(|| root().join("apiserver/schema/src/table/api.txt"));
+            schema::run(&input, &output)
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The checkout: the folder above this crate's.
+fn root() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own)
+}
