@@ -1,7 +1,9 @@
-//! The etcd v3 API, generated from etcd's own protobuf files (`proto/etcd/ORIGIN.md` says which and how changed).
+//! The etcd v3 API, generated from etcd's own protobuf files (`proto/etcd/ORIGIN.md` says which and how
+//! changed).
 //!
-//! The generated modules refer to each other by package name, so they stand side by side under those names; the
-//! short names [`rpc`], [`kv`], [`auth`], [`lock`] and [`election`], after etcd's files, are the ones to use.
+//! The generated modules refer to each other by package name, so they stand side by side under those names;
+//! the short names [`rpc`], [`kv`], [`auth`], [`lock`] and [`election`], after etcd's files, are the ones to
+//! use.
 
 pub use authpb as auth;
 pub use etcdserverpb as rpc;

@@ -6,11 +6,11 @@
 //! +-----------------+------------------+------------------------+
 //! ```
 //!
-//! Length and checksum are those of the body, which is an encoded [`Frame`]. The checksum is there because a log
-//! entry that changed between two replicas' memories would be fsynced and voted for.
+//! Length and checksum are those of the body, which is an encoded [`Frame`]. The checksum is there because a
+//! log entry that changed between two replicas' memories would be fsynced and voted for.
 //!
-//! Deliberately absent: sockets, and what to say when. An error means that the stream cannot be trusted any more:
-//! the caller closes it. Nothing here panics, whatever the bytes.
+//! Deliberately absent: sockets, and what to say when. An error means that the stream cannot be trusted any
+//! more: the caller closes it. Nothing here panics, whatever the bytes.
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use prost::Message as _;
@@ -26,8 +26,8 @@ const HEADER_LEN: usize = 8;
 /// Why a frame could not be sent, or a stream not be understood.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// The body is longer than this codec allows. Found by the sender: the message must be split. Found by the
-    /// receiver: the peer is misconfigured, or what arrives is no frame.
+    /// The body is longer than this codec allows. Found by the sender: the message must be split. Found by
+    /// the receiver: the peer is misconfigured, or what arrives is no frame.
     #[error("a frame of {len} bytes is longer than the {max} allowed")]
     TooLong {
         /// The body's length in bytes.
@@ -84,10 +84,11 @@ impl Codec {
         Ok(())
     }
 
-    /// Takes the first frame off `buffer`, or nothing while it is not complete: call again when more has arrived.
+    /// Takes the first frame off `buffer`, or nothing while it is not complete: call again when more has
+    /// arrived.
     ///
-    /// The frame's bytes fields share the buffer's memory; whoever keeps one small field for long keeps the whole
-    /// block that it was received in.
+    /// The frame's bytes fields share the buffer's memory; whoever keeps one small field for long keeps the
+    /// whole block that it was received in.
     ///
     /// # Errors
     /// Any [`FrameError`]. The stream is unusable from then on.

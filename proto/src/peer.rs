@@ -1,4 +1,5 @@
-//! What replicas say to each other, generated from `proto/peer.proto`, which has the rules of the conversation.
+//! What replicas say to each other, generated from `proto/peer.proto`, which has the rules of the
+//! conversation.
 
 #![allow(unreachable_pub, clippy::all)]
 

@@ -1,9 +1,9 @@
 //! Holds the peer protocol to what is already out there: `golden/` has one framed message per file, in hex.
 //!
-//! What was written once must decode for ever (to the message of the same name here), and what is encoded today
-//! must be what older replicas know. A failure means that a number, a type or the framing changed: that breaks
-//! rolling upgrades. For a new message or field, `KEELSON_UPDATE_GOLDEN=1` writes the files anew; the diff of the
-//! old ones then shows whether anything but the new field moved.
+//! What was written once must decode for ever (to the message of the same name here), and what is encoded
+//! today must be what older replicas know. A failure means that a number, a type or the framing changed: that
+//! breaks rolling upgrades. For a new message or field, `KEELSON_UPDATE_GOLDEN=1` writes the files anew; the
+//! diff of the old ones then shows whether anything but the new field moved.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -176,38 +176,21 @@ fn field_line(
 ) -> Result<(), String> {
     let text = |key: &str| field.get(key).and_then(Value::as_str);
     let json = text("json").ok_or_else(|| format!("{owner}: a field has no name"))?;
-    let ty = text("type").ok_or_else(|| format!("{owner}.{json}: no type"))?;
-    let _ = write!(
-        out,
-        "\t{json}\t{}{}{}",
-        flag(field, "ptr", "*"),
-        flag(field, "list", "[]"),
-        flag(field, "map", "{}")
-    );
-    match ty.strip_prefix(owner.rsplit_once('.').map_or("", |(package, _)| package)) {
-        Some(rest) if rest.starts_with('.') => out.push_str(rest),
-        _ => out.push_str(ty),
-    }
+    let place = |reason: String| format!("{owner}.{json}: {reason}");
+    let ty = text("type").ok_or_else(|| place("no type".into()))?;
+    let [pointer, list, map] =
+        [("ptr", "*"), ("list", "[]"), ("map", "{}")].map(|(key, mark)| flag(field, key, mark));
+    let package = owner.rsplit_once('.').map_or("", |(package, _)| package);
+    let ty_name = ty.strip_prefix(package).filter(|rest| rest.starts_with('.')).unwrap_or(ty);
+    let _ = write!(out, "\t{json}\t{pointer}{list}{map}{ty_name}");
     out.push_str(flag(field, "omitempty", "\to"));
     if OMIT_ZERO.contains(&(owner, json)) {
         out.push_str("\tz");
     }
     if let Some(number) = field.get("proto").and_then(Value::as_u64) {
-        let wire = match text("wire") {
-            Some("bytes") => "b",
-            Some("bytes,rep") => "B",
-            Some("varint") => "v",
-            Some("varint,rep") => "V",
-            other => return Err(format!("{owner}.{json}: wire type {other:?}")),
-        };
-        attribute(out, "#", &format!("{number}{wire}"))?;
+        attribute(out, "#", &format!("{number}{}", wire_mark(text("wire")).map_err(place)?))?;
     }
-    match text("presence") {
-        Some("optional") => out.push_str("\t?"),
-        Some("required") => out.push_str("\t!"),
-        None => {}
-        Some(other) => return Err(format!("{owner}.{json}: presence {other}")),
-    }
+    out.push_str(presence_mark(text("presence")).map_err(place)?);
     topology(out, field)?;
     if let Some(default) = text("default") {
         attribute(out, "default=", &default_literal(default, ty, facts)?)?;
@@ -220,6 +203,25 @@ fn field_line(
     }
     out.push('\n');
     Ok(())
+}
+
+fn wire_mark(wire: Option<&str>) -> Result<char, String> {
+    match wire {
+        Some("bytes") => Ok('b'),
+        Some("bytes,rep") => Ok('B'),
+        Some("varint") => Ok('v'),
+        Some("varint,rep") => Ok('V'),
+        other => Err(format!("wire type {other:?}")),
+    }
+}
+
+fn presence_mark(presence: Option<&str>) -> Result<&'static str, String> {
+    match presence {
+        Some("optional") => Ok("\t?"),
+        Some("required") => Ok("\t!"),
+        None => Ok(""),
+        Some(other) => Err(format!("presence {other}")),
+    }
 }
 
 /// How lists, maps and structs merge.
@@ -255,9 +257,9 @@ fn default_literal(default: &str, ty: &str, facts: &BTreeMap<String, Value>) -> 
         return Ok(default.to_owned());
     };
     let values = strings(facts.get(ty).and_then(|fact| fact.get("enum")));
-    let found: Vec<&str> = values.filter(|value| constant.contains(value)).collect();
-    match found[..] {
-        [value] => Ok(Value::from(value).to_string()),
+    let found: BTreeSet<&str> = values.filter(|value| constant.contains(value)).collect();
+    match found.iter().collect::<Vec<_>>()[..] {
+        [value] => Ok(Value::from(*value).to_string()),
         _ => Err(format!("default {default}: {} values of {ty} fit", found.len())),
     }
 }
@@ -279,4 +281,69 @@ fn attribute(out: &mut String, prefix: &str, value: &str) -> Result<(), String> 
     }
     let _ = write!(out, "\t{prefix}{value}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn table(facts: &Value) -> Result<String, String> {
+        let facts = facts.as_object().unwrap();
+        render(&facts.iter().map(|(name, fact)| (name.clone(), fact.clone())).collect())
+    }
+
+    #[test]
+    fn every_fact_has_its_place() {
+        let facts = json!({
+            "core/v1.Thing": {"kind": true, "scope": "Cluster", "client": ["genclient"], "rules": ["union"], "fields": [
+                {"json": "", "type": "meta/v1.TypeMeta", "inline": true},
+                {"json": "mode", "type": "core/v1.Mode", "ptr": true, "omitempty": true, "proto": 1, "wire": "bytes",
+                 "presence": "optional", "default": "ref(ThingModeFast)", "featureGate": "G", "rules": ["r"]},
+                {"json": "parts", "type": "core/v1.Part", "list": true, "proto": 2, "wire": "bytes,rep",
+                 "presence": "required", "listType": "map", "listMapKeys": ["a", "b"], "patchStrategy": "merge",
+                 "patchMergeKey": "a"}
+            ]},
+            "core/v1.Mode": {"base": "string", "enum": ["Fast", "Slow", "Fast"]},
+            "meta/v1.TypeMeta": {"fields": [{"json": "kind", "type": "string"}]}
+        });
+        let expected = "keelson-schema 1\n\
+            core/v1.Mode\t=string\tenum=Fast\tenum=Slow\n\
+            core/v1.Part\n\
+            core/v1.Thing\tkind\tscope=Cluster\tclient=genclient\trule=union\n\
+            \t\tmeta/v1.TypeMeta\n\
+            \tmode\t*.Mode\to\t#1b\t?\tdefault=\"Fast\"\tgate=G\trule=r\n\
+            \tparts\t[].Part\t#2B\t!\tlist=map:a,b\tpatch=merge\tkey=a\n\
+            meta/v1.TypeMeta\n\
+            \tkind\tstring\n";
+        assert_eq!(table(&facts), Ok(expected.to_owned()));
+    }
+
+    #[test]
+    fn types_that_never_travel_are_left_out_with_what_needs_them() {
+        let facts = json!({
+            "meta/v1.Object": {"base": "?*ast.InterfaceType"},
+            "meta/v1.Holder": {"fields": [{"json": "object", "type": "meta/v1.Object"}]},
+            "runtime.Codec": {"base": "runtime.Serializer"}
+        });
+        assert_eq!(table(&facts), Ok("keelson-schema 1\n".to_owned()));
+    }
+
+    #[test]
+    fn facts_that_the_table_cannot_express_are_named() {
+        let field = |field: Value| table(&json!({"core/v1.T": {"fields": [field]}})).unwrap_err();
+        assert_eq!(
+            field(json!({"json": "a", "type": "string", "proto": 1, "wire": "fixed64"})),
+            "core/v1.T.a: wire type Some(\"fixed64\")"
+        );
+        assert_eq!(
+            field(json!({"json": "a", "type": "string", "rules": ["x\ty"]})),
+            "rule=\"x\\ty\": cannot hold tabs or line breaks"
+        );
+        assert_eq!(
+            field(json!({"json": "a", "type": "string", "default": "ref(Gone)"})),
+            "default ref(Gone): 0 values of string fit"
+        );
+    }
 }

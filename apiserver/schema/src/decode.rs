@@ -23,6 +23,9 @@ use crate::model::{Schema, TypeId};
 use crate::tree::{Node, json, yaml};
 use error::DecodeError;
 
+/// The longest document that is read, in bytes: upstream's limit for request bodies.
+pub const MAX_DOCUMENT_BYTES: usize = 3 * 1024 * 1024;
+
 /// How a document is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
@@ -110,8 +113,11 @@ impl<'a> Document<'a> {
     /// Reads a text.
     ///
     /// # Errors
-    /// [`DecodeError::Json`] or [`DecodeError::Yaml`].
+    /// [`DecodeError::TooLarge`], [`DecodeError::Json`] or [`DecodeError::Yaml`].
     pub fn parse(bytes: &'a [u8], encoding: Encoding) -> Result<Document<'a>, DecodeError> {
+        if bytes.len() > MAX_DOCUMENT_BYTES {
+            return Err(DecodeError::TooLarge);
+        }
         match encoding {
             Encoding::Json => match json::parse(bytes) {
                 Ok(node) => Ok(Document { node, repeated_keys: Vec::new() }),

@@ -94,8 +94,8 @@ fn any_flipped_bit_of_the_body_is_noticed() {
 
 #[test]
 fn bodies_that_are_no_frames_are_malformed() {
-    // Each a mistake of its own: a cut-off varint, a length that leads out of the body, a wrong wire type, bytes
-    // that are not UTF-8 in a string, the field number 0, a group that never ends.
+    // Each a mistake of its own: a cut-off varint, a length that leads out of the body, a wrong wire type,
+    // bytes that are not UTF-8 in a string, the field number 0, a group that never ends.
     let corpus: [&[u8]; 6] = [
         &[0x08, 0xff],
         &[0x62, 0x7f, 1],

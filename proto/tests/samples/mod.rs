@@ -1,7 +1,7 @@
 //! One message of each kind, and one of each alternative in it.
 //!
-//! Every field has a value of its own that is not the default, and no literal ends in `..Default::default()`: a
-//! new field does not compile until it has been given a value here.
+//! Every field has a value of its own that is not the default, and no literal ends in `..Default::default()`:
+//! a new field does not compile until it has been given a value here.
 
 use bytes::Bytes;
 use keelson_proto::peer::frame::Body;

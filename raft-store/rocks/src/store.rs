@@ -62,8 +62,8 @@ impl Opened {
         })
     }
 
-    /// RocksDB writes out and compacts in the background, and may get over an error there by itself. What it
-    /// did is then unknown all the same.
+    /// RocksDB writes out and compacts in the background. It tells the next write of an error there, unless it
+    /// has got over it by then, as it tries to after a full disk: what became durable is unknown all the same.
     fn check_background(&self) -> Result<(), EngineError> {
         let errors = self.database.property_int_value(properties::BACKGROUND_ERRORS);
         if errors.is_ok_and(|errors| errors.is_none_or(|count| count == 0)) {
@@ -188,6 +188,7 @@ impl Engine for Store {
         folder::rename(&staging, &path)
     }
 
+    /// Tables and what is still in memory. Not the write-ahead log, which `RocksOptions::max_wal_bytes` bounds.
     fn size(&self) -> u64 {
         let size_of = |family| {
             let handle = self.opened.family(family).ok()?;

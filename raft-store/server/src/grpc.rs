@@ -1,14 +1,14 @@
 //! etcd's v3 API over the [`Store`].
 //!
-//! In: gRPC requests, in plain text or inside TLS. Out: what the store answers, in etcd's messages, codes and texts,
-//! so that `etcdctl`, etcd's client libraries and the tools built on them work as they are.
+//! In: gRPC requests, in plain text or inside TLS. Out: what the store answers, in etcd's messages, codes and
+//! texts, so that `etcdctl`, etcd's client libraries and the tools built on them work as they are.
 //!
 //! One value, `Front`, serves all services; each service is one file. The path of a request is short:
 //! `accept` → service → `convert` → [`Store`] → `convert` or `error`.
 //!
-//! Deliberately absent: users and roles (who may connect is decided by TLS), etcd's v2 API, its HTTP gateway, and any
-//! read or write that does not go through [`Store`]. Handlers run on tasks of tonic's, which know no seed: nothing
-//! here spawns.
+//! Deliberately absent: users and roles (who may connect is decided by TLS), etcd's v2 API, its HTTP gateway,
+//! and any read or write that does not go through [`Store`]. Handlers run on tasks of tonic's, which know no
+//! seed: nothing here spawns.
 
 use std::{
     future::Future,
@@ -82,8 +82,8 @@ struct Front {
     stopping: channel::Receiver<bool>,
 }
 
-/// Serves clients until `stop` completes. Then requests under way are finished, within a few seconds, and streams
-/// end with a status that sends clients to another member.
+/// Serves clients until `stop` completes. Then requests under way are finished, within a few seconds, and
+/// streams end with a status that sends clients to another member.
 ///
 /// Must be called inside [`runtime::seeded`](crate::runtime::seeded).
 ///
@@ -173,3 +173,6 @@ impl Front {
         let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use keelson_proto::peer::{
 use keelson_store_core::{
     command::Command,
     id::{LeaseId, Term},
-    lease::{self, Remaining, RenewError},
+    lease::{self, Lessor, Millis, Remaining, RenewError},
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -44,6 +44,62 @@ pub struct LeaseKeeper {
     patience: Duration,
 }
 
+/// A call that only the leader can serve.
+trait Call: Sync {
+    type Answer;
+
+    /// The call, for the leader.
+    fn request(&self) -> Body;
+
+    /// The leader's answer.
+    fn decode(body: Body) -> Result<Self::Answer, Failure>;
+
+    /// Serves the call on the leader.
+    fn serve(&self, lessor: &mut Lessor, now: Millis) -> Result<Self::Answer, Failure>;
+}
+
+struct Renew(LeaseId);
+
+struct AskRemaining(LeaseId);
+
+impl Call for Renew {
+    type Answer = u32;
+
+    fn request(&self) -> Body {
+        Body::LeaseKeepAlive(proto::LeaseKeepAlive { id: self.0.get() })
+    }
+
+    fn decode(body: Body) -> Result<u32, Failure> {
+        decode_renewal(body)
+    }
+
+    fn serve(&self, lessor: &mut Lessor, now: Millis) -> Result<u32, Failure> {
+        lessor.renew(now, self.0).map_err(|error| match error {
+            RenewError::NotFound | RenewError::Expired => Failure::NotFound,
+            RenewError::NotLeader => Failure::Retry("the leader is just taking over".to_owned()),
+        })
+    }
+}
+
+impl Call for AskRemaining {
+    type Answer = Remaining;
+
+    fn request(&self) -> Body {
+        Body::LeaseTimeToLive(proto::LeaseTimeToLive { id: self.0.get() })
+    }
+
+    fn decode(body: Body) -> Result<Remaining, Failure> {
+        decode_remaining(body)
+    }
+
+    fn serve(&self, lessor: &mut Lessor, now: Millis) -> Result<Remaining, Failure> {
+        if !lessor.leads() {
+            return Err(Failure::Retry("the leader is just taking over".to_owned()));
+        }
+        lessor.remaining(now, self.0).ok_or(Failure::NotFound)
+    }
+}
+
 /// Why the leader's part of a call failed.
 enum Failure {
     NotFound,
@@ -63,37 +119,20 @@ impl LeaseKeeper {
 
     /// Gives a lease its full time again. Returns that time in seconds.
     pub async fn renew(&self, id: LeaseId) -> Result<u32, LeaseError> {
-        let request = || Body::LeaseKeepAlive(proto::LeaseKeepAlive { id: id.get() });
-        self.call(request, async || self.renew_here(id).await, decode_renewal).await
+        self.call(Renew(id)).await
     }
 
     /// How long a lease lives, and how long it still has.
     pub async fn remaining(&self, id: LeaseId) -> Result<Remaining, LeaseError> {
-        let request = || Body::LeaseTimeToLive(proto::LeaseTimeToLive { id: id.get() });
-        self.call(request, async || self.remaining_here(id).await, decode_remaining).await
+        self.call(AskRemaining(id)).await
     }
 
     /// Has the leader serve a call, wherever it is, until the deadline.
-    async fn call<T>(
-        &self,
-        request: impl Fn() -> Body,
-        here: impl AsyncFn() -> Result<T, Failure>,
-        decode: fn(Body) -> Result<T, Failure>,
-    ) -> Result<T, LeaseError> {
+    async fn call<C: Call>(&self, call: C) -> Result<C::Answer, LeaseError> {
         let deadline = Instant::now() + self.patience;
         loop {
             let route = membership::route(&self.raft);
-            let served = match &route {
-                Route::Nowhere => Err(Failure::Retry("no leader is known".to_owned())),
-                Route::Here => timeout_at(deadline, here()).await.unwrap_or_else(|_| Err(late())),
-                Route::To(leader, member) => {
-                    let link = self.directory.control(*leader, member);
-                    let patience = deadline.saturating_duration_since(Instant::now());
-                    let reply = link.request(request(), patience).await;
-                    reply.map_err(|error| Failure::Retry(error.to_string())).and_then(decode)
-                }
-            };
-            let why = match served {
+            let why = match self.attempt(&call, &route, deadline).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::NotFound) => return Err(LeaseError::NotFound),
                 Err(Failure::Retry(why)) => why,
@@ -106,18 +145,23 @@ impl LeaseKeeper {
         }
     }
 
-    async fn renew_here(&self, id: LeaseId) -> Result<u32, Failure> {
-        self.lead_and_be_current().await?;
-        match self.state.lessor().renew(self.state.now(), id) {
-            Ok(ttl) => Ok(ttl),
-            Err(RenewError::NotFound | RenewError::Expired) => Err(Failure::NotFound),
-            Err(RenewError::NotLeader) => Err(Failure::Retry("the leader is just taking over".to_owned())),
+    async fn attempt<C: Call>(&self, call: &C, route: &Route, deadline: Instant) -> Result<C::Answer, Failure> {
+        match route {
+            Route::Nowhere => Err(Failure::Retry("no leader is known".to_owned())),
+            Route::Here => timeout_at(deadline, self.serve(call)).await.unwrap_or_else(|_| Err(late())),
+            Route::To(leader, member) => {
+                let link = self.directory.control(*leader, member);
+                let patience = deadline.saturating_duration_since(Instant::now());
+                let reply = link.request(call.request(), patience).await;
+                reply.map_err(|error| Failure::Retry(error.to_string())).and_then(C::decode)
+            }
         }
     }
 
-    async fn remaining_here(&self, id: LeaseId) -> Result<Remaining, Failure> {
+    /// The leader's part of a call.
+    async fn serve<C: Call>(&self, call: &C) -> Result<C::Answer, Failure> {
         self.lead_and_be_current().await?;
-        self.state.lessor().remaining(self.state.now(), id).ok_or(Failure::NotFound)
+        call.serve(&mut self.state.lessor(), self.state.now())
     }
 
     /// Confirms, against a quorum, that this replica leads, and waits until it has applied all that is committed.
@@ -134,7 +178,7 @@ impl LeaseKeeper {
     /// Renews for a peer.
     pub(crate) async fn answer_renewal(&self, id: LeaseId) -> proto::LeaseKeepAliveReply {
         use renewal::Result;
-        let result = match self.renew_here(id).await {
+        let result = match self.serve(&Renew(id)).await {
             Ok(ttl) => Result::TtlSeconds(ttl.into()),
             Err(Failure::NotFound) => Result::NotFound(proto::LeaseNotFound {}),
             Err(Failure::Retry(why)) => Result::Failed(why),
@@ -145,7 +189,7 @@ impl LeaseKeeper {
     /// Tells a peer what is left of a lease.
     pub(crate) async fn answer_remaining(&self, id: LeaseId) -> proto::LeaseTimeToLiveReply {
         use remaining::Result;
-        let result = match self.remaining_here(id).await {
+        let result = match self.serve(&AskRemaining(id)).await {
             Ok(left) => Result::Remaining(proto::LeaseRemaining {
                 ttl_seconds: i64::try_from(left.millis / 1000).unwrap_or(i64::MAX),
                 granted_ttl_seconds: left.granted_seconds.into(),

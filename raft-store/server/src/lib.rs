@@ -14,7 +14,7 @@
 
 pub mod error;
 
-//GRPC pub mod grpc;
+pub mod grpc;
 
 pub mod lease;
 

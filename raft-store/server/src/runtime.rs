@@ -5,10 +5,11 @@
 //! own, so that a simulated replica repeats itself exactly. Work that would hold the thread for long goes
 //! through [`Offload`], which is inline under simulation.
 
-use std::future::Future;
+use std::{future::Future, pin::Pin};
 
 use openraft_rt::{AsyncRuntime as _, deterministic_rng::DeterministicRng};
 use openraft_rt_tokio::TokioRuntime;
+use tokio::sync::{mpsc, oneshot};
 
 /// Tokio with seeded randomness.
 pub type Runtime = DeterministicRng<TokioRuntime>;
@@ -27,6 +28,40 @@ where
     F::Output: Send + 'static,
 {
     Runtime::spawn(future)
+}
+
+/// The way into a store's tree of tasks for callers who are not in it: other runtimes, other seeds.
+#[derive(Clone)]
+pub(crate) struct Home {
+    visitors: mpsc::UnboundedSender<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Home {
+    /// Opens the door. Must be called inside [`seeded`].
+    pub(crate) fn open() -> Self {
+        let (visitors, mut arriving) = mpsc::unbounded_channel();
+        spawn(async move {
+            while let Some(visitor) = arriving.recv().await {
+                spawn(visitor);
+            }
+        });
+        Self { visitors }
+    }
+
+    /// Runs a future as a task of the tree. `None` when the tree ends before the future does.
+    pub(crate) async fn run<T, F>(&self, future: F) -> Option<T>
+    where
+        F: Future<Output = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (done, result) = oneshot::channel();
+        let visitor = Box::pin(async move {
+            // Whoever asked may have gone away.
+            let _ = done.send(future.await);
+        });
+        self.visitors.send(visitor).ok()?;
+        result.await.ok()
+    }
 }
 
 /// Where work goes that blocks for more than a fraction of a millisecond.

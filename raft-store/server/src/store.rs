@@ -22,7 +22,7 @@ use crate::{
     peer::{Directory, Greeter, Identity, NetworkFactory, PeerServer, Transport},
     propose::Proposals,
     read::ReadIndex,
-    runtime,
+    runtime::{self, Home},
     state::{SharedState, StateAdapter, StateView},
     status::Status,
     types::Raft,
@@ -50,6 +50,8 @@ struct Inner {
     reads: ReadIndex,
     proposals: Arc<Proposals>,
     leases: Arc<LeaseKeeper>,
+    /// Through it go the calls that make openraft spawn tasks.
+    home: Home,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -115,7 +117,8 @@ impl Store {
             runtime::spawn(leases::expire(raft.clone(), state.clone(), proposals.clone())),
             runtime::spawn(sweeper::run(machine, state.clone())),
         ];
-        let inner = Inner { me, raft, state, reads, proposals, leases, background };
+        let home = Home::open();
+        let inner = Inner { me, raft, state, reads, proposals, leases, home, background };
         let store = Self { inner: Arc::new(inner) };
         bootstrap::run(&store.inner.raft, &directory, &options).await?;
         Ok(store)
@@ -151,12 +154,16 @@ impl Store {
 
     /// Gives a lease its full time again; answers that time in seconds.
     pub async fn renew_lease(&self, id: LeaseId) -> Result<u32, LeaseError> {
-        self.inner.leases.renew(id).await
+        let leases = self.inner.leases.clone();
+        let renewed = self.inner.home.run(async move { leases.renew(id).await }).await;
+        renewed.unwrap_or(Err(LeaseError::Read(ReadError::Stopped)))
     }
 
     /// How long a lease lives, and how long it still has.
     pub async fn lease_remaining(&self, id: LeaseId) -> Result<Remaining, LeaseError> {
-        self.inner.leases.remaining(id).await
+        let leases = self.inner.leases.clone();
+        let remaining = self.inner.home.run(async move { leases.remaining(id).await }).await;
+        remaining.unwrap_or(Err(LeaseError::Read(ReadError::Stopped)))
     }
 
     /// All leases.

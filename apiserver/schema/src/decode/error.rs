@@ -1,10 +1,13 @@
-//! Why a document is no value of a type. Every case is the client's fault and answers 400.
+//! Why a document is no value of a type. Every case is the client's fault; `TooLarge` answers 413, the others 400.
 
 use super::Violation;
 
 /// The messages are upstream's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
+    /// The text is longer than [`super::MAX_DOCUMENT_BYTES`].
+    #[error("Request entity too large: limit is {}", super::MAX_DOCUMENT_BYTES)]
+    TooLarge,
     /// The text is no JSON, or no JSON object with a readable `kind`.
     #[error("couldn't get version/kind; json parse error: {message}")]
     Json {

@@ -77,78 +77,80 @@ fn violations_are_bounded() {
     assert_eq!(decoded.violations.len(), 100);
 }
 
+/// Type, document, message.
+const MISMATCHES: &[(&str, &str, &str)] = &[
+    (
+        "apps/v1.Deployment",
+        r#"{"spec":{"replicas":"3"}}"#,
+        "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
+    ),
+    (
+        "apps/v1.Deployment",
+        r#"{"spec":{"replicas":1.5}}"#,
+        "json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32",
+    ),
+    (
+        "apps/v1.Deployment",
+        r#"{"spec":{"replicas":3000000000}}"#,
+        "json: cannot unmarshal number 3000000000 into Go struct field DeploymentSpec.spec.replicas of type int32",
+    ),
+    (
+        "apps/v1.Deployment",
+        r#"{"spec":[]}"#,
+        "json: cannot unmarshal array into Go struct field Deployment.spec of type v1.DeploymentSpec",
+    ),
+    ("apps/v1.Deployment", "[]", "json: cannot unmarshal array into Go value of type v1.Deployment"),
+    (
+        "core/v1.Pod",
+        r#"{"spec":{"containers":{}}}"#,
+        "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container",
+    ),
+    (
+        "core/v1.Pod",
+        r#"{"spec":{"containers":[{"args":[1]}]}}"#,
+        "json: cannot unmarshal number into Go struct field Container.spec.containers.args of type string",
+    ),
+    (
+        "core/v1.Pod",
+        r#"{"spec":{"volumes":[{"hostPath":1}]}}"#,
+        "json: cannot unmarshal number into Go struct field Volume.spec.volumes.hostPath of type v1.HostPathVolumeSource",
+    ),
+    (
+        "core/v1.Pod",
+        r#"{"metadata":{"labels":{"a":true}}}"#,
+        "json: cannot unmarshal bool into Go struct field ObjectMeta.metadata.labels of type string",
+    ),
+    (
+        "core/v1.Pod",
+        r#"{"metadata":{"labels":"a"}}"#,
+        "json: cannot unmarshal string into Go struct field ObjectMeta.metadata.labels of type map[string]string",
+    ),
+    (
+        "core/v1.Pod",
+        r#"{"metadata":{"creationTimestamp":1}}"#,
+        "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.creationTimestamp of type string",
+    ),
+    (
+        "core/v1.Service",
+        r#"{"spec":{"ports":[{"targetPort":true}]}}"#,
+        "json: cannot unmarshal bool into Go struct field ServicePort.spec.ports.targetPort of type int32",
+    ),
+    (
+        "core/v1.Service",
+        r#"{"spec":{"type":1}}"#,
+        "json: cannot unmarshal number into Go struct field ServiceSpec.spec.type of type v1.ServiceType",
+    ),
+    (
+        "core/v1.Secret",
+        r#"{"data":{"a":["b"]}}"#,
+        "json: cannot unmarshal array into Go struct field Secret.data of type []uint8",
+    ),
+];
+
 #[test]
 fn types_that_do_not_fit_are_described_as_go_does() {
-    let table = [
-        (
-            "apps/v1.Deployment",
-            r#"{"spec":{"replicas":"3"}}"#,
-            "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
-        ),
-        (
-            "apps/v1.Deployment",
-            r#"{"spec":{"replicas":1.5}}"#,
-            "json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32",
-        ),
-        (
-            "apps/v1.Deployment",
-            r#"{"spec":{"replicas":3000000000}}"#,
-            "json: cannot unmarshal number 3000000000 into Go struct field DeploymentSpec.spec.replicas of type int32",
-        ),
-        (
-            "apps/v1.Deployment",
-            r#"{"spec":[]}"#,
-            "json: cannot unmarshal array into Go struct field Deployment.spec of type v1.DeploymentSpec",
-        ),
-        ("apps/v1.Deployment", "[]", "json: cannot unmarshal array into Go value of type v1.Deployment"),
-        (
-            "core/v1.Pod",
-            r#"{"spec":{"containers":{}}}"#,
-            "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container",
-        ),
-        (
-            "core/v1.Pod",
-            r#"{"spec":{"containers":[{"args":[1]}]}}"#,
-            "json: cannot unmarshal number into Go struct field Container.spec.containers.args of type string",
-        ),
-        (
-            "core/v1.Pod",
-            r#"{"spec":{"volumes":[{"hostPath":1}]}}"#,
-            "json: cannot unmarshal number into Go struct field Volume.spec.volumes.hostPath of type v1.HostPathVolumeSource",
-        ),
-        (
-            "core/v1.Pod",
-            r#"{"metadata":{"labels":{"a":true}}}"#,
-            "json: cannot unmarshal bool into Go struct field ObjectMeta.metadata.labels of type string",
-        ),
-        (
-            "core/v1.Pod",
-            r#"{"metadata":{"labels":"a"}}"#,
-            "json: cannot unmarshal string into Go struct field ObjectMeta.metadata.labels of type map[string]string",
-        ),
-        (
-            "core/v1.Pod",
-            r#"{"metadata":{"creationTimestamp":1}}"#,
-            "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.creationTimestamp of type string",
-        ),
-        (
-            "core/v1.Service",
-            r#"{"spec":{"ports":[{"targetPort":true}]}}"#,
-            "json: cannot unmarshal bool into Go struct field ServicePort.spec.ports.targetPort of type int32",
-        ),
-        (
-            "core/v1.Service",
-            r#"{"spec":{"type":1}}"#,
-            "json: cannot unmarshal number into Go struct field ServiceSpec.spec.type of type v1.ServiceType",
-        ),
-        (
-            "core/v1.Secret",
-            r#"{"data":{"a":["b"]}}"#,
-            "json: cannot unmarshal array into Go struct field Secret.data of type []uint8",
-        ),
-    ];
-    for (name, text, expected) in table {
-        assert_eq!(error(name, text), expected);
+    for (name, text, expected) in MISMATCHES {
+        assert_eq!(error(name, text), *expected);
     }
 }
 
@@ -254,6 +256,18 @@ fn documents_say_what_they_are() {
             .unwrap_err()
             .ends_with("cannot unmarshal number into Go struct field .kind of type string")
     );
+}
+
+#[test]
+fn documents_that_are_too_long_are_refused() {
+    let error = Document::parse(&vec![b' '; MAX_DOCUMENT_BYTES + 1], Encoding::Json).unwrap_err();
+    assert_eq!(error.to_string(), "Request entity too large: limit is 3145728");
+}
+
+#[test]
+fn the_zero_time_is_unset() {
+    let text = r#"{"metadata":{"deletionTimestamp":"0001-01-01T00:00:00Z"}}"#;
+    assert_eq!(canonical("core/v1.Secret", text), r#"{"metadata":{}}"#);
 }
 
 #[test]

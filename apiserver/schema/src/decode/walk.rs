@@ -205,7 +205,8 @@ impl<'s> Walk<'s> {
         self.fields.pop();
         self.owner = outer;
         self.path.truncate(here);
-        Ok(Some(value))
+        // Go writes a pointer to the zero time as null, and reads that as unset.
+        Ok(Some(value).filter(|value| !value.is_null()))
     }
 
     /// What Go writes for a field, if anything.

@@ -97,6 +97,11 @@ impl Lessor {
         self.leading = None;
     }
 
+    /// Whether this replica keeps the time.
+    pub const fn leads(&self) -> bool {
+        self.leading.is_some()
+    }
+
     /// A lease was granted.
     pub fn granted(&mut self, now: Millis, lease: Lease) {
         if let Some(timetable) = &mut self.leading {

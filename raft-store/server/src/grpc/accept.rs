@@ -2,8 +2,8 @@
 //!
 //! In: listening sockets. Out: connections that are ready for HTTP/2, from all of them in one stream.
 //!
-//! TLS handshakes run beside each other, each with a deadline and all within a limit: whoever connects and then says
-//! nothing holds up nobody else, and cannot use up memory without end.
+//! TLS handshakes run beside each other, each with a deadline and all within a limit: whoever connects and
+//! then says nothing holds up nobody else, and cannot use up memory without end.
 
 use std::{
     io,
@@ -31,7 +31,8 @@ const HANDSHAKES: usize = 256;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that are ready but not taken up yet.
 const READY: usize = 16;
-/// Pause after the system could not hand over a connection: it has too few file descriptors or too little memory.
+/// Pause after the system could not hand over a connection: it has too few file descriptors or too little
+/// memory.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
 /// A client's connection.

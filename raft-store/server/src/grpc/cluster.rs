@@ -19,7 +19,8 @@ impl Cluster for Front {
         request: Request<MemberListRequest>,
     ) -> Result<Response<MemberListResponse>, Status> {
         if request.get_ref().linearizable {
-            // A membership is an entry of the log: whoever has applied all that is committed knows the newest.
+            // A membership is an entry of the log: whoever has applied all that is committed knows the
+            // newest.
             self.store.view(Consistency::Linearizable).await.map_err(error::read)?;
         }
         let status = self.store.status();

@@ -1,8 +1,8 @@
 //! Between etcd's messages and the store's own types. Pure: nothing here waits, and no state is read.
 //!
-//! In: a request as it was decoded. Out: the command or read that it means, or why it means none; and on the way
-//! back, the reply. What etcd tolerates (negative revisions, compares whose operand is missing) is given the meaning
-//! that it has there, because the store's types cannot even say it.
+//! In: a request as it was decoded. Out: the command or read that it means, or why it means none; and on the
+//! way back, the reply. What etcd tolerates (negative revisions, compares whose operand is missing) is given
+//! the meaning that it has there, because the store's types cannot even say it.
 //!
 //! Deliberately absent: the checks that every replica makes alike. Those are
 //! [`Command::validate`](keelson_store_core::command::Command::validate).

@@ -1,8 +1,8 @@
 //! When a stream must end although its client would go on.
 //!
-//! In: the server's wish to stop; and, where the client asks for it with etcd's `hasleader` header, the time without a
-//! leader. Out: the status that ends the stream. Both send the client to another member, where it resumes: a stream that
-//! just fell silent would keep it here.
+//! In: the server's wish to stop; and, where the client asks for it with etcd's `hasleader` header, the time
+//! without a leader. Out: the status that ends the stream. Both send the client to another member, where it
+//! resumes: a stream that just fell silent would keep it here.
 
 use std::{future::Future, time::Duration};
 

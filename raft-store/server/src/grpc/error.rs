@@ -1,10 +1,10 @@
 //! Where the store's errors become gRPC statuses, and nowhere else.
 //!
-//! In: why a request has no answer. Out: etcd's code and text for it (`api/v3rpc/rpctypes` in etcd's sources):
-//! clients match on both. What etcd has no text for keeps our own.
+//! In: why a request has no answer. Out: etcd's code and text for it (`api/v3rpc/rpctypes` in etcd's
+//! sources): clients match on both. What etcd has no text for keeps our own.
 //!
-//! Two groups of texts never mix, because clients decide on retries by them: "no leader", "too many requests" and
-//! "server stopped" mean that a write did not happen; every "request timed out" means that nobody knows.
+//! Two groups of texts never mix, because clients decide on retries by them: "no leader", "too many requests"
+//! and "server stopped" mean that a write did not happen; every "request timed out" means that nobody knows.
 
 use keelson_store_core::{command::CommandError, engine::EngineError};
 use tonic::{Code, Status};

@@ -1,7 +1,7 @@
 //! etcd's service KV: ranges, puts, deletions, transactions, compaction.
 //!
-//! A put or a deletion is a transaction of one operation. A range that the client calls serializable is answered from
-//! what this replica has applied; every other one is linearizable.
+//! A put or a deletion is a transaction of one operation. A range that the client calls serializable is
+//! answered from what this replica has applied; every other one is linearizable.
 
 use futures_util::stream;
 use keelson_proto::etcd::rpc::{
@@ -69,7 +69,8 @@ impl Kv for Front {
         Ok(Response::new(convert::txn_response(self.header(revision), answer)))
     }
 
-    /// `physical` changes nothing: the space comes back by a paced sweep, and no answer depends on how far it is.
+    /// `physical` changes nothing: the space comes back by a paced sweep, and no answer depends on how far it
+    /// is.
     async fn compact(
         &self,
         request: Request<CompactionRequest>,

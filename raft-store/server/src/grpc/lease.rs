@@ -1,7 +1,7 @@
 //! etcd's service Lease.
 //!
-//! Granting and revoking are commands like any other. Renewing and asking for the remaining time go to the leader,
-//! which alone counts: the [`Store`](crate::Store) finds it.
+//! Granting and revoking are commands like any other. Renewing and asking for the remaining time go to the
+//! leader, which alone counts: the [`Store`](crate::Store) finds it.
 
 use futures_util::stream;
 use keelson_proto::etcd::rpc::{
@@ -21,7 +21,8 @@ use crate::{
     store::{At, Consistency},
 };
 
-/// The shortest time to live, in seconds: a lease must outlive the search for a new leader. etcd's default, too.
+/// The shortest time to live, in seconds: a lease must outlive the search for a new leader. etcd's default,
+/// too.
 const MIN_TTL_SECONDS: u32 = 2;
 
 /// What etcd answers as the remaining time of a lease that does not exist.

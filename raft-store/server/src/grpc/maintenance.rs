@@ -15,8 +15,8 @@ use tonic::{Request, Response, Status, codegen::BoxStream};
 
 use super::{Front, convert, error};
 
-/// The version of etcd whose API this is. Clients decide by it what they may ask for; Kubernetes, for one, whether
-/// progress requests can be relied upon.
+/// The version of etcd whose API this is. Clients decide by it what they may ask for; Kubernetes, for one,
+/// whether progress requests can be relied upon.
 const API_VERSION: &str = "3.7.0";
 
 /// How long a transfer of leadership may take.

@@ -1,7 +1,7 @@
 //! TLS towards clients.
 //!
-//! In: the files of this replica's certificate, and of the authority that signs its clients, where they must show a
-//! certificate. Out: an acceptor for connections that speak HTTP/2 inside TLS.
+//! In: the files of this replica's certificate, and of the authority that signs its clients, where they must
+//! show a certificate. Out: an acceptor for connections that speak HTTP/2 inside TLS.
 
 use std::{
     fmt::Display,

@@ -6,9 +6,10 @@
 //!                  └─ one Forward per watch ── events ───────────┘
 //! ```
 //!
-//! A [`session::Session`] lives as long as its stream and owns everything in it; a [`forward::Forward`] carries one
-//! watch's events to the client as fast as the client takes them. Watchers pull, so a slow client costs the store
-//! nothing, and nothing is dropped. No tasks: all of a stream is polled where its replies are.
+//! A [`session::Session`] lives as long as its stream and owns everything in it; a [`forward::Forward`]
+//! carries one watch's events to the client as fast as the client takes them. Watchers pull, so a slow client
+//! costs the store nothing, and nothing is dropped. No tasks: all of a stream is polled where its replies
+//! are.
 
 mod forward;
 mod reply;

@@ -1,6 +1,6 @@
 //! Replicas that can be started, killed and wiped.
 
-use std::{sync::Arc, thread::JoinHandle, time::Duration};
+use std::{cell::Cell, sync::Arc, thread::JoinHandle, time::Duration};
 
 use bytes::Bytes;
 use keelson_store::{
@@ -29,6 +29,8 @@ pub(crate) struct Cluster {
     disks: Vec<MemDisk>,
     replicas: Vec<Option<Replica>>,
     adjust: fn(&mut StoreOptions),
+    /// A new seed for each start, as in production: the same one would draw the same replica id twice.
+    seeds: Cell<u64>,
 }
 
 struct Replica {
@@ -46,7 +48,7 @@ impl Cluster {
     /// Starts three replicas with options of the test's own.
     pub(crate) async fn start_with(adjust: fn(&mut StoreOptions)) -> Self {
         let disks = NAMES.iter().map(|_| MemDisk::new()).collect();
-        let mut cluster = Self { network: Network::default(), disks, replicas: Vec::new(), adjust };
+        let mut cluster = Self { network: Network::default(), disks, replicas: Vec::new(), adjust, seeds: Cell::new(0) };
         let starting: Vec<_> = (0..NAMES.len()).map(|number| cluster.spawn(number)).collect();
         for starting in starting {
             cluster.replicas.push(Some(starting.ready().await.unwrap()));
@@ -117,6 +119,7 @@ impl Cluster {
         (self.adjust)(&mut options);
         let transport = self.network.listen(&url(name));
         let disk = Arc::new(self.disks[number].clone());
+        let seed = self.seeds.replace(self.seeds.get() + 1);
         let (opened, opening) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
@@ -126,7 +129,7 @@ impl Cluster {
                 let _ = opened.send(store);
                 let _ = stopped.await;
             };
-            runtime.block_on(runtime::seeded(number as u64, life));
+            runtime.block_on(runtime::seeded(seed, life));
         });
         Starting { opening, stop, thread }
     }

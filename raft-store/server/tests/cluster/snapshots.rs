@@ -27,7 +27,7 @@ async fn a_replica_that_was_away_for_long_catches_up_by_snapshot() {
         (cluster.store(away).status().revision >= target.revision).then_some(())
     })
     .await;
-    let all = RangeRequest::new(KeyRange::From(bytes("")));
+    let all = RangeRequest::new(KeyRange::From(bytes("\0")));
     let expected = cluster.store(alive[0]).range(&all, Consistency::Linearizable).await.unwrap().answer;
     let local = cluster.store(away).range(&all, Consistency::Local).await.unwrap().answer;
     assert_eq!(local, expected);

@@ -47,76 +47,79 @@ fn operations() {
     }
 }
 
+/// Patch of `{"a": 1, "l": [1]}`, message.
+const FAILURES: &[(&str, &str)] = &[
+    (r#"[{"op": "test", "path": "/a", "value": 2}]"#, "testing value /a failed: test failed"),
+    (
+        r#"[{"op": "test", "path": "/b/c", "value": 2}]"#,
+        "test operation does not apply: is missing path: /b/c: missing value",
+    ),
+    (
+        r#"[{"op": "test", "path": "/l/7", "value": 2}]"#,
+        "error in test for path: '/l/7': Unable to access invalid index: 7: invalid index referenced",
+    ),
+    (
+        r#"[{"op": "remove", "path": "/b"}]"#,
+        "error in remove for path: '/b': Unable to remove nonexistent key: b: missing value",
+    ),
+    (
+        r#"[{"op": "remove", "path": "/b/c"}]"#,
+        "remove operation does not apply: doc is missing path: \"/b/c\": missing value",
+    ),
+    (
+        r#"[{"op": "remove", "path": ""}]"#,
+        "remove operation does not apply: doc is missing path: \"\": missing value",
+    ),
+    (
+        r#"[{"op": "remove", "path": "/l/1"}]"#,
+        "error in remove for path: '/l/1': Unable to access invalid index: 1: invalid index referenced",
+    ),
+    (
+        r#"[{"op": "add", "path": "/b/c", "value": 1}]"#,
+        "add operation does not apply: doc is missing path: \"/b/c\": missing value",
+    ),
+    (
+        r#"[{"op": "add", "path": "/a/c", "value": 1}]"#,
+        "add operation does not apply: doc is missing path: \"/a/c\": missing value",
+    ),
+    (
+        r#"[{"op": "add", "path": "/l/x", "value": 1}]"#,
+        "error in add for path: '/l/x': value was not a proper array index: 'x': strconv.Atoi: parsing \"x\": invalid syntax",
+    ),
+    (
+        r#"[{"op": "add", "path": "/l/3", "value": 1}]"#,
+        "error in add for path: '/l/3': Unable to access invalid index: 3: invalid index referenced",
+    ),
+    (
+        r#"[{"op": "replace", "path": "/b/c", "value": 1}]"#,
+        "replace operation does not apply: doc is missing path: /b/c: missing value",
+    ),
+    (
+        r#"[{"op": "replace", "path": "/l/3", "value": 1}]"#,
+        "replace operation does not apply: doc is missing key: /l/3: missing value",
+    ),
+    (
+        r#"[{"op": "move", "from": "/b/c", "path": "/d"}]"#,
+        "move operation does not apply: doc is missing from path: /b/c: missing value",
+    ),
+    (
+        r#"[{"op": "copy", "from": "/b/c", "path": "/d"}]"#,
+        "copy operation does not apply: doc is missing from path: /b/c: missing value",
+    ),
+    (
+        r#"[{"op": "copy", "path": "/d"}]"#,
+        "copy operation failed to decode from: operation, missing from field: missing value",
+    ),
+    (r#"[{"op": "add"}]"#, "add operation failed to decode path: missing value"),
+    (r#"[{"op": "jump", "path": "/a"}]"#, "Unexpected kind: jump"),
+    (r#"[{"path": "/a"}]"#, "Unexpected kind: unknown"),
+];
+
 #[test]
 fn messages() {
-    let table = [
-        (json!([{"op": "test", "path": "/a", "value": 2}]), "testing value /a failed: test failed"),
-        (
-            json!([{"op": "test", "path": "/b/c", "value": 2}]),
-            "test operation does not apply: is missing path: /b/c: missing value",
-        ),
-        (
-            json!([{"op": "test", "path": "/l/7", "value": 2}]),
-            "error in test for path: '/l/7': Unable to access invalid index: 7: invalid index referenced",
-        ),
-        (
-            json!([{"op": "remove", "path": "/b"}]),
-            "error in remove for path: '/b': Unable to remove nonexistent key: b: missing value",
-        ),
-        (
-            json!([{"op": "remove", "path": "/b/c"}]),
-            "remove operation does not apply: doc is missing path: \"/b/c\": missing value",
-        ),
-        (
-            json!([{"op": "remove", "path": ""}]),
-            "remove operation does not apply: doc is missing path: \"\": missing value",
-        ),
-        (
-            json!([{"op": "remove", "path": "/l/1"}]),
-            "error in remove for path: '/l/1': Unable to access invalid index: 1: invalid index referenced",
-        ),
-        (
-            json!([{"op": "add", "path": "/b/c", "value": 1}]),
-            "add operation does not apply: doc is missing path: \"/b/c\": missing value",
-        ),
-        (
-            json!([{"op": "add", "path": "/a/c", "value": 1}]),
-            "add operation does not apply: doc is missing path: \"/a/c\": missing value",
-        ),
-        (
-            json!([{"op": "add", "path": "/l/x", "value": 1}]),
-            "error in add for path: '/l/x': value was not a proper array index: 'x': strconv.Atoi: parsing \"x\": invalid syntax",
-        ),
-        (
-            json!([{"op": "add", "path": "/l/3", "value": 1}]),
-            "error in add for path: '/l/3': Unable to access invalid index: 3: invalid index referenced",
-        ),
-        (
-            json!([{"op": "replace", "path": "/b/c", "value": 1}]),
-            "replace operation does not apply: doc is missing path: /b/c: missing value",
-        ),
-        (
-            json!([{"op": "replace", "path": "/l/3", "value": 1}]),
-            "replace operation does not apply: doc is missing key: /l/3: missing value",
-        ),
-        (
-            json!([{"op": "move", "from": "/b/c", "path": "/d"}]),
-            "move operation does not apply: doc is missing from path: /b/c: missing value",
-        ),
-        (
-            json!([{"op": "copy", "from": "/b/c", "path": "/d"}]),
-            "copy operation does not apply: doc is missing from path: /b/c: missing value",
-        ),
-        (
-            json!([{"op": "copy", "path": "/d"}]),
-            "copy operation failed to decode from: operation, missing from field: missing value",
-        ),
-        (json!([{"op": "add"}]), "add operation failed to decode path: missing value"),
-        (json!([{"op": "jump", "path": "/a"}]), "Unexpected kind: jump"),
-        (json!([{"path": "/a"}]), "Unexpected kind: unknown"),
-    ];
-    for (patch, expected) in table {
-        assert_eq!(message(json!({"a": 1, "l": [1]}), patch.clone()), expected, "{patch}");
+    for (patch, expected) in FAILURES {
+        let patch = serde_json::from_str(patch).unwrap();
+        assert_eq!(message(json!({"a": 1, "l": [1]}), patch), *expected);
     }
     assert_eq!(
         JsonPatch::read(json!({})),

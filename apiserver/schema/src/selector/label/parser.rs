@@ -65,7 +65,10 @@ impl<'a> Parser<'a> {
                 }
                 Kind::End => return Ok(requirements),
                 _ => {
-                    return Err(format!("found '{}', expected: !, identifier, or 'end of string'", word.text));
+                    return Err(format!(
+                        "found '{}', expected: !, identifier, or 'end of string'",
+                        word.text
+                    ));
                 }
             }
         }

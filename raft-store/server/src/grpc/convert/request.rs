@@ -86,8 +86,8 @@ pub(in crate::grpc) fn txn(raw: rpc::TxnRequest) -> Result<Txn, BadRequest> {
 
 /// A lease grant; `chosen` is its id where the client leaves the choice to the store.
 ///
-/// As in etcd, the store has the last word on the time to live: at least `shortest` seconds (a lease must outlive
-/// the search for a new leader), at most what fits into a command, which is 136 years.
+/// As in etcd, the store has the last word on the time to live: at least `shortest` seconds (a lease must
+/// outlive the search for a new leader), at most what fits into a command, which is 136 years.
 pub(in crate::grpc) fn lease_grant(
     raw: &rpc::LeaseGrantRequest,
     chosen: LeaseId,
@@ -104,8 +104,8 @@ pub(in crate::grpc) fn lease_grant(
     Ok(Lease { id, ttl_seconds: ttl_seconds.max(shortest) })
 }
 
-/// The upper bound of a filter. No key has a revision below 2, so the first one excludes all keys, as a negative
-/// bound does in etcd.
+/// The upper bound of a filter. No key has a revision below 2, so the first one excludes all keys, as a
+/// negative bound does in etcd.
 fn highest(raw: i64) -> Revision {
     u64::try_from(raw).map_or(Revision::FIRST, Revision::new)
 }
@@ -137,8 +137,8 @@ fn op(raw: rpc::RequestOp) -> Result<Op, BadRequest> {
     }
 }
 
-/// The target says what is compared. An operand that is missing, or belongs to another target, counts as zero or
-/// empty.
+/// The target says what is compared. An operand that is missing, or belongs to another target, counts as zero
+/// or empty.
 fn compare(raw: rpc::Compare) -> Result<Compare, BadRequest> {
     let result = CompareResult::try_from(raw.result).map_err(|_| BadRequest::CompareResult(raw.result))?;
     let target = CompareTarget::try_from(raw.target).map_err(|_| BadRequest::CompareTarget(raw.target))?;
@@ -171,8 +171,8 @@ fn operand(relation: Relation, target: CompareTarget, union: Option<TargetUnion>
     }
 }
 
-/// Versions and revisions are never negative, so a negative operand decides the compare by itself: the largest
-/// number, which none ever reaches, decides it the same way.
+/// Versions and revisions are never negative, so a negative operand decides the compare by itself: the
+/// largest number, which none ever reaches, decides it the same way.
 fn counted(relation: Relation, raw: i64, operand: impl FnOnce(u64) -> Operand) -> (Relation, Operand) {
     match (u64::try_from(raw), relation) {
         (Ok(number), _) => (relation, operand(number)),

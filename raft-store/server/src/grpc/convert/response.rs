@@ -37,8 +37,8 @@ pub(in crate::grpc) fn range_response(header: ResponseHeader, from: RangeRespons
     }
 }
 
-/// The reply to a range in parts that merge to the whole, by protobuf's rules: keys in order over all parts, the rest
-/// in the last one.
+/// The reply to a range in parts that merge to the whole, by protobuf's rules: keys in order over all parts,
+/// the rest in the last one.
 pub(in crate::grpc) fn range_parts(mut whole: rpc::RangeResponse) -> Vec<rpc::RangeStreamResponse> {
     let mut parts = vec![rpc::RangeResponse::default()];
     let mut bytes = 0;

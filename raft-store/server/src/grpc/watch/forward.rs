@@ -1,8 +1,8 @@
 //! One watch: from its watcher to the client.
 //!
-//! In: what the watcher has, when it has something. Out: events, in order; where asked for, the revisions they replaced
-//! and how far the watch is. Ends when the watch can go no further, having told the client, or with the status that
-//! ends the stream.
+//! In: what the watcher has, when it has something. Out: events, in order; where asked for, the revisions
+//! they replaced and how far the watch is. Ends when the watch can go no further, having told the client, or
+//! with the status that ends the stream.
 
 use std::{future::pending, time::Duration};
 
@@ -42,7 +42,8 @@ pub(super) struct Options {
 /// A question: when is the watch complete up to here?
 pub(super) struct Sync {
     pub(super) revision: Revision,
-    /// Answered when it is, after all events up to there were put into the stream; dropped when the watch ends.
+    /// Answered when it is, after all events up to there were put into the stream; dropped when the watch
+    /// ends.
     pub(super) reached: oneshot::Sender<()>,
 }
 
@@ -137,7 +138,8 @@ impl Forward {
         Ok(())
     }
 
-    /// Where replaced versions are looked up: one view for all changes at hand, if the client wants them at all.
+    /// Where replaced versions are looked up: one view for all changes at hand, if the client wants them at
+    /// all.
     async fn view_for_previous(&self) -> Result<Option<StateView>, Status> {
         if !self.options.prev_kv {
             return Ok(None);

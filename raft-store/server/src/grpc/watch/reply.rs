@@ -14,7 +14,8 @@ pub(super) const WHOLE_STREAM: i64 = -1;
 
 /// How many bytes of events one reply holds, unless a single revision has more.
 const REPLY_BYTES: usize = 1 << 20;
-/// From how many bytes on a reply is fragmented, where the client allows it: as etcd, its request limit and some more.
+/// From how many bytes on a reply is fragmented, where the client allows it: as etcd, its request limit and
+/// some more.
 const FRAGMENT_BYTES: usize = MAX_REQUEST_BYTES + (512 << 10);
 
 /// A watch was created.
@@ -48,8 +49,9 @@ pub(super) fn progress(header: ResponseHeader, id: i64) -> WatchResponse {
 
 /// The replies that carry events, still without headers; beside each the last revision in it.
 ///
-/// That revision belongs into the header: a client that goes on behind it misses nothing, whatever else the store has
-/// seen by then. No revision is split, but for one that is too large, and only where the client allows it.
+/// That revision belongs into the header: a client that goes on behind it misses nothing, whatever else the
+/// store has seen by then. No revision is split, but for one that is too large, and only where the client
+/// allows it.
 pub(super) fn events(
     id: i64,
     revisions: Vec<(Revision, Vec<Event>)>,

@@ -1,11 +1,11 @@
 //! The watches of one stream.
 //!
-//! In: the client's requests, in order. Out: a reply to each creation, cancellation and progress request, between the
-//! events of the watches. Ids are etcd's: chosen by the client, or counted up from 0.
+//! In: the client's requests, in order. Out: a reply to each creation, cancellation and progress request,
+//! between the events of the watches. Ids are etcd's: chosen by the client, or counted up from 0.
 //!
 //! * **S1** After the reply to a cancellation, no event of that watch follows.
-//! * **S2** A progress reply for the whole stream (watch id -1) comes after every matching event, of every watch that
-//!   was created before it, up to its revision.
+//! * **S2** A progress reply for the whole stream (watch id -1) comes after every matching event, of every
+//!   watch that was created before it, up to its revision.
 
 use std::{collections::BTreeMap, future::pending};
 
@@ -102,8 +102,8 @@ impl From<SendError<Result<WatchResponse, Status>>> for Over {
     }
 }
 
-/// A watch that cannot be created for want of a quorum ends the stream: that is what makes the client try again, here
-/// or elsewhere, while a refusal would be final.
+/// A watch that cannot be created for want of a quorum ends the stream: that is what makes the client try
+/// again, here or elsewhere, while a refusal would be final.
 impl From<ReadError> for Over {
     fn from(error: ReadError) -> Self {
         Self(Some(error::read(error)))
@@ -122,7 +122,8 @@ impl Session {
         }
     }
 
-    /// Runs until the client is gone or the stream is broken. A client that only stops asking keeps its watches.
+    /// Runs until the client is gone or the stream is broken. A client that only stops asking keeps its
+    /// watches.
     pub(super) async fn run(mut self, mut requests: Streaming<WatchRequest>) {
         let mut asking = true;
         loop {
@@ -293,8 +294,8 @@ impl Syncing {
     }
 }
 
-/// The store's revision, and where a watch starts. "Now" is after everything that was acknowledged anywhere before the
-/// client asked, and right after the revision that the client is told.
+/// The store's revision, and where a watch starts. "Now" is after everything that was acknowledged anywhere
+/// before the client asked, and right after the revision that the client is told.
 async fn start(front: &Front, wanted: i64) -> Result<(Revision, Revision), ReadError> {
     if wanted != 0 {
         let start = convert::revision(wanted).max(Revision::FIRST);
