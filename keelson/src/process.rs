@@ -10,17 +10,17 @@ use tracing_subscriber::EnvFilter;
 /// `info,keelson_store::peer=debug`.
 const LOG_ENV: &str = "KEELSON_LOG";
 
-/// Sends logs to standard error, one line per event. `level` holds where `KEELSON_LOG` is not set.
+/// Sends logs to standard error, one line per event. `default` holds where `KEELSON_LOG` is not set.
 ///
 /// # Errors
 ///
 /// The text of the variable is no filter, or logging is set up already.
-pub(crate) fn start_logging(level: &str) -> Result<(), String> {
+pub(crate) fn start_logging(default: &str) -> Result<(), String> {
     let filter = match std::env::var(LOG_ENV) {
         Ok(directives) => {
             EnvFilter::try_new(&directives).map_err(|error| format!("{LOG_ENV}={directives}: {error}"))?
         }
-        Err(_) => EnvFilter::new(level),
+        Err(_) => EnvFilter::new(default),
     };
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
     logs.try_init().map_err(|error| error.to_string())

@@ -50,7 +50,7 @@ const OMIT_ZERO: &[(&str, &str)] = &[("meta/v1.ObjectMeta", "creationTimestamp")
 ///
 /// # Errors
 /// Says which file could not be read or written, or which fact has a form that the table cannot express.
-pub fn run(input: &Path, output: &Path) -> Result<(), String> {
+pub(crate) fn run(input: &Path, output: &Path) -> Result<(), String> {
     let text = fs::read_to_string(input).map_err(|error| format!("read {}: {error}", input.display()))?;
     let facts: BTreeMap<String, Value> =
         serde_json::from_str(&text).map_err(|error| format!("parse {}: {error}", input.display()))?;

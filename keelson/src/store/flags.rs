@@ -146,12 +146,13 @@ pub(crate) enum LogLevel {
 }
 
 impl LogLevel {
-    /// Its name as `tracing` knows it.
-    pub(crate) const fn as_str(self) -> &'static str {
+    /// The filter of `tracing` for it. openraft reports at info what it does; only what goes wrong is of interest
+    /// to who runs a cluster.
+    pub(crate) const fn filter(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Warn => "warn",
-            Self::Info => "info",
+            Self::Info => "info,openraft=warn",
             Self::Debug => "debug",
             Self::Trace => "trace",
         }

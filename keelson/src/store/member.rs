@@ -26,9 +26,9 @@ use crate::process::{self, StopSignals};
 
 /// Checks the flags and runs the member to its end.
 pub(super) fn run(flags: Flags) -> Result<ExitCode, Box<dyn Error>> {
-    let log_level = flags.tuning.log_level;
+    let log_filter = flags.tuning.log_level.filter();
     let options = MemberOptions::from_flags(flags)?;
-    process::start_logging(log_level.as_str())?;
+    process::start_logging(log_filter)?;
     process::install_crypto();
     match process::raise_open_files() {
         Some(limit) => tracing::debug!(limit, "limit of open files"),

@@ -68,6 +68,23 @@ const LAYERS: &[Layer] = &[
         own: Own::Only(&[]),
         foreign: Foreign::Except(&["rocksdb", "tokio"]),
     },
+    Layer {
+        package: "keelson-api-registry",
+        own: Own::Only(&["keelson-api-schema"]),
+        foreign: Foreign::Except(&["hyper", "rocksdb", "tokio"]),
+    },
+    Layer {
+        package: "keelson-apiserver",
+        own: Own::Only(&[
+            "keelson-api-registry",
+            "keelson-api-schema",
+            "keelson-pki",
+            "keelson-proto",
+            "keelson-store",
+            "keelson-store-core",
+        ]),
+        foreign: Foreign::Except(ENGINES),
+    },
     Layer { package: "keelson-pki", own: Own::Only(&[]), foreign: Foreign::Except(&["rocksdb", "tokio"]) },
     Layer { package: "keelson", own: Own::Any, foreign: Foreign::Except(ENGINES) },
     Layer { package: "xtask", own: Own::Only(&["keelson-api-schema"]), foreign: Foreign::Except(&["tokio"]) },

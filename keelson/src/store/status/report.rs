@@ -68,15 +68,7 @@ impl Report {
                 Err(reason) => problems.push(format!("{} does not answer: {reason}", label(answer))),
             }
         }
-        let leaders: BTreeSet<u64> =
-            heard().map(|status| status.leader).filter(|leader| *leader != 0).collect();
-        if leaders.is_empty() {
-            problems.push(
-                "there is no leader: writes and reads wait until a majority of the voters runs".to_owned(),
-            );
-        } else if leaders.len() > 1 {
-            problems.push("members name different leaders: an election is in progress".to_owned());
-        }
+        problems.extend(quorum_problem(answers));
         Self { members, problems }
     }
 
@@ -90,6 +82,25 @@ impl Report {
             text += &format!("problem: {problem}\n");
         }
         text
+    }
+}
+
+/// Whether the cluster can decide anything. A leader that lost its followers may not have noticed yet, so its word
+/// alone is not enough.
+fn quorum_problem(answers: &[Answer]) -> Option<String> {
+    let voters = answers.iter().filter(|answer| !answer.member.is_learner).count();
+    let heard: Vec<_> = answers.iter().filter_map(|answer| answer.status.as_ref().ok()).collect();
+    let voting = heard.iter().filter(|status| !status.is_learner).count();
+    let leaders: BTreeSet<u64> =
+        heard.iter().map(|status| status.leader).filter(|leader| *leader != 0).collect();
+    if voting * 2 <= voters {
+        Some(format!("only {voting} of {voters} voters answer: writes and reads wait until a majority does"))
+    } else if leaders.is_empty() {
+        Some("there is no leader: writes and reads wait until one is elected".to_owned())
+    } else if leaders.len() > 1 {
+        Some("members name different leaders: an election is in progress".to_owned())
+    } else {
+        None
     }
 }
 
@@ -220,10 +231,11 @@ mod tests {
             answer(0xa, "a", Ok(alarmed)),
             answer(0xb, "b", Err("connection refused".to_owned())),
         ]);
-        assert_eq!(report.problems, ["a: the disk is full", "b does not answer: connection refused"]);
+        assert_eq!(report.problems[..2], ["a: the disk is full", "b does not answer: connection refused"]);
+        assert!(report.problems[2].starts_with("only 1 of 2 voters answer"), "{:?}", report.problems);
         let table = report.table();
         assert!(table.contains("b   b     unreachable  -"), "{table}");
-        assert!(table.ends_with("problem: b does not answer: connection refused\n"), "{table}");
+        assert!(table.contains("\nproblem: b does not answer: connection refused\n"), "{table}");
     }
 
     #[test]

@@ -1,0 +1,257 @@
+//! What a request asks, parsed once from its method, path and query.
+//!
+//! In: the request's head. Out: a [`RequestInfo`] that authorization, admission and handlers share; nobody
+//! parses the path again.
+
+use http::Method;
+
+use crate::{
+    resources::{self, ResourceInfo, Subresource, Verb},
+    status::ApiError,
+};
+
+/// What a request asks.
+#[derive(Clone, Debug)]
+pub struct RequestInfo {
+    /// What it is about.
+    pub target: Target,
+    /// The raw path.
+    pub path: String,
+    /// Query parameters in order, decoded.
+    pub query: Vec<(String, String)>,
+}
+
+/// What a request is about.
+#[derive(Clone)]
+pub enum Target {
+    /// A path that is no resource: `/version`, `/healthz`, `/apis`, `/openapi/v3`.
+    Path,
+    /// A resource of the table.
+    Resource(ResourceRequest),
+}
+
+/// A request to a resource.
+#[derive(Clone)]
+pub struct ResourceRequest {
+    /// Which.
+    pub resource: &'static ResourceInfo,
+    /// In which namespace; empty for cluster-wide resources, and for all namespaces.
+    pub namespace: String,
+    /// Which object; empty for the collection.
+    pub name: String,
+    /// What below the object.
+    pub subresource: Option<&'static Subresource>,
+    /// What is to be done.
+    pub verb: Verb,
+}
+
+impl RequestInfo {
+    /// Parses a request's head.
+    ///
+    /// # Errors
+    /// 404 for a resource that does not exist, 405 for one that does not do that, 400 for malformed escapes.
+    pub fn parse(method: &Method, uri: &http::Uri) -> Result<Self, ApiError> {
+        let query = parse_query(uri.query().unwrap_or_default())?;
+        let path = uri.path().to_owned();
+        let segments = segments(&path)?;
+        let target = match route(&segments)? {
+            None => Target::Path,
+            Some(route) => Target::Resource(route.request(method, &query)?),
+        };
+        Ok(Self { target, path, query })
+    }
+
+    /// The first value of a query parameter.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a boolean query parameter is set. Anything but `1`, `t` and `true` in any case is false.
+    pub fn flag(&self, name: &str) -> bool {
+        self.parameter(name).is_some_and(is_true)
+    }
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Path => f.write_str("Path"),
+            Self::Resource(request) => f
+                .debug_struct("Resource")
+                .field("resource", &request.resource.qualified())
+                .field("namespace", &request.namespace)
+                .field("name", &request.name)
+                .field("subresource", &request.subresource.map(|sub| sub.name))
+                .field("verb", &request.verb)
+                .finish(),
+        }
+    }
+}
+
+/// A resource path, taken apart.
+struct Route {
+    resource: &'static ResourceInfo,
+    namespace: String,
+    name: String,
+    subresource: Option<&'static Subresource>,
+}
+
+impl Route {
+    fn request(self, method: &Method, query: &[(String, String)]) -> Result<ResourceRequest, ApiError> {
+        let watching = query.iter().any(|(key, value)| key == "watch" && is_true(value));
+        let collection = self.name.is_empty();
+        let verb = match method.as_str() {
+            "GET" | "HEAD" if collection && watching => Verb::Watch,
+            "GET" | "HEAD" if collection => Verb::List,
+            "GET" | "HEAD" => Verb::Get,
+            "POST" => Verb::Create,
+            "PUT" => Verb::Update,
+            "PATCH" => Verb::Patch,
+            "DELETE" if collection => Verb::DeleteCollection,
+            "DELETE" => Verb::Delete,
+            _ => return Err(not_allowed()),
+        };
+        let verbs = self.subresource.map_or(self.resource.verbs, |sub| sub.verbs);
+        let misplaced = match verb {
+            Verb::Create => !collection && self.subresource.is_none(),
+            Verb::Update | Verb::Patch => collection,
+            Verb::Delete | Verb::DeleteCollection | Verb::Get | Verb::List | Verb::Watch => false,
+        };
+        // A collection over all namespaces can only be looked at.
+        let everywhere = self.resource.is_namespaced() && self.namespace.is_empty();
+        let homeless = everywhere
+            && !matches!(verb, Verb::List | Verb::Watch | Verb::Get)
+            && self.resource.can(Verb::List);
+        if misplaced || homeless || !verbs.contains(&verb) {
+            return Err(not_allowed());
+        }
+        let Self { resource, namespace, name, subresource } = self;
+        Ok(ResourceRequest { resource, namespace, name, subresource, verb })
+    }
+}
+
+/// Upstream's answer to a method that a path does not have.
+fn not_allowed() -> ApiError {
+    let text = "the server does not allow this method on the requested resource";
+    ApiError::new(http::StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", text)
+}
+
+/// Takes a resource path apart. `None` when it is none: discovery, health, and so on.
+fn route(segments: &[String]) -> Result<Option<Route>, ApiError> {
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let (group, version, rest) = match segments.as_slice() {
+        ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),
+        ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
+        _ => return Ok(None),
+    };
+    let (namespace, rest) = match rest {
+        ["namespaces", namespace, rest @ ..] if is_below_namespace(group, rest) => (*namespace, rest),
+        rest => ("", rest),
+    };
+    let (plural, name, below) = match rest {
+        [plural] => (*plural, "", None),
+        [plural, name] => (*plural, *name, None),
+        [plural, name, below] => (*plural, *name, Some(*below)),
+        _ => return Err(ApiError::no_such_path()),
+    };
+    let resource = resources::find(group, version, plural).ok_or_else(ApiError::no_such_path)?;
+    if !namespace.is_empty() && !resource.is_namespaced() {
+        return Err(ApiError::no_such_path());
+    }
+    let subresource = match below {
+        None => None,
+        Some(below) => {
+            let found = resource.subresources.iter().find(|sub| sub.name == below);
+            Some(found.ok_or_else(ApiError::no_such_path)?)
+        }
+    };
+    Ok(Some(Route { resource, namespace: namespace.to_owned(), name: name.to_owned(), subresource }))
+}
+
+/// Whether `/namespaces/<name>/<rest>` speaks of something inside the namespace, not of the namespace itself.
+fn is_below_namespace(group: &str, rest: &[&str]) -> bool {
+    match rest {
+        [] => false,
+        [only] => !group.is_empty() || !matches!(*only, "status" | "finalize"),
+        _ => true,
+    }
+}
+
+fn segments(path: &str) -> Result<Vec<String>, ApiError> {
+    path.split('/').filter(|segment| !segment.is_empty()).map(|segment| unescape(segment, false)).collect()
+}
+
+fn parse_query(query: &str) -> Result<Vec<(String, String)>, ApiError> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((unescape(key, true)?, unescape(value, true)?))
+        })
+        .collect()
+}
+
+fn unescape(text: &str, plus_is_space: bool) -> Result<String, ApiError> {
+    let text = if plus_is_space { text.replace('+', " ") } else { text.to_owned() };
+    let decoded = percent_encoding::percent_decode_str(&text).decode_utf8();
+    decoded
+        .map(Into::into)
+        .map_err(|_| ApiError::bad_request(format!("{text:?} is not UTF-8 when unescaped")))
+}
+
+fn is_true(text: &str) -> bool {
+    matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(method: &str, uri: &str) -> Result<RequestInfo, ApiError> {
+        RequestInfo::parse(&method.parse().unwrap(), &uri.parse().unwrap())
+    }
+
+    fn resource(method: &str, uri: &str) -> ResourceRequest {
+        match parse(method, uri).unwrap().target {
+            Target::Resource(request) => request,
+            Target::Path => panic!("{uri} is a resource"),
+        }
+    }
+
+    #[test]
+    fn paths_become_resources_and_verbs() {
+        let list = resource("GET", "/api/v1/pods");
+        assert_eq!((list.resource.plural, list.verb), ("pods", Verb::List));
+        let get = resource("GET", "/api/v1/namespaces/shop/pods/web-1");
+        assert_eq!((get.namespace.as_str(), get.name.as_str(), get.verb), ("shop", "web-1", Verb::Get));
+        let namespace = resource("GET", "/api/v1/namespaces/shop");
+        assert_eq!((namespace.resource.plural, namespace.name.as_str()), ("namespaces", "shop"));
+        let status = resource("PUT", "/api/v1/namespaces/shop/status");
+        assert_eq!(
+            (status.resource.plural, status.subresource.map(|s| s.name)),
+            ("namespaces", Some("status"))
+        );
+        let watch = resource("GET", "/apis/apps/v1/namespaces/shop/deployments?watch=true");
+        assert_eq!((watch.resource.kind, watch.verb), ("Deployment", Verb::Watch));
+    }
+
+    #[test]
+    fn what_is_no_resource_is_left_alone_and_what_does_not_exist_is_not_found() {
+        for path in ["/version", "/api", "/apis/apps/v1", "/healthz", "/"] {
+            assert!(matches!(parse("GET", path).unwrap().target, Target::Path), "{path}");
+        }
+        for path in ["/api/v1/nothings", "/apis/apps/v9/deployments", "/api/v1/namespaces/a/nodes"] {
+            assert_eq!(parse("GET", path).unwrap_err().code, 404, "{path}");
+        }
+        assert_eq!(parse("POST", "/api/v1/namespaces/a/pods/b").unwrap_err().code, 405);
+        assert_eq!(parse("PUT", "/api/v1/namespaces/a/pods").unwrap_err().code, 405);
+    }
+
+    #[test]
+    fn query_parameters_are_decoded() {
+        let info = parse("GET", "/api/v1/pods?labelSelector=a%3Db%2Cc&x=1+2&watch=0").unwrap();
+        assert_eq!(info.parameter("labelSelector"), Some("a=b,c"));
+        assert_eq!(info.parameter("x"), Some("1 2"));
+        assert!(!info.flag("watch"));
+    }
+}

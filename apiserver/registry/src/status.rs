@@ -1,0 +1,243 @@
+//! The only place where a failure becomes a `metav1.Status`.
+//!
+//! In: what went wrong, said by whoever found it. Out: code, reason, message, details and causes as upstream
+//! words them; clients and tests match on the texts.
+//!
+//! Source: `k8s.io/apimachinery/pkg/api/errors`.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{field::FieldError, resources::ResourceInfo};
+
+/// A failed request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApiError {
+    /// The HTTP status code.
+    pub code: StatusCode,
+    /// The machine's word for it: `NotFound`, `Conflict`, …; empty where upstream has none.
+    pub reason: &'static str,
+    /// The human's.
+    pub message: String,
+    /// What it is about.
+    pub details: Details,
+}
+
+/// The `details` of a Status.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Details {
+    /// The object's name.
+    pub name: String,
+    /// Its API group.
+    pub group: String,
+    /// Its kind, or its resource's plural where upstream says that.
+    pub kind: String,
+    /// Its uid.
+    pub uid: String,
+    /// What exactly is wrong.
+    pub causes: Vec<Cause>,
+    /// When to try again; 0 for no advice.
+    pub retry_after_seconds: u32,
+}
+
+/// One cause in the details of a Status.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cause {
+    /// `FieldValueInvalid` and the like.
+    pub reason: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// Where.
+    pub field: String,
+}
+
+impl ApiError {
+    /// A failure without details.
+    pub fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { code, reason, message: message.into(), details: Details::default() }
+    }
+
+    /// 404: no such object.
+    pub fn not_found(resource: &ResourceInfo, name: &str) -> Self {
+        let message = format!("{} {name:?} not found", resource.qualified());
+        Self::new(StatusCode::NOT_FOUND, "NotFound", message).about(resource.group, resource.plural, name)
+    }
+
+    /// 404: no such path.
+    pub fn no_such_path() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
+    }
+
+    /// 409: an object of that name exists.
+    pub fn already_exists(resource: &ResourceInfo, name: &str) -> Self {
+        let message = format!("{} {name:?} already exists", resource.qualified());
+        Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(resource.group, resource.plural, name)
+    }
+
+    /// 409: the object has changed, or is not the one that was meant; `why` says which.
+    pub fn conflict(resource: &ResourceInfo, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.qualified());
+        Self::new(StatusCode::CONFLICT, "Conflict", message).about(resource.group, resource.plural, name)
+    }
+
+    /// 409: upstream's words for a stale resourceVersion.
+    pub fn stale(resource: &ResourceInfo, name: &str) -> Self {
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
+        Self::conflict(resource, name, why)
+    }
+
+    /// 422: fields break rules.
+    pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
+        let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        let text = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
+        let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        let message = format!("{qualified} {name:?} is invalid: {text}");
+        let mut error =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(group, kind, name);
+        let cause = |error: &FieldError| Cause {
+            reason: error.reason(),
+            message: error.message(),
+            field: error.path.clone(),
+        };
+        error.details.causes = errors.iter().map(cause).collect();
+        error
+    }
+
+    /// 400: the request makes no sense.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+    }
+
+    /// 401: who asks is not known.
+    pub fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
+    }
+
+    /// 403: who asks may not; `message` is the whole text.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message)
+    }
+
+    /// 403: an object may not be written; `why` says what forbids it.
+    pub fn forbidden_object(resource: &ResourceInfo, name: &str, why: impl std::fmt::Display) -> Self {
+        let message = format!("{} {name:?} is forbidden: {why}", resource.qualified());
+        Self::forbidden(message).about(resource.group, resource.plural, name)
+    }
+
+    /// 405: the resource does not do that.
+    pub fn method_not_supported(resource: &ResourceInfo, verb: &str) -> Self {
+        let message = format!("{verb} is not supported on resources of kind \"{}\"", resource.qualified());
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).about(
+            resource.group,
+            resource.plural,
+            "",
+        )
+    }
+
+    /// 406: no representation that the client accepts.
+    pub fn not_acceptable(accepted: &[&str]) -> Self {
+        let message = format!("only the following media types are accepted: {}", accepted.join(", "));
+        Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message)
+    }
+
+    /// 415: the body is of a kind that is not understood here.
+    pub fn unsupported_media_type(accepted: &[&str]) -> Self {
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: {}",
+            accepted.join(", ")
+        );
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+    }
+
+    /// 413: the body is longer than `limit` bytes.
+    pub fn too_large(limit: usize) -> Self {
+        let message = format!("Request entity too large: limit is {limit}");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
+    }
+
+    /// 410: the revision that was asked for is gone.
+    pub fn expired(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "Expired", message)
+    }
+
+    /// 504: nobody knows whether it happened, or no quorum could be asked in time; `why` says which.
+    pub fn timeout(why: impl Into<String>) -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", why)
+    }
+
+    /// 503: not now; nothing has happened.
+    pub fn unavailable(why: impl Into<String>) -> Self {
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", why);
+        error.details.retry_after_seconds = 1;
+        error
+    }
+
+    /// 429: too many at once.
+    pub fn too_many_requests() -> Self {
+        let message = "the server has received too many requests and has asked us to try again later";
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
+        error.details.retry_after_seconds = 1;
+        error
+    }
+
+    /// 500: a fault of this server's.
+    pub fn internal(why: impl std::fmt::Display) -> Self {
+        let message = format!("Internal error occurred: {why}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
+    }
+
+    /// Says what the failure is about.
+    #[must_use]
+    pub fn about(mut self, group: &str, kind: &str, name: &str) -> Self {
+        self.details.group = group.to_owned();
+        self.details.kind = kind.to_owned();
+        self.details.name = name.to_owned();
+        self
+    }
+
+    /// The Status object.
+    pub fn status(&self) -> Value {
+        let mut status = json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "code": self.code.as_u16(),
+        });
+        if !self.reason.is_empty() {
+            status["reason"] = self.reason.into();
+        }
+        if self.details != Details::default() {
+            status["details"] = self.details.value();
+        }
+        status
+    }
+}
+
+impl Details {
+    fn value(&self) -> Value {
+        let mut details = serde_json::Map::new();
+        for (name, text) in
+            [("name", &self.name), ("group", &self.group), ("kind", &self.kind), ("uid", &self.uid)]
+        {
+            if !text.is_empty() {
+                details.insert(name.to_owned(), text.as_str().into());
+            }
+        }
+        if !self.causes.is_empty() {
+            details.insert("causes".to_owned(), self.causes.iter().map(Cause::value).collect());
+        }
+        if self.retry_after_seconds > 0 {
+            details.insert("retryAfterSeconds".to_owned(), self.retry_after_seconds.into());
+        }
+        details.into()
+    }
+}
+
+impl Cause {
+    fn value(&self) -> Value {
+        json!({"reason": self.reason, "message": self.message, "field": self.field})
+    }
+}

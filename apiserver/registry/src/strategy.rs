@@ -1,0 +1,109 @@
+//! What the kinds have in common when they are written, and the interface to what each has of its own.
+//!
+//! A kind's rules are pure: an object in, the same object changed or a list of what is wrong with it out.
+//! Whatever needs the store (allocations, lookups) is declared, and done by the transaction of the write.
+
+use crate::{field::FieldError, object::Object};
+
+/// A kind's own rules. Every method has the default of a kind without any.
+///
+/// Order of a write: decode → [`Self::prepare_create`] or [`Self::prepare_update`] → the schema's defaults →
+/// [`Self::default`] → mutating admission → [`Self::validate`] (and [`Self::validate_update`]) → validating
+/// admission → store.
+pub trait Strategy: Send + Sync {
+    /// Resets what a client may not set on creation (status, for most kinds with one).
+    fn prepare_create(&self, _object: &mut Object) {}
+
+    /// Resets what a client may not change through the main resource; bumps `metadata.generation` when the
+    /// desired state has changed.
+    fn prepare_update(&self, _object: &mut Object, _old: &Object) {}
+
+    /// Keeps from `old` what the status subresource may not change. Usual: everything but status and metadata.
+    fn prepare_status_update(&self, object: &mut Object, old: &Object) {
+        keep_all_but_status(object, old);
+    }
+
+    /// Sets defaults that the schema's table does not have. Also run on what is read from older storage.
+    fn default(&self, _object: &mut Object) {}
+
+    /// What is wrong with an object, on create and update alike. Metadata has been checked already.
+    fn validate(&self, _object: &Object) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// What is wrong with a change.
+    fn validate_update(&self, _object: &Object, _old: &Object) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// What is wrong with a change of status.
+    fn validate_status_update(&self, _object: &Object, _old: &Object) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// Things to tell the writer that are no errors (`Warning:` headers).
+    fn warnings(&self, _object: &Object) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// How long a deletion of `object` waits for its agent, in seconds: the wish of the request, or the kind's
+    /// own. `None`: the kind knows no graceful deletion.
+    fn grace_period(&self, _object: &Object, _wish: Option<i64>) -> Option<i64> {
+        None
+    }
+
+    /// How a name must be made: what is wrong with this one.
+    fn check_name(&self, name: &str) -> Vec<String> {
+        keelson_api_schema::format::check_dns1123_subdomain(name)
+    }
+
+    /// Whether a PUT to a name that does not exist creates it.
+    fn creates_on_update(&self) -> bool {
+        false
+    }
+
+    /// Whether an update needs no resourceVersion.
+    fn updates_unconditionally(&self) -> bool {
+        true
+    }
+
+    /// Which keys the object claims for itself beside its own: a ClusterIP, a node port. They are created and
+    /// deleted in the same transaction as the object.
+    fn claims(&self, _object: &Object) -> Vec<Claim> {
+        Vec::new()
+    }
+}
+
+/// Something of which there is one in the cluster, and which an object has for itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    /// What it is; also its key in the store, below the prefix of claims.
+    pub key: String,
+    /// The message of the failure when another object has it.
+    pub taken: String,
+}
+
+/// Takes everything from `old` but the status, and the metadata that the status subresource may change.
+pub fn keep_all_but_status(object: &mut Object, old: &Object) {
+    let status = object.remove(&["status"]);
+    let metadata = object.remove(&["metadata"]);
+    *object = old.clone();
+    if let Some(status) = status {
+        object.set(&["status"], status);
+    }
+    if let Some(metadata) = metadata {
+        object.set(&["metadata"], metadata);
+        for kept in ["deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "generation"] {
+            let path = ["metadata", kept];
+            match old.get(&path) {
+                Some(value) => object.set(&path, value.clone()),
+                None => drop(object.remove(&path)),
+            }
+        }
+    }
+}
+
+/// A kind without rules of its own.
+pub struct Plain;
+
+impl Strategy for Plain {}

@@ -1,0 +1,11 @@
+//! Keelson's API server: the Kubernetes API over a store that is linked into it.
+//!
+//! In: HTTPS requests, with a client certificate or a bearer token. Out: objects, lists, watches and Status
+//! errors that unmodified clients cannot tell from upstream's.
+//!
+//! The corridor of one write, module by module: `serve` (connection) → `chain` (what is asked, who asks, may
+//! they) → `handlers` (decode, patch) → `admission` → the registry's strategy (prepare, default, validate) →
+//! `storage` (compare and set) → the store. What was applied comes back through `cache` to lists and watches.
+//!
+//! Deliberately absent: kinds and their rules (`keelson_api_registry`), types (`keelson_api_schema`), and any
+//! way to the store that goes around the chain.
