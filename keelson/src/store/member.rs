@@ -52,9 +52,18 @@ async fn serve(options: MemberOptions) -> Result<(), Box<dyn Error>> {
     };
     let store = opened?;
     tracing::info!(name = options.name, clients = ?options.client.listen, peers = ?options.peer.listen, "serving");
-    let served = grpc::serve(store.clone(), clients, front, signals.asked()).await;
+    let mut ended: Result<(), String> = Ok(());
+    let stop = async {
+        tokio::select! {
+            () = signals.asked() => {}
+            // It cannot tell any more what is on its disk; a process that starts anew can.
+            why = store.failed() => ended = Err(format!("the store has failed: {why}")),
+        }
+    };
+    let served = grpc::serve(store.clone(), clients, front, stop).await;
     store.shutdown().await;
     tracing::info!("stopped");
+    ended?;
     Ok(served?)
 }
 

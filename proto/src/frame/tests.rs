@@ -1,3 +1,5 @@
+//! Frames survive any split of the stream; damaged ones are refused.
+
 use bytes::{Bytes, BytesMut};
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_oneof, proptest};

@@ -145,7 +145,12 @@ impl LeaseKeeper {
         }
     }
 
-    async fn attempt<C: Call>(&self, call: &C, route: &Route, deadline: Instant) -> Result<C::Answer, Failure> {
+    async fn attempt<C: Call>(
+        &self,
+        call: &C,
+        route: &Route,
+        deadline: Instant,
+    ) -> Result<C::Answer, Failure> {
         match route {
             Route::Nowhere => Err(Failure::Retry("no leader is known".to_owned())),
             Route::Here => timeout_at(deadline, self.serve(call)).await.unwrap_or_else(|_| Err(late())),

@@ -3,11 +3,11 @@
 //! Hints only: what is read here routes requests, and is never a permission to answer one.
 
 use keelson_store_core::id::{ReplicaId, Term};
-use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::async_runtime::{Instant as _, watch::WatchReceiver as _};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    options::Member,
+    options::{Member, Timing},
     types::{Membership, Raft},
 };
 
@@ -65,6 +65,39 @@ pub(crate) async fn leadership_changed(raft: &Raft, leading: Option<Term>) {
         let (term, leads) = leadership(raft);
         if leads.then_some(term) != leading || metrics.changed().await.is_err() {
             return;
+        }
+    }
+}
+
+/// Who should lead when this leader stops: of the voters that have answered a heartbeat lately, the one that
+/// has the most of the log. `None` when nobody has: a hand-over to a replica that is away only costs time.
+pub(crate) fn heir(raft: &Raft, timing: Timing) -> Option<(ReplicaId, Member)> {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let heartbeats = metrics.heartbeat.as_ref()?;
+    let replicated = metrics.replication.as_ref()?;
+    let membership = metrics.membership_config.membership();
+    let is_there = |id: &ReplicaId| {
+        heartbeats
+            .get(id)
+            .copied()
+            .flatten()
+            .is_some_and(|at| at.into_inner().elapsed() < timing.election_max)
+    };
+    let voters = membership.voter_ids().filter(|id| *id != metrics.id && is_there(id));
+    let heir = voters.max_by_key(|id| replicated.get(id).cloned().flatten().map(|last| last.index()))?;
+    Some((heir, membership.get_node(&heir)?.clone()))
+}
+
+/// Completes when Raft has stopped here, on purpose or not; says why.
+pub(crate) async fn stopped(raft: &Raft) -> String {
+    let mut metrics = raft.metrics();
+    loop {
+        if let Err(fatal) = &metrics.borrow_watched().running_state {
+            return fatal.to_string();
+        }
+        if metrics.changed().await.is_err() {
+            return "raft is gone".to_owned();
         }
     }
 }

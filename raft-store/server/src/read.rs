@@ -90,7 +90,9 @@ pub(crate) async fn wait_applied(
 pub(crate) async fn confirm_leadership(raft: &Raft) -> Result<LogIndex, LeadershipError> {
     match raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
         Ok(linearizer) => Ok(LogIndex::new(linearizer.read_log_id().index())),
-        Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_))) => Err(LeadershipError::NotLeader),
+        Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_))) => {
+            Err(LeadershipError::NotLeader)
+        }
         Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(why))) => {
             Err(LeadershipError::Unconfirmed(why.to_string()))
         }

@@ -142,15 +142,16 @@ fn check_format<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a [u8], EngineError
 }
 
 fn decode_body<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, EngineError> {
-    let (record, used) = bincode::serde::decode_from_slice(body, config()).map_err(|e| corrupt(what, e))?;
+    let (record, used) = bincode::serde::decode_from_slice(body, config())
+        .map_err(|error| corrupt(what, error.to_string()))?;
     if used != body.len() {
         return Err(corrupt(what, format!("{} bytes too many", body.len() - used)));
     }
     Ok(record)
 }
 
-fn corrupt(what: &str, detail: impl ToString) -> EngineError {
-    EngineError::Corrupt { what: what.to_owned(), detail: detail.to_string() }
+fn corrupt(what: &str, detail: impl Into<String>) -> EngineError {
+    EngineError::Corrupt { what: what.to_owned(), detail: detail.into() }
 }
 
 impl VoteRecord {
@@ -181,7 +182,7 @@ impl MembershipRecord {
 
     /// The membership of a record; `what` names it in errors.
     pub fn membership(self, what: &str) -> Result<Membership, EngineError> {
-        Membership::new(self.voters, self.members).map_err(|e| corrupt(what, e))
+        Membership::new(self.voters, self.members).map_err(|error| corrupt(what, error.to_string()))
     }
 
     /// The membership of a record with its place in the log.

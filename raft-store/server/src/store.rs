@@ -18,7 +18,7 @@ use crate::{
     lease::{self as leases, LeaseKeeper},
     log::LogAdapter,
     membership,
-    options::StoreOptions,
+    options::{StoreOptions, Timing},
     peer::{Directory, Greeter, Identity, NetworkFactory, PeerServer, Transport},
     propose::Proposals,
     read::ReadIndex,
@@ -52,6 +52,7 @@ struct Inner {
     leases: Arc<LeaseKeeper>,
     /// Through it go the calls that make openraft spawn tasks.
     home: Home,
+    timing: Timing,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -118,7 +119,8 @@ impl Store {
             runtime::spawn(sweeper::run(machine, state.clone())),
         ];
         let home = Home::open();
-        let inner = Inner { me, raft, state, reads, proposals, leases, home, background };
+        let inner =
+            Inner { me, raft, state, reads, proposals, leases, home, timing: options.timing, background };
         let store = Self { inner: Arc::new(inner) };
         bootstrap::run(&store.inner.raft, &directory, &options).await?;
         Ok(store)
@@ -223,6 +225,12 @@ impl Store {
         tokio::time::timeout(patience, changed).await.is_ok()
     }
 
+    /// Completes when this replica has failed and will serve nothing any more; says why. The process must end:
+    /// only opening the disk anew tells what is on it.
+    pub async fn failed(&self) -> String {
+        membership::stopped(&self.inner.raft).await
+    }
+
     /// Hands over leadership if this replica has it, and stops. Whatever is under way gets an answer first or
     /// learns that its fate is unknown.
     pub async fn shutdown(&self) {
@@ -234,14 +242,16 @@ impl Store {
     }
 
     async fn hand_over(&self) {
-        let status = self.status();
-        let heir = status.members.iter().find(|other| other.voter && other.replica != status.replica);
-        let Some(heir) = heir.filter(|_| status.leader == Some(status.replica)) else { return };
+        let (_, leads) = membership::leadership(&self.inner.raft);
+        let Some((heir, member)) = membership::heir(&self.inner.raft, self.inner.timing).filter(|_| leads)
+        else {
+            return;
+        };
         let started = Instant::now();
-        if self.transfer_leadership(heir.replica, HANDOVER_PATIENCE).await {
-            tracing::info!(to = heir.member.name, elapsed = ?started.elapsed(), "handed over leadership");
+        if self.transfer_leadership(heir, HANDOVER_PATIENCE).await {
+            tracing::info!(to = member.name, elapsed = ?started.elapsed(), "handed over leadership");
         } else {
-            tracing::warn!(to = heir.member.name, "nobody took over leadership in time");
+            tracing::warn!(to = member.name, "nobody took over leadership in time");
         }
     }
 

@@ -169,8 +169,7 @@ impl Watcher {
 
     fn catch_up(&self, from: Revision, to: Revision) -> Result<Vec<RevisionChanges>, WatchError> {
         let view: StateView = self.state.view()?;
-        let read =
-            watch::read_changes(view.read(), view.header(), &self.interest, from, to, CATCH_UP_BYTES)?;
+        let read = watch::read_changes(view.read(), view.header(), &self.interest, from, to, CATCH_UP_BYTES)?;
         match read {
             Ok(step) => {
                 self.state.hub().lock().hub.caught_up(self.id, step.through);

@@ -1,31 +1,100 @@
-//! The entries.
+//! The entries, in the order in which discovery lists the groups.
 
 use super::{
-    ResourceInfo,
-    Scope::{Cluster, Namespaced},
-    Storage::Stored,
-    Subresource,
+    ResourceInfo, Scope, Storage, Subresource,
     Verb::{self, Create, Delete, DeleteCollection, Get, List, Patch, Update, Watch},
 };
 use crate::strategy::Plain;
 
+mod apps;
+mod auth;
+mod batch;
+mod cluster;
+mod core;
+mod network;
+mod rbac;
+
 /// What can be done with an ordinary resource.
 const ALL: &[Verb] = &[Create, Delete, DeleteCollection, Get, List, Patch, Update, Watch];
 
+/// What can be done with a part of an object.
+const PART: &[Verb] = &[Get, Patch, Update];
+
 /// The entries, grouped by group and version.
-pub static RESOURCES: &[ResourceInfo] = &[ResourceInfo {
-    group: "",
-    version: "v1",
-    kind: "ConfigMap",
-    plural: "configmaps",
-    singular: "configmap",
-    short_names: &["cm"],
-    categories: &[],
-    scope: Namespaced,
-    verbs: ALL,
-    subresources: &[],
-    storage: Stored("configmaps"),
-    columns: &[],
-    selectable: &[],
-    strategy: &Plain,
-}];
+pub static RESOURCES: &[ResourceInfo] = &[
+    core::BINDINGS,
+    core::CONFIG_MAPS,
+    core::ENDPOINTS,
+    core::EVENTS,
+    core::NAMESPACES,
+    core::NODES,
+    core::PODS,
+    core::SECRETS,
+    core::SERVICE_ACCOUNTS,
+    core::SERVICES,
+    apps::DEPLOYMENTS,
+    apps::REPLICA_SETS,
+    cluster::EVENTS,
+    auth::SELF_SUBJECT_REVIEWS,
+    auth::TOKEN_REVIEWS,
+    auth::LOCAL_SUBJECT_ACCESS_REVIEWS,
+    auth::SELF_SUBJECT_ACCESS_REVIEWS,
+    auth::SELF_SUBJECT_RULES_REVIEWS,
+    auth::SUBJECT_ACCESS_REVIEWS,
+    batch::JOBS,
+    network::IP_ADDRESSES,
+    network::SERVICE_CIDRS,
+    rbac::CLUSTER_ROLE_BINDINGS,
+    rbac::CLUSTER_ROLES,
+    rbac::ROLE_BINDINGS,
+    rbac::ROLES,
+    cluster::PRIORITY_CLASSES,
+    cluster::LEASES,
+    network::ENDPOINT_SLICES,
+];
+
+/// How a kind and its resource are called: `Names("Pod", "pods", "pod")`.
+struct Names(&'static str, &'static str, &'static str);
+
+/// A namespaced resource that is stored under its plural, with every verb and no rules.
+const fn namespaced(group: &'static str, version: &'static str, names: Names) -> ResourceInfo {
+    let Names(kind, plural, singular) = names;
+    ResourceInfo {
+        group,
+        version,
+        kind,
+        plural,
+        singular,
+        short_names: &[],
+        categories: &[],
+        scope: Scope::Namespaced,
+        verbs: ALL,
+        subresources: &[],
+        storage: Storage::Stored(plural),
+        columns: &[],
+        selectable: &[],
+        strategy: &Plain,
+    }
+}
+
+/// The same for a resource of the whole cluster.
+const fn of_cluster(group: &'static str, version: &'static str, names: Names) -> ResourceInfo {
+    ResourceInfo { scope: Scope::Cluster, ..namespaced(group, version, names) }
+}
+
+/// A resource of which nothing is stored: creating one asks or orders something.
+const fn question(group: &'static str, version: &'static str, scope: Scope, names: Names) -> ResourceInfo {
+    ResourceInfo { scope, verbs: &[Create], storage: Storage::Question, ..namespaced(group, version, names) }
+}
+
+/// The status of an object of this kind.
+const fn status(kind: &'static str) -> Subresource {
+    Subresource { name: "status", group_version: None, kind, verbs: PART }
+}
+
+/// How many replicas an object wants and has.
+const SCALE: Subresource =
+    Subresource { name: "scale", group_version: Some(("autoscaling", "v1")), kind: "Scale", verbs: PART };
+
+#[cfg(test)]
+mod tests;

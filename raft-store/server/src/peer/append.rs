@@ -106,7 +106,7 @@ where
     }
 
     async fn send(&mut self, request: AppendEntriesRequest<Types>) -> io::Result<()> {
-        let body = Body::AppendRequest(wire::put_append(request));
+        let body = Body::AppendRequest(wire::put_append(&request));
         self.connection.writer.send(self.next, body).await?;
         self.unanswered.push_back(self.next);
         self.next += 1;

@@ -86,11 +86,8 @@ fn check_reply(me: &Identity, target: Target, reply: HelloReply) -> io::Result<P
         replica: ReplicaId::new(reply.replica),
         name: reply.name,
     };
-    let member = Member {
-        name: identity.name.clone(),
-        peer_urls: reply.peer_urls,
-        client_urls: reply.client_urls,
-    };
+    let member =
+        Member { name: identity.name.clone(), peer_urls: reply.peer_urls, client_urls: reply.client_urls };
     if identity.cluster != me.cluster {
         return Err(invalid(format!("{} belongs to another cluster", identity.name)));
     }

@@ -82,8 +82,7 @@ impl RaftNetworkFactory<Types> for NetworkFactory {
 
 type AppendStream<'a> =
     Pin<Box<dyn Stream<Item = Result<StreamAppendResult<Types>, RPCError<Types>>> + Send + 'a>>;
-type AppendFuture<'a> =
-    Pin<Box<dyn Future<Output = Result<AppendStream<'a>, RPCError<Types>>> + Send + 'a>>;
+type AppendFuture<'a> = Pin<Box<dyn Future<Output = Result<AppendStream<'a>, RPCError<Types>>> + Send + 'a>>;
 
 impl PeerClient {
     async fn ask(&self, body: Body, patience: Duration) -> Result<Body, RPCError<Types>> {
@@ -118,7 +117,7 @@ impl PeerClient {
                 Ok(Box::pin(input.then(move |request| {
                     let link = link.clone();
                     async move {
-                        let body = Body::AppendRequest(wire::put_append(request));
+                        let body = Body::AppendRequest(wire::put_append(&request));
                         let reply = link.request(body, silence).await.map_err(unreachable_link)?;
                         let Body::AppendReply(reply) = reply else { return Err(nonsense()) };
                         wire::append_result(reply).map_err(unreachable)
@@ -198,8 +197,7 @@ impl NetSnapshot<Types> for PeerClient {
         let silence = self.silence();
         let send = async {
             let (target, member) = (self.target, &self.member);
-            let connection =
-                dial(&self.directory, target, member, Purpose::Snapshot, silence).await?;
+            let connection = dial(&self.directory, target, member, Purpose::Snapshot, silence).await?;
             snapshot::send(connection, &vote, &snapshot).await
         };
         tokio::select! {

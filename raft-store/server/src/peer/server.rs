@@ -25,8 +25,7 @@ use crate::{
     log::LogMeta,
     membership,
     propose::Proposals,
-    read,
-    runtime,
+    read, runtime,
     state::INCOMING_PREFIX,
     types::{Raft, Types},
 };
@@ -101,9 +100,10 @@ impl PeerServer {
         while let Some((id, body)) = reader.next().await? {
             let (server, replies) = (self.clone(), replies.clone());
             runtime::spawn(async move {
-                let reply = server.answer(body).await.unwrap_or_else(|error| {
-                    Body::Failed(proto::Failed { reason: error.to_string() })
-                });
+                let reply = server
+                    .answer(body)
+                    .await
+                    .unwrap_or_else(|error| Body::Failed(proto::Failed { reason: error.to_string() }));
                 // The writer is gone when the connection is: nobody waits for the reply any more.
                 let _ = replies.send((id, reply));
             });
@@ -128,9 +128,7 @@ impl PeerServer {
                 Body::TransferLeaderReply(wire::put_transfer_reply(&reply))
             }
             Body::ReadIndex(_) => Body::ReadIndexReply(read::answer_peer(&self.raft).await),
-            Body::ForwardBatch(batch) => {
-                Body::ForwardReply(self.proposals.answer_peer(batch.commands).await)
-            }
+            Body::ForwardBatch(batch) => Body::ForwardReply(self.proposals.answer_peer(batch.commands).await),
             Body::LeaseKeepAlive(request) => {
                 Body::LeaseKeepAliveReply(self.leases.answer_renewal(LeaseId::new(request.id)).await)
             }

@@ -63,8 +63,7 @@ async fn send_file(
 ) -> io::Result<()> {
     let mut offset = range.start;
     while offset < range.end {
-        let data =
-            folder.disk().read_file(folder.name(), name, offset, CHUNK).map_err(io::Error::other)?;
+        let data = folder.disk().read_file(folder.name(), name, offset, CHUNK).map_err(io::Error::other)?;
         if data.is_empty() {
             return Err(io::Error::other(format!("{name} of {} became shorter", folder.name())));
         }
@@ -107,15 +106,13 @@ impl Inbox {
     /// How much of each file is here from an attempt that broke off.
     fn resume_points(&self, offered: &[SnapshotFile]) -> Result<Vec<u64>, EngineError> {
         let have = self.disk.files(&self.folder).unwrap_or_default();
-        let fits = have.iter().all(|(name, len)| {
-            offered.iter().any(|file| file.name == *name && file.len >= *len)
-        });
+        let fits =
+            have.iter().all(|(name, len)| offered.iter().any(|file| file.name == *name && file.len >= *len));
         if !fits {
             self.disk.remove(&self.folder)?;
         }
-        let already = |name: &str| {
-            have.iter().find(|(have, _)| fits && have == name).map_or(0, |(_, len)| *len)
-        };
+        let already =
+            |name: &str| have.iter().find(|(have, _)| fits && have == name).map_or(0, |(_, len)| *len);
         // Empty files get no chunk, but they belong to the snapshot.
         for file in offered.iter().filter(|file| file.len == 0) {
             self.disk.write_file(&self.folder, &file.name, 0, &[])?;

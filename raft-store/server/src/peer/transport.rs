@@ -57,10 +57,12 @@ impl Transport for TcpTransport {
             let stream: Box<dyn Duplex> = match (target.secure, &self.tls) {
                 (false, _) => Box::new(stream),
                 (true, Some(tls)) => Box::new(tls.connect(target.host, stream).await?),
-                (true, None) => return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    format!("{url} needs --peer-cert-file, --peer-key-file and --peer-trusted-ca-file"),
-                )),
+                (true, None) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidInput,
+                        format!("{url} needs --peer-cert-file, --peer-key-file and --peer-trusted-ca-file"),
+                    ));
+                }
             };
             Ok(stream)
         })

@@ -51,7 +51,7 @@ pub fn vote(vote: Option<proto::Vote>) -> Result<Vote, WireError> {
 }
 
 /// Encodes an append request.
-pub fn put_append(request: AppendEntriesRequest<Types>) -> proto::AppendRequest {
+pub fn put_append(request: &AppendEntriesRequest<Types>) -> proto::AppendRequest {
     proto::AppendRequest {
         vote: Some(put_vote(&request.vote)),
         prev: request.prev_log_id.as_ref().map(put_log_id),

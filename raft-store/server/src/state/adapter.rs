@@ -88,7 +88,7 @@ impl StateAdapter {
             }
             batch.commit()?
         };
-        self.shared.publish(applied);
+        self.shared.publish(&applied);
         answers.into_iter().for_each(|(responder, answer)| responder.send(answer));
         Ok(())
     }

@@ -109,7 +109,7 @@ impl SharedState {
     }
 
     /// Tells readers what a batch has changed. Called by the writer, after the batch is in the engine.
-    pub(crate) fn publish(&self, batch: AppliedBatch) {
+    pub(crate) fn publish(&self, batch: &AppliedBatch) {
         self.follow_leases(&batch.leases);
         let applied = Applied::of(&batch.header);
         self.hub.publish(&batch.changes, &batch.header);

@@ -31,7 +31,7 @@ pub(super) async fn run(raft: &Raft, directory: &Directory, options: &StoreOptio
         if founder && asked.missing.is_empty() {
             return found(raft, directory, options, asked.answers).await;
         }
-        if attempt % REMIND_EVERY == 0 {
+        if attempt.is_multiple_of(REMIND_EVERY) {
             let missing = asked.missing.join("; ");
             tracing::info!(missing, founder, "waiting for the cluster to form");
         }

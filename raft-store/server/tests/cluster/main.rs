@@ -3,6 +3,9 @@
 //! Each replica has a thread and a runtime of its own, so that it can be killed as a process is: at any
 //! moment, with whatever its disk had not synced lost.
 
+// A test stops at the first thing that is not as it should be.
+#![allow(clippy::unwrap_used)]
+
 mod network;
 mod replicas;
 

@@ -45,7 +45,9 @@ impl Transport for Endpoint {
     fn accept(&self) -> Pending<'_, io::Result<Accepted>> {
         Box::pin(async move {
             match self.incoming.lock().await.recv().await {
-                Some(stream) => Ok(Accepted { from: "memory".into(), stream: Box::pin(async { Ok(stream) }) }),
+                Some(stream) => {
+                    Ok(Accepted { from: "memory".into(), stream: Box::pin(async { Ok(stream) }) })
+                }
                 None => std::future::pending().await,
             }
         })

@@ -25,7 +25,9 @@ async fn of_many_who_create_the_same_key_one_succeeds() {
     let cluster = Cluster::start().await;
     let racers = (0..30).map(|racer| {
         let store = cluster.store(racer % 3).clone();
-        tokio::spawn(async move { create(&store, "lock", &racer.to_string()).await.unwrap().answer.succeeded })
+        tokio::spawn(
+            async move { create(&store, "lock", &racer.to_string()).await.unwrap().answer.succeeded },
+        )
     });
     let mut winners = 0;
     for racer in racers.collect::<Vec<_>>() {
@@ -87,7 +89,9 @@ async fn old_revisions_stay_readable_until_they_are_compacted_on_every_replica()
     cluster.store(0).compact(new).await.unwrap();
     for number in cluster.alive() {
         let read = cluster.store(number).range(&at, Consistency::Linearizable).await;
-        assert!(matches!(read, Err(ReadError::Refused(CommandError::Compacted { compacted })) if compacted == new));
+        assert!(
+            matches!(read, Err(ReadError::Refused(CommandError::Compacted { compacted })) if compacted == new)
+        );
         assert_eq!(value(cluster.store(number), "k").await.as_deref(), Some("new"));
     }
     let again = cluster.store(1).compact(new).await;

@@ -10,7 +10,9 @@ use keelson_store::{
     store::{At, Consistency},
 };
 use keelson_store_core::{
-    command::{Compare, KeyRange, KeyValue, Op, Operand, PutRequest, RangeRequest, Relation, Txn, TxnResponse},
+    command::{
+        Compare, KeyRange, KeyValue, Op, Operand, PutRequest, RangeRequest, Relation, Txn, TxnResponse,
+    },
     engine::mem::MemDisk,
     id::Revision,
 };
@@ -48,7 +50,8 @@ impl Cluster {
     /// Starts three replicas with options of the test's own.
     pub(crate) async fn start_with(adjust: fn(&mut StoreOptions)) -> Self {
         let disks = NAMES.iter().map(|_| MemDisk::new()).collect();
-        let mut cluster = Self { network: Network::default(), disks, replicas: Vec::new(), adjust, seeds: Cell::new(0) };
+        let mut cluster =
+            Self { network: Network::default(), disks, replicas: Vec::new(), adjust, seeds: Cell::new(0) };
         let starting: Vec<_> = (0..NAMES.len()).map(|number| cluster.spawn(number)).collect();
         for starting in starting {
             cluster.replicas.push(Some(starting.ready().await.unwrap()));

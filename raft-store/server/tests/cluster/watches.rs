@@ -82,6 +82,9 @@ async fn a_watch_below_the_compacted_revision_is_told_so() {
         .await;
         let mut watcher = cluster.store(number).watch(prefix_k(), first).await.unwrap();
         let ended = watcher.next().await;
-        assert!(matches!(ended, Err(WatchError::Compacted { compacted }) if compacted == second), "{ended:?}");
+        assert!(
+            matches!(ended, Err(WatchError::Compacted { compacted }) if compacted == second),
+            "{ended:?}"
+        );
     }
 }

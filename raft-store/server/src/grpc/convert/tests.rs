@@ -1,3 +1,5 @@
+//! Requests and answers, to and from etcd's messages.
+
 use bytes::Bytes;
 use keelson_proto::etcd::rpc::{
     self, ResponseHeader,

@@ -1,3 +1,5 @@
+//! KV calls, as a client sends them.
+
 use keelson_proto::etcd::rpc::{
     CompactionRequest, Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest,
     compare::TargetUnion, request_op::Request, response_op::Response,

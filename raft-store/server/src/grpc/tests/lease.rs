@@ -1,3 +1,5 @@
+//! Lease calls, as a client sends them.
+
 use keelson_proto::etcd::{
     kv::event::EventType,
     rpc::{

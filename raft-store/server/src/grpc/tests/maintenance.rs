@@ -1,3 +1,5 @@
+//! Maintenance and Cluster calls, as a client sends them.
+
 use keelson_proto::etcd::rpc::{
     AlarmRequest, DefragmentRequest, HashKvRequest, MemberAddRequest, MemberListRequest, MoveLeaderRequest,
     StatusRequest, cluster_client::ClusterClient,

@@ -1,3 +1,5 @@
+//! Watch streams, as a client drives them.
+
 use keelson_proto::etcd::{
     kv::{Event, event::EventType},
     rpc::{

@@ -1,0 +1,102 @@
+//! The core group.
+
+use super::{
+    super::{ResourceInfo, Scope, Subresource, Verb},
+    ALL, Names, namespaced, of_cluster, question, status,
+};
+
+pub(super) const BINDINGS: ResourceInfo =
+    question("", "v1", Scope::Namespaced, Names("Binding", "bindings", "binding"));
+
+pub(super) const CONFIG_MAPS: ResourceInfo = ResourceInfo {
+    short_names: &["cm"],
+    ..namespaced("", "v1", Names("ConfigMap", "configmaps", "configmap"))
+};
+
+pub(super) const ENDPOINTS: ResourceInfo = ResourceInfo {
+    short_names: &["ep"],
+    ..namespaced("", "v1", Names("Endpoints", "endpoints", "endpoints"))
+};
+
+pub(super) const EVENTS: ResourceInfo = ResourceInfo {
+    short_names: &["ev"],
+    selectable: &[
+        "involvedObject.kind",
+        "involvedObject.namespace",
+        "involvedObject.name",
+        "involvedObject.uid",
+        "involvedObject.apiVersion",
+        "involvedObject.resourceVersion",
+        "involvedObject.fieldPath",
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+    ],
+    ..namespaced("", "v1", Names("Event", "events", "event"))
+};
+
+pub(super) const NAMESPACES: ResourceInfo = ResourceInfo {
+    short_names: &["ns"],
+    verbs: &[Verb::Create, Verb::Delete, Verb::Get, Verb::List, Verb::Patch, Verb::Update, Verb::Watch],
+    subresources: &[
+        Subresource { name: "finalize", group_version: None, kind: "Namespace", verbs: &[Verb::Update] },
+        status("Namespace"),
+    ],
+    selectable: &["status.phase", "name"],
+    ..of_cluster("", "v1", Names("Namespace", "namespaces", "namespace"))
+};
+
+pub(super) const NODES: ResourceInfo = ResourceInfo {
+    short_names: &["no"],
+    subresources: &[status("Node")],
+    selectable: &["spec.unschedulable"],
+    ..of_cluster("", "v1", Names("Node", "nodes", "node"))
+};
+
+pub(super) const PODS: ResourceInfo = ResourceInfo {
+    short_names: &["po"],
+    categories: &["all"],
+    subresources: &[
+        Subresource { name: "binding", group_version: None, kind: "Binding", verbs: &[Verb::Create] },
+        status("Pod"),
+    ],
+    selectable: &[
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.podIPs",
+        "status.nominatedNodeName",
+        "spec.host",
+    ],
+    ..namespaced("", "v1", Names("Pod", "pods", "pod"))
+};
+
+pub(super) const SECRETS: ResourceInfo = ResourceInfo {
+    selectable: &["type"],
+    ..namespaced("", "v1", Names("Secret", "secrets", "secret"))
+};
+
+pub(super) const SERVICE_ACCOUNTS: ResourceInfo = ResourceInfo {
+    short_names: &["sa"],
+    subresources: &[Subresource {
+        name: "token",
+        group_version: Some(("authentication.k8s.io", "v1")),
+        kind: "TokenRequest",
+        verbs: &[Verb::Create],
+    }],
+    ..namespaced("", "v1", Names("ServiceAccount", "serviceaccounts", "serviceaccount"))
+};
+
+pub(super) const SERVICES: ResourceInfo = ResourceInfo {
+    short_names: &["svc"],
+    categories: &["all"],
+    verbs: ALL,
+    subresources: &[status("Service")],
+    selectable: &["spec.clusterIP", "spec.type"],
+    ..namespaced("", "v1", Names("Service", "services", "service"))
+};
