@@ -72,6 +72,21 @@ impl FieldError {
         Self { path: path.into(), problem: Problem::NotSupported(value.into()), detail }
     }
 
+    /// Text is longer than `max` bytes.
+    pub fn too_long(path: impl Into<String>, max: usize) -> Self {
+        Self { path: path.into(), problem: Problem::TooLong(max), detail: String::new() }
+    }
+
+    /// A list has more than `max` items.
+    pub fn too_many(path: impl Into<String>, actual: usize, max: usize) -> Self {
+        Self { path: path.into(), problem: Problem::TooMany { actual, max }, detail: String::new() }
+    }
+
+    /// Something that is referred to does not exist.
+    pub fn not_found(path: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self { path: path.into(), problem: Problem::NotFound(value.into()), detail: String::new() }
+    }
+
     /// The name of the problem in a Status cause.
     pub fn reason(&self) -> &'static str {
         match self.problem {

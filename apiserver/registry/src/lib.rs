@@ -16,8 +16,22 @@ pub mod status;
 
 pub mod resources;
 
+pub mod columns;
+
+pub mod place;
+
 pub mod strategy;
 
 pub mod kinds;
 
+pub mod conversion;
+
 pub mod request;
+
+pub mod document;
+
+pub mod discovery;
+
+pub mod openapi;
+
+pub mod bootstrap_roles;

@@ -36,7 +36,8 @@ pub struct ResourceInfo {
     pub subresources: &'static [Subresource],
     /// Where its objects are.
     pub storage: Storage,
-    /// The columns that `kubectl get` shows, after the name and before the age.
+    /// All columns that `kubectl get` shows, name and age included, in order. Empty: the name and the time of
+    /// creation (upstream's default for kinds without columns), see [`crate::columns::DEFAULT`].
     pub columns: &'static [Column],
     /// Fields that a field selector may name, beside `metadata.name` and `metadata.namespace`.
     pub selectable: &'static [&'static str],
@@ -120,7 +121,27 @@ pub struct Column {
     /// 0: always shown; higher: only in wide output.
     pub priority: i32,
     /// How a cell is made.
-    pub cell: fn(&crate::object::Object, now: time::OffsetDateTime) -> serde_json::Value,
+    pub cell: Cell,
+}
+
+/// Makes a cell of an object's row.
+pub type Cell = fn(&crate::object::Object, now: time::OffsetDateTime) -> serde_json::Value;
+
+impl Column {
+    /// A column that is always shown.
+    pub const fn new(name: &'static str, kind: &'static str, cell: Cell) -> Self {
+        Self { name, kind, priority: 0, cell }
+    }
+
+    /// A column of wide output.
+    pub const fn wide(name: &'static str, kind: &'static str, cell: Cell) -> Self {
+        Self { name, kind, priority: 1, cell }
+    }
+
+    /// The OpenAPI format of its cells: `name` for the object's name, else empty.
+    pub fn format(&self) -> &'static str {
+        if self.name == "Name" { "name" } else { "" }
+    }
 }
 
 impl ResourceInfo {
@@ -146,6 +167,16 @@ impl ResourceInfo {
     /// Whether it can do that.
     pub fn can(&self, verb: Verb) -> bool {
         self.verbs.contains(&verb)
+    }
+
+    /// What a field selector compares `field` with: one of [`Self::selectable`], or `metadata.name` or
+    /// `metadata.namespace`, which every kind has. Empty where the object has no such field.
+    pub fn field_value(&self, object: &crate::object::Object, field: &str) -> String {
+        match field {
+            "metadata.name" => object.name().to_owned(),
+            "metadata.namespace" => object.namespace().to_owned(),
+            field => self.strategy.field_value(object, field),
+        }
     }
 
     /// Whether objects live in namespaces.

@@ -7,9 +7,9 @@ use crate::{field::FieldError, object::Object};
 
 /// A kind's own rules. Every method has the default of a kind without any.
 ///
-/// Order of a write: decode → [`Self::prepare_create`] or [`Self::prepare_update`] → the schema's defaults →
-/// [`Self::default`] → mutating admission → [`Self::validate`] (and [`Self::validate_update`]) → validating
-/// admission → store.
+/// Order of a write, upstream's: decode → [`Self::default`] → the schema's defaults → mutating admission →
+/// [`Self::prepare_create`] or [`Self::prepare_update`] → [`Self::validate`] (and [`Self::validate_update`]) →
+/// validating admission → store. So preparation compares a defaulted object with a defaulted one.
 pub trait Strategy: Send + Sync {
     /// Resets what a client may not set on creation (status, for most kinds with one).
     fn prepare_create(&self, _object: &mut Object) {}
@@ -50,6 +50,27 @@ pub trait Strategy: Send + Sync {
     /// own. `None`: the kind knows no graceful deletion.
     fn grace_period(&self, _object: &Object, _wish: Option<i64>) -> Option<i64> {
         None
+    }
+
+    /// What becomes of dependents when a deletion does not say it: kept if true, else collected.
+    fn orphans_dependents(&self) -> bool {
+        false
+    }
+
+    /// Whether a DELETE answers with the object as it was, rather than with a Status.
+    fn returns_deleted_object(&self) -> bool {
+        false
+    }
+
+    /// The value of one of the fields that the resource's entry offers to field selectors. Booleans are `true`
+    /// and `false`; an absent field is empty, so kinds with selectable zero values write them out.
+    fn field_value(&self, object: &Object, field: &str) -> String {
+        let path: Vec<&str> = field.split('.').collect();
+        match object.get(&path) {
+            Some(serde_json::Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+            None => String::new(),
+        }
     }
 
     /// How a name must be made: what is wrong with this one.

@@ -9,3 +9,11 @@
 //!
 //! Deliberately absent: kinds and their rules (`keelson_api_registry`), types (`keelson_api_schema`), and any
 //! way to the store that goes around the chain.
+
+pub mod server;
+
+pub mod authn;
+
+pub mod authz;
+
+pub mod answer;

@@ -144,13 +144,12 @@ impl Front {
 
     /// The header of a reply that speaks of the store at `revision`.
     fn header(&self, revision: Revision) -> ResponseHeader {
-        self.header_in(self.store.status().term, revision)
+        self.header_in(self.store.term(), revision)
     }
 
     /// The header of a reply that speaks of this replica as it stands.
     fn header_now(&self) -> ResponseHeader {
-        let status = self.store.status();
-        self.header_in(status.term, status.revision)
+        self.header_in(self.store.term(), self.store.applied_revision())
     }
 
     fn header_in(&self, term: Term, revision: Revision) -> ResponseHeader {

@@ -26,6 +26,8 @@ pub mod options;
 
 pub mod peer;
 
+mod pem;
+
 pub mod propose;
 
 pub mod read;

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use keelson_store_core::{
     command::{Command, Outcome, RangeRequest, RangeResponse, Response, ResponseBody, Txn, TxnResponse},
     engine::Disk,
-    id::{LeaseId, ReplicaId, Revision},
+    id::{LeaseId, ReplicaId, Revision, Term},
     lease::{self, Lease, Remaining},
     watch::Interest,
 };
@@ -202,6 +202,16 @@ impl Store {
             self.inner.reads.barrier().await?;
         }
         Ok(self.inner.state.hub().watch(self.inner.state.clone(), interest, start))
+    }
+
+    /// The current term, as this replica knows it.
+    pub fn term(&self) -> Term {
+        membership::leadership(&self.inner.raft).0
+    }
+
+    /// The revision that this replica has applied.
+    pub fn applied_revision(&self) -> Revision {
+        self.inner.state.applied().borrow().revision
     }
 
     /// What this replica knows about itself and the cluster, without asking anybody.

@@ -4,19 +4,19 @@
 //! show a certificate. Out: an acceptor for connections that speak HTTP/2 inside TLS.
 
 use std::{
-    fmt::Display,
     io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use rustls::{
-    RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    ServerConfig,
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::pem;
 
 /// The files of the client-facing side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +46,11 @@ impl ClientTls {
             Some(ca) => client_verifier(ca)?,
             None => WebPkiClientVerifier::no_client_auth(),
         };
-        let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| in_file(&files.key, error))?;
+        let key = pem::private_key(&files.key)?;
         let mut config = ServerConfig::builder()
             .with_client_cert_verifier(verifier)
-            .with_single_cert(certificates(&files.cert)?, key)
-            .map_err(|error| in_file(&files.key, error))?;
+            .with_single_cert(pem::certificates(&files.cert)?, key)
+            .map_err(|error| pem::in_file(&files.key, error))?;
         config.alpn_protocols = vec![b"h2".to_vec()];
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)) })
     }
@@ -61,22 +61,5 @@ impl ClientTls {
 }
 
 fn client_verifier(ca: &Path) -> io::Result<Arc<dyn ClientCertVerifier>> {
-    let mut roots = RootCertStore::empty();
-    for cert in certificates(ca)? {
-        roots.add(cert).map_err(|error| in_file(ca, error))?;
-    }
-    WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(|error| in_file(ca, error))
-}
-
-fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let found = CertificateDer::pem_file_iter(path).map_err(|error| in_file(path, error))?;
-    let found = found.collect::<Result<Vec<_>, _>>().map_err(|error| in_file(path, error))?;
-    if found.is_empty() {
-        return Err(in_file(path, "it holds no certificate in PEM form"));
-    }
-    Ok(found)
-}
-
-fn in_file(path: &Path, error: impl Display) -> io::Error {
-    io::Error::other(format!("{}: {error}", path.display()))
+    WebPkiClientVerifier::builder(pem::roots(ca)?).build().map_err(|error| pem::in_file(ca, error))
 }

@@ -2,13 +2,11 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
-use rustls::{
-    ClientConfig, RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
-    server::WebPkiClientVerifier,
-};
+use rustls::{ClientConfig, ServerConfig, pki_types::ServerName, server::WebPkiClientVerifier};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::pem;
 
 /// The files that make up one side of a TLS connection.
 #[derive(Clone, Debug)]
@@ -34,24 +32,20 @@ impl PeerTls {
     /// A file is missing, holds no PEM of its kind, or key and certificate do not belong together; the text
     /// names the file.
     pub fn load(files: &TlsFiles) -> io::Result<Self> {
-        let mut roots = RootCertStore::empty();
-        for cert in certificates(&files.ca)? {
-            roots.add(cert).map_err(|error| in_file(&files.ca, error))?;
-        }
-        let roots = Arc::new(roots);
-        let chain = certificates(&files.cert)?;
-        let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| in_file(&files.key, error))?;
+        let roots = pem::roots(&files.ca)?;
+        let chain = pem::certificates(&files.cert)?;
+        let key = pem::private_key(&files.key)?;
         let verifier = WebPkiClientVerifier::builder(roots.clone())
             .build()
-            .map_err(|error| in_file(&files.ca, error))?;
+            .map_err(|error| pem::in_file(&files.ca, error))?;
         let server = ServerConfig::builder()
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain.clone(), key.clone_key())
-            .map_err(|error| in_file(&files.key, error))?;
+            .map_err(|error| pem::in_file(&files.key, error))?;
         let client = ClientConfig::builder()
             .with_root_certificates(roots)
             .with_client_auth_cert(chain, key)
-            .map_err(|error| in_file(&files.key, error))?;
+            .map_err(|error| pem::in_file(&files.key, error))?;
         Ok(Self {
             connector: TlsConnector::from(Arc::new(client)),
             acceptor: TlsAcceptor::from(Arc::new(server)),
@@ -73,17 +67,4 @@ impl PeerTls {
     ) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
         self.acceptor.accept(stream).await
     }
-}
-
-fn certificates(path: &PathBuf) -> io::Result<Vec<CertificateDer<'static>>> {
-    let found = CertificateDer::pem_file_iter(path).map_err(|error| in_file(path, error))?;
-    let found = found.collect::<Result<Vec<_>, _>>().map_err(|error| in_file(path, error))?;
-    if found.is_empty() {
-        return Err(in_file(path, "it holds no certificate in PEM form"));
-    }
-    Ok(found)
-}
-
-fn in_file(path: &std::path::Path, error: impl std::fmt::Display) -> io::Error {
-    io::Error::other(format!("{}: {error}", path.display()))
 }

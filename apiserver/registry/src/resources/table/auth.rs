@@ -15,8 +15,10 @@ pub(super) const LOCAL_SUBJECT_ACCESS_REVIEWS: ResourceInfo = may(
     Names("LocalSubjectAccessReview", "localsubjectaccessreviews", "localsubjectaccessreview"),
 );
 
-pub(super) const SELF_SUBJECT_ACCESS_REVIEWS: ResourceInfo =
-    may(Scope::Cluster, Names("SelfSubjectAccessReview", "selfsubjectaccessreviews", "selfsubjectaccessreview"));
+pub(super) const SELF_SUBJECT_ACCESS_REVIEWS: ResourceInfo = may(
+    Scope::Cluster,
+    Names("SelfSubjectAccessReview", "selfsubjectaccessreviews", "selfsubjectaccessreview"),
+);
 
 pub(super) const SELF_SUBJECT_RULES_REVIEWS: ResourceInfo =
     may(Scope::Cluster, Names("SelfSubjectRulesReview", "selfsubjectrulesreviews", "selfsubjectrulesreview"));

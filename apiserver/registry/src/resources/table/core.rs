@@ -76,10 +76,8 @@ pub(super) const PODS: ResourceInfo = ResourceInfo {
     ..namespaced("", "v1", Names("Pod", "pods", "pod"))
 };
 
-pub(super) const SECRETS: ResourceInfo = ResourceInfo {
-    selectable: &["type"],
-    ..namespaced("", "v1", Names("Secret", "secrets", "secret"))
-};
+pub(super) const SECRETS: ResourceInfo =
+    ResourceInfo { selectable: &["type"], ..namespaced("", "v1", Names("Secret", "secrets", "secret")) };
 
 pub(super) const SERVICE_ACCOUNTS: ResourceInfo = ResourceInfo {
     short_names: &["sa"],

@@ -75,25 +75,48 @@ pub(in crate::grpc) fn delete_range_response(
     }
 }
 
-/// The reply to a transaction. The headers inside carry the revision only, as etcd's do.
+/// The reply to a transaction. The headers inside carry the revision only, as etcd's do: that at which the
+/// operation ran, so one that comes before the first write has the revision before the transaction.
 pub(in crate::grpc) fn txn_response(header: ResponseHeader, from: TxnResponse) -> rpc::TxnResponse {
-    let inner = ResponseHeader { revision: header.revision, ..ResponseHeader::default() };
-    let op = |from| rpc::ResponseOp { response: Some(op_response(inner, from)) };
-    rpc::TxnResponse {
-        header: Some(header),
-        succeeded: from.succeeded,
-        responses: from.responses.into_iter().map(op).collect(),
+    let wrote = from.responses.iter().any(writes);
+    let mut at = header.revision - i64::from(wrote);
+    nested(header, from, header.revision, &mut at)
+}
+
+/// `at` is the revision at which the next operation runs, and becomes `after` with the first write.
+fn nested(header: ResponseHeader, from: TxnResponse, after: i64, at: &mut i64) -> rpc::TxnResponse {
+    let mut responses = Vec::with_capacity(from.responses.len());
+    for response in from.responses {
+        if writes_itself(&response) {
+            *at = after;
+        }
+        let inner = ResponseHeader { revision: *at, ..ResponseHeader::default() };
+        let response = match response {
+            OpResponse::Range(range) => response_op::Response::ResponseRange(range_response(inner, range)),
+            OpResponse::Put(previous) => response_op::Response::ResponsePut(put_response(inner, previous)),
+            OpResponse::DeleteRange { deleted, prev_kvs } => {
+                response_op::Response::ResponseDeleteRange(delete_range_response(inner, deleted, prev_kvs))
+            }
+            OpResponse::Txn(txn) => response_op::Response::ResponseTxn(nested(inner, txn, after, at)),
+        };
+        responses.push(rpc::ResponseOp { response: Some(response) });
+    }
+    rpc::TxnResponse { header: Some(header), succeeded: from.succeeded, responses }
+}
+
+fn writes(response: &OpResponse) -> bool {
+    match response {
+        OpResponse::Txn(txn) => txn.responses.iter().any(writes),
+        other => writes_itself(other),
     }
 }
 
-fn op_response(header: ResponseHeader, from: OpResponse) -> response_op::Response {
-    match from {
-        OpResponse::Range(range) => response_op::Response::ResponseRange(range_response(header, range)),
-        OpResponse::Put(previous) => response_op::Response::ResponsePut(put_response(header, previous)),
-        OpResponse::DeleteRange { deleted, prev_kvs } => {
-            response_op::Response::ResponseDeleteRange(delete_range_response(header, deleted, prev_kvs))
-        }
-        OpResponse::Txn(txn) => response_op::Response::ResponseTxn(txn_response(header, txn)),
+/// Whether this one operation changed a key; what a nested transaction does counts for its operations.
+fn writes_itself(response: &OpResponse) -> bool {
+    match response {
+        OpResponse::Put(_) => true,
+        OpResponse::DeleteRange { deleted, .. } => *deleted > 0,
+        OpResponse::Range(_) | OpResponse::Txn(_) => false,
     }
 }
 

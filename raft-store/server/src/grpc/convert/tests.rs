@@ -236,6 +236,27 @@ fn inner_headers_carry_the_revision_only() {
 }
 
 #[test]
+fn inner_revisions_are_those_at_which_the_operations_ran() {
+    let range = || OpResponse::Range(RangeResponse::default());
+    let nothing = || OpResponse::DeleteRange { deleted: 0, prev_kvs: Vec::new() };
+    let revisions = |responses| {
+        let header = ResponseHeader { revision: 40, ..Default::default() };
+        let reply = txn_response(header, TxnResponse { succeeded: true, responses });
+        let revision = |op: rpc::ResponseOp| match op.response.unwrap() {
+            response_op::Response::ResponseRange(range) => range.header.unwrap().revision,
+            response_op::Response::ResponsePut(put) => put.header.unwrap().revision,
+            response_op::Response::ResponseDeleteRange(deleted) => deleted.header.unwrap().revision,
+            response_op::Response::ResponseTxn(txn) => txn.header.unwrap().revision,
+        };
+        reply.responses.into_iter().map(revision).collect::<Vec<_>>()
+    };
+    assert_eq!(revisions(vec![range(), nothing(), OpResponse::Put(None), range()]), [39, 39, 40, 40]);
+    assert_eq!(revisions(vec![range(), nothing()]), [40, 40], "nothing was written");
+    let inner = TxnResponse { succeeded: true, responses: vec![OpResponse::Put(None)] };
+    assert_eq!(revisions(vec![range(), OpResponse::Txn(inner), range()]), [39, 39, 40]);
+}
+
+#[test]
 fn parts_of_a_range_merge_to_the_whole() {
     let kv = |key: u8| keelson_proto::etcd::kv::KeyValue {
         key: vec![key].into(),

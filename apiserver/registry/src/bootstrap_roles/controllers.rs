@@ -1,0 +1,129 @@
+//! What each controller may do. Each is bound to the service account of its name in `kube-system`.
+
+use super::{EVENTS, READ, Role, Rule};
+
+/// How the names of these roles begin; the rest is the service account's name.
+pub(super) const PREFIX: &str = "system:controller:";
+
+pub(super) const ROLES: &[Role] = &[
+    Role {
+        name: "system:controller:clusterrole-aggregation-controller",
+        rules: &[Rule::new(
+            "escalate get list patch update watch",
+            "rbac.authorization.k8s.io",
+            "clusterroles",
+        )],
+    },
+    Role {
+        name: "system:controller:deployment-controller",
+        rules: &[
+            Rule::new("get list update watch", "apps", "deployments"),
+            Rule::new("update", "apps", "deployments/status"),
+            Rule::new("update", "apps", "deployments/finalizers"),
+            Rule::new("create delete get list patch update watch", "apps", "replicasets"),
+            Rule::new("get list update watch", "core", "pods"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:endpoint-controller",
+        rules: &[
+            Rule::new(READ, "core", "pods services"),
+            Rule::new("create delete get list update watch", "core", "endpoints"),
+            Rule::new("create", "core", "endpoints/restricted"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:endpointslice-controller",
+        rules: &[
+            Rule::new(READ, "core", "nodes pods services"),
+            // To own slices with blockOwnerDeletion.
+            Rule::new("update", "core", "services/finalizers"),
+            Rule::new("create delete get list update watch", "discovery.k8s.io", "endpointslices"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:endpointslicemirroring-controller",
+        rules: &[
+            Rule::new(READ, "core", "endpoints services"),
+            Rule::new("update", "core", "services/finalizers"),
+            Rule::new("update", "core", "endpoints/finalizers"),
+            Rule::new("create delete get list update watch", "discovery.k8s.io", "endpointslices"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:generic-garbage-collector",
+        rules: &[Rule::new("delete get list patch update watch", "*", "*"), EVENTS],
+    },
+    Role {
+        name: "system:controller:job-controller",
+        rules: &[
+            Rule::new("get list patch update watch", "batch", "jobs"),
+            Rule::new("update", "batch", "jobs/status"),
+            Rule::new("update", "batch", "jobs/finalizers"),
+            Rule::new("create delete list patch watch", "core", "pods"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:namespace-controller",
+        rules: &[
+            Rule::new("delete get list watch", "core", "namespaces"),
+            Rule::new("update", "core", "namespaces/finalize namespaces/status"),
+            Rule::new("delete deletecollection get list watch", "*", "*"),
+        ],
+    },
+    Role {
+        name: "system:controller:node-controller",
+        rules: &[
+            Rule::new("delete get list patch update watch", "core", "nodes"),
+            Rule::new("patch update", "core", "nodes/status"),
+            Rule::new("patch update", "core", "pods/status"),
+            Rule::new("delete get list watch", "core", "pods"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:pod-garbage-collector",
+        rules: &[
+            Rule::new("delete list watch", "core", "pods"),
+            Rule::new(READ, "core", "nodes"),
+            Rule::new("patch", "core", "pods/status"),
+        ],
+    },
+    Role {
+        name: "system:controller:replicaset-controller",
+        rules: &[
+            Rule::new("get list update watch", "apps", "replicasets"),
+            Rule::new("update", "apps", "replicasets/status"),
+            Rule::new("update", "apps", "replicasets/finalizers"),
+            Rule::new("create delete list patch watch", "core", "pods"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:root-ca-cert-publisher",
+        rules: &[Rule::new("create update", "core", "configmaps"), EVENTS],
+    },
+    Role {
+        name: "system:controller:service-account-controller",
+        rules: &[Rule::new("create", "core", "serviceaccounts"), EVENTS],
+    },
+    Role {
+        name: "system:controller:service-cidrs-controller",
+        rules: &[
+            Rule::new("get list patch update watch", "networking.k8s.io", "servicecidrs"),
+            Rule::new("patch update", "networking.k8s.io", "servicecidrs/finalizers"),
+            Rule::new("patch update", "networking.k8s.io", "servicecidrs/status"),
+            Rule::new(READ, "networking.k8s.io", "ipaddresses"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:ttl-after-finished-controller",
+        rules: &[Rule::new("delete get list watch", "batch", "jobs"), EVENTS],
+    },
+];

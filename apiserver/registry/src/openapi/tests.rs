@@ -1,0 +1,112 @@
+//! Documents as kubectl reads them.
+
+use super::*;
+
+fn content(path: &str) -> Value {
+    let document = builtin().document(path).unwrap_or_else(|| panic!("{path} exists"));
+    serde_json::from_slice(&document.body).unwrap()
+}
+
+fn document_of(resource: &ResourceInfo) -> Value {
+    content(&format!("{ROOT}{}", root(resource)))
+}
+
+#[test]
+fn the_index_names_every_document_with_its_hash() {
+    let index = content("/openapi/v3");
+    let paths = index["paths"].as_object().unwrap();
+    assert!(!paths.is_empty());
+    for (name, entry) in paths {
+        let document = builtin().document(&format!("/openapi/v3/{name}")).unwrap();
+        let url = format!("/openapi/v3/{name}?hash={}", document.hash);
+        assert_eq!(entry["serverRelativeURL"], url);
+    }
+    assert!(builtin().document("/openapi/v3/apis/no.such/v1").is_none());
+}
+
+/// `kubectl apply` looks for the parameter, and for strategic merge patches, on the PATCH of the kind.
+#[test]
+fn patches_declare_their_parameters_and_media_types() {
+    let document = content("/openapi/v3/api/v1");
+    let patch = &document["paths"]["/api/v1/namespaces/{namespace}/configmaps/{name}"]["patch"];
+    let kind = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
+    assert_eq!(patch["x-kubernetes-group-version-kind"], kind);
+    assert_eq!(patch["x-kubernetes-action"], "patch");
+    assert_eq!(patch["operationId"], "patchCoreV1NamespacedConfigMap");
+    let parameters = patch["parameters"].as_array().unwrap();
+    let names: Vec<&str> = parameters.iter().filter_map(|parameter| parameter["name"].as_str()).collect();
+    assert_eq!(names, ["dryRun", "fieldManager", "fieldValidation", "force"]);
+    assert!(patch["requestBody"]["content"]["application/strategic-merge-patch+json"].is_object());
+}
+
+#[test]
+fn lists_and_watches_declare_their_parameters() {
+    let document = content("/openapi/v3/api/v1");
+    let list = &document["paths"]["/api/v1/configmaps"]["get"];
+    assert_eq!(list["operationId"], "listCoreV1ConfigMapForAllNamespaces");
+    let parameters = list["parameters"].as_array().unwrap();
+    for name in ["watch", "limit", "continue", "labelSelector", "allowWatchBookmarks", "sendInitialEvents"] {
+        assert!(parameters.iter().any(|parameter| parameter["name"] == name), "{name}");
+    }
+    let reference = "#/components/schemas/io.k8s.api.core.v1.ConfigMapList";
+    assert_eq!(list["responses"]["200"]["content"]["application/json"]["schema"]["$ref"], reference);
+}
+
+#[test]
+fn every_served_kind_can_be_explained() {
+    for resource in RESOURCES {
+        let document = document_of(resource);
+        let kind = json!({"group": resource.group, "version": resource.version, "kind": resource.kind});
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        let is_it = |schema: &Value| {
+            let kinds = schema["x-kubernetes-group-version-kind"].as_array();
+            kinds.is_some_and(|kinds| kinds.contains(&kind))
+        };
+        assert!(schemas.values().any(is_it), "{}", resource.qualified());
+    }
+}
+
+#[test]
+fn every_verb_of_the_table_is_an_operation() {
+    for resource in RESOURCES {
+        let paths = document_of(resource)["paths"].take();
+        let operations = paths.as_object().unwrap().values().filter_map(Value::as_object).flatten();
+        let actions: Vec<&Value> = operations
+            .filter(|(_, operation)| operation["x-kubernetes-group-version-kind"]["kind"] == resource.kind)
+            .map(|(_, operation)| &operation["x-kubernetes-action"])
+            .collect();
+        for verb in resource.verbs {
+            let action = match verb {
+                Verb::Create => "post",
+                Verb::Update => "put",
+                Verb::Watch => "list",
+                verb => verb.name(),
+            };
+            assert!(actions.iter().any(|found| *found == action), "{} {action}", resource.qualified());
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    for resource in RESOURCES {
+        let document = document_of(resource);
+        let text = document.to_string();
+        let references = text.split("\"$ref\":\"#/components/schemas/").skip(1);
+        for reference in references.filter_map(|rest| rest.split('"').next()) {
+            assert!(document["components"]["schemas"].get(reference).is_some(), "{reference}");
+        }
+    }
+}
+
+#[test]
+fn operation_ids_are_unique() {
+    let document = content("/openapi/v3/api/v1");
+    let paths = document["paths"].as_object().unwrap().values().filter_map(Value::as_object);
+    let mut ids: Vec<&str> =
+        paths.flatten().filter_map(|(_, operation)| operation["operationId"].as_str()).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all);
+}
