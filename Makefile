@@ -19,7 +19,7 @@ LOCKED := $(if $(CI),--locked)
 
 export KEELSON_BIN := $(CARGO_TARGET_DIR)/release/keelson
 
-.PHONY: help deps rocksdb build up down status clean test lint fmt
+.PHONY: help deps rocksdb build up down status clean test lint bench fmt
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,9 @@ lint: rocksdb ## Check format, lints and the project's own rules.
 
 test: lint ## Run all checks and all tests.
 	cargo test $(LOCKED) --workspace
+
+bench: build ## Measure the store on this machine, beside etcd where it is installed.
+	cargo run $(LOCKED) --release --quiet --package keelson-bench -- --binary $(KEELSON_BIN)
 
 fmt: ## Format the sources.
 	cargo fmt --all

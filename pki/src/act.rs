@@ -3,6 +3,7 @@
 //! A key is written before its certificate, so whatever a crash leaves behind is a key without a certificate or
 //! a certificate of another key, and the next run completes it.
 
+use std::io;
 use std::path::Path;
 
 use rcgen::{
@@ -15,7 +16,12 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::error::PkiError;
 use crate::file;
-use crate::identity::{Authority, Host, Identity, Usage, certificate_path, key_path};
+use crate::identity::{
+    Authority, Identity, Kubeconfig, SigningKey, Usage, certificate_path, key_path, kubeconfig_path,
+    public_key_path,
+};
+use crate::kubeconfig::Credentials;
+use crate::name::Host;
 use crate::plan::{AUTHORITY_VALIDITY, BACKDATED, CERTIFICATE_VALIDITY, Key, Step};
 
 /// The organization of authorities.
@@ -28,6 +34,8 @@ pub(crate) fn act(dir: &Path, steps: &[Step], now: OffsetDateTime) -> Result<(),
             Step::Protect(path) => file::protect(path)?,
             Step::MakeAuthority(authority, key) => make_authority(dir, *authority, *key, now)?,
             Step::Issue(identity, key, _reason) => issue(dir, identity, *key, now)?,
+            Step::Publish(signing_key, key) => publish(dir, signing_key, *key)?,
+            Step::WriteKubeconfig(kubeconfig, _reason) => write_kubeconfig(dir, kubeconfig)?,
         }
     }
     Ok(())
@@ -37,7 +45,7 @@ fn make_authority(dir: &Path, authority: Authority, key: Key, now: OffsetDateTim
     let stem = authority.stem();
     let failed = |source| PkiError::Issue { name: stem.to_owned(), source };
     let key = key_pair(dir, stem, key)?;
-    let mut params = params(authority.common_name(), AUTHORITIES, now);
+    let mut params = params(authority.common_name(), Some(AUTHORITIES), now);
     params.not_after = now + AUTHORITY_VALIDITY;
     // A path length of zero: it signs certificates for use, not further authorities.
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -61,6 +69,21 @@ fn issue(dir: &Path, identity: &Identity, key: Key, now: OffsetDateTime) -> Resu
         identity.hosts.iter().map(alternative_name).collect::<Result<_, _>>().map_err(failed)?;
     let certificate = params.signed_by(&key, &issuer).map_err(failed)?;
     file::write_public(&certificate_path(dir, &identity.stem), certificate.pem().as_bytes())
+}
+
+fn publish(dir: &Path, signing_key: &SigningKey, key: Key) -> Result<(), PkiError> {
+    let key = key_pair(dir, &signing_key.stem, key)?;
+    file::write_public(&public_key_path(dir, &signing_key.stem), key.public_key_pem().as_bytes())
+}
+
+fn write_kubeconfig(dir: &Path, kubeconfig: &Kubeconfig) -> Result<(), PkiError> {
+    let path = kubeconfig_path(dir, &kubeconfig.identity);
+    // The steps before made or checked its files; that one is gone can only be another's doing.
+    let credentials = Credentials::read(dir, kubeconfig)?.ok_or_else(|| PkiError::Write {
+        path: path.clone(),
+        source: io::ErrorKind::NotFound.into(),
+    })?;
+    file::write_private(&path, credentials.render(kubeconfig).as_bytes())
 }
 
 /// The authority ready to sign, and the end of its validity. It exists: the plan made or checked it.
@@ -91,10 +114,12 @@ fn key_pair(dir: &Path, stem: &str, key: Key) -> Result<KeyPair, PkiError> {
     }
 }
 
-fn params(common_name: &str, organization: &str, now: OffsetDateTime) -> CertificateParams {
+fn params(common_name: &str, organization: Option<&str>, now: OffsetDateTime) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::OrganizationName, organization);
+    if let Some(organization) = organization {
+        params.distinguished_name.push(DnType::OrganizationName, organization);
+    }
     params.distinguished_name.push(DnType::CommonName, common_name);
     params.serial_number = Some(random_serial());
     params.not_before = now - BACKDATED;

@@ -27,6 +27,16 @@ pub enum PkiError {
         /// The certificate that has to be issued, relative to the PKI's folder.
         needed_for: String,
     },
+    /// The public half of a signing key is there, but not the key itself.
+    #[error(
+        "{key} is missing, but its public half is there. To cure it: put the key back. Without it remove the .pub file, \
+         too, and run the command again: a new key is made, and what the old one signed is no longer believed",
+        key = key.display()
+    )]
+    SigningKeyMissing {
+        /// Where the key was expected.
+        key: PathBuf,
+    },
     /// The authority's certificate is no longer valid, hence nothing that it signed is.
     #[error(
         "{path}: this authority expired at {expired_at}. To cure it: stop the cluster, remove this file and \

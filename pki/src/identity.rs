@@ -1,15 +1,14 @@
 //! Who has a certificate in the cluster: one table of authorities, one of identities.
 //!
-//! In: the members of the store. Out: [`Identity`] values, pure data. A further component of the cluster is one
-//! more row here; nothing else in this crate knows who the identities are.
+//! In: the members of a store, or the servers and nodes of a cluster. Out: an [`Inventory`], pure data. A further
+//! component of the cluster is one more row here; nothing else in this crate knows who the identities are.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use rustls_pki_types::ServerName;
+use crate::name::{Host, MemberName, NameError, NodeName, ServerUrl};
 
 /// A certificate authority. Each has one purpose, so that a certificate made for one cannot be used for another:
 /// whoever may ask the store for data may not join its Raft traffic.
@@ -17,8 +16,13 @@ use rustls_pki_types::ServerName;
 pub enum Authority {
     /// Signs what members of the store show to each other.
     Peer,
-    /// Signs what the store shows to its clients, and what they show to it.
+    /// Signs what the store shows to its clients, and what they show to it. Only where the store runs alone.
     Client,
+    /// Signs what API servers show to their clients. Every client of the cluster trusts it.
+    ClusterServer,
+    /// Signs what people, components and nodes show to the API servers: it says who they are and which groups
+    /// they belong to.
+    ClusterClient,
 }
 
 impl Authority {
@@ -28,6 +32,8 @@ impl Authority {
         match self {
             Self::Peer => "keelson peer CA",
             Self::Client => "keelson client CA",
+            Self::ClusterServer => "keelson cluster server CA",
+            Self::ClusterClient => "keelson cluster client CA",
         }
     }
 
@@ -37,6 +43,8 @@ impl Authority {
         match self {
             Self::Peer => "peer-ca",
             Self::Client => "client-ca",
+            Self::ClusterServer => "cluster-server-ca",
+            Self::ClusterClient => "cluster-client-ca",
         }
     }
 }
@@ -59,15 +67,15 @@ pub struct Identity {
     pub authority: Authority,
     /// The subject's common name: who the holder is.
     pub common_name: String,
-    /// The subject's organization: which group the holder belongs to.
-    pub organization: &'static str,
+    /// The subject's organization: which group the holder belongs to, if any.
+    pub organization: Option<&'static str>,
     /// What it may be used for.
     pub usages: BTreeSet<Usage>,
     /// The names and addresses under which the holder is reached; empty for clients.
     pub hosts: BTreeSet<Host>,
 }
 
-/// A member of the store and where it is reached.
+/// A member of the store, or a server of the cluster, and where it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Its name, unique in the cluster; also the name of its folder.
@@ -76,42 +84,185 @@ pub struct Member {
     pub hosts: BTreeSet<Host>,
 }
 
+/// A key that signs something else than certificates. Its public half lies beside it, for whoever verifies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningKey {
+    /// The name of its files without extension, relative to the PKI's folder. Unique in a table.
+    pub stem: String,
+}
+
+/// A kubeconfig file with everything in it that a client of the API needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kubeconfig {
+    /// The [`Identity::stem`] of who uses it; also the name of the file without its extension.
+    pub identity: String,
+    /// The name under which it lists that user.
+    pub user: String,
+    /// Where the API is reached.
+    pub server: ServerUrl,
+    /// Who signed what the API servers show.
+    pub authority: Authority,
+}
+
+/// Everything that a folder shall hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// Keys with certificates.
+    pub identities: Vec<Identity>,
+    /// Keys without.
+    pub signing_keys: Vec<SigningKey>,
+    /// Kubeconfig files of some of the identities.
+    pub kubeconfigs: Vec<Kubeconfig>,
+}
+
+impl Inventory {
+    /// The authorities that have to be there.
+    pub(crate) fn authorities(&self) -> BTreeSet<Authority> {
+        let signers = self.identities.iter().map(|identity| identity.authority);
+        signers.chain(self.kubeconfigs.iter().map(|kubeconfig| kubeconfig.authority)).collect()
+    }
+
+    /// Everything of both, which must have no stem in common.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.identities.extend(other.identities);
+        self.signing_keys.extend(other.signing_keys);
+        self.kubeconfigs.extend(other.kubeconfigs);
+        self
+    }
+}
+
 /// The organization of members of the store.
 pub const MEMBERS: &str = "keelson:store-members";
 
 /// The organization of clients that may do anything with the store.
 pub const ADMINISTRATORS: &str = "keelson:store-administrators";
 
+/// The group that may do anything with the API, whatever the roles and bindings say.
+pub const MASTERS: &str = "system:masters";
+
+/// The group of all nodes.
+pub const NODES: &str = "system:nodes";
+
+/// The key that signs service account tokens.
+pub const SERVICE_ACCOUNT: &str = "service-account";
+
 /// The identities of a store with these members: per member one certificate for clients and one for peers, and
 /// one client certificate named `root`.
 #[must_use]
-pub fn store_identities(members: &[Member]) -> Vec<Identity> {
+pub fn store_inventory(members: &[Member]) -> Inventory {
     let mut identities = Vec::new();
     for member in members {
-        identities.push(member.identity("server", Authority::Client, [Usage::Server].into()));
-        identities.push(member.identity("peer", Authority::Peer, [Usage::Server, Usage::Client].into()));
+        let stem = |role: &str| format!("members/{}/{role}", member.name);
+        identities.push(member.identity(stem("server"), Authority::Client, [Usage::Server].into()));
+        identities.push(member.peer_identity(stem("peer")));
     }
-    identities.push(Identity {
-        stem: "clients/root".to_owned(),
-        authority: Authority::Client,
-        common_name: "root".to_owned(),
-        organization: ADMINISTRATORS,
-        usages: [Usage::Client].into(),
-        hosts: BTreeSet::new(),
-    });
-    identities
+    identities.push(Identity::client("clients/root", Authority::Client, "root", Some(ADMINISTRATORS)));
+    Inventory { identities, ..Inventory::default() }
+}
+
+/// What the identities of a cluster depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its servers. Each is a member of the store, too.
+    pub servers: Vec<Member>,
+    /// Its nodes.
+    pub nodes: Vec<NodeName>,
+    /// The `ClusterIP` of the Service `kubernetes`: the first of the Services' network.
+    pub service_ip: IpAddr,
+    /// Where clients with a kubeconfig file reach the API.
+    pub url: ServerUrl,
+}
+
+/// People and components of the control plane: name of the files, user, group. Only the administrator is in a
+/// group; what components may do, roles and bindings say.
+const CLIENTS: [(&str, &str, Option<&str>); 4] = [
+    ("admin", "kubernetes-admin", Some(MASTERS)),
+    ("controller-manager", "system:kube-controller-manager", None),
+    ("scheduler", "system:kube-scheduler", None),
+    ("proxy", "system:kube-proxy", None),
+];
+
+/// Under which names pods reach the API, besides the Service's address.
+const SERVICE_NAMES: [&str; 4] = [
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+];
+
+impl Cluster {
+    /// The identities of the cluster: per server one certificate for clients and one for peers, one client
+    /// certificate with a kubeconfig file for each person, component and node, and the service accounts' key.
+    #[must_use]
+    pub fn inventory(&self) -> Inventory {
+        let mut inventory = Inventory {
+            signing_keys: vec![SigningKey { stem: SERVICE_ACCOUNT.to_owned() }],
+            ..Inventory::default()
+        };
+        for server in &self.servers {
+            let stem = |role: &str| format!("servers/{}/{role}", server.name);
+            inventory.identities.push(self.serving_identity(server, stem("serving")));
+            inventory.identities.push(server.peer_identity(stem("peer")));
+        }
+        for (name, user, group) in CLIENTS {
+            self.add_client(&mut inventory, format!("clients/{name}"), user, group);
+        }
+        for node in &self.nodes {
+            let user = format!("system:node:{node}");
+            self.add_client(&mut inventory, format!("nodes/{node}"), &user, Some(NODES));
+        }
+        inventory
+    }
+
+    fn serving_identity(&self, server: &Member, stem: String) -> Identity {
+        let mut identity = server.identity(stem, Authority::ClusterServer, [Usage::Server].into());
+        let names = SERVICE_NAMES.into_iter().chain(["localhost"]).map(|name| Host::Dns(name.to_owned()));
+        identity.hosts.extend(names);
+        identity.hosts.extend([Host::Ip(Ipv4Addr::LOCALHOST.into()), Host::Ip(self.service_ip)]);
+        identity.hosts.insert(self.url.host.clone());
+        identity
+    }
+
+    fn add_client(&self, inventory: &mut Inventory, stem: String, user: &str, group: Option<&'static str>) {
+        inventory.identities.push(Identity::client(&stem, Authority::ClusterClient, user, group));
+        inventory.kubeconfigs.push(Kubeconfig {
+            identity: stem,
+            user: user.to_owned(),
+            server: self.url.clone(),
+            authority: Authority::ClusterServer,
+        });
+    }
+}
+
+impl Identity {
+    fn client(stem: &str, authority: Authority, user: &str, organization: Option<&'static str>) -> Self {
+        Self {
+            stem: stem.to_owned(),
+            authority,
+            common_name: user.to_owned(),
+            organization,
+            usages: [Usage::Client].into(),
+            hosts: BTreeSet::new(),
+        }
+    }
 }
 
 impl Member {
-    fn identity(&self, role: &str, authority: Authority, usages: BTreeSet<Usage>) -> Identity {
+    fn identity(&self, stem: String, authority: Authority, usages: BTreeSet<Usage>) -> Identity {
         Identity {
-            stem: format!("members/{}/{role}", self.name),
+            stem,
             authority,
             common_name: self.name.to_string(),
-            organization: MEMBERS,
+            organization: Some(MEMBERS),
             usages,
             hosts: self.hosts.clone(),
         }
+    }
+
+    /// A peer both answers and calls.
+    fn peer_identity(&self, stem: String) -> Identity {
+        self.identity(stem, Authority::Peer, [Usage::Server, Usage::Client].into())
     }
 }
 
@@ -127,74 +278,16 @@ pub fn key_path(dir: &Path, stem: &str) -> PathBuf {
     dir.join(format!("{stem}.key"))
 }
 
-/// A DNS name or an IP address.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Host {
-    /// An IPv4 or IPv6 address.
-    Ip(IpAddr),
-    /// A DNS name in lower case.
-    Dns(String),
+/// The public half of a signing key.
+#[must_use]
+pub fn public_key_path(dir: &Path, stem: &str) -> PathBuf {
+    dir.join(format!("{stem}.pub"))
 }
 
-/// Why a text is not a [`Host`], a [`MemberName`] or a [`Member`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NameError {
-    /// Neither an IP address nor a DNS name.
-    #[error("{0:?} is neither an IP address nor a DNS name")]
-    Host(String),
-    /// Cannot be the name of a folder.
-    #[error(
-        "{0:?} cannot be a member's name: use letters, digits, '-', '_' and '.', beginning with a letter or digit"
-    )]
-    Member(String),
-    /// Not of the form `NAME=HOST[,HOST…]`.
-    #[error("{0:?} is not of the form NAME=HOST[,HOST...], for instance a=127.0.0.1")]
-    Form(String),
-}
-
-impl FromStr for Host {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        match ServerName::try_from(text) {
-            Ok(ServerName::IpAddress(address)) => Ok(Self::Ip(address.into())),
-            Ok(ServerName::DnsName(name)) => Ok(Self::Dns(name.as_ref().to_ascii_lowercase())),
-            Ok(_) | Err(_) => Err(NameError::Host(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ip(address) => address.fmt(f),
-            Self::Dns(name) => f.write_str(name),
-        }
-    }
-}
-
-/// The name of a member of the store: safe as the name of a folder.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MemberName(String);
-
-impl FromStr for MemberName {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if begins_well && text.len() <= 63 && text.chars().all(is_plain) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(NameError::Member(text.to_owned()))
-        }
-    }
-}
-
-impl fmt::Display for MemberName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// The kubeconfig file of the identity with this stem.
+#[must_use]
+pub fn kubeconfig_path(dir: &Path, stem: &str) -> PathBuf {
+    dir.join(format!("{stem}.kubeconfig"))
 }
 
 impl FromStr for Member {

@@ -1,6 +1,6 @@
 //! What the folder holds now.
 //!
-//! In: the folder and the table of identities. Out: [`Observed`] facts, or an error for a file whose contents
+//! In: the folder and the inventory. Out: [`Observed`] facts, or an error for a file whose contents
 //! are damaged. Nothing is judged here beyond "readable": whether a certificate will do is the plan's matter.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,18 +8,25 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcgen::{KeyPair, PublicKeyData};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, pem::PemObject};
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 use x509_parser::x509::AttributeTypeAndValue;
 
 use crate::error::PkiError;
 use crate::file;
-use crate::identity::{Authority, Host, Identity, Usage, certificate_path, key_path};
+use crate::identity::{
+    Authority, Identity, Inventory, Kubeconfig, SigningKey, Usage, certificate_path, key_path, kubeconfig_path,
+    public_key_path,
+};
+use crate::kubeconfig;
+use crate::name::Host;
 
 const AUTHORITY_CURE: &str = "put it back from a backup. Without one the cluster needs new authorities: stop it, \
     remove the whole PKI folder, and run the command again";
 const CERTIFICATE_CURE: &str = "remove it and run the command again; it is made anew for the present key";
+const SIGNING_KEY_CURE: &str = "put it back from a backup. Without one remove it and the .pub file beside it, and run \
+    the command again: a new key is made, and what the old one signed is no longer believed";
 const KEY_CURE: &str = "remove it and run the command again; a new key and a new certificate are made";
 
 /// What the folder holds.
@@ -28,7 +35,11 @@ pub(crate) struct Observed {
     pub(crate) authorities: BTreeMap<Authority, Pair>,
     /// By [`Identity::stem`].
     pub(crate) identities: BTreeMap<String, Pair>,
-    /// Private keys that others than their owner may read or write.
+    /// By [`SigningKey::stem`].
+    pub(crate) signing_keys: BTreeMap<String, SigningPair>,
+    /// By [`Kubeconfig::identity`].
+    pub(crate) kubeconfigs: BTreeMap<String, KubeconfigFacts>,
+    /// Private files that others than their owner may read or write.
     pub(crate) exposed: Vec<PathBuf>,
 }
 
@@ -38,6 +49,26 @@ pub(crate) struct Pair {
     /// The key's public half.
     pub(crate) key: Option<PublicKey>,
     pub(crate) certificate: Option<CertificateFacts>,
+}
+
+/// What is there of a signing key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SigningPair {
+    /// The private key's public half.
+    pub(crate) key: Option<PublicKey>,
+    /// What the file of the public half holds.
+    pub(crate) published: Option<PublicKey>,
+}
+
+/// What is there of a kubeconfig file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KubeconfigFacts {
+    /// Nothing.
+    Absent,
+    /// A file that holds the present key, certificate, authority and URL.
+    Current,
+    /// A file that does not.
+    Outdated,
 }
 
 /// A public key as DER-encoded `SubjectPublicKeyInfo`.
@@ -59,36 +90,87 @@ pub(crate) struct CertificateFacts {
     pub(crate) signed_by_present_authority: bool,
 }
 
-/// Reads all files of `identities` and of the authorities that they name.
-pub(crate) fn observe(dir: &Path, identities: &[Identity]) -> Result<Observed, PkiError> {
+/// Reads all files of the inventory and of the authorities that it names.
+pub(crate) fn observe(dir: &Path, inventory: &Inventory) -> Result<Observed, PkiError> {
     let mut observed = Observed::default();
-    let mut authority_keys = BTreeMap::new();
-    for authority in identities.iter().map(|identity| identity.authority).collect::<BTreeSet<_>>() {
-        let stem = authority.stem();
-        let path = certificate_path(dir, stem);
-        let certificate = read_certificate(&path, AUTHORITY_CURE)?;
-        let facts = match &certificate {
-            Some(der) => {
-                Some(facts(&path, der, Some(&subject_key(&path, der, AUTHORITY_CURE)?), AUTHORITY_CURE)?)
-            }
-            None => None,
-        };
-        let key = read_key(dir, stem, AUTHORITY_CURE, &mut observed.exposed)?;
-        authority_keys
-            .insert(authority, facts.as_ref().map(|facts| facts.key.clone()).or_else(|| key.clone()));
-        observed.authorities.insert(authority, Pair { key, certificate: facts });
+    for authority in inventory.authorities() {
+        let pair = observe_authority(dir, authority, &mut observed.exposed)?;
+        observed.authorities.insert(authority, pair);
     }
-    for identity in identities {
-        let path = certificate_path(dir, &identity.stem);
-        let signer = authority_keys.get(&identity.authority).and_then(Option::as_ref);
-        let certificate = match read_certificate(&path, CERTIFICATE_CURE)? {
-            Some(der) => Some(facts(&path, &der, signer, CERTIFICATE_CURE)?),
-            None => None,
-        };
-        let key = read_key(dir, &identity.stem, KEY_CURE, &mut observed.exposed)?;
-        observed.identities.insert(identity.stem.clone(), Pair { key, certificate });
+    for identity in &inventory.identities {
+        let pair = observe_identity(dir, identity, &mut observed)?;
+        observed.identities.insert(identity.stem.clone(), pair);
+    }
+    for SigningKey { stem } in &inventory.signing_keys {
+        let key = read_key(dir, stem, SIGNING_KEY_CURE, &mut observed.exposed)?;
+        let published = read_public_key(&public_key_path(dir, stem))?;
+        observed.signing_keys.insert(stem.clone(), SigningPair { key, published });
+    }
+    for kubeconfig in &inventory.kubeconfigs {
+        let facts = observe_kubeconfig(dir, kubeconfig, &mut observed.exposed)?;
+        observed.kubeconfigs.insert(kubeconfig.identity.clone(), facts);
     }
     Ok(observed)
+}
+
+fn observe_authority(
+    dir: &Path,
+    authority: Authority,
+    exposed: &mut Vec<PathBuf>,
+) -> Result<Pair, PkiError> {
+    let path = certificate_path(dir, authority.stem());
+    let certificate = match read_certificate(&path, AUTHORITY_CURE)? {
+        Some(der) => {
+            let own_key = subject_key(&path, &der, AUTHORITY_CURE)?;
+            Some(facts(&path, &der, Some(&own_key), AUTHORITY_CURE)?)
+        }
+        None => None,
+    };
+    Ok(Pair { key: read_key(dir, authority.stem(), AUTHORITY_CURE, exposed)?, certificate })
+}
+
+fn observe_identity(dir: &Path, identity: &Identity, observed: &mut Observed) -> Result<Pair, PkiError> {
+    let path = certificate_path(dir, &identity.stem);
+    let signer = observed.authorities.get(&identity.authority).and_then(Pair::public_key);
+    let certificate = match read_certificate(&path, CERTIFICATE_CURE)? {
+        Some(der) => Some(facts(&path, &der, signer, CERTIFICATE_CURE)?),
+        None => None,
+    };
+    Ok(Pair { key: read_key(dir, &identity.stem, KEY_CURE, &mut observed.exposed)?, certificate })
+}
+
+fn observe_kubeconfig(
+    dir: &Path,
+    wanted: &Kubeconfig,
+    exposed: &mut Vec<PathBuf>,
+) -> Result<KubeconfigFacts, PkiError> {
+    let path = kubeconfig_path(dir, &wanted.identity);
+    let Some(text) = file::read_text(&path)? else { return Ok(KubeconfigFacts::Absent) };
+    if file::is_exposed(&path)? {
+        exposed.push(path);
+    }
+    let is_current = match kubeconfig::Credentials::read(dir, wanted)? {
+        Some(credentials) => credentials.are_in(&text, wanted),
+        None => false,
+    };
+    Ok(if is_current { KubeconfigFacts::Current } else { KubeconfigFacts::Outdated })
+}
+
+impl Pair {
+    /// The key that its certificate speaks of, or else the key in the folder.
+    fn public_key(&self) -> Option<&PublicKey> {
+        self.certificate.as_ref().map(|facts| &facts.key).or(self.key.as_ref())
+    }
+}
+
+fn read_public_key(path: &Path) -> Result<Option<PublicKey>, PkiError> {
+    let Some(text) = file::read_text(path)? else { return Ok(None) };
+    let key = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes());
+    key.map(|key| Some(PublicKey(key.to_vec()))).map_err(|error| PkiError::Damaged {
+        path: path.to_owned(),
+        problem: format!("not a public key in PEM form ({error})"),
+        cure: "remove it and run the command again; it is made anew from the private key",
+    })
 }
 
 fn read_key(

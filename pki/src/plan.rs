@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use time::{Duration, OffsetDateTime};
 
 use crate::error::PkiError;
-use crate::identity::{Authority, Identity, certificate_path, key_path};
-use crate::observe::{CertificateFacts, Observed, Pair};
+use crate::identity::{Authority, Identity, Inventory, Kubeconfig, SigningKey, certificate_path, key_path};
+use crate::observe::{CertificateFacts, KubeconfigFacts, Observed, Pair};
 
 /// How long an authority is valid: the customary ten years.
 pub const AUTHORITY_VALIDITY: Duration = Duration::days(3650);
@@ -24,12 +24,16 @@ pub const BACKDATED: Duration = Duration::minutes(5);
 /// One change of the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Take other users' permissions away from a private key.
+    /// Take other users' permissions away from a private file.
     Protect(PathBuf),
     /// Make an authority's certificate.
     MakeAuthority(Authority, Key),
     /// Make an identity's certificate.
     Issue(Identity, Key, Reason),
+    /// Write the public half of a signing key, after making the key where there is none.
+    Publish(SigningKey, Key),
+    /// Write a kubeconfig file.
+    WriteKubeconfig(Kubeconfig, Reason),
 }
 
 /// Which private key a certificate is made for.
@@ -54,6 +58,8 @@ pub enum Reason {
     OtherNames,
     /// It has expired, ends soon, or has not begun.
     Validity,
+    /// It holds another key, certificate, authority or URL.
+    Outdated,
 }
 
 impl fmt::Display for Reason {
@@ -64,6 +70,7 @@ impl fmt::Display for Reason {
             Self::OtherAuthority => "it was not signed by the present authority",
             Self::OtherNames => "its names or usages changed",
             Self::Validity => "it had expired, was about to, or had not begun",
+            Self::Outdated => "the certificates or the URL in it were not the present ones",
         })
     }
 }
@@ -78,12 +85,32 @@ pub(crate) struct Plan {
 /// Decides what to do. `dir` is used for names in errors only.
 pub(crate) fn plan(
     dir: &Path,
-    identities: &[Identity],
+    inventory: &Inventory,
     observed: &Observed,
     now: OffsetDateTime,
 ) -> Result<Plan, PkiError> {
     let mut plan =
         Plan { steps: observed.exposed.iter().cloned().map(Step::Protect).collect(), expiring: Vec::new() };
+    plan_authorities(dir, observed, now, &mut plan)?;
+    for identity in &inventory.identities {
+        plan.steps.extend(plan_identity(dir, identity, observed, now)?);
+    }
+    for signing_key in &inventory.signing_keys {
+        plan.steps.extend(plan_signing_key(dir, signing_key, observed)?);
+    }
+    for kubeconfig in &inventory.kubeconfigs {
+        let reason = reason_to_write(kubeconfig, observed, &plan.steps);
+        plan.steps.extend(reason.map(|reason| Step::WriteKubeconfig(kubeconfig.clone(), reason)));
+    }
+    Ok(plan)
+}
+
+fn plan_authorities(
+    dir: &Path,
+    observed: &Observed,
+    now: OffsetDateTime,
+    plan: &mut Plan,
+) -> Result<(), PkiError> {
     for (&authority, pair) in &observed.authorities {
         match (&pair.certificate, &pair.key) {
             (None, None) => plan.steps.push(Step::MakeAuthority(authority, Key::New)),
@@ -96,20 +123,57 @@ pub(crate) fn plan(
             }
         }
     }
-    for identity in identities {
-        let Some(reason) = reason_to_issue(identity, observed, now) else { continue };
-        let can_sign = observed
-            .authorities
-            .get(&identity.authority)
-            .is_none_or(|pair| pair.key.is_some() || pair.certificate.is_none());
-        if !can_sign {
-            let key = key_path(dir, identity.authority.stem());
-            return Err(PkiError::AuthorityKeyMissing { key, needed_for: format!("{}.crt", identity.stem) });
-        }
-        let has_key = observed.identities.get(&identity.stem).is_some_and(|pair| pair.key.is_some());
-        plan.steps.push(Step::Issue(identity.clone(), if has_key { Key::Present } else { Key::New }, reason));
+    Ok(())
+}
+
+fn plan_identity(
+    dir: &Path,
+    identity: &Identity,
+    observed: &Observed,
+    now: OffsetDateTime,
+) -> Result<Option<Step>, PkiError> {
+    let Some(reason) = reason_to_issue(identity, observed, now) else { return Ok(None) };
+    let authority = observed.authorities.get(&identity.authority);
+    let can_sign = authority.is_none_or(|pair| pair.key.is_some() || pair.certificate.is_none());
+    if !can_sign {
+        let key = key_path(dir, identity.authority.stem());
+        return Err(PkiError::AuthorityKeyMissing { key, needed_for: format!("{}.crt", identity.stem) });
     }
-    Ok(plan)
+    let has_key = observed.identities.get(&identity.stem).is_some_and(|pair| pair.key.is_some());
+    let key = if has_key { Key::Present } else { Key::New };
+    Ok(Some(Step::Issue(identity.clone(), key, reason)))
+}
+
+/// A lost signing key is not replaced as long as its public half is there: somebody may still hold it, and what
+/// it signed would be refused from now on.
+fn plan_signing_key(
+    dir: &Path,
+    signing_key: &SigningKey,
+    observed: &Observed,
+) -> Result<Option<Step>, PkiError> {
+    let Some(pair) = observed.signing_keys.get(&signing_key.stem) else { return Ok(None) };
+    match (&pair.key, &pair.published) {
+        (Some(key), Some(published)) if key == published => Ok(None),
+        (Some(_), _) => Ok(Some(Step::Publish(signing_key.clone(), Key::Present))),
+        (None, None) => Ok(Some(Step::Publish(signing_key.clone(), Key::New))),
+        (None, Some(_)) => {
+            Err(PkiError::SigningKeyMissing { key: key_path(dir, &signing_key.stem) })
+        }
+    }
+}
+
+/// A kubeconfig file follows what is in it: it is written when one of these was, earlier in the plan.
+fn reason_to_write(kubeconfig: &Kubeconfig, observed: &Observed, steps: &[Step]) -> Option<Reason> {
+    let is_source = |step: &Step| match step {
+        Step::MakeAuthority(authority, _) => *authority == kubeconfig.authority,
+        Step::Issue(identity, ..) => identity.stem == kubeconfig.identity,
+        Step::Protect(_) | Step::Publish(..) | Step::WriteKubeconfig(..) => false,
+    };
+    match observed.kubeconfigs.get(&kubeconfig.identity)? {
+        KubeconfigFacts::Absent => Some(Reason::Absent),
+        KubeconfigFacts::Outdated => Some(Reason::Outdated),
+        KubeconfigFacts::Current => steps.iter().any(is_source).then_some(Reason::Outdated),
+    }
 }
 
 /// An authority is never replaced on its own account: everyone who trusts the cluster holds a copy of it.
@@ -164,7 +228,7 @@ fn reason_to_issue(identity: &Identity, observed: &Observed, now: OffsetDateTime
 
 fn names_agree(identity: &Identity, facts: &CertificateFacts) -> bool {
     facts.common_name == identity.common_name
-        && facts.organization == identity.organization
+        && facts.organization.as_str() == identity.organization.unwrap_or_default()
         && facts.usages == identity.usages
         && facts.hosts == identity.hosts
         && !facts.is_authority

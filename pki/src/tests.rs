@@ -11,15 +11,16 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 use time::{Duration, OffsetDateTime};
 
-use crate::identity::{Identity, Member, NameError, certificate_path, key_path, store_identities};
+use crate::identity::{Inventory, Member, certificate_path, key_path, store_inventory};
+use crate::name::NameError;
 use crate::plan::{AUTHORITY_VALIDITY, CERTIFICATE_VALIDITY, RENEW_BEFORE_END, Reason, Step};
 use crate::{PkiError, ensure};
 
-fn members(texts: &[&str]) -> Vec<Identity> {
-    store_identities(&texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Member>>())
+fn members(texts: &[&str]) -> Inventory {
+    store_inventory(&texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Member>>())
 }
 
-fn three() -> Vec<Identity> {
+fn three() -> Inventory {
     members(&["a=127.0.0.1,localhost", "b=127.0.0.2", "c=::1"])
 }
 
@@ -55,7 +56,7 @@ fn mode(path: &Path) -> u32 {
 fn issued(steps: &[Step]) -> Vec<(&str, Reason)> {
     let issued = steps.iter().filter_map(|step| match step {
         Step::Issue(identity, _, reason) => Some((identity.stem.as_str(), *reason)),
-        Step::Protect(_) | Step::MakeAuthority(..) => None,
+        Step::Protect(_) | Step::MakeAuthority(..) | Step::Publish(..) | Step::WriteKubeconfig(..) => None,
     });
     issued.collect()
 }

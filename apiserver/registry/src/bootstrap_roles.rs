@@ -158,10 +158,6 @@ pub fn reconciled(existing: &Object, wanted: &Object) -> Option<Object> {
         }
     }
     for field in ["rules", "subjects"] {
-        // Another controller keeps the rules of an aggregated role.
-        if field == "rules" && existing.get(&["aggregationRule"]).is_some() {
-            continue;
-        }
         let present = existing.list(&[field]);
         let missing: Vec<Value> =
             wanted.list(&[field]).iter().filter(|item| !contains(present, item)).cloned().collect();

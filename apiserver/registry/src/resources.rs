@@ -219,6 +219,11 @@ pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Resourc
         .find(|resource| resource.plural == plural && resource.version == version && resource.group == group)
 }
 
+/// The entry of a kind: `find_kind("apps/v1", "Deployment")`.
+pub fn find_kind(api_version: &str, kind: &str) -> Option<&'static ResourceInfo> {
+    RESOURCES.iter().find(|resource| resource.kind == kind && resource.api_version() == api_version)
+}
+
 /// All groups with their versions, in the order of the table.
 pub fn groups() -> &'static [(&'static str, Vec<&'static str>)] {
     static GROUPS: OnceLock<Vec<(&'static str, Vec<&'static str>)>> = OnceLock::new();

@@ -62,6 +62,15 @@ pub trait Strategy: Send + Sync {
         false
     }
 
+    /// Notes in the object that its deletion has begun, beside `metadata.deletionTimestamp`: a Namespace's phase.
+    fn begin_deletion(&self, _object: &mut Object) {}
+
+    /// Whether something beside `metadata.finalizers` keeps an object that is being deleted: a Namespace's own
+    /// finalizers.
+    fn is_held(&self, _object: &Object) -> bool {
+        false
+    }
+
     /// The value of one of the fields that the resource's entry offers to field selectors. Booleans are `true`
     /// and `false`; an absent field is empty, so kinds with selectable zero values write them out.
     fn field_value(&self, object: &Object, field: &str) -> String {
@@ -96,12 +105,15 @@ pub trait Strategy: Send + Sync {
 }
 
 /// Something of which there is one in the cluster, and which an object has for itself.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
-    /// What it is; also its key in the store, below the prefix of claims.
+    /// What it is: `nodeports/30080`. Also its key in the store, below the prefix of claims, unless it is an object.
     pub key: String,
-    /// The message of the failure when another object has it.
-    pub taken: String,
+    /// What is wrong with an object that claims it when another one has it.
+    pub taken: FieldError,
+    /// The object that is the claim, an IPAddress: it lies under its own key, and to have it is to have made it.
+    /// Whoever writes it sets its uid and its creation time.
+    pub object: Option<Object>,
 }
 
 /// Takes everything from `old` but the status, and the metadata that the status subresource may change.

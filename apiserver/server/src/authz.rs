@@ -21,6 +21,8 @@ pub mod policy;
 
 pub mod escalation;
 
+pub mod follow;
+
 use attributes::Attributes;
 use policy::{Decision, Policy};
 

@@ -17,3 +17,13 @@ pub mod authn;
 pub mod authz;
 
 pub mod answer;
+
+pub mod envelope;
+
+pub mod storage;
+
+pub mod cache;
+
+pub mod selection;
+
+pub mod uid;

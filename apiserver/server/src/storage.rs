@@ -19,7 +19,9 @@ use keelson_api_registry::{
 };
 use keelson_store::{Store, state::StateView, store::Consistency};
 use keelson_store_core::{
-    command::{Compare, KeyRange, Op, OpResponse, PutRequest, RangeRequest, RangeResponse, Txn},
+    command::{
+        Compare, KeyRange, Op, OpResponse, Operand, PutRequest, RangeRequest, RangeResponse, Relation, Txn,
+    },
     id::Revision,
 };
 use tokio::sync::watch;
@@ -38,7 +40,8 @@ mod version;
 pub use claims::ClaimChange;
 
 pub(crate) use keys::{ObjectKey, collection};
-pub(crate) use version::{from_storage, storage_of};
+pub(crate) use keys::{root, within};
+pub(crate) use version::{encode, from_storage, storage_field};
 
 /// All objects, and the store that they lie in.
 pub struct ObjectStore {
@@ -118,7 +121,7 @@ impl ObjectStore {
         txn.compare.push(absent(&key.bytes()));
         txn.success.push(put(key.bytes(), draft.value.clone()));
         txn.failure.push(probe(key.bytes()));
-        claims::take(&mut txn, &key, claims);
+        claims::take(&mut txn, &key, claims)?;
         let done = self.store.txn(txn).await.map_err(store_write_error)?;
         if done.answer.succeeded {
             return Ok(draft.stored_at(resource, object, done.revision)?);
@@ -147,8 +150,8 @@ impl ObjectStore {
         txn.compare.push(unchanged(&key.bytes(), expected));
         txn.success.push(put(key.bytes(), draft.value.clone()));
         txn.failure.push(probe(key.bytes()));
-        claims::take(&mut txn, &key, &claims.take);
-        claims::release(&mut txn, &claims.release);
+        claims::take(&mut txn, &key, &claims.take)?;
+        claims::release(&mut txn, &claims.release)?;
         let done = self.store.txn(txn).await.map_err(store_write_error)?;
         if done.answer.succeeded {
             return Ok(Some(draft.stored_at(resource, object, done.revision)?));
@@ -178,7 +181,7 @@ impl ObjectStore {
         let mut txn = Txn::default();
         txn.compare.push(unchanged(&key, expected));
         txn.success.push(claims::delete(key));
-        claims::release(&mut txn, claims);
+        claims::release(&mut txn, claims)?;
         let done = self.store.txn(txn).await.map_err(store_write_error)?;
         Ok(done.answer.succeeded.then_some(done.revision))
     }
@@ -257,7 +260,7 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(resource: &ResourceInfo, object: &Object) -> Result<Self, ApiError> {
+    fn new(resource: &'static ResourceInfo, object: &Object) -> Result<Self, ApiError> {
         let (owner, object) = version::to_storage(resource, object)?;
         let json = keelson_api_schema::encode(keelson_api_schema::builtin(), owner.schema(), &object.0);
         let value = envelope::encode(&owner.api_version(), &json).map_err(ApiError::internal)?;
@@ -284,21 +287,15 @@ fn read(resource: &ResourceInfo, key: &[u8], value: &Bytes, at: Revision) -> Res
 }
 
 fn absent(key: &Bytes) -> Compare {
-    use keelson_store_core::command::{Operand, Relation};
-    Compare {
-        range: KeyRange::Single(key.clone()),
-        relation: Relation::Equal,
-        operand: Operand::Version(0),
-    }
+    equal(key, Operand::Version(0))
 }
 
 fn unchanged(key: &Bytes, expected: Revision) -> Compare {
-    use keelson_store_core::command::{Operand, Relation};
-    Compare {
-        range: KeyRange::Single(key.clone()),
-        relation: Relation::Equal,
-        operand: Operand::ModRevision(expected),
-    }
+    equal(key, Operand::ModRevision(expected))
+}
+
+fn equal(key: &Bytes, operand: Operand) -> Compare {
+    Compare { range: KeyRange::Single(key.clone()), relation: Relation::Equal, operand }
 }
 
 fn put(key: Bytes, value: Bytes) -> Op {
@@ -334,11 +331,9 @@ impl From<WriteFailure> for ApiError {
         match failure {
             WriteFailure::Answer(error) => error,
             WriteFailure::Taken(claim) => {
-                Self::new(http::StatusCode::UNPROCESSABLE_ENTITY, "Invalid", claim.taken)
+                Self::new(http::StatusCode::UNPROCESSABLE_ENTITY, "Invalid", claim.taken.to_string())
             }
         }
     }
 }
 
-#[cfg(test)]
-mod tests;

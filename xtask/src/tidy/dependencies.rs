@@ -87,6 +87,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer { package: "keelson-pki", own: Own::Only(&[]), foreign: Foreign::Except(&["rocksdb", "tokio"]) },
     Layer { package: "keelson", own: Own::Any, foreign: Foreign::Except(ENGINES) },
+    Layer { package: "keelson-bench", own: Own::Only(&["keelson-proto"]), foreign: Foreign::Except(ENGINES) },
     Layer { package: "xtask", own: Own::Only(&["keelson-api-schema"]), foreign: Foreign::Except(&["tokio"]) },
 ];
 

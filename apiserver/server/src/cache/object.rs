@@ -19,10 +19,10 @@ pub struct CachedObject {
     pub revision: Revision,
     /// `metadata.labels`, by key.
     pub labels: Vec<(String, String)>,
-    /// The values of the fields that a selector may name, in the order of the table's entry.
+    /// The fields that a selector may name,
+    selectable: &'static [&'static str],
+    /// and their values.
     fields: Vec<String>,
-    /// The entry under which it is stored.
-    resource: &'static ResourceInfo,
     spliced: Spliced,
 }
 
@@ -52,8 +52,8 @@ impl CachedObject {
             name: object.name().to_owned(),
             revision: kv.mod_revision,
             labels: labels.map(label).collect(),
+            selectable: resource.selectable,
             fields: resource.selectable.iter().map(|field| resource.field_value(&object, field)).collect(),
-            resource,
             spliced,
         })
     }
@@ -66,8 +66,8 @@ impl CachedObject {
             name: self.name.clone(),
             revision,
             labels: self.labels.clone(),
+            selectable: self.selectable,
             fields: self.fields.clone(),
-            resource: self.resource,
             spliced: self.spliced.moved_to(revision),
         }
     }
@@ -98,7 +98,7 @@ impl CachedObject {
             "metadata.name" => Some(&self.name),
             "metadata.namespace" => Some(&self.namespace),
             _ => {
-                let at = self.resource.selectable.iter().position(|field| *field == name)?;
+                let at = self.selectable.iter().position(|field| *field == name)?;
                 self.fields.get(at).map(String::as_str)
             }
         }

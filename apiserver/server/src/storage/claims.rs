@@ -1,15 +1,16 @@
 //! What an object has for itself in the cluster, written in the transaction that writes the object.
 //!
-//! A claim lies under `/claims/<key>` and holds the key of the object that has it.
+//! A claim lies under `/claims/<key>` and holds the key of the object that has it; one that is an object itself (an
+//! IPAddress) lies where such objects lie.
 
 use bytes::Bytes;
-use keelson_api_registry::strategy::Claim;
+use keelson_api_registry::{object::Object, resources, resources::ResourceInfo, status::ApiError, strategy::Claim};
 use keelson_store_core::command::{DeleteRangeRequest, KeyRange, Op, RangeResponse, Txn};
 
-use super::{ObjectKey, absent, probe, put};
+use super::{Draft, ObjectKey, absent, probe, put};
 
 /// How an update changes what an object claims.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClaimChange {
     /// What it claims from now on.
     pub take: Vec<Claim>,
@@ -29,18 +30,31 @@ impl ClaimChange {
 }
 
 /// Adds to a transaction that it takes these, and what it asks when it cannot.
-pub(super) fn take(txn: &mut Txn, owner: &ObjectKey, claims: &[Claim]) {
+pub(super) fn take(txn: &mut Txn, owner: &ObjectKey, claims: &[Claim]) -> Result<(), ApiError> {
     for claim in claims {
-        let key = key(claim);
+        let (key, value) = match object(claim)? {
+            None => (plain_key(claim), owner.bytes()),
+            Some((resource, object)) => {
+                (ObjectKey::of(resource, object)?.bytes(), Draft::new(resource, object)?.value)
+            }
+        };
         txn.compare.push(absent(&key));
-        txn.success.push(put(key.clone(), owner.bytes()));
+        txn.success.push(put(key.clone(), value));
         txn.failure.push(probe(key));
     }
+    Ok(())
 }
 
 /// Adds to a transaction that it gives these back.
-pub(super) fn release(txn: &mut Txn, claims: &[Claim]) {
-    txn.success.extend(claims.iter().map(|claim| delete(key(claim))));
+pub(super) fn release(txn: &mut Txn, claims: &[Claim]) -> Result<(), ApiError> {
+    for claim in claims {
+        let key = match object(claim)? {
+            None => plain_key(claim),
+            Some((resource, object)) => ObjectKey::of(resource, object)?.bytes(),
+        };
+        txn.success.push(delete(key));
+    }
+    Ok(())
 }
 
 /// The first claim that somebody has, going by the answers to [`take`]'s questions.
@@ -53,6 +67,14 @@ pub(super) fn delete(key: Bytes) -> Op {
     Op::DeleteRange(DeleteRangeRequest { range: KeyRange::Single(key), prev_kv: false })
 }
 
-fn key(claim: &Claim) -> Bytes {
+fn plain_key(claim: &Claim) -> Bytes {
     format!("/claims/{}", claim.key).into()
+}
+
+/// The object that a claim is, and its resource.
+fn object(claim: &Claim) -> Result<Option<(&'static ResourceInfo, &Object)>, ApiError> {
+    let Some(object) = &claim.object else { return Ok(None) };
+    let resource = resources::find_kind(object.text(&["apiVersion"]), object.text(&["kind"]));
+    let resource = resource.ok_or_else(|| ApiError::internal("a claim is an object of an unknown kind"))?;
+    Ok(Some((resource, object)))
 }

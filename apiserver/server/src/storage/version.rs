@@ -3,8 +3,11 @@
 //! Most resources are stored as they are served. A [`Storage::Converted`] one is another version of a thing that
 //! is stored under its own entry of the table; here, and nowhere else, one becomes the other.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use keelson_api_registry::{
+    conversion,
     object::Object,
     resources::{Conversion, RESOURCES, ResourceInfo, Storage},
     status::ApiError,
@@ -31,4 +34,48 @@ pub(crate) fn storage_field(resource: &ResourceInfo, field: &str) -> String {
         },
         Storage::Stored(_) | Storage::Question => field.to_owned(),
     }
+}
+
+/// An object in the version in which it is stored, and that version's entry.
+///
+/// # Errors
+/// 404 for what is not stored; 500 for an object that is not of its kind, which decoding has ruled out.
+pub(super) fn to_storage<'o>(
+    resource: &'static ResourceInfo,
+    object: &'o Object,
+) -> Result<(&'static ResourceInfo, Cow<'o, Object>), ApiError> {
+    let owner = storage_of(resource).ok_or_else(ApiError::no_such_path)?;
+    let object = match resource.storage {
+        Storage::Stored(_) | Storage::Question => Cow::Borrowed(object),
+        Storage::Converted { conversion: Conversion::Event, .. } => {
+            Cow::Owned(conversion::event::to_core(object.clone()).map_err(ApiError::internal)?)
+        }
+    };
+    Ok((owner, object))
+}
+
+/// A stored object in the version of `resource`.
+///
+/// # Errors
+/// 500 for what is no object of the stored kind.
+pub(crate) fn from_storage(resource: &ResourceInfo, stored: Object) -> Result<Object, ApiError> {
+    match resource.storage {
+        Storage::Stored(_) | Storage::Question => Ok(stored),
+        Storage::Converted { conversion: Conversion::Event, .. } => {
+            conversion::event::from_core(stored).map_err(ApiError::internal)
+        }
+    }
+}
+
+/// The JSON of `object`, in the version of `resource`, of which the storage version is `stored`.
+pub(super) fn json_of(resource: &ResourceInfo, object: &Object, stored: Bytes) -> Bytes {
+    match resource.storage {
+        Storage::Stored(_) | Storage::Question => stored,
+        Storage::Converted { .. } => encode(resource, object),
+    }
+}
+
+/// An object of `resource` as canonical JSON.
+pub(crate) fn encode(resource: &ResourceInfo, object: &Object) -> Bytes {
+    keelson_api_schema::encode(keelson_api_schema::builtin(), resource.schema(), &object.0).into()
 }

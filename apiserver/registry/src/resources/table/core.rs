@@ -2,14 +2,17 @@
 
 use super::{
     super::{ResourceInfo, Scope, Subresource, Verb},
-    ALL, Names, namespaced, of_cluster, question, status,
+    Names, namespaced, of_cluster, question, status,
 };
+use crate::kinds::{config_map, namespace, secret, service_account};
 
 pub(super) const BINDINGS: ResourceInfo =
     question("", "v1", Scope::Namespaced, Names("Binding", "bindings", "binding"));
 
 pub(super) const CONFIG_MAPS: ResourceInfo = ResourceInfo {
     short_names: &["cm"],
+    columns: config_map::COLUMNS,
+    strategy: &config_map::Rules,
     ..namespaced("", "v1", Names("ConfigMap", "configmaps", "configmap"))
 };
 
@@ -43,7 +46,9 @@ pub(super) const NAMESPACES: ResourceInfo = ResourceInfo {
         Subresource { name: "finalize", group_version: None, kind: "Namespace", verbs: &[Verb::Update] },
         status("Namespace"),
     ],
+    columns: namespace::COLUMNS,
     selectable: &["status.phase", "name"],
+    strategy: &namespace::Rules,
     ..of_cluster("", "v1", Names("Namespace", "namespaces", "namespace"))
 };
 
@@ -87,13 +92,14 @@ pub(super) const SERVICE_ACCOUNTS: ResourceInfo = ResourceInfo {
         kind: "TokenRequest",
         verbs: &[Verb::Create],
     }],
+    columns: service_account::COLUMNS,
+    strategy: &service_account::Rules,
     ..namespaced("", "v1", Names("ServiceAccount", "serviceaccounts", "serviceaccount"))
 };
 
 pub(super) const SERVICES: ResourceInfo = ResourceInfo {
     short_names: &["svc"],
     categories: &["all"],
-    verbs: ALL,
     subresources: &[status("Service")],
     selectable: &["spec.clusterIP", "spec.type"],
     ..namespaced("", "v1", Names("Service", "services", "service"))

@@ -8,7 +8,7 @@ use super::{RESOURCES, Storage};
 
 /// Selectable fields that are no field of the kind's own, but derived by its rules.
 const DERIVED: &[(&str, &str)] =
-    &[("Event", "source"), ("Namespace", "name"), ("Pod", "spec.host"), ("Job", "status.successful")];
+    &[("Namespace", "name"), ("Pod", "spec.host"), ("Job", "status.successful")];
 
 #[test]
 fn every_kind_its_list_and_its_parts_have_a_schema() {

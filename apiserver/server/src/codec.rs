@@ -1,0 +1,188 @@
+//! In which form objects come in and go out.
+//!
+//! In: a request's headers and query, and an object. Out: bytes in the form that the client asked for: JSON or
+//! YAML; the object itself, a row of a Table, or only its metadata.
+//!
+//! Deliberately absent: protobuf and CBOR. Clients that would rather have them also accept JSON, and get that.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use keelson_api_registry::{object::Object, request::RequestInfo, status::ApiError};
+use keelson_api_schema::{Encoding, builtin};
+
+use crate::{
+    answer::{self, Response},
+    handlers::Call,
+    storage::Stored,
+};
+
+mod indent;
+mod negotiate;
+mod yaml;
+
+pub(crate) mod table;
+
+pub(crate) use indent::indented;
+pub use negotiate::{Form, Include, Media, Wanted};
+pub(crate) use yaml::yaml;
+
+/// What request bodies may be written in.
+const BODIES: &[&str] = &["application/json", "application/yaml"];
+
+/// An object that is to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'o> {
+    object: &'o Object,
+    /// Its canonical JSON, where that is there already.
+    json: Option<&'o Bytes>,
+}
+
+impl<'o> From<&'o Object> for Shown<'o> {
+    fn from(object: &'o Object) -> Self {
+        Self { object, json: None }
+    }
+}
+
+impl<'o> From<&'o Stored> for Shown<'o> {
+    fn from(stored: &'o Stored) -> Self {
+        Self { object: &stored.object, json: Some(&stored.json) }
+    }
+}
+
+/// Sends one object in the form that the client asked for, with warnings as headers.
+///
+/// # Errors
+/// 406 for forms that are not known, and for a Table of what has no metadata.
+pub fn respond<'o>(
+    call: &Call,
+    status: StatusCode,
+    object: impl Into<Shown<'o>>,
+    warnings: &[String],
+) -> Result<Response, ApiError> {
+    let wanted = Wanted::of(&call.headers, &call.info)?;
+    let shown: Shown<'o> = object.into();
+    let json = match wanted.form {
+        Form::Object => shown.json(),
+        Form::Partial => shown.partial()?,
+        Form::Table(include) => shown.table(call, include)?,
+    };
+    let mut response = send(&wanted, status, json);
+    for warning in warnings {
+        if let Some(value) = warning_value(warning) {
+            response.headers_mut().append(http::header::WARNING, value);
+        }
+    }
+    Ok(response)
+}
+
+/// Sends JSON in the media type that was asked for.
+pub(crate) fn send(wanted: &Wanted, status: StatusCode, json: Bytes) -> Response {
+    match wanted.media {
+        Media::Yaml => answer::object_bytes(status, "application/yaml", yaml(&json).into()),
+        Media::Json if wanted.pretty => answer::object_bytes(status, answer::JSON, indented(&json).into()),
+        Media::Json => {
+            let line = [&json[..], b"\n"].concat();
+            answer::object_bytes(status, answer::JSON, line.into())
+        }
+    }
+}
+
+/// In what a request's body is written: JSON where nothing is said.
+///
+/// # Errors
+/// 415 for what is not understood.
+pub fn encoding_of(content_type: Option<&HeaderValue>) -> Result<Encoding, ApiError> {
+    let unsupported = || ApiError::unsupported_media_type(BODIES);
+    let Some(value) = content_type else { return Ok(Encoding::Json) };
+    let text = value.to_str().map_err(|_| unsupported())?;
+    let media = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match media.as_str() {
+        "" | "application/json" => Ok(Encoding::Json),
+        "application/yaml" | "application/x-yaml" | "text/yaml" => Ok(Encoding::Yaml),
+        _ => Err(unsupported()),
+    }
+}
+
+/// [`encoding_of`] what the headers say.
+///
+/// # Errors
+/// 415 for what is not understood.
+pub fn encoding_of_body(headers: &HeaderMap) -> Result<Encoding, ApiError> {
+    encoding_of(headers.get(CONTENT_TYPE))
+}
+
+/// The JSON of `PartialObjectMetadata` for an object with this metadata.
+pub(crate) fn partial(metadata: &[u8]) -> Bytes {
+    const START: &[u8] = br#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":"#;
+    [START, metadata, b"}"].concat().into()
+}
+
+impl Shown<'_> {
+    fn json(&self) -> Bytes {
+        if let Some(json) = self.json {
+            return json.clone();
+        }
+        let schema = builtin();
+        let api_version = self.object.text(&["apiVersion"]);
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        match schema.lookup_kind(group, version, self.object.text(&["kind"])) {
+            Some(kind) => keelson_api_schema::encode(schema, kind, &self.object.0).into(),
+            None => self.object.0.to_string().into(),
+        }
+    }
+
+    fn partial(&self) -> Result<Bytes, ApiError> {
+        Ok(partial(&self.metadata()?))
+    }
+
+    fn table(&self, call: &Call, include: Include) -> Result<Bytes, ApiError> {
+        let metadata = self.metadata()?;
+        let item = table::Item { object: self.object, json: &self.json(), metadata: &metadata };
+        let resource = call.request.resource;
+        let row = table::row(resource, &item, include, call.now);
+        let meta = table::ListMeta::at(self.object.resource_version());
+        Ok([table::head(resource, &meta, true), row, table::TAIL.to_vec()].concat().into())
+    }
+
+    /// The JSON of its metadata. What has none cannot be shown as anything but itself.
+    fn metadata(&self) -> Result<Vec<u8>, ApiError> {
+        let schema = builtin();
+        let kind = schema.lookup("meta/v1.ObjectMeta");
+        match (self.object.get(&["metadata"]), kind) {
+            (Some(metadata), Some(kind)) if !self.object.name().is_empty() => {
+                Ok(keelson_api_schema::encode(schema, kind, metadata))
+            }
+            _ => Err(ApiError::not_acceptable(negotiate::OFFERED)),
+        }
+    }
+}
+
+/// The value of a `Warning` header; `None` for a text that no header can carry.
+fn warning_value(text: &str) -> Option<HeaderValue> {
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let quoted: String = plain
+        .flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain(Some(c)))
+        .collect();
+    HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes()).ok()
+}
+
+/// What a request wants, from its head.
+impl Wanted {
+    /// As [`Wanted::parse`], with the parameters `pretty` and `includeObject` of the query.
+    ///
+    /// # Errors
+    /// 406 for forms that are not known; 400 for an `includeObject` that does not exist.
+    pub fn of(headers: &HeaderMap, info: &RequestInfo) -> Result<Self, ApiError> {
+        let accept = headers.get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let accept: Vec<&str> = accept.collect();
+        let mut wanted = Self::parse(&accept.join(","))?;
+        wanted.pretty = info.flag("pretty");
+        if let Form::Table(include) = &mut wanted.form {
+            *include = Include::parse(info.parameter("includeObject").unwrap_or_default())?;
+        }
+        Ok(wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests;

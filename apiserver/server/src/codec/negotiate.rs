@@ -1,0 +1,158 @@
+//! What a client accepts: `application/json;as=Table;v=v1;g=meta.k8s.io,application/json;q=0.5`.
+
+use http::StatusCode;
+use keelson_api_registry::status::ApiError;
+
+/// What a refusal lists.
+pub(super) const OFFERED: &[&str] = &["application/json", "application/yaml"];
+
+/// The form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// How it is written.
+    pub media: Media,
+    /// What is written.
+    pub form: Form,
+    /// Whether JSON is indented for people.
+    pub pretty: bool,
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// `application/json`
+    Json,
+    /// `application/yaml`
+    Yaml,
+}
+
+/// What of an object is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The object.
+    Object,
+    /// `meta.k8s.io/v1` Table.
+    Table(Include),
+    /// `meta.k8s.io/v1` PartialObjectMetadata, or a list of them.
+    Partial,
+}
+
+/// What of its object a row of a Table carries: the query parameter `includeObject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Include {
+    /// Nothing.
+    None,
+    /// Its metadata.
+    Metadata,
+    /// All of it.
+    Object,
+}
+
+impl Include {
+    /// Reads the parameter; the empty text means metadata.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub fn parse(text: &str) -> Result<Self, ApiError> {
+        match text {
+            "None" => Ok(Self::None),
+            "" | "Metadata" => Ok(Self::Metadata),
+            "Object" => Ok(Self::Object),
+            other => Err(ApiError::bad_request(format!("unrecognized includeObject value: {other:?}"))),
+        }
+    }
+}
+
+impl Wanted {
+    /// JSON, the object itself.
+    pub const PLAIN: Self = Self { media: Media::Json, form: Form::Object, pretty: false };
+
+    /// Reads an `Accept` header; an empty one accepts everything. Of what is accepted the most wanted that is
+    /// known is taken, of equally wanted ones the first.
+    ///
+    /// # Errors
+    /// 406 when nothing of it is known.
+    pub fn parse(accept: &str) -> Result<Self, ApiError> {
+        if accept.trim().is_empty() {
+            return Ok(Self::PLAIN);
+        }
+        let mut ranges: Vec<_> = accept.split(',').filter_map(Range::parse).collect();
+        // Stable: the client's order stays where the weights are equal.
+        ranges.sort_by_key(|range| std::cmp::Reverse(range.weight));
+        let known = ranges.iter().filter(|range| range.weight > 0).find_map(Range::wanted);
+        known.ok_or_else(|| ApiError::not_acceptable(OFFERED))
+    }
+
+    /// The same for a watch, which has no form in YAML.
+    ///
+    /// # Errors
+    /// 406 for YAML.
+    pub fn streamed(self) -> Result<Self, ApiError> {
+        match self.media {
+            Media::Json => Ok(self),
+            Media::Yaml => {
+                let message =
+                    "only the following media types are accepted: application/json;stream=watch";
+                Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message))
+            }
+        }
+    }
+}
+
+/// One entry of an `Accept` header.
+struct Range<'a> {
+    media: String,
+    parameters: Vec<(&'a str, &'a str)>,
+    /// Thousandths.
+    weight: u16,
+}
+
+impl<'a> Range<'a> {
+    /// `None` for an empty entry.
+    fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.split(';').map(str::trim);
+        let media = parts.next().filter(|media| !media.is_empty())?.to_ascii_lowercase();
+        let mut weight = 1000;
+        let mut parameters = Vec::new();
+        for part in parts {
+            match part.split_once('=').map(|(name, value)| (name.trim(), value.trim().trim_matches('"'))) {
+                Some(("q", value)) => weight = thousandths(value),
+                Some(parameter) => parameters.push(parameter),
+                None => {}
+            }
+        }
+        Some(Self { media, parameters, weight })
+    }
+
+    fn parameter(&self, name: &str) -> &'a str {
+        self.parameters.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+    }
+
+    /// What it asks for, if that is known.
+    fn wanted(&self) -> Option<Wanted> {
+        let media = match self.media.as_str() {
+            "application/json" | "application/*" | "*/*" => Media::Json,
+            "application/yaml" => Media::Yaml,
+            _ => return None,
+        };
+        let group_version = (self.parameter("g"), self.parameter("v"));
+        let form = match self.parameter("as") {
+            "" => Form::Object,
+            "Table" if group_version == ("meta.k8s.io", "v1") => Form::Table(Include::Metadata),
+            "PartialObjectMetadata" | "PartialObjectMetadataList" if group_version == ("meta.k8s.io", "v1") => {
+                Form::Partial
+            }
+            _ => return None,
+        };
+        Some(Wanted { media, form, pretty: false })
+    }
+}
+
+/// A weight as RFC 9110 writes it; nonsense counts as 1, as upstream's parser has it.
+fn thousandths(text: &str) -> u16 {
+    match text.parse::<f64>() {
+        // In range, so nothing is cut off but digits that RFC 9110 does not have.
+        Ok(weight) if (0.0..=1.0).contains(&weight) => (weight * 1000.0).round() as u16,
+        _ => 1000,
+    }
+}

@@ -1,0 +1,93 @@
+//! What a client says about a write in its query: `dryRun`, `fieldValidation`, `fieldManager`.
+//!
+//! Deliberately absent: what field managers are for. Managed fields are not kept.
+
+use keelson_api_registry::{field::FieldError, request::RequestInfo, status::ApiError};
+use keelson_api_schema::FieldValidation;
+use serde_json::{Value, json};
+
+/// The longest name of a field manager, in bytes.
+const FIELD_MANAGER_MAX_BYTES: usize = 128;
+
+/// The only value of `dryRun`.
+const DRY_RUN_ALL: &str = "All";
+
+/// How a write is to be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WriteOptions {
+    /// Everything but the write itself.
+    pub(crate) dry_run: bool,
+    /// What happens to unknown and repeated fields.
+    pub(crate) validation: FieldValidation,
+}
+
+impl WriteOptions {
+    /// Reads a query; `kind` is what upstream calls these options: `CreateOptions`.
+    ///
+    /// # Errors
+    /// 422 for values that do not exist.
+    pub(crate) fn parse(info: &RequestInfo, kind: &str) -> Result<Self, ApiError> {
+        let mut errors = Vec::new();
+        let wishes = info.query.iter().filter(|(name, _)| name == "dryRun").map(|(_, value)| value.as_str());
+        let dry_run = dry_run(&wishes.collect::<Vec<_>>(), &mut errors);
+        field_manager(info.parameter("fieldManager").unwrap_or_default(), &mut errors);
+        let wanted = info.parameter("fieldValidation").unwrap_or_default();
+        let validation = wanted.parse().unwrap_or_else(|_| {
+            let known = ["", "Ignore", "Strict", "Warn"];
+            errors.push(FieldError::not_supported("fieldValidation", wanted, &known));
+            FieldValidation::default()
+        });
+        match errors.is_empty() {
+            true => Ok(Self { dry_run, validation }),
+            false => Err(ApiError::invalid("meta.k8s.io", kind, "", &errors)),
+        }
+    }
+}
+
+/// Whether nothing is to be written.
+pub(crate) fn dry_run(wishes: &[&str], errors: &mut Vec<FieldError>) -> bool {
+    if wishes.iter().any(|wish| *wish != DRY_RUN_ALL) {
+        errors.push(FieldError::not_supported("dryRun", json!(wishes), &[DRY_RUN_ALL]));
+    }
+    !wishes.is_empty()
+}
+
+fn field_manager(manager: &str, errors: &mut Vec<FieldError>) {
+    if manager.len() > FIELD_MANAGER_MAX_BYTES {
+        errors.push(FieldError::too_long("fieldManager", FIELD_MANAGER_MAX_BYTES));
+    }
+    if let Some((at, bad)) = manager.char_indices().find(|(_, character)| character.is_control()) {
+        let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(bad));
+        errors.push(FieldError::invalid("fieldManager", Value::from(manager), detail));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &str) -> Result<WriteOptions, ApiError> {
+        let uri = format!("/api/v1/namespaces/shop/pods?{query}").parse().unwrap();
+        WriteOptions::parse(&RequestInfo::parse(&http::Method::POST, &uri).unwrap(), "CreateOptions")
+    }
+
+    #[test]
+    fn the_default_warns_and_writes() {
+        assert_eq!(parse("").unwrap(), WriteOptions { dry_run: false, validation: FieldValidation::Warn });
+        let strict = parse("fieldValidation=Strict&dryRun=All&fieldManager=kubectl-create").unwrap();
+        assert_eq!(strict, WriteOptions { dry_run: true, validation: FieldValidation::Strict });
+    }
+
+    #[test]
+    fn values_that_do_not_exist_are_refused_in_upstreams_words() {
+        let error = parse("dryRun=Some&fieldValidation=Maybe").unwrap_err();
+        assert_eq!(error.code, 422);
+        assert_eq!(
+            error.message,
+            "CreateOptions.meta.k8s.io \"\" is invalid: [dryRun: Unsupported value: [\"Some\"]: supported values: \
+             \"All\", fieldValidation: Unsupported value: \"Maybe\": supported values: \"\", \"Ignore\", \
+             \"Strict\", \"Warn\"]"
+        );
+        assert!(parse(&format!("fieldManager={}", "x".repeat(129))).unwrap_err().message.contains("Too long"));
+    }
+}

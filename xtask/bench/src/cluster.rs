@@ -1,0 +1,241 @@
+//! Three members of a store as processes of their own, and connections to them.
+
+use std::{
+    error::Error,
+    fs::File,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use keelson_proto::etcd::rpc::{
+    RangeRequest, StatusRequest, kv_client::KvClient, maintenance_client::MaintenanceClient,
+};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+use crate::machine;
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Something that takes etcd's flags.
+pub(crate) struct Program {
+    /// Its name in the table.
+    pub(crate) name: &'static str,
+    /// What it says of its version.
+    pub(crate) version: String,
+    path: PathBuf,
+    subcommand: Option<&'static str>,
+}
+
+/// A running cluster. Dropping it kills the processes that it started.
+pub(crate) struct Cluster {
+    folder: tempfile::TempDir,
+    members: Vec<Running>,
+    path: PathBuf,
+    subcommand: Option<&'static str>,
+    /// From the first process's start to the first acknowledged linearizable read on every member.
+    pub(crate) ready_after: Duration,
+}
+
+struct Running {
+    process: Child,
+    client_port: u16,
+    peer_port: u16,
+}
+
+/// What three idle members cost.
+#[derive(Clone, Copy)]
+pub(crate) struct Idle {
+    /// Resident memory of the largest member, in bytes.
+    pub(crate) resident_bytes: u64,
+    /// Processor time of the busiest member, in percent of one core.
+    pub(crate) cpu_percent: f64,
+}
+
+impl Program {
+    pub(crate) fn keelson(path: PathBuf) -> Result<Self, Box<dyn Error>> {
+        let version = version(&path).ok_or_else(|| format!("{} does not run", path.display()))?;
+        Ok(Self { name: "keelson", version, path, subcommand: Some("store") })
+    }
+
+    /// Debian's etcd, where it is installed.
+    pub(crate) fn etcd() -> Option<Self> {
+        let path = PathBuf::from("/usr/bin/etcd");
+        let version = version(&path)?;
+        Some(Self { name: "etcd", version, path, subcommand: None })
+    }
+}
+
+fn version(path: &Path) -> Option<String> {
+    let output = Command::new(path).arg("--version").output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned())
+}
+
+impl Cluster {
+    /// Starts three members; `keelson` makes their certificates, whatever they are.
+    pub(crate) async fn start(program: &Program, keelson: &Path) -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::tempdir()?;
+        make_certificates(keelson, &folder.path().join("pki"))?;
+        let ports = (0..NAMES.len()).map(|_| Ok((free_port()?, free_port()?)));
+        let ports: Vec<(u16, u16)> = ports.collect::<Result<_, std::io::Error>>()?;
+        let started = Instant::now();
+        let mut cluster = Self {
+            folder,
+            members: Vec::new(),
+            path: program.path.clone(),
+            subcommand: program.subcommand,
+            ready_after: Duration::ZERO,
+        };
+        for (number, (client_port, peer_port)) in ports.iter().enumerate() {
+            let process = cluster.spawn(number, &ports)?;
+            cluster.members.push(Running { process, client_port: *client_port, peer_port: *peer_port });
+        }
+        for number in 0..NAMES.len() {
+            cluster.wait_until_reading(number).await?;
+        }
+        cluster.ready_after = started.elapsed();
+        Ok(cluster)
+    }
+
+    /// Starts a member again that was killed.
+    pub(crate) fn restart(&mut self, number: usize) -> Result<(), Box<dyn Error>> {
+        let ports: Vec<_> =
+            self.members.iter().map(|member| (member.client_port, member.peer_port)).collect();
+        self.members[number].process = self.spawn(number, &ports)?;
+        Ok(())
+    }
+
+    pub(crate) fn kill(&mut self, number: usize) -> std::io::Result<()> {
+        let process = &mut self.members[number].process;
+        process.kill()?;
+        process.wait().map(drop)
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.members.len()
+    }
+
+    /// A connection to a member; it connects on first use.
+    pub(crate) fn channel(&self, number: usize) -> Result<Channel, Box<dyn Error>> {
+        let pki = self.folder.path().join("pki");
+        let read = |name: &str| std::fs::read(pki.join(name));
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(read("client-ca.crt")?))
+            .identity(Identity::from_pem(read("clients/root.crt")?, read("clients/root.key")?));
+        let url = format!("https://127.0.0.1:{}", self.members[number].client_port);
+        Ok(Endpoint::from_shared(url)?.tls_config(tls)?.tcp_nodelay(true).connect_lazy())
+    }
+
+    /// The number of the member that leads.
+    pub(crate) async fn leader(&self) -> Result<usize, Box<dyn Error>> {
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            for number in 0..self.size() {
+                let mut client = MaintenanceClient::new(self.channel(number)?);
+                let Ok(status) = client.status(StatusRequest {}).await else { continue };
+                let status = status.into_inner();
+                let header = status.header.unwrap_or_default();
+                if header.member_id == status.leader {
+                    return Ok(number);
+                }
+            }
+            if Instant::now() > deadline {
+                return Err("no member leads".into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Watches what the members cost while nobody asks anything of them.
+    pub(crate) async fn idle(&self, duration: Duration) -> Result<Idle, Box<dyn Error>> {
+        let pids: Vec<u32> = self.members.iter().map(|member| member.process.id()).collect();
+        let ticks = |pid: &u32| machine::cpu_ticks(*pid).ok_or("a member is gone");
+        let before = pids.iter().map(ticks).collect::<Result<Vec<_>, _>>()?;
+        tokio::time::sleep(duration).await;
+        let after = pids.iter().map(ticks).collect::<Result<Vec<_>, _>>()?;
+        let busiest = before.iter().zip(&after).map(|(before, after)| after - before).max().unwrap_or(0);
+        let resident_bytes = pids.iter().filter_map(|pid| machine::resident_bytes(*pid)).max().unwrap_or(0);
+        Ok(Idle { resident_bytes, cpu_percent: busiest as f64 / duration.as_secs_f64() })
+    }
+
+    fn spawn(&self, number: usize, ports: &[(u16, u16)]) -> Result<Child, Box<dyn Error>> {
+        let log = File::options().create(true).append(true).open(self.folder.path().join("members.log"))?;
+        let mut command = Command::new(&self.path);
+        command.args(self.subcommand).args(self.flags(number, ports));
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Ok(command.spawn()?)
+    }
+
+    fn flags(&self, number: usize, ports: &[(u16, u16)]) -> Vec<String> {
+        let name = NAMES[number];
+        let (client, peer) = ports[number];
+        let folder = self.folder.path().display();
+        let own = format!("{folder}/pki/members/{name}");
+        let cluster: Vec<_> = NAMES
+            .iter()
+            .zip(ports)
+            .map(|(name, (_, peer))| format!("{name}=https://127.0.0.1:{peer}"))
+            .collect();
+        vec![
+            format!("--name={name}"),
+            format!("--data-dir={folder}/{name}"),
+            format!("--listen-client-urls=https://127.0.0.1:{client}"),
+            format!("--advertise-client-urls=https://127.0.0.1:{client}"),
+            format!("--listen-peer-urls=https://127.0.0.1:{peer}"),
+            format!("--initial-advertise-peer-urls=https://127.0.0.1:{peer}"),
+            format!("--initial-cluster={}", cluster.join(",")),
+            format!("--cert-file={own}/server.crt"),
+            format!("--key-file={own}/server.key"),
+            format!("--trusted-ca-file={folder}/pki/client-ca.crt"),
+            "--client-cert-auth=true".to_owned(),
+            format!("--peer-cert-file={own}/peer.crt"),
+            format!("--peer-key-file={own}/peer.key"),
+            format!("--peer-trusted-ca-file={folder}/pki/peer-ca.crt"),
+            "--peer-client-cert-auth=true".to_owned(),
+            "--log-level=error".to_owned(),
+        ]
+    }
+
+    async fn wait_until_reading(&self, number: usize) -> Result<(), Box<dyn Error>> {
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            let mut client = KvClient::new(self.channel(number)?);
+            let read = client.range(RangeRequest { key: "ready".into(), ..RangeRequest::default() }).await;
+            match read {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() > deadline => return Err(error.into()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for member in &mut self.members {
+            // One that has ended already cannot be killed, which is as well.
+            let _ = member.process.kill();
+            let _ = member.process.wait();
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn make_certificates(keelson: &Path, dir: &Path) -> Result<(), Box<dyn Error>> {
+    let mut command = Command::new(keelson);
+    command.args(["pki", "init", "--dir"]).arg(dir);
+    for name in NAMES {
+        command.arg("--member").arg(format!("{name}=127.0.0.1"));
+    }
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
+}

@@ -1,0 +1,94 @@
+//! Measures the store as its users meet it: real processes, mutual TLS, fsync on.
+//!
+//! In: the binary to measure. Out: a table on standard output, with the machine, the versions and the command
+//! that made it. Where Debian's etcd is installed it is measured beside, in alternating rounds: the speed of a
+//! shared machine drifts, and only figures of the same round compare.
+
+mod cluster;
+
+mod failover;
+
+mod load;
+
+mod machine;
+
+mod report;
+
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use cluster::{Cluster, Program};
+use report::{Figures, Report};
+
+/// Measure three members of the store on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "keelson-bench")]
+struct Options {
+    /// The keelson binary, a release build.
+    #[arg(long)]
+    binary: PathBuf,
+    /// Seconds per point of load.
+    #[arg(long, default_value_t = 3)]
+    seconds: u64,
+    /// Rounds; the table shows medians.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// How often the leader is killed.
+    #[arg(long, default_value_t = 5)]
+    kills: usize,
+    /// Leave etcd out, even where it is installed.
+    #[arg(long)]
+    without_etcd: bool,
+}
+
+/// Clients that put at once.
+const CLIENTS: [usize; 3] = [1, 100, 1000];
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let measured = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(measure(&options)));
+    match measured {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
+    let mut programs = vec![Program::keelson(options.binary.clone())?];
+    if !options.without_etcd {
+        programs.extend(Program::etcd());
+    }
+    let mut report = Report::new(&programs);
+    let mut clusters = Vec::new();
+    for program in &programs {
+        eprintln!("bench: starting three members of {}", program.name);
+        let cluster = Cluster::start(program, &options.binary).await?;
+        report.figures(program).start = Some(cluster.ready_after);
+        clusters.push(cluster);
+    }
+    for (program, cluster) in programs.iter().zip(&clusters) {
+        report.figures(program).idle = Some(cluster.idle(Duration::from_secs(options.seconds)).await?);
+    }
+    for round in 1..=options.rounds {
+        eprintln!("bench: round {round} of {}", options.rounds);
+        for clients in CLIENTS {
+            for (program, cluster) in programs.iter().zip(&clusters) {
+                let figures: &mut Figures = report.figures(program);
+                let point = load::puts(cluster, clients, Duration::from_secs(options.seconds)).await?;
+                figures.puts.entry(clients).or_default().push(point);
+            }
+        }
+    }
+    for (program, cluster) in programs.iter().zip(&mut clusters) {
+        eprintln!("bench: killing the leader of {} {} times", program.name, options.kills);
+        report.figures(program).failovers = failover::measure(cluster, options.kills).await?;
+    }
+    Ok(report)
+}
