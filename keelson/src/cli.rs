@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{pki, store};
+use crate::{pki, server, status, store};
 
 /// A Kubernetes control plane in one binary, with its own replicated store.
 #[derive(Debug, Parser)]
@@ -17,6 +17,13 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a server: the Kubernetes API, and a replica of the store in the same process.
+    ///
+    /// Without --initial-cluster it is a cluster of one. Certificates and keys come from `keelson pki init`. Each
+    /// flag can also be given as an environment variable.
+    Server(Box<server::Command>),
+    /// Print the servers, who leads what, the nodes, and what is not well.
+    Status(status::StatusArgs),
     /// Make and renew the cluster's certificates.
     #[command(subcommand)]
     Pki(pki::Command),
@@ -32,6 +39,8 @@ impl Cli {
     /// Runs the subcommand to its end.
     pub(crate) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         match self.command {
+            Command::Server(command) => command.run(),
+            Command::Status(args) => args.run(),
             Command::Pki(command) => command.run(),
             Command::Store(command) => command.run(),
         }

@@ -10,7 +10,23 @@ mod cli;
 
 mod pki;
 
+mod server;
+
 mod store;
+
+mod status;
+
+mod table;
+
+mod error_chain;
+
+mod replica;
+
+mod initial_cluster;
+
+mod endpoint;
+
+mod service_network;
 
 mod process;
 

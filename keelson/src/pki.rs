@@ -1,26 +1,38 @@
 //! `keelson pki`: the cluster's certificates in a folder.
 //!
-//! In: the folder and the members. Out: one line per file made or renewed.
+//! In: the folder, and the servers and nodes of a cluster or the members of a store. Out: one line per file made
+//! or renewed.
 
+use std::collections::BTreeSet;
 use std::error::Error;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use keelson_pki::Report;
-use keelson_pki::identity::{Member, store_identities};
-use keelson_pki::plan::Step;
+use keelson_pki::identity::{Cluster, Inventory, Member, SigningKey, store_inventory};
+use keelson_pki::name::{NodeName, ServerUrl};
+use keelson_pki::plan::{Key, Step};
 use time::OffsetDateTime;
+
+use crate::service_network::ServiceNetwork;
 
 /// The subcommands of `keelson pki`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make what is missing, renew what is about to expire, leave the rest alone.
     ///
-    /// Makes in DIR: peer-ca and client-ca (each .crt and .key), for each member members/NAME/peer and
-    /// members/NAME/server, and the client certificate clients/root. Run it again at any time: valid files are
-    /// kept, and private keys are never overwritten. Keep the two .key files of the authorities off the members
-    /// where you can: they are needed only to sign.
+    /// With --server: the authorities peer-ca, cluster-server-ca and cluster-client-ca (each .crt and .key), for each
+    /// server servers/NAME/serving and servers/NAME/peer, the key service-account (.key and .pub), and client
+    /// certificates with kubeconfig files: clients/admin, clients/controller-manager, clients/scheduler,
+    /// clients/proxy, and nodes/NAME for each --node.
+    ///
+    /// With --member, for a store that runs alone: peer-ca and client-ca, for each member members/NAME/peer and
+    /// members/NAME/server, and the client certificate clients/root.
+    ///
+    /// Run it again at any time: valid files are kept, and private keys are never overwritten. Keep the .key files
+    /// of the authorities off the servers where you can: they are needed only to sign.
     Init(InitArgs),
 }
 
@@ -30,9 +42,22 @@ pub(crate) struct InitArgs {
     /// The folder of the certificates; made if absent, readable by its owner alone.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
-    /// A member and the addresses and names under which it is reached, for instance a=10.0.0.1,a.example.com.
-    /// Repeat it for each member.
-    #[arg(long = "member", value_name = "NAME=HOST[,HOST...]", required = true)]
+    /// A server and the addresses and names under which it is reached, for instance a=10.0.0.1,a.example.com.
+    /// Repeat it for each server.
+    #[arg(long = "server", value_name = "NAME=HOST[,HOST...]", required_unless_present = "members")]
+    servers: Vec<Member>,
+    /// A node of the cluster. Repeat it for each node.
+    #[arg(long = "node", value_name = "NAME", requires = "servers")]
+    nodes: Vec<NodeName>,
+    /// Where kubectl and the components reach the API: the URL in the kubeconfig files. The servers' certificates
+    /// name its host, too.
+    #[arg(long, value_name = "URL", default_value = "https://127.0.0.1:6443", requires = "servers")]
+    server_url: ServerUrl,
+    /// The network of the Services, as in `keelson server`: the servers' certificates name its first address.
+    #[arg(long, value_name = "CIDR", default_value = "10.96.0.0/16", requires = "servers")]
+    service_cidr: ServiceNetwork,
+    /// A member of a store that runs alone (`keelson store`), in the same form as a server.
+    #[arg(long = "member", value_name = "NAME=HOST[,HOST...]")]
     members: Vec<Member>,
 }
 
@@ -45,14 +70,42 @@ impl Command {
 }
 
 fn init(args: &InitArgs) -> Result<ExitCode, Box<dyn Error>> {
-    for (index, member) in args.members.iter().enumerate() {
-        if args.members[..index].iter().any(|earlier| earlier.name == member.name) {
-            return Err(format!("--member {} is given twice: list its hosts in one flag", member.name).into());
-        }
-    }
-    let report = keelson_pki::ensure(&args.dir, &store_identities(&args.members), OffsetDateTime::now_utc())?;
+    refuse_repetition("--server", args.servers.iter().map(|server| &server.name))?;
+    refuse_repetition("--member", args.members.iter().map(|member| &member.name))?;
+    refuse_repetition("--node", args.nodes.iter())?;
+    let report = keelson_pki::ensure(&args.dir, &inventory(args), OffsetDateTime::now_utc())?;
     print!("{}", render(&report));
     Ok(ExitCode::SUCCESS)
+}
+
+fn refuse_repetition<'a, N>(flag: &str, names: impl Iterator<Item = &'a N>) -> Result<(), String>
+where
+    N: Ord + Display + 'a,
+{
+    let mut earlier = BTreeSet::new();
+    for name in names {
+        if !earlier.insert(name) {
+            return Err(format!("{flag} {name} is given twice: write everything about it in one flag"));
+        }
+    }
+    Ok(())
+}
+
+fn inventory(args: &InitArgs) -> Inventory {
+    let mut inventory = Inventory::default();
+    if !args.servers.is_empty() {
+        let cluster = Cluster {
+            servers: args.servers.clone(),
+            nodes: args.nodes.clone(),
+            service_ip: args.service_cidr.first(),
+            url: args.server_url.clone(),
+        };
+        inventory = inventory.and(cluster.inventory());
+    }
+    if !args.members.is_empty() {
+        inventory = inventory.and(store_inventory(&args.members));
+    }
+    inventory
 }
 
 fn render(report: &Report) -> String {
@@ -62,6 +115,15 @@ fn render(report: &Report) -> String {
             Step::Protect(path) => format!("protected {}: others could read it\n", path.display()),
             Step::MakeAuthority(authority, _key) => format!("made {}.crt, an authority\n", authority.stem()),
             Step::Issue(identity, _key, reason) => format!("made {}.crt: {reason}\n", identity.stem),
+            Step::Publish(SigningKey { stem }, Key::New) => {
+                format!("made {stem}.key and {stem}.pub: there was none\n")
+            }
+            Step::Publish(SigningKey { stem }, Key::Present) => {
+                format!("made {stem}.pub from {stem}.key: it was absent or another key's\n")
+            }
+            Step::WriteKubeconfig(kubeconfig, reason) => {
+                format!("made {}.kubeconfig: {reason}\n", kubeconfig.identity)
+            }
         };
     }
     for (path, end) in &report.expiring {
@@ -72,26 +134,78 @@ fn render(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: InitArgs,
+    }
+
+    fn args(text: &str) -> Result<InitArgs, clap::Error> {
+        Line::try_parse_from(["init", "--dir", "pki"].into_iter().chain(text.split_whitespace()))
+            .map(|line| line.args)
+    }
+
+    fn made(dir: &std::path::Path, text: &str) -> String {
+        let inventory = inventory(&args(text).unwrap());
+        render(&keelson_pki::ensure(dir, &inventory, OffsetDateTime::now_utc()).unwrap())
+    }
 
     #[test]
     fn the_first_run_lists_what_it_made_and_the_second_has_nothing_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        let identities = store_identities(&["a=127.0.0.1".parse().unwrap()]);
-        let now = OffsetDateTime::now_utc();
-        let first = render(&keelson_pki::ensure(dir.path(), &identities, now).unwrap());
-        assert!(first.contains("made peer-ca.crt, an authority\n"), "{first}");
-        assert!(first.contains("made members/a/server.crt: there was none\n"), "{first}");
-        let second = render(&keelson_pki::ensure(dir.path(), &identities, now).unwrap());
-        assert_eq!(second, "all certificates are in place and valid\n");
+        let flags = "--member a=127.0.0.1 --server s=127.0.0.2 --node n";
+        let first = made(dir.path(), flags);
+        for line in [
+            "made peer-ca.crt, an authority\n",
+            "made members/a/server.crt: there was none\n",
+            "made servers/s/serving.crt: there was none\n",
+            "made service-account.key and service-account.pub: there was none\n",
+            "made nodes/n.kubeconfig: there was none\n",
+        ] {
+            assert!(first.contains(line), "{line} is not in {first}");
+        }
+        assert_eq!(made(dir.path(), flags), "all certificates are in place and valid\n");
     }
 
     #[test]
-    fn a_member_given_twice_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let members = vec!["a=127.0.0.1".parse().unwrap(), "a=127.0.0.2".parse().unwrap()];
-        let error = init(&InitArgs { dir: dir.path().join("pki"), members }).unwrap_err();
-        assert!(error.to_string().contains("--member a is given twice"), "{error}");
-        assert!(!dir.path().join("pki").exists());
+    fn the_url_and_the_services_network_are_in_the_servers_certificates() {
+        let args =
+            args("--server s=127.0.0.2 --server-url https://api.example:443 --service-cidr 10.0.0.0/24");
+        let inventory = inventory(&args.unwrap());
+        let serving =
+            inventory.identities.iter().find(|identity| identity.stem == "servers/s/serving").unwrap();
+        for host in ["api.example", "10.0.0.1", "127.0.0.2", "127.0.0.1"] {
+            assert!(serving.hosts.contains(&host.parse().unwrap()), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_store_alone_gets_nothing_of_a_cluster_and_the_other_way_round() {
+        let store = inventory(&args("--member a=127.0.0.1").unwrap());
+        assert_eq!((store.identities.len(), store.kubeconfigs.len(), store.signing_keys.len()), (3, 0, 0));
+        let cluster = inventory(&args("--server a=127.0.0.1").unwrap());
+        assert!(cluster.identities.iter().all(|identity| !identity.stem.starts_with("members")));
+    }
+
+    #[test]
+    fn names_given_twice_are_refused() {
+        for flag in ["--member a=127.0.0.1 --member a=127.0.0.2", "--server a=h --server a=g"] {
+            let dir = tempfile::tempdir().unwrap();
+            let args = InitArgs { dir: dir.path().join("pki"), ..args(flag).unwrap() };
+            let error = init(&args).unwrap_err();
+            assert!(error.to_string().contains(" a is given twice"), "{error}");
+            assert!(!dir.path().join("pki").exists());
+        }
+    }
+
+    #[test]
+    fn flags_that_belong_together_are_demanded_together() {
+        assert!(args("").is_err());
+        assert!(args("--member a=h --node n").is_err());
+        assert!(args("--server a=h --service-cidr 10.96.0.1/16").is_err());
     }
 }

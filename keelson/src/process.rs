@@ -2,6 +2,7 @@
 
 use std::io;
 
+use clap::ValueEnum;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -10,20 +11,64 @@ use tracing_subscriber::EnvFilter;
 /// `info,keelson_store::peer=debug`.
 const LOG_ENV: &str = "KEELSON_LOG";
 
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// What failed.
+    Error,
+    /// What needs attention.
+    Warn,
+    /// What happened once.
+    Info,
+    /// What happens often.
+    Debug,
+    /// What happens all the time.
+    Trace,
+}
+
+impl LogLevel {
+    /// The filter of `tracing` for it. openraft reports at info what it does; only what goes wrong is of interest
+    /// to who runs a cluster.
+    const fn filter(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info,openraft=warn",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
 /// Sends logs to standard error, one line per event. `default` holds where `KEELSON_LOG` is not set.
 ///
 /// # Errors
 ///
 /// The text of the variable is no filter, or logging is set up already.
-pub(crate) fn start_logging(default: &str) -> Result<(), String> {
+fn start_logging(default: LogLevel) -> Result<(), String> {
     let filter = match std::env::var(LOG_ENV) {
         Ok(directives) => {
             EnvFilter::try_new(&directives).map_err(|error| format!("{LOG_ENV}={directives}: {error}"))?
         }
-        Err(_) => EnvFilter::new(default),
+        Err(_) => EnvFilter::new(default.filter()),
     };
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
     logs.try_init().map_err(|error| error.to_string())
+}
+
+/// The order in which a server process gets ready before it does anything of its own: logs, cryptography, files.
+///
+/// # Errors
+///
+/// As [`start_logging`].
+pub(crate) fn prepare(log_level: LogLevel) -> Result<(), String> {
+    start_logging(log_level)?;
+    install_crypto();
+    match raise_open_files() {
+        Some(limit) => tracing::debug!(limit, "limit of open files"),
+        None => tracing::debug!("open files are not limited"),
+    }
+    Ok(())
 }
 
 /// Makes `ring` the one provider of cryptography, before anything builds a TLS configuration.
@@ -34,7 +79,7 @@ pub(crate) fn install_crypto() {
 
 /// Raises the limit of open files as far as allowed: the storage engine and every client hold some. Returns the
 /// limit that holds now, if there is one.
-pub(crate) fn raise_open_files() -> Option<u64> {
+fn raise_open_files() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         Ok(()) => maximum,

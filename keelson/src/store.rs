@@ -2,8 +2,6 @@
 //!
 //! Stations of a start: [`flags`] (text) → [`options`] (checked, plain) → [`member`] (runs). [`status`] is a client.
 
-mod endpoint;
-
 mod flags;
 
 mod options;

@@ -79,10 +79,8 @@ fn publish(dir: &Path, signing_key: &SigningKey, key: Key) -> Result<(), PkiErro
 fn write_kubeconfig(dir: &Path, kubeconfig: &Kubeconfig) -> Result<(), PkiError> {
     let path = kubeconfig_path(dir, &kubeconfig.identity);
     // The steps before made or checked its files; that one is gone can only be another's doing.
-    let credentials = Credentials::read(dir, kubeconfig)?.ok_or_else(|| PkiError::Write {
-        path: path.clone(),
-        source: io::ErrorKind::NotFound.into(),
-    })?;
+    let credentials = Credentials::read(dir, kubeconfig)?
+        .ok_or_else(|| PkiError::Write { path: path.clone(), source: io::ErrorKind::NotFound.into() })?;
     file::write_private(&path, credentials.render(kubeconfig).as_bytes())
 }
 

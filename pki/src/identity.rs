@@ -184,12 +184,8 @@ const CLIENTS: [(&str, &str, Option<&str>); 4] = [
 ];
 
 /// Under which names pods reach the API, besides the Service's address.
-const SERVICE_NAMES: [&str; 4] = [
-    "kubernetes",
-    "kubernetes.default",
-    "kubernetes.default.svc",
-    "kubernetes.default.svc.cluster.local",
-];
+const SERVICE_NAMES: [&str; 4] =
+    ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
 
 impl Cluster {
     /// The identities of the cluster: per server one certificate for clients and one for peers, one client

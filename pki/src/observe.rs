@@ -16,8 +16,8 @@ use x509_parser::x509::AttributeTypeAndValue;
 use crate::error::PkiError;
 use crate::file;
 use crate::identity::{
-    Authority, Identity, Inventory, Kubeconfig, SigningKey, Usage, certificate_path, key_path, kubeconfig_path,
-    public_key_path,
+    Authority, Identity, Inventory, Kubeconfig, SigningKey, Usage, certificate_path, key_path,
+    kubeconfig_path, public_key_path,
 };
 use crate::kubeconfig;
 use crate::name::Host;
@@ -113,11 +113,7 @@ pub(crate) fn observe(dir: &Path, inventory: &Inventory) -> Result<Observed, Pki
     Ok(observed)
 }
 
-fn observe_authority(
-    dir: &Path,
-    authority: Authority,
-    exposed: &mut Vec<PathBuf>,
-) -> Result<Pair, PkiError> {
+fn observe_authority(dir: &Path, authority: Authority, exposed: &mut Vec<PathBuf>) -> Result<Pair, PkiError> {
     let path = certificate_path(dir, authority.stem());
     let certificate = match read_certificate(&path, AUTHORITY_CURE)? {
         Some(der) => {

@@ -156,9 +156,7 @@ fn plan_signing_key(
         (Some(key), Some(published)) if key == published => Ok(None),
         (Some(_), _) => Ok(Some(Step::Publish(signing_key.clone(), Key::Present))),
         (None, None) => Ok(Some(Step::Publish(signing_key.clone(), Key::New))),
-        (None, Some(_)) => {
-            Err(PkiError::SigningKeyMissing { key: key_path(dir, &signing_key.stem) })
-        }
+        (None, Some(_)) => Err(PkiError::SigningKeyMissing { key: key_path(dir, &signing_key.stem) }),
     }
 }
 

@@ -16,6 +16,8 @@ use crate::name::NameError;
 use crate::plan::{AUTHORITY_VALIDITY, CERTIFICATE_VALIDITY, RENEW_BEFORE_END, Reason, Step};
 use crate::{PkiError, ensure};
 
+mod cluster;
+
 fn members(texts: &[&str]) -> Inventory {
     store_inventory(&texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Member>>())
 }

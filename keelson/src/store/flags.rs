@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::endpoint::Endpoint;
+use crate::endpoint::Endpoint;
+use crate::process::LogLevel;
 
 /// All flags, in the order of the help.
 #[derive(Debug, Args)]
@@ -128,33 +129,4 @@ pub(crate) struct TuningFlags {
     /// info,keelson_store::peer=debug.
     #[arg(long, env = "ETCD_LOG_LEVEL", value_enum, default_value_t = LogLevel::Info)]
     pub(crate) log_level: LogLevel,
-}
-
-/// How much is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogLevel {
-    /// What failed.
-    Error,
-    /// What needs attention.
-    Warn,
-    /// What happened once.
-    Info,
-    /// What happens often.
-    Debug,
-    /// What happens all the time.
-    Trace,
-}
-
-impl LogLevel {
-    /// The filter of `tracing` for it. openraft reports at info what it does; only what goes wrong is of interest
-    /// to who runs a cluster.
-    pub(crate) const fn filter(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info,openraft=warn",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
 }

@@ -8,32 +8,23 @@
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use keelson_store::Store;
 use keelson_store::grpc::{self, ClientTls, ClientTlsFiles, GrpcOptions};
-use keelson_store::options::{InitialMember, Member, StoreOptions, Timing};
-use keelson_store::peer::{PeerTls, TcpTransport, TlsFiles};
+use keelson_store::options::{Member, StoreOptions, Timing};
 use keelson_store::runtime::seeded;
-use keelson_store_core::engine::Disk;
-use keelson_store_rocks::{RocksDisk, RocksOptions};
 use tokio::net::TcpListener;
 
-use super::endpoint::Endpoint;
 use super::flags::Flags;
-use super::options::{ClientDoor, MemberOptions, PeerDoor};
+use super::options::{ClientDoor, MemberOptions};
+use crate::endpoint::Endpoint;
 use crate::process::{self, StopSignals};
+use crate::replica;
 
 /// Checks the flags and runs the member to its end.
 pub(super) fn run(flags: Flags) -> Result<ExitCode, Box<dyn Error>> {
-    let log_filter = flags.tuning.log_level.filter();
+    let log_level = flags.tuning.log_level;
     let options = MemberOptions::from_flags(flags)?;
-    process::start_logging(log_filter)?;
-    process::install_crypto();
-    match process::raise_open_files() {
-        Some(limit) => tracing::debug!(limit, "limit of open files"),
-        None => tracing::debug!("open files are not limited"),
-    }
+    process::prepare(log_level)?;
     // Only a simulation repeats a seed.
     process::runtime()?.block_on(seeded(rand::random(), serve(options)))?;
     Ok(ExitCode::SUCCESS)
@@ -43,23 +34,12 @@ async fn serve(options: MemberOptions) -> Result<(), Box<dyn Error>> {
     let mut signals = StopSignals::install()?;
     let front = GrpcOptions { tls: client_tls(&options.client)?, ..GrpcOptions::default() };
     let clients = listen(&options.client).await?;
-    let transport = peer_transport(&options.peer).await?;
-    let disk: Arc<dyn Disk> = Arc::new(RocksDisk::new(options.data_dir.clone(), RocksOptions::default())?);
-    let opened = tokio::select! {
-        opened = Store::open(disk, Arc::new(transport), store_options(&options)) => opened,
-        // Nothing was promised to anybody yet, so there is nothing to hand over.
-        () = signals.asked() => return Ok(()),
-    };
-    let store = opened?;
+    let transport = replica::listen(options.peer.listen, options.peer.tls.as_ref()).await?;
+    let opened = replica::open(&options.data_dir, transport, store_options(&options), &mut signals).await?;
+    let Some(store) = opened else { return Ok(()) };
     tracing::info!(name = options.name, clients = ?options.client.listen, peers = ?options.peer.listen, "serving");
-    let mut ended: Result<(), String> = Ok(());
-    let stop = async {
-        tokio::select! {
-            () = signals.asked() => {}
-            // It cannot tell any more what is on its disk; a process that starts anew can.
-            why = store.failed() => ended = Err(format!("the store has failed: {why}")),
-        }
-    };
+    let mut ended = Ok(());
+    let stop = async { ended = replica::ended(&store, &mut signals).await };
     let served = grpc::serve(store.clone(), clients, front, stop).await;
     store.shutdown().await;
     tracing::info!("stopped");
@@ -75,8 +55,6 @@ fn store_options(options: &MemberOptions) -> StoreOptions {
         peer_urls: text(&options.peer.advertise),
         client_urls: text(&options.client.advertise),
     };
-    let first = options.initial_cluster.iter();
-    let first = first.map(|(name, url)| InitialMember { name: name.clone(), peer_url: url.to_string() });
     let timing = Timing {
         heartbeat: options.heartbeat,
         election_min: options.election_timeout,
@@ -85,7 +63,11 @@ fn store_options(options: &MemberOptions) -> StoreOptions {
     StoreOptions {
         timing,
         snapshot_every: options.snapshot_every,
-        ..StoreOptions::new(member, first.collect(), options.cluster_token.clone())
+        ..StoreOptions::new(
+            member,
+            replica::initial_members(&options.initial_cluster),
+            options.cluster_token.clone(),
+        )
     }
 }
 
@@ -106,22 +88,4 @@ async fn listen(door: &ClientDoor) -> Result<Vec<TcpListener>, String> {
         listeners.push(listener.map_err(|error| format!("cannot listen on {address} for clients: {error}"))?);
     }
     Ok(listeners)
-}
-
-async fn peer_transport(door: &PeerDoor) -> Result<TcpTransport, String> {
-    let tls = match &door.tls {
-        Some(files) => {
-            let files = TlsFiles {
-                cert: files.certificate.clone(),
-                key: files.key.clone(),
-                ca: files.trusted_authority.clone(),
-            };
-            Some(PeerTls::load(&files).map_err(|error| error.to_string())?)
-        }
-        None => None,
-    };
-    let address = door.listen;
-    TcpTransport::bind(address, tls)
-        .await
-        .map_err(|error| format!("cannot listen on {address} for peers: {error}"))
 }

@@ -7,10 +7,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::endpoint::{Endpoint, EndpointError, Scheme};
 use super::flags::{
     ClientTlsFlags, ClusterFlags, ClusterState, Flags, MemberFlags, PeerTlsFlags, TuningFlags,
 };
+use crate::endpoint::{Endpoint, EndpointError, Scheme};
+use crate::initial_cluster::{self, InitialClusterError};
+use crate::replica::PeerFiles;
 
 /// What a member of the store is told when it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,18 +67,7 @@ pub(crate) struct PeerDoor {
     /// The URLs that the other members are told.
     pub(crate) advertise: Vec<Endpoint>,
     /// `None`: plain text, because `http://` was asked for.
-    pub(crate) tls: Option<PeerTls>,
-}
-
-/// The files of TLS between members, which is always mutual.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PeerTls {
-    /// The certificate that is shown.
-    pub(crate) certificate: PathBuf,
-    /// Its private key.
-    pub(crate) key: PathBuf,
-    /// Who signs the members' certificates.
-    pub(crate) trusted_authority: PathBuf,
+    pub(crate) tls: Option<PeerFiles>,
 }
 
 /// Flags that contradict each other or are missing.
@@ -109,19 +100,8 @@ pub(crate) enum OptionsError {
          certificate. Leave the flag out"
     )]
     PeersWithoutCertificates,
-    #[error(
-        "--initial-cluster has {0:?}: write each member as NAME=URL, for instance a=https://10.0.0.1:2380"
-    )]
-    ClusterForm(String),
-    #[error("--initial-cluster names {0} twice: one peer URL per member")]
-    MemberTwice(String),
-    #[error("--initial-cluster does not name this member, {name}: add {name}=URL, or correct --name")]
-    NotInCluster { name: String },
-    #[error(
-        "--initial-cluster has {given} for this member, which is not in --initial-advertise-peer-urls: write the \
-         same URL in both"
-    )]
-    OtherUrlInCluster { given: Endpoint },
+    #[error(transparent)]
+    InitialCluster(#[from] InitialClusterError),
     #[error(
         "--initial-cluster-state=existing: a member cannot join a running cluster yet. A member that has its data \
          needs no such flag; a new cluster is founded with `new`"
@@ -170,7 +150,8 @@ impl MemberOptions {
         }
         let client = client_door(&listen_client_urls, advertise_client_urls, client_tls)?;
         let peer = peer_door(&listen_peer_urls, initial_advertise_peer_urls, peer_tls)?;
-        let initial_cluster = first_members(&name, &initial_cluster, &peer.advertise)?;
+        let initial_cluster =
+            initial_cluster::parse(&name, &initial_cluster, &peer.advertise, PEER_FLAGS.advertise)?;
         let data_dir = data_dir.unwrap_or_else(|| PathBuf::from(format!("{name}.keelson")));
         let TuningFlags { snapshot_count: snapshot_every, .. } = tuning;
         let (heartbeat, election_timeout) = clocks(&tuning)?;
@@ -269,7 +250,7 @@ fn client_tls_files(flags: ClientTlsFlags, scheme: Scheme) -> Result<Option<Clie
     }
 }
 
-fn peer_tls_files(flags: PeerTlsFlags, scheme: Scheme) -> Result<Option<PeerTls>, OptionsError> {
+fn peer_tls_files(flags: PeerTlsFlags, scheme: Scheme) -> Result<Option<PeerFiles>, OptionsError> {
     let urls = PEER_FLAGS.listen;
     match scheme {
         Scheme::Http => {
@@ -284,7 +265,7 @@ fn peer_tls_files(flags: PeerTlsFlags, scheme: Scheme) -> Result<Option<PeerTls>
             if flags.peer_client_cert_auth == Some(false) {
                 return Err(OptionsError::PeersWithoutCertificates);
             }
-            Ok(Some(PeerTls {
+            Ok(Some(PeerFiles {
                 certificate: demand(urls, "--peer-cert-file", flags.peer_cert_file)?,
                 key: demand(urls, "--peer-key-file", flags.peer_key_file)?,
                 trusted_authority: demand(urls, "--peer-trusted-ca-file", flags.peer_trusted_ca_file)?,
@@ -301,32 +282,6 @@ fn refuse_unused<T>(urls: &'static str, flag: &'static str, given: Option<&T>) -
     match given {
         Some(_) => Err(OptionsError::TlsFileUnused { urls, flag }),
         None => Ok(()),
-    }
-}
-
-fn first_members(
-    name: &str,
-    given: &[String],
-    advertise: &[Endpoint],
-) -> Result<Vec<(String, Endpoint)>, OptionsError> {
-    if given.is_empty() {
-        return Ok(advertise.first().map(|url| (name.to_owned(), url.clone())).into_iter().collect());
-    }
-    let mut members: Vec<(String, Endpoint)> = Vec::new();
-    for text in given {
-        let (member, url) = text.split_once('=').ok_or_else(|| OptionsError::ClusterForm(text.clone()))?;
-        let url = url.parse().map_err(|source| OptionsError::Url { flag: "--initial-cluster", source })?;
-        if members.iter().any(|(earlier, _)| earlier == member) {
-            return Err(OptionsError::MemberTwice(member.to_owned()));
-        }
-        members.push((member.to_owned(), url));
-    }
-    match members.iter().find(|(member, _)| member == name) {
-        None => Err(OptionsError::NotInCluster { name: name.to_owned() }),
-        Some((_, url)) if !advertise.contains(url) => {
-            Err(OptionsError::OtherUrlInCluster { given: url.clone() })
-        }
-        Some(_) => Ok(members),
     }
 }
 

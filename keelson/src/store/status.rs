@@ -10,10 +10,11 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::endpoint::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::process;
+use crate::table::Output;
 
 /// The flags of `keelson store status`; named and settable by environment as those of etcdctl.
 #[derive(Debug, Args)]
@@ -33,14 +34,6 @@ pub(crate) struct StatusArgs {
     /// How to print.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    /// Columns, for people.
-    Table,
-    /// One JSON object, for programs.
-    Json,
 }
 
 impl StatusArgs {

@@ -50,7 +50,8 @@ impl Pki {
     /// TLS of a client of the store.
     pub(crate) fn client_tls(&self, shown: Shown<'_>) -> ClientTlsConfig {
         let read = |path: String| fs::read(self.file(path)).unwrap();
-        let pair = |stem: String| Identity::from_pem(read(format!("{stem}.crt")), read(format!("{stem}.key")));
+        let pair =
+            |stem: String| Identity::from_pem(read(format!("{stem}.crt")), read(format!("{stem}.key")));
         let authority = Certificate::from_pem(read("client-ca.crt".to_owned()));
         let tls = ClientTlsConfig::new().ca_certificate(authority);
         match shown {
@@ -60,19 +61,34 @@ impl Pki {
         }
     }
 
-    /// TLS of whoever connects to a peer port of this cluster and shows what `shown` of `other` holds.
+    /// TLS of a client that speaks HTTP/2 by hand, or does not.
+    pub(crate) fn raw_client_tls(&self) -> Arc<ClientConfig> {
+        let mut config = self.trusting("client-ca.crt", Some(self.pair("clients/root")));
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Arc::new(config)
+    }
+
+    /// TLS of whoever connects to a peer port of this cluster and shows what the member `shown` of `other` holds.
     pub(crate) fn peer_tls(&self, other: &Pki, shown: Option<&str>) -> Arc<ClientConfig> {
+        let shown = shown.map(|member| other.pair(&format!("members/{member}/peer")));
+        Arc::new(self.trusting("peer-ca.crt", shown))
+    }
+
+    fn trusting(&self, authority: &str, shown: Option<Pair>) -> ClientConfig {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(self.file("peer-ca.crt")).unwrap()).unwrap();
+        roots.add(CertificateDer::from_pem_file(self.file(authority)).unwrap()).unwrap();
         let config = ClientConfig::builder().with_root_certificates(roots);
-        Arc::new(match shown {
+        match shown {
             None => config.with_no_client_auth(),
-            Some(member) => {
-                let stem = format!("members/{member}/peer");
-                let chain = vec![CertificateDer::from_pem_file(other.file(format!("{stem}.crt"))).unwrap()];
-                let key = PrivateKeyDer::from_pem_file(other.file(format!("{stem}.key"))).unwrap();
-                config.with_client_auth_cert(chain, key).unwrap()
-            }
-        })
+            Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
+        }
+    }
+
+    fn pair(&self, stem: &str) -> Pair {
+        let chain = vec![CertificateDer::from_pem_file(self.file(format!("{stem}.crt"))).unwrap()];
+        (chain, PrivateKeyDer::from_pem_file(self.file(format!("{stem}.key"))).unwrap())
     }
 }
+
+/// A certificate with its private key.
+type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);

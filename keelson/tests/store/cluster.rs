@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::certificates::{Pki, Shown};
 use crate::client::{Client, Contents, Read};
+use crate::full_disk::SmallDisk;
 use crate::process::Process;
 use crate::wait::{self, PATIENCE};
 
@@ -21,8 +22,10 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// Everything of one test: it ends and vanishes with this value, also when the test panics.
 pub(crate) struct Cluster {
-    /// Before the folder, so that the processes end before their files go.
+    /// Before what holds their files, so that the processes end first.
     pub(crate) members: Vec<Member>,
+    /// Where one of them has its data, if that is a disk of its own. Unmounted before the folder goes.
+    pub(crate) disk: Option<SmallDisk>,
     pub(crate) pki: Pki,
     pub(crate) folder: TempDir,
 }
@@ -84,7 +87,7 @@ impl Cluster {
                 process: None,
             }
         });
-        Self { members: members.collect(), pki, folder }
+        Self { members: members.collect(), disk: None, pki, folder }
     }
 
     /// Starts every member that does not run, and waits until all agree on a leader.
@@ -98,7 +101,8 @@ impl Cluster {
     /// The index of the leader, once all members that run agree on one of them.
     pub(crate) async fn leader(&self) -> usize {
         wait::until("all members agree on a leader", PATIENCE, async || {
-            let running: Vec<_> = (0..self.members.len()).filter(|index| self.members[*index].runs()).collect();
+            let running: Vec<_> =
+                (0..self.members.len()).filter(|index| self.members[*index].runs()).collect();
             let asked = join_all(running.iter().map(|index| self.members[*index].client.status())).await;
             let heard: Vec<StatusResponse> = asked.into_iter().collect::<Result<_, _>>().ok()?;
             let leader = heard.first()?.leader;

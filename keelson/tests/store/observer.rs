@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use crate::client::Client;
-use crate::wait::{self, PATIENCE};
+use crate::wait::{Looks, PATIENCE};
 
 /// What was seen so far.
 #[derive(Clone, Default)]
@@ -29,15 +29,12 @@ impl Observer {
     pub(crate) async fn start(clients: Vec<Client>, first: i64) -> Self {
         let (seeing, mut seen) = watch::channel(Seen::default());
         let task = tokio::spawn(async move {
-            let mut turn = 0;
-            wait::until("the observer is stopped", PATIENCE * 4, async || {
-                let client = &clients[turn % clients.len()];
-                turn += 1;
+            let mut looks = Looks::within(PATIENCE * 4, "the observer is stopped");
+            for turn in 0.. {
+                looks.next().await;
                 // Whatever ended it: the next member goes on where this one stopped.
-                let _ = follow(client, first, &seeing).await;
-                None::<()>
-            })
-            .await;
+                let _ = follow(&clients[turn % clients.len()], first, &seeing).await;
+            }
         });
         timeout(PATIENCE, seen.wait_for(|seen| seen.watches > 0)).await.unwrap().unwrap();
         Self { seen, task }
@@ -67,7 +64,8 @@ impl Drop for Observer {
 async fn follow(client: &Client, first: i64, seeing: &watch::Sender<Seen>) -> Result<(), Status> {
     let next = seeing.borrow().revisions.last().map_or(first, |last| last + 1);
     let mut replies = client.watch_all(next).await?;
-    while let Some(WatchResponse { created, canceled, cancel_reason, events, .. }) = replies.message().await? {
+    while let Some(WatchResponse { created, canceled, cancel_reason, events, .. }) = replies.message().await?
+    {
         assert!(!canceled, "the watch was ended: {cancel_reason}");
         seeing.send_modify(|seen| {
             seen.watches += usize::from(created);

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use tonic::{Code, Status};
 
 use crate::client::Client;
-use crate::wait::{self, PATIENCE};
+use crate::wait::{Looks, PATIENCE};
 
 /// An acknowledged write.
 pub(crate) struct Acknowledged {
@@ -31,7 +31,7 @@ pub(crate) struct Writer {
 }
 
 /// Whether a failed call is worth a try at another member.
-pub(crate) fn is_worth_a_retry(status: &Status) -> bool {
+fn is_worth_a_retry(status: &Status) -> bool {
     // What tonic makes of a connection that breaks under a call depends on the moment.
     matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown)
 }
@@ -44,17 +44,15 @@ pub(crate) async fn put(clients: &[Client], key: &str, value: &str) -> i64 {
 }
 
 async fn put_from(clients: &[Client], turn: &mut usize, key: &str, value: &str) -> i64 {
-    wait::until(&format!("{key} is acknowledged"), PATIENCE, async || {
+    let mut looks = Looks::within(PATIENCE, key);
+    loop {
+        looks.next().await;
         match clients[*turn % clients.len()].put(key, value).await {
-            Ok(revision) => Some(revision),
-            Err(status) => {
-                assert!(is_worth_a_retry(&status), "{key}: {status}");
-                *turn += 1;
-                None
-            }
+            Ok(revision) => return revision,
+            Err(status) => assert!(is_worth_a_retry(&status), "{key}: {status}"),
         }
-    })
-    .await
+        *turn += 1;
+    }
 }
 
 impl Writer {
@@ -81,7 +79,8 @@ impl Writer {
     pub(crate) async fn goes_on(&mut self, writes: usize) {
         let aim = *self.count.borrow() + writes;
         let reached = timeout(PATIENCE, self.count.wait_for(|count| *count >= aim)).await;
-        assert!(matches!(reached, Ok(Ok(_))), "the writer was held up: {} of {aim}", *self.count.borrow());
+        let is_reached = reached.is_ok_and(|count| count.is_ok());
+        assert!(is_reached, "the writer was held up: {} of {aim}", *self.count.borrow());
     }
 
     /// Stops and tells.

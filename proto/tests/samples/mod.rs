@@ -9,16 +9,18 @@ use keelson_proto::peer::{
     AppendReply, AppendRequest, Blank, Entry, Failed, ForwardBatch, ForwardOutcome, ForwardReply, Frame,
     Hello, HelloReply, LeaseKeepAlive, LeaseKeepAliveReply, LeaseNotFound, LeaseRemaining, LeaseTimeToLive,
     LeaseTimeToLiveReply, LogId, LogNotFlushed, Matched, Member, Membership, NotLeader, Purpose, ReadIndex,
-    ReadIndexReply, SnapshotBegin, SnapshotChunk, SnapshotEnd, SnapshotFile, SnapshotMeta, SnapshotReply,
-    SnapshotResume, StoredMembership, TransferAccepted, TransferLeader, TransferLeaderReply, Vote,
-    VoteChanged, VoteReply, VoteRequest, VoterSet, append_reply, entry, forward_outcome,
-    lease_keep_alive_reply, lease_time_to_live_reply, read_index_reply, snapshot_reply,
+    ReadIndexReply, Recall, RecallReply, SnapshotBegin, SnapshotChunk, SnapshotEnd, SnapshotFile,
+    SnapshotMeta, SnapshotReply, SnapshotResume, StoredMembership, TransferAccepted, TransferLeader,
+    TransferLeaderReply, Vote, VoteChanged, VoteReply, VoteRequest, VoterSet, append_reply, entry,
+    forward_outcome, lease_keep_alive_reply, lease_time_to_live_reply, read_index_reply, snapshot_reply,
     transfer_leader_reply,
 };
 
 /// The samples and the names of their files.
 pub(crate) fn all() -> Vec<(&'static str, Frame)> {
-    let bodies = [handshake(), append(), elections(), reads(), forwards(), leases(), snapshots()].concat();
+    let bodies =
+        [handshake(), append(), elections(), reads(), forwards(), leases(), snapshots(), recollections()]
+            .concat();
     let frame = |(number, (name, body))| (name, Frame { id: 1000 + number, body: Some(body) });
     (0u64..).zip(bodies).map(frame).collect()
 }
@@ -197,5 +199,16 @@ fn snapshots() -> Vec<Named> {
         ("snapshot_end", Body::SnapshotEnd(SnapshotEnd {})),
         ("snapshot_reply.vote", reply(snapshot_reply::Result::Vote(vote(7)))),
         ("snapshot_reply.failed", reply(snapshot_reply::Result::Failed("disk full".into()))),
+    ]
+}
+
+fn recollections() -> Vec<Named> {
+    vec![
+        ("recall", Body::Recall(Recall {})),
+        (
+            "recall_reply",
+            Body::RecallReply(RecallReply { matched: Some(log_id(7, 43)), vote: Some(vote(7)) }),
+        ),
+        ("recall_reply.nothing", Body::RecallReply(RecallReply { matched: None, vote: None })),
     ]
 }

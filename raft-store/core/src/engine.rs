@@ -116,7 +116,8 @@ pub enum EngineError {
     },
     /// The data carries a format number that this program does not know.
     #[error(
-        "{what} has format {found}, and this program knows formats up to {known}: it was written by a newer version"
+        "{what} has format {found}, and this program knows formats up to {known}: it was written by a newer version; \
+         run that version or a newer one"
     )]
     TooNew {
         /// The file or record.

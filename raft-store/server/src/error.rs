@@ -106,6 +106,20 @@ pub enum OpenError {
         /// Its words.
         reason: String,
     },
+    /// The disk has forgotten what it promised.
+    #[error(
+        "this disk is older than it was: member {peer:?} has seen {seen} of it, and it has {found}. It was restored \
+         from a copy, or it lost what it had synced; it may not vote. Remove the member, empty its data folder, and \
+         add it as a new member"
+    )]
+    RolledBack {
+        /// Who remembers.
+        peer: String,
+        /// What it has seen.
+        seen: String,
+        /// What the disk has.
+        found: String,
+    },
     /// A socket, thread or certificate could not be had.
     #[error("{0}")]
     System(String),

@@ -12,6 +12,8 @@
 //! Deliberately absent: RocksDB (an [`Engine`](keelson_store_core::engine::Engine) comes in from outside),
 //! Kubernetes, and any decision about what a key means.
 
+pub mod compactor;
+
 pub mod error;
 
 pub mod grpc;

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     options::{Member, Timing},
-    types::{Membership, Raft},
+    types::{LogId, Membership, Raft},
 };
 
 /// Where a request that only the leader can serve must go.
@@ -87,6 +87,11 @@ pub(crate) fn heir(raft: &Raft, timing: Timing) -> Option<(ReplicaId, Member)> {
     let voters = membership.voter_ids().filter(|id| *id != metrics.id && is_there(id));
     let heir = voters.max_by_key(|id| replicated.get(id).cloned().flatten().map(|last| last.index()))?;
     Some((heir, membership.get_node(&heir)?.clone()))
+}
+
+/// The last entry that a replica has acknowledged to this one; `None` unless this one leads.
+pub(crate) fn matched(raft: &Raft, replica: ReplicaId) -> Option<LogId> {
+    raft.metrics().borrow_watched().replication.as_ref()?.get(&replica).copied().flatten()
 }
 
 /// Completes when Raft has stopped here, on purpose or not; says why.

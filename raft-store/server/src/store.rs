@@ -29,9 +29,12 @@ use crate::{
     watch::Watcher,
 };
 
+use rollback::OnDisk;
+
 mod bootstrap;
 mod identity;
 mod raft_config;
+mod rollback;
 mod sweeper;
 
 /// How long a leader waits for another replica to take over before it stops.
@@ -94,6 +97,8 @@ impl Store {
         let system = |error: std::io::Error| OpenError::System(error.to_string());
         let adapter = LogAdapter::open(log.engine, me.replica, &options).map_err(system)?;
         let directory = Arc::new(Directory::new(me.clone(), transport.clone()));
+        let on_disk = OnDisk { last: adapter.last()?.max(state_adapter.applied()), vote: log.meta.vote()? };
+        rollback::check(&directory, &options, &on_disk).await?;
         let network = NetworkFactory { directory: directory.clone(), timing: options.timing };
         let config = raft_config::of(&options)?;
         let raft = Raft::new(me.replica, config, network, adapter, state_adapter)

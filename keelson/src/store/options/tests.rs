@@ -45,7 +45,7 @@ fn a_secure_member_of_three() {
     };
     assert_eq!(options.client.tls, Some(client));
     let peer =
-        PeerTls { certificate: "p.crt".into(), key: "p.key".into(), trusted_authority: "pc.crt".into() };
+        PeerFiles { certificate: "p.crt".into(), key: "p.key".into(), trusted_authority: "pc.crt".into() };
     assert_eq!(options.peer.tls, Some(peer));
     let names: Vec<&str> = options.initial_cluster.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["a", "b", "c"]);

@@ -2,7 +2,6 @@
 //!
 //! In: endpoints and certificates. Out: the cluster's members, each with its answer or the reason why it has none.
 
-use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +12,8 @@ use keelson_proto::etcd::rpc::maintenance_client::MaintenanceClient;
 use keelson_proto::etcd::rpc::{Member, MemberListRequest, StatusRequest, StatusResponse};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 
-use crate::store::endpoint::{Endpoint, Scheme};
+use crate::endpoint::{Endpoint, Scheme};
+use crate::error_chain::chain;
 
 /// For connecting, and again for each answer: longer than an election, short enough to wait for.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -118,19 +118,4 @@ async fn connect(endpoint: &Endpoint, files: &ClientFiles) -> Result<Channel, St
         Scheme::Http => {}
     }
     channel.connect().await.map_err(|error| chain(&error))
-}
-
-/// The error with all its causes: the outermost of a transport error says nothing.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        // Wrappers often repeat what they wrap.
-        if !text.ends_with(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -6,6 +6,7 @@ use keelson_proto::etcd::rpc::StatusResponse;
 use serde::Serialize;
 
 use super::query::Answer;
+use crate::table::align;
 
 /// The state of the cluster as its members tell it. Its JSON form is a promise to programs.
 #[derive(Debug, Serialize)]
@@ -173,19 +174,6 @@ impl Row {
 #[allow(clippy::cast_precision_loss)]
 fn mebibytes(bytes: i64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
-}
-
-fn align<const N: usize>(rows: &[[String; N]]) -> String {
-    let mut text = String::new();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
-    for row in rows {
-        let line: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        text += line.join("  ").trim_end();
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]

@@ -68,6 +68,12 @@ impl LogAdapter {
         Ok(Self { reader, syncer, replica, leading: false, committed: None })
     }
 
+    /// The last entry that this log has, or had before it was purged.
+    pub(crate) fn last(&self) -> Result<Option<LogPosition>, EngineError> {
+        let last = self.reader.last()?.as_ref().map(types::position);
+        Ok(last.or(self.reader.meta.purged()?))
+    }
+
     fn write_entries(&mut self, entries: Vec<Entry>) -> Result<(), EngineError> {
         let mut batch = Batch::default();
         for entry in &entries {

@@ -7,14 +7,15 @@ use std::{
     time::Duration,
 };
 
-use keelson_proto::peer::Purpose;
+use keelson_proto::peer::{Purpose, Recall, RecallReply};
 use keelson_store_core::id::ReplicaId;
 
 use super::{
-    connection::Connection,
+    connection::{Connection, unexpected},
     handshake::{self, Identity, Peer, Target},
     link::Link,
     transport::Transport,
+    wire::Body,
 };
 use crate::options::Member;
 
@@ -79,6 +80,23 @@ impl Directory {
             .await
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer")))??;
         Ok(peer)
+    }
+
+    /// Asks whoever lives at a URL what it remembers of this replica.
+    ///
+    /// # Errors
+    /// Nobody answers in time, or whoever does refuses this replica.
+    pub(crate) async fn recall(&self, url: &str, patience: Duration) -> io::Result<(Identity, RecallReply)> {
+        let member = Member { peer_urls: vec![url.to_owned()], ..Member::default() };
+        let ask = async {
+            let (mut connection, peer) = self.dialer.dial(Target::Anybody, &member, Purpose::Control).await?;
+            match connection.ask(Body::Recall(Recall {})).await? {
+                Body::RecallReply(reply) => Ok((peer.identity, reply)),
+                _ => Err(unexpected("as a recollection")),
+            }
+        };
+        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));
+        tokio::time::timeout(patience, ask).await.unwrap_or_else(|_| Err(late()))
     }
 }
 

@@ -103,11 +103,17 @@ impl PeerClient {
         let (directory, target, member) = (&self.directory, self.target, &self.member);
         match &mut self.appends {
             Appends::Stream(home) => {
+                let mut input = input.peekable();
                 let connection = match home.take() {
                     Some(connection) => connection,
-                    None => dial(directory, target, member, Purpose::Append, silence)
-                        .await
-                        .map_err(unreachable)?,
+                    None => {
+                        // openraft pauses after a failure inside its stream of requests, and nowhere else: whoever
+                        // dials before asking it for one dials without end while the peer is down.
+                        Pin::new(&mut input).peek().await;
+                        dial(directory, target, member, Purpose::Append, silence)
+                            .await
+                            .map_err(unreachable)?
+                    }
                 };
                 let results = append::replicate(home, connection, input, silence);
                 Ok(Box::pin(results.map(|result| result.map_err(unreachable))))

@@ -4,7 +4,10 @@ use std::{io, sync::Arc};
 
 use futures_util::StreamExt as _;
 use keelson_proto::peer::{self as proto, Purpose, SnapshotBegin};
-use keelson_store_core::{engine::Disk, id::LeaseId};
+use keelson_store_core::{
+    engine::Disk,
+    id::{LeaseId, ReplicaId},
+};
 use openraft::raft::AppendEntriesRequest;
 use tokio::{
     sync::mpsc,
@@ -85,7 +88,7 @@ impl PeerServer {
         let (connection, peer, purpose) = timeout(handshake::PATIENCE, greet).await.map_err(late)??;
         tracing::debug!(peer = peer.name, ?purpose, "a peer has connected");
         match purpose {
-            Purpose::Control | Purpose::Forward => self.serve_requests(connection).await,
+            Purpose::Control | Purpose::Forward => self.serve_requests(connection, peer.replica).await,
             Purpose::Append => self.serve_appends(connection).await,
             Purpose::Snapshot => self.serve_snapshot(connection, &peer).await,
             Purpose::Unspecified => Err(unexpected("as a purpose")),
@@ -93,7 +96,7 @@ impl PeerServer {
     }
 
     /// Requests in any order, each answered when it is done.
-    async fn serve_requests(self: Arc<Self>, connection: Connection) -> io::Result<()> {
+    async fn serve_requests(self: Arc<Self>, connection: Connection, peer: ReplicaId) -> io::Result<()> {
         let Connection { mut reader, writer } = connection;
         let (replies, queue) = mpsc::unbounded_channel();
         runtime::spawn(write_replies(writer, queue));
@@ -101,7 +104,7 @@ impl PeerServer {
             let (server, replies) = (self.clone(), replies.clone());
             runtime::spawn(async move {
                 let reply = server
-                    .answer(body)
+                    .answer(peer, body)
                     .await
                     .unwrap_or_else(|error| Body::Failed(proto::Failed { reason: error.to_string() }));
                 // The writer is gone when the connection is: nobody waits for the reply any more.
@@ -111,7 +114,7 @@ impl PeerServer {
         Ok(())
     }
 
-    async fn answer(&self, body: Body) -> io::Result<Body> {
+    async fn answer(&self, peer: ReplicaId, body: Body) -> io::Result<Body> {
         let invalid = super::connection::invalid;
         Ok(match body {
             Body::AppendRequest(request) => {
@@ -135,7 +138,17 @@ impl PeerServer {
             Body::LeaseTimeToLive(request) => {
                 Body::LeaseTimeToLiveReply(self.leases.answer_remaining(LeaseId::new(request.id)).await)
             }
+            Body::Recall(_) => Body::RecallReply(self.recall(peer)?),
             _ => return Err(unexpected("as a request")),
+        })
+    }
+
+    /// What this replica remembers of a peer.
+    fn recall(&self, peer: ReplicaId) -> io::Result<proto::RecallReply> {
+        let vote = self.meta.vote().map_err(io::Error::other)?.filter(|vote| vote.voted_for == peer);
+        Ok(proto::RecallReply {
+            matched: membership::matched(&self.raft, peer).as_ref().map(wire::put_log_id),
+            vote: vote.map(|vote| wire::put_vote(&vote.vote())),
         })
     }
 

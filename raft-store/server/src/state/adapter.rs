@@ -10,6 +10,7 @@ use keelson_store_core::{
     apply::{ApplyBatch, StateMachine},
     command::Command,
     engine::{Disk, EngineError, Role},
+    id::LogPosition,
 };
 use openraft::{
     OptionalSend,
@@ -62,6 +63,11 @@ impl StateAdapter {
     /// What readers use.
     pub fn shared(&self) -> &Arc<SharedState> {
         &self.shared
+    }
+
+    /// The last entry in the state.
+    pub(crate) fn applied(&self) -> Option<LogPosition> {
+        lock(&self.machine).header().applied
     }
 
     /// The machine, for background work that changes nothing a reader may see.

@@ -9,6 +9,7 @@
 mod network;
 mod replicas;
 
+mod compaction;
 mod failover;
 mod leases;
 mod reads_and_writes;

@@ -1,4 +1,4 @@
-//! An address of the store as etcd writes it: `https://10.0.0.1:2379`.
+//! An address as etcd writes it: `https://10.0.0.1:2379`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,0 +1,54 @@
+//! `--initial-cluster`: the members that found a cluster.
+//!
+//! In: the flag's words, and this member's own name and URLs. Out: name and peer URL of every first member, this one
+//! included.
+
+use crate::endpoint::{Endpoint, EndpointError};
+
+/// Why the members make no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InitialClusterError {
+    #[error(
+        "--initial-cluster has {0:?}: write each member as NAME=URL, for instance a=https://10.0.0.1:2380"
+    )]
+    Form(String),
+    #[error("--initial-cluster: {0}")]
+    Url(EndpointError),
+    #[error("--initial-cluster names {0} twice: one peer URL per member")]
+    MemberTwice(String),
+    #[error("--initial-cluster does not name this member, {name}: add {name}=URL, or correct --name")]
+    NotInCluster { name: String },
+    #[error(
+        "--initial-cluster has {given} for this member, which is not in {own_flag}: write the same URL in both"
+    )]
+    OtherUrl { given: Endpoint, own_flag: &'static str },
+}
+
+/// Checks the members that are `given`; where none are, the member `name` is alone. `own` are its peer URLs,
+/// from the flag `own_flag`.
+pub(crate) fn parse(
+    name: &str,
+    given: &[String],
+    own: &[Endpoint],
+    own_flag: &'static str,
+) -> Result<Vec<(String, Endpoint)>, InitialClusterError> {
+    if given.is_empty() {
+        return Ok(own.first().map(|url| (name.to_owned(), url.clone())).into_iter().collect());
+    }
+    let mut members: Vec<(String, Endpoint)> = Vec::new();
+    for text in given {
+        let (member, url) = text.split_once('=').ok_or_else(|| InitialClusterError::Form(text.clone()))?;
+        let url = url.parse().map_err(InitialClusterError::Url)?;
+        if members.iter().any(|(earlier, _)| earlier == member) {
+            return Err(InitialClusterError::MemberTwice(member.to_owned()));
+        }
+        members.push((member.to_owned(), url));
+    }
+    match members.iter().find(|(member, _)| member == name) {
+        None => Err(InitialClusterError::NotInCluster { name: name.to_owned() }),
+        Some((_, url)) if !own.contains(url) => {
+            Err(InitialClusterError::OtherUrl { given: url.clone(), own_flag })
+        }
+        Some(_) => Ok(members),
+    }
+}

@@ -1,0 +1,122 @@
+//! Objects through kubectl: made, applied, changed and deleted.
+
+use crate::kubectl::{self, Kubectl};
+use crate::servers::Servers;
+
+const SHOP: &str = include_str!("shop.yaml");
+
+/// The kinds and names in `shop.yaml`, as kubectl prints them.
+const APPLIED: [&str; 9] = [
+    "namespace/shop",
+    "configmap/settings",
+    "secret/token",
+    "serviceaccount/web",
+    "role.rbac.authorization.k8s.io/reader",
+    "rolebinding.rbac.authorization.k8s.io/jane-reads",
+    "service/web",
+    "deployment.apps/web",
+    "job.batch/order",
+];
+
+fn lines(suffix: &str) -> String {
+    APPLIED.iter().map(|object| format!("{object} {suffix}\n")).collect()
+}
+
+#[test]
+fn a_manifest_applied_twice_changes_nothing_and_its_objects_can_be_changed_and_deleted() {
+    if !kubectl::is_there("objects") {
+        return;
+    }
+    let servers = Servers::start();
+    let admin = Kubectl::admin(&servers);
+    let apply =
+        |flags: &[&str], text: &str| admin.run_with(&[&["apply", "-f", "-"], flags].concat(), text).ok();
+
+    assert_eq!(apply(&[], SHOP), lines("created"));
+    assert_eq!(apply(&[], SHOP), lines("unchanged"));
+    let more = SHOP.replace("greeting: hello", "greeting: welcome").replace("replicas: 3", "replicas: 4");
+    let changed = apply(&[], &more);
+    assert!(changed.contains("configmap/settings configured\n"), "{changed}");
+    assert!(changed.contains("deployment.apps/web configured\n"), "{changed}");
+    assert!(changed.contains("service/web unchanged\n"), "{changed}");
+
+    secrets_are_encoded_and_services_have_addresses(&admin);
+    labels_annotations_and_patches(&admin);
+    scale(&admin);
+    nothing_changes_by_a_dry_run(&admin);
+    whatever_is_wrong_is_said(&admin);
+
+    let deleted = admin.run_with(&["delete", "--wait=false", "-f", "-"], SHOP).ok();
+    assert!(deleted.contains("namespace \"shop\" deleted"), "{deleted}");
+    let namespace = admin.json("get namespace shop");
+    assert_eq!(
+        namespace["status"]["phase"], "Terminating",
+        "its contents are the namespace controller's to delete"
+    );
+    let refused = admin.fails("-n shop create configmap late");
+    assert!(refused.contains("because it is being terminated"), "{refused}");
+}
+
+fn secrets_are_encoded_and_services_have_addresses(admin: &Kubectl) {
+    assert_eq!(admin.ok("-n shop get secret token -o jsonpath={.data.password}"), "czNjcmV0");
+    let service = admin.json("-n shop get service web");
+    let address = service["spec"]["clusterIP"].as_str().unwrap();
+    assert!(address.starts_with("10.96."), "{service}");
+    let port = service["spec"]["ports"][0]["nodePort"].as_u64().unwrap();
+    assert!((30_000..=32_767).contains(&port), "{service}");
+    assert_eq!(admin.ok(&format!("get ipaddress {address} -o jsonpath={{.spec.parentRef.name}}")), "web");
+    assert_eq!(admin.ok("get service kubernetes -o jsonpath={.spec.clusterIP}"), "10.96.0.1");
+}
+
+fn labels_annotations_and_patches(admin: &Kubectl) {
+    assert_eq!(admin.ok("-n shop label configmap settings tier=front"), "configmap/settings labeled\n");
+    assert_eq!(admin.ok("-n shop get configmap -l tier=front -o name"), "configmap/settings\n");
+    assert_eq!(admin.ok("-n shop get configmap -l tier!=front,tier -o name"), "");
+    assert_eq!(admin.ok("-n shop annotate configmap settings note=kept"), "configmap/settings annotated\n");
+    let refused = admin.fails("-n shop label configmap settings tier=back");
+    assert!(refused.contains("already has a value"), "{refused}");
+
+    let patch = |kind: &str, patch: &str| {
+        let flag = format!("--patch={patch}");
+        admin.run(&["-n", "shop", "patch", "configmap", "settings", "--type", kind, &flag]).ok()
+    };
+    patch("merge", r#"{"data":{"farewell":"bye"}}"#);
+    patch("json", r#"[{"op":"replace","path":"/data/greeting","value":"hi"}]"#);
+    patch("strategic", r#"{"data":{"farewell":null}}"#);
+    let object = admin.json("-n shop get configmap settings");
+    assert_eq!(object["data"], serde_json::json!({"greeting": "hi"}));
+    assert_eq!(object["metadata"]["annotations"]["note"], "kept");
+    assert!(admin.ok("-n shop describe configmap settings").contains("greeting:\n----\nhi"));
+}
+
+fn scale(admin: &Kubectl) {
+    assert_eq!(admin.ok("-n shop scale deployment web --replicas=5"), "deployment.apps/web scaled\n");
+    assert_eq!(admin.ok("-n shop get deployment web -o jsonpath={.spec.replicas}"), "5");
+    let scale = admin.json("-n shop get deployment web --subresource=scale");
+    assert_eq!((&scale["kind"], &scale["spec"]["replicas"]), (&"Scale".into(), &5.into()));
+    let image = admin.ok("-n shop set image deployment/web web=busybox:1.36");
+    assert_eq!(image, "deployment.apps/web image updated\n");
+    let generation = admin.json("-n shop get deployment web")["metadata"]["generation"].clone();
+    assert!(generation.as_u64().unwrap() >= 3, "every change of the spec counts: {generation}");
+}
+
+fn nothing_changes_by_a_dry_run(admin: &Kubectl) {
+    let made = admin.ok("-n shop create configmap dry --from-literal=a=b --dry-run=server");
+    assert_eq!(made, "configmap/dry created (server dry run)\n");
+    let missing = admin.fails("-n shop get configmap dry");
+    assert_eq!(missing, "Error from server (NotFound): configmaps \"dry\" not found\n");
+    admin.ok("-n shop delete configmap settings --dry-run=server");
+    admin.ok("-n shop get configmap settings");
+}
+
+fn whatever_is_wrong_is_said(admin: &Kubectl) {
+    let exists = admin.fails("-n shop create configmap settings");
+    assert!(exists.contains("configmaps \"settings\" already exists"), "{exists}");
+    let nowhere = admin.fails("-n nowhere create configmap a");
+    assert_eq!(nowhere, "error: failed to create configmap: namespaces \"nowhere\" not found\n");
+    let unknown = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: u, namespace: shop}\ncolour: red\n";
+    let refused = admin.run_with(&["create", "-f", "-"], unknown);
+    assert!(refused.err.contains("unknown field \"colour\""), "{refused:?}");
+    let invalid = admin.fails("-n shop create configmap Upper_Case");
+    assert!(invalid.contains("metadata.name: Invalid value: \"Upper_Case\""), "{invalid}");
+}

@@ -1,0 +1,55 @@
+//! Starting, stopping and looking at servers.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::kubectl::{self, Kubectl};
+use crate::process;
+use crate::servers::Servers;
+
+#[test]
+fn a_server_that_is_asked_to_stop_hands_over_and_exits_in_peace() {
+    if !kubectl::is_there("running") {
+        return;
+    }
+    let mut servers = Servers::start();
+    let admin = Kubectl::admin(&servers);
+    let leader = servers.leader();
+    let began = Instant::now();
+    let status = servers.take(leader).stop();
+    println!("running: the leader stopped within {:?}", began.elapsed());
+    assert_eq!(status.code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(20));
+    admin.ok("create configmap after");
+    let endpoints = admin.ok("get endpointslices -l kubernetes.io/service-name=kubernetes -o wide");
+    assert!(!endpoints.contains(&format!("127.0.0.{}", leader + 2)), "it is still an endpoint: {endpoints}");
+    servers.start_missing();
+
+    let report = servers.status(&["-o", "json"]);
+    let json: Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert_eq!(json["problems"], serde_json::json!([]));
+    let roles: Vec<&str> =
+        json["servers"].as_array().unwrap().iter().map(|row| row["role"].as_str().unwrap()).collect();
+    assert_eq!(roles.iter().filter(|role| **role == "leader").count(), 1, "{roles:?}");
+    assert_eq!(roles.iter().filter(|role| **role == "follower").count(), 2, "{roles:?}");
+}
+
+#[test]
+fn what_is_wrong_with_a_start_is_said_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("absent");
+    let refused = process::run(&["server", "--pki-dir", absent.to_str().unwrap()]);
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success());
+    assert!(text.contains("servers/default/serving.crt") && text.contains("keelson pki init"), "{text}");
+
+    let refused = process::run(&["server", "--listen", "0.0.0.0:6443"]);
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && text.contains("give --advertise-address"), "{text}");
+
+    let nobody = folder.path().join("nobody.kubeconfig");
+    let refused = process::run(&["status", "--kubeconfig", nobody.to_str().unwrap()]);
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && text.contains("cannot use the kubeconfig file"), "{text}");
+}

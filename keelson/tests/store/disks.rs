@@ -1,0 +1,176 @@
+//! Data folders that a member must not work with: it ends with one sentence that names the file and the cure.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use crate::client::Read;
+use crate::cluster::{Cluster, free_port};
+use crate::process::Process;
+use crate::wait::{self, PATIENCE};
+use crate::writer::{self, Writer};
+
+#[tokio::test]
+async fn a_data_folder_of_another_cluster_is_refused() {
+    let mut cluster = with_some_data().await;
+    let mut arguments = cluster.members[0].arguments();
+    arguments.push("--initial-cluster-token=another".to_owned());
+    let process = cluster.members[0].attempt(&arguments);
+    let folder = cluster.members[0].data_dir.display().to_string();
+    expect_refusal(process, &[&folder, "belongs to cluster", "--initial-cluster-token", "--data-dir"]).await;
+}
+
+#[tokio::test]
+async fn a_damaged_log_is_refused() {
+    let mut cluster = with_some_data().await;
+    let file = newest_log(&cluster.members[0].data_dir.join("log"));
+    let mut bytes = fs::read(&file).unwrap();
+    let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[written / 2] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let arguments = cluster.members[0].arguments();
+    let process = cluster.members[0].attempt(&arguments);
+    let file = file.display().to_string();
+    expect_refusal(process, &[&file, "is damaged", "remove its data folder"]).await;
+}
+
+#[tokio::test]
+async fn a_data_folder_in_use_is_refused_and_its_member_is_not_disturbed() {
+    let mut cluster = with_some_data().await;
+    cluster.start_all().await;
+    let lock = cluster.members[0].data_dir.join(".lock").display().to_string();
+    let member = &mut cluster.members[0];
+    let (client_port, peer_port) = (member.client_port, member.peer_port);
+    (member.client_port, member.peer_port) = (free_port(), free_port());
+    let mut arguments = member.arguments();
+    arguments.retain(|argument| !argument.starts_with("--initial-cluster="));
+    (member.client_port, member.peer_port) = (client_port, peer_port);
+    let process = member.attempt(&arguments);
+    expect_refusal(process, &[&lock, "another process", "stop it", "another folder"]).await;
+    cluster.members[0].client.put("k", "2").await.unwrap();
+}
+
+#[tokio::test]
+async fn data_of_a_newer_format_is_refused() {
+    for store in ["log", "state"] {
+        let mut cluster = with_some_data().await;
+        let found = folder_of_role(&cluster.members[0].data_dir, store);
+        let file = found.join("FORMAT");
+        let facts = format!("keelson-store format=2 role={store}");
+        fs::write(&file, format!("{facts} crc32c={:08x}\n", crc32c::crc32c(facts.as_bytes()))).unwrap();
+        let arguments = cluster.members[0].arguments();
+        let process = cluster.members[0].attempt(&arguments);
+        let file = file.display().to_string();
+        expect_refusal(process, &[&file, "has format 2", "newer version", "run that version"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_wiped_disk_under_its_old_name_does_not_join_and_says_what_to_do() {
+    let mut cluster = Cluster::start().await;
+    // The first by name is the one that founds a cluster where there is none.
+    let wiped = 0;
+    let revision = writer::put(&cluster.clients_from(wiped), "k", "kept").await;
+    for other in 0..cluster.members.len() {
+        cluster.applied(other, revision).await;
+    }
+    cluster.members[wiped].kill();
+    fs::remove_dir_all(&cluster.members[wiped].data_dir).unwrap();
+
+    let arguments = cluster.members[wiped].arguments();
+    let process = cluster.members[wiped].attempt(&arguments);
+    let words = ["\"a\" is a member with id", "a wiped or foreign disk", "remove the old member, then add"];
+    expect_refusal(process, &words).await;
+    let survivor = cluster.leader().await;
+    let client = &cluster.members[survivor].client;
+    assert_eq!(client.read_all(Read::Linearizable).await.unwrap().values["k"], "kept");
+    client.put("k", "goes on").await.unwrap();
+    assert_eq!(client.members().await.unwrap().len(), 3, "the wiped one is still to be removed");
+}
+
+#[tokio::test]
+async fn a_disk_that_was_rolled_back_harms_nobody_else() {
+    let mut cluster = Cluster::start().await;
+    let (leader, follower) = (cluster.leader().await, cluster.follower().await);
+    let third = (0..3).find(|index| ![leader, follower].contains(index)).unwrap();
+    let revision = writer::put(&cluster.clients_from(leader), "k", "old").await;
+    cluster.applied(follower, revision).await;
+    cluster.members[follower].kill();
+    let (data, backup) = (cluster.members[follower].data_dir.clone(), cluster.folder.path().join("backup"));
+    copy_folder(&data, &backup);
+    cluster.start_all().await;
+    // Acknowledged by the leader and the follower alone.
+    cluster.members[third].kill();
+    let mut writer = Writer::start(cluster.clients_from(leader), "w");
+    writer.goes_on(50).await;
+    cluster.members[follower].kill();
+    cluster.members[third].start();
+    writer.goes_on(50).await;
+    let history = writer.finish().await;
+    cluster.applied(third, history.last_revision()).await;
+
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(&backup, &data).unwrap();
+    cluster.members[follower].start();
+    let client = cluster.members[follower].client.clone();
+    wait::until("the one that was rolled back has met the others", PATIENCE, async || {
+        let is_over = cluster.members[follower].process().ended().is_some();
+        let has_caught_up = client.read_all(Read::Serializable).await;
+        let has_caught_up = has_caught_up.is_ok_and(|found| found.revision >= history.last_revision());
+        let others_ended = [leader, third].map(|other| cluster.members[other].process().ended());
+        assert_eq!(others_ended, [None, None], "the leader and the third: a stranger's disk ended them");
+        (is_over || has_caught_up).then_some(())
+    })
+    .await;
+    let contents = cluster.members[third].client.read_all(Read::Linearizable).await.unwrap();
+    history.assert_all_in(&contents.values);
+}
+
+/// One member, killed after it has acknowledged some writes.
+async fn with_some_data() -> Cluster {
+    let mut cluster = Cluster::prepare(1, &[]);
+    cluster.start_all().await;
+    for write in 0..20 {
+        cluster.members[0].client.put("k", &write.to_string()).await.unwrap();
+    }
+    cluster.members[0].kill();
+    cluster
+}
+
+/// The newest of the files that RocksDB logs its writes to.
+fn newest_log(store: &Path) -> PathBuf {
+    let files = fs::read_dir(store).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "log")).max().unwrap()
+}
+
+/// The store in a data folder whose `FORMAT` names the role. That of the state has no fixed name.
+fn folder_of_role(data_dir: &Path, role: &str) -> PathBuf {
+    let role = format!("role={role} ");
+    let folders = fs::read_dir(data_dir).unwrap().map(|entry| entry.unwrap().path());
+    let format = |folder: &Path| fs::read_to_string(folder.join("FORMAT")).unwrap_or_default();
+    folders.into_iter().find(|folder| format(folder).contains(&role)).unwrap()
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// The process must end as failed, with one last line that says all of `words`.
+async fn expect_refusal(process: Process, words: &[&str]) {
+    let (status, printed): (ExitStatus, String) = process.exit(PATIENCE).await;
+    assert_eq!(status.code(), Some(1), "{printed}");
+    let sentence = printed.lines().last().unwrap();
+    assert!(sentence.starts_with("keelson: "), "{printed}");
+    assert!(!printed.contains("panicked"), "{printed}");
+    for word in words {
+        assert!(sentence.contains(word), "{word:?} is not in: {sentence}");
+    }
+}

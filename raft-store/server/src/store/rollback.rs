@@ -1,0 +1,119 @@
+//! Finds out whether this disk was rolled back, before it votes.
+//!
+//! A disk that was restored from a copy, or that lost what it had synced, has promised things that it no longer
+//! knows of: with its vote, entries could be lost that were acknowledged with its help. Its peers remember: who
+//! leads knows what the replica has acknowledged, and everybody knows whether they voted for it.
+//!
+//! Deliberately absent: certainty. Peers remember only what they have seen since they started, and one that is
+//! away cannot be asked.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use keelson_proto::peer::RecallReply;
+use keelson_store_core::id::LogPosition;
+
+use crate::{
+    error::OpenError,
+    options::StoreOptions,
+    peer::{Directory, Identity, wire},
+    record::VoteRecord,
+    types,
+};
+
+/// How long a peer may take to answer. One that is away must not keep a cluster from starting.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What is on this disk.
+pub(super) struct OnDisk {
+    /// The last entry of the log or of the state, whichever is later.
+    pub(super) last: Option<LogPosition>,
+    /// The last vote.
+    pub(super) vote: Option<VoteRecord>,
+}
+
+/// Asks all peers at once what they remember of this replica.
+///
+/// # Errors
+/// [`OpenError::RolledBack`] when one of them has seen more than the disk has.
+pub(super) async fn check(
+    directory: &Directory,
+    options: &StoreOptions,
+    on_disk: &OnDisk,
+) -> Result<(), OpenError> {
+    let others = options.initial_cluster.iter().filter(|other| other.name != options.member.name);
+    let asked = join_all(others.map(|other| directory.recall(&other.peer_url, PATIENCE))).await;
+    for (peer, remembered) in asked.into_iter().flatten() {
+        compare(&peer, remembered, on_disk)?;
+    }
+    Ok(())
+}
+
+fn compare(peer: &Identity, remembered: RecallReply, on_disk: &OnDisk) -> Result<(), OpenError> {
+    let rolled_back =
+        |seen: String, found: String| OpenError::RolledBack { peer: peer.name.clone(), seen, found };
+    let matched = remembered.matched.map(|id| types::position(&wire::log_id(id)));
+    if matched > on_disk.last {
+        return Err(rolled_back(entry(matched), entry(on_disk.last)));
+    }
+    let own = on_disk.vote.map(VoteRecord::vote);
+    match remembered.vote.and_then(|vote| wire::vote(Some(vote)).ok()) {
+        // Both votes are this replica's own: they differ in term, or in whether a quorum had granted it.
+        Some(seen) if own.is_none_or(|own| own.leader_id.term < seen.leader_id.term) => {
+            let found =
+                own.map_or_else(|| "no vote".to_owned(), |own| format!("term {}", own.leader_id.term));
+            Err(rolled_back(format!("a vote in term {}", seen.leader_id.term), found))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn entry(at: Option<LogPosition>) -> String {
+    at.map_or_else(|| "no entry".to_owned(), |at| format!("entry {} of term {}", at.index, at.term))
+}
+
+#[cfg(test)]
+mod tests {
+    use keelson_proto::peer;
+    use keelson_store_core::id::{ClusterId, LogIndex, ReplicaId, Term};
+
+    use super::*;
+
+    fn at(term: u64, index: u64) -> LogPosition {
+        LogPosition { term: Term::new(term), index: LogIndex::new(index) }
+    }
+
+    fn compared(remembered: RecallReply, last: Option<LogPosition>, voted_in: Option<u64>) -> Option<String> {
+        let me = ReplicaId::new(7);
+        let peer = Identity { cluster: ClusterId::new(1), replica: ReplicaId::new(2), name: "b".into() };
+        let vote = voted_in.map(|term| VoteRecord { term: Term::new(term), voted_for: me, committed: false });
+        compare(&peer, remembered, &OnDisk { last, vote }).err().map(|error| error.to_string())
+    }
+
+    fn matched(term: u64, index: u64) -> RecallReply {
+        RecallReply { matched: Some(peer::LogId { term, index }), vote: None }
+    }
+
+    #[test]
+    fn a_disk_that_has_what_its_peers_have_seen_is_let_in() {
+        assert_eq!(compared(RecallReply::default(), None, None), None);
+        assert_eq!(compared(matched(3, 9), Some(at(3, 9)), Some(3)), None);
+        assert_eq!(compared(matched(3, 9), Some(at(4, 9)), Some(4)), None);
+    }
+
+    #[test]
+    fn a_disk_that_lacks_an_acknowledged_entry_was_rolled_back() {
+        let text = compared(matched(3, 9), Some(at(3, 8)), Some(3)).unwrap();
+        assert!(text.contains("entry 9 of term 3") && text.contains("entry 8 of term 3"), "{text}");
+        assert!(compared(matched(3, 9), None, None).is_some());
+    }
+
+    #[test]
+    fn a_disk_that_has_forgotten_its_own_candidacy_was_rolled_back() {
+        let vote = Some(peer::Vote { term: 5, voted_for: 7, committed: false });
+        let voted = || RecallReply { matched: None, vote };
+        assert_eq!(compared(voted(), None, Some(5)), None);
+        assert!(compared(voted(), None, Some(4)).is_some());
+        assert!(compared(voted(), None, None).is_some());
+    }
+}
