@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# A cluster of this checkout on this machine: three members of the store on 127.0.0.1 to 127.0.0.3, with the same
-# ports and mutual TLS. Everything that it makes lies below var/.
+# A cluster of this checkout on this machine: three servers on 127.0.0.2 to 127.0.0.4, with the same port, and all
+# of them on 127.0.0.1, too, where kubectl finds whichever is alive. Everything that it makes lies below var/.
 #
-#   cluster.sh up       make certificates, start the members that do not run, wait until all are well
-#   cluster.sh down     stop the members that run
-#   cluster.sh status   print the members
+#   cluster.sh up       make certificates, start the servers that do not run, wait until all are well
+#   cluster.sh down     stop the servers that run
+#   cluster.sh status   print the servers
 set -euo pipefail
 umask 077
 
@@ -12,26 +12,28 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 readonly root
 readonly var=$root/var
 readonly bin=${KEELSON_BIN:?the keelson binary; make sets it}
-readonly members=(a b c)
-# etcd's ports, unless they are taken on this machine.
-readonly client_port=${KEELSON_CLIENT_PORT:-2379} peer_port=${KEELSON_PEER_PORT:-2380}
+readonly servers=(a b c)
+# Kubernetes' and etcd's ports, unless they are taken on this machine.
+readonly api_port=${KEELSON_API_PORT:-6443} peer_port=${KEELSON_PEER_PORT:-2380}
+readonly shared_address=127.0.0.1
+readonly kubeconfig=$var/admin.kubeconfig
 readonly ready_seconds=60 stop_seconds=20
+# The oldest kubectl that works with this API: older ones look for its schema in a form that is not served.
+readonly kubectl_minor=27
 
 say() { echo "cluster: $*"; }
 die() { echo "cluster: $*" >&2; exit 1; }
 
 address() {
     case $1 in
-        a) echo 127.0.0.1 ;;
-        b) echo 127.0.0.2 ;;
-        c) echo 127.0.0.3 ;;
-        *) die "unknown member $1" ;;
+        a) echo 127.0.0.2 ;;
+        b) echo 127.0.0.3 ;;
+        c) echo 127.0.0.4 ;;
+        *) die "unknown server $1" ;;
     esac
 }
 
-client_url() { echo "https://$(address "$1"):$client_port"; }
-peer_url() { echo "https://$(address "$1"):$peer_port"; }
-data_dir() { echo "$var/lib/$1"; }
+data_dir() { echo "$var/lib/server-$1"; }
 pid_file() { echo "$var/run/$1.pid"; }
 log_file() { echo "$var/log/$1.log"; }
 
@@ -43,19 +45,13 @@ joined() {
 }
 
 initial_cluster() {
-    local member parts=()
-    for member in "${members[@]}"; do parts+=("$member=$(peer_url "$member")"); done
+    local server parts=()
+    for server in "${servers[@]}"; do parts+=("$server=https://$(address "$server"):$peer_port"); done
     joined , "${parts[@]}"
 }
 
-endpoints() {
-    local member urls=()
-    for member in "${members[@]}"; do urls+=("$(client_url "$member")"); done
-    joined , "${urls[@]}"
-}
-
-# Prints the pid of the running member. A pid file may outlive its process, and the pid may be another's by now:
-# only a process of this binary with this member's data folder counts.
+# Prints the pid of the running server. A pid file may outlive its process, and the pid may be another's by now:
+# only a process of this binary with this server's data folder counts.
 running_pid() {
     local pid exe
     pid=$(cat "$(pid_file "$1")" 2>/dev/null) || return 1
@@ -69,29 +65,21 @@ running_pid() {
 runs_an_older_build() { [[ $(readlink "/proc/$1/exe") == *" (deleted)" ]]; }
 
 make_certificates() {
-    local member flags=()
-    for member in "${members[@]}"; do flags+=(--member "$member=$(address "$member"),localhost"); done
-    "$bin" pki init --dir "$var/pki" "${flags[@]}" | sed 's/^/pki: /'
+    local server flags=()
+    for server in "${servers[@]}"; do flags+=(--server "$server=$(address "$server")"); done
+    "$bin" pki init --dir "$var/pki" --server-url "https://$shared_address:$api_port" "${flags[@]}" | sed 's/^/pki: /'
+    ln -sfn pki/clients/admin.kubeconfig "$kubeconfig"
 }
 
-member_flags() {
-    local own=$var/pki/members/$1
+server_flags() {
     cat <<FLAGS
 --name=$1
 --data-dir=$(data_dir "$1")
---listen-client-urls=$(client_url "$1")
---advertise-client-urls=$(client_url "$1")
---listen-peer-urls=$(peer_url "$1")
---initial-advertise-peer-urls=$(peer_url "$1")
+--listen=$(address "$1"):$api_port
+--shared-listen=$shared_address:$api_port
+--peer-listen=$(address "$1"):$peer_port
 --initial-cluster=$(initial_cluster)
---cert-file=$own/server.crt
---key-file=$own/server.key
---trusted-ca-file=$var/pki/client-ca.crt
---client-cert-auth
---peer-cert-file=$own/peer.crt
---peer-key-file=$own/peer.key
---peer-trusted-ca-file=$var/pki/peer-ca.crt
---peer-client-cert-auth
+--pki-dir=$var/pki
 FLAGS
 }
 
@@ -101,7 +89,7 @@ wait_until_executed() {
     while exe=$(readlink "/proc/$1/exe" 2>/dev/null) && [[ ${exe% (deleted)} != "$bin" ]]; do sleep 0.01; done
 }
 
-start_member() {
+start_server() {
     local pid flags
     if pid=$(running_pid "$1"); then
         say "$1 runs (pid $pid)"
@@ -110,52 +98,40 @@ start_member() {
         fi
         return
     fi
-    mapfile -t flags < <(member_flags "$1")
+    mapfile -t flags < <(server_flags "$1")
     # A session of its own, so that Ctrl-C at the terminal reaches it no more.
-    setsid "$bin" store "${flags[@]}" >>"$(log_file "$1")" 2>&1 </dev/null &
+    setsid "$bin" server "${flags[@]}" >>"$(log_file "$1")" 2>&1 </dev/null &
     pid=$!
     echo "$pid" >"$(pid_file "$1")"
     wait_until_executed "$pid"
-    say "started $1 (pid $pid) at $(client_url "$1")"
-}
-
-# What etcdctl and `keelson store status` need, as environment variables.
-write_environment() {
-    cat >"$var/etcdctl.env" <<ENVIRONMENT
-export ETCDCTL_API=3
-export ETCDCTL_ENDPOINTS=$(endpoints)
-export ETCDCTL_CACERT='$var/pki/client-ca.crt'
-export ETCDCTL_CERT='$var/pki/clients/root.crt'
-export ETCDCTL_KEY='$var/pki/clients/root.key'
-ENVIRONMENT
+    say "started $1 (pid $pid) at https://$(address "$1"):$api_port"
 }
 
 status() {
-    [[ -f $var/etcdctl.env ]] || die "there is no cluster here: make up"
-    # shellcheck source=/dev/null
-    (. "$var/etcdctl.env" && "$bin" store status)
+    [[ -f $kubeconfig ]] || die "there is no cluster here: make up"
+    "$bin" status --kubeconfig "$kubeconfig"
 }
 
-# A member that ended says why in the last lines of its log.
+# A server that ended says why in the last lines of its log.
 fail_if_any_ended() {
-    local member
-    for member in "${members[@]}"; do
-        running_pid "$member" >/dev/null && continue
-        tail -n 20 "$(log_file "$member")" >&2
-        die "$member ended; the last lines of $(log_file "$member") are above"
+    local server
+    for server in "${servers[@]}"; do
+        running_pid "$server" >/dev/null && continue
+        tail -n 20 "$(log_file "$server")" >&2
+        die "$server ended; the last lines of $(log_file "$server") are above"
     done
 }
 
 wait_until_well() {
     local deadline=$((SECONDS + ready_seconds)) report="" last=""
-    say "waiting until all members answer and agree on a leader (at most $ready_seconds s)"
+    say "waiting until all servers are ready and agree on a leader (at most $ready_seconds s)"
     until report=$(status 2>&1); do
         fail_if_any_ended
         if [[ $SECONDS -ge $deadline ]]; then
             die "not well after $ready_seconds s: $report"
         fi
         # One line per new reason, not one per attempt.
-        report=$(grep -E '^(problem|  https)' <<<"$report" | head -1 || true)
+        report=$(grep -E '^(problem|keelson):' <<<"$report" | head -1 || true)
         if [[ -n $report && $report != "$last" ]]; then
             say "  $report"
             last=$report
@@ -165,22 +141,35 @@ wait_until_well() {
     echo "$report"
 }
 
+# What is installed is left alone; the user should know what to expect of it.
+tell_about_kubectl() {
+    local minor
+    if ! command -v kubectl >/dev/null; then
+        say "kubectl is not installed; any of version 1.$kubectl_minor or newer will do"
+        return
+    fi
+    minor=$(kubectl version --client 2>/dev/null | sed -n 's/^Client Version:.*v1\.\([0-9]*\).*/\1/p')
+    if [[ -z $minor || $minor -lt $kubectl_minor ]]; then
+        say "the kubectl on PATH is older than 1.$kubectl_minor, and will not do all: apply needs OpenAPI v3"
+    fi
+}
+
 up() {
-    local member
+    local server
     mkdir -p "$var"/{run,log,lib}
     make_certificates
-    for member in "${members[@]}"; do start_member "$member"; done
-    write_environment
+    for server in "${servers[@]}"; do start_server "$server"; done
     wait_until_well
+    tell_about_kubectl
     cat <<NEXT
 
-The store is ready: three members, mutual TLS. Next:
+The control plane is ready: three servers. Next:
 
-    . ${var#"$PWD"/}/etcdctl.env
-    etcdctl put hello world && etcdctl get hello
-    $bin store status
+    export KUBECONFIG=$kubeconfig
+    kubectl get namespaces
+    $bin status
 
-Logs: ${var#"$PWD"/}/log. A member that was killed is started again by \`make up\`; \`make down\` stops all.
+Logs: ${var#"$PWD"/}/log. A server that was killed is started again by \`make up\`; \`make down\` stops all.
 NEXT
 }
 
@@ -196,7 +185,7 @@ wait_until_gone() {
     done
 }
 
-stop_member() {
+stop_server() {
     local pid
     if pid=$(running_pid "$1"); then
         kill -TERM "$pid" 2>/dev/null || true
@@ -208,8 +197,8 @@ stop_member() {
 
 # One after the other, so that each but the last can hand its leadership over.
 down() {
-    local member
-    for member in "${members[@]}"; do stop_member "$member"; done
+    local server
+    for server in "${servers[@]}"; do stop_server "$server"; done
 }
 
 case ${1:-} in

@@ -35,3 +35,5 @@ pub mod discovery;
 pub mod openapi;
 
 pub mod bootstrap_roles;
+
+pub mod cidr;

@@ -43,6 +43,13 @@ impl Object {
         }
     }
 
+    /// Sets a field that is absent or null.
+    pub fn set_default(&mut self, path: &[&str], value: impl Into<Value>) {
+        if self.get(path).is_none() {
+            self.set(path, value);
+        }
+    }
+
     /// Removes a field. A no-op where it is absent.
     pub fn remove(&mut self, path: &[&str]) -> Option<Value> {
         let (last, parents) = path.split_last()?;

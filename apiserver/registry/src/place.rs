@@ -40,6 +40,12 @@ impl<'v> Place<'v> {
         Place { path, value }
     }
 
+    /// The same value, complained about under another path: upstream's paths are not always where the field is.
+    #[must_use]
+    pub fn shown_as(self, path: &str) -> Place<'v> {
+        Place { path: path.to_owned(), ..self }
+    }
+
     /// An entry of it, which is a map: `data[key]`.
     pub fn key(&self, key: &str) -> Place<'v> {
         let value = self.value.and_then(|value| value.get(key)).filter(|value| !value.is_null());

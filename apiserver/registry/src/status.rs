@@ -19,8 +19,8 @@ pub struct ApiError {
     pub reason: &'static str,
     /// The human's.
     pub message: String,
-    /// What it is about.
-    pub details: Details,
+    /// What it is about. Boxed: a failure is passed up through many results.
+    pub details: Box<Details>,
 }
 
 /// The `details` of a Status.
@@ -38,6 +38,9 @@ pub struct Details {
     pub causes: Vec<Cause>,
     /// When to try again; 0 for no advice.
     pub retry_after_seconds: u32,
+    /// The token with which the rest of a list can still be had, of a newer revision. Told in the metadata, not in
+    /// the details; empty for none.
+    pub next_page: String,
 }
 
 /// One cause in the details of a Status.
@@ -54,7 +57,7 @@ pub struct Cause {
 impl ApiError {
     /// A failure without details.
     pub fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Details::default() }
+        Self { code, reason, message: message.into(), details: Box::default() }
     }
 
     /// 404: no such object.
@@ -209,8 +212,12 @@ impl ApiError {
         if !self.reason.is_empty() {
             status["reason"] = self.reason.into();
         }
-        if self.details != Details::default() {
-            status["details"] = self.details.value();
+        if !self.details.next_page.is_empty() {
+            status["metadata"]["continue"] = self.details.next_page.as_str().into();
+        }
+        let details = self.details.value();
+        if details.as_object().is_some_and(|members| !members.is_empty()) {
+            status["details"] = details;
         }
         status
     }
@@ -238,6 +245,10 @@ impl Details {
 
 impl Cause {
     fn value(&self) -> Value {
-        json!({"reason": self.reason, "message": self.message, "field": self.field})
+        let mut cause = json!({"reason": self.reason, "message": self.message});
+        if !self.field.is_empty() {
+            cause["field"] = self.field.as_str().into();
+        }
+        cause
     }
 }

@@ -8,8 +8,8 @@ use crate::{field::FieldError, object::Object};
 /// A kind's own rules. Every method has the default of a kind without any.
 ///
 /// Order of a write, upstream's: decode → [`Self::default`] → the schema's defaults → mutating admission →
-/// [`Self::prepare_create`] or [`Self::prepare_update`] → [`Self::validate`] (and [`Self::validate_update`]) →
-/// validating admission → store. So preparation compares a defaulted object with a defaulted one.
+/// [`Self::prepare_create`] or [`Self::prepare_update`] → [`Self::validate`] and [`Self::validate_create`] or
+/// [`Self::validate_update`] → validating admission → store. So preparation compares defaulted objects.
 pub trait Strategy: Send + Sync {
     /// Resets what a client may not set on creation (status, for most kinds with one).
     fn prepare_create(&self, _object: &mut Object) {}
@@ -25,6 +25,11 @@ pub trait Strategy: Send + Sync {
 
     /// Sets defaults that the schema's table does not have. Also run on what is read from older storage.
     fn default(&self, _object: &mut Object) {}
+
+    /// What is wrong with a new object, beside what [`Self::validate`] says.
+    fn validate_create(&self, _object: &Object) -> Vec<FieldError> {
+        Vec::new()
+    }
 
     /// What is wrong with an object, on create and update alike. Metadata has been checked already.
     fn validate(&self, _object: &Object) -> Vec<FieldError> {
@@ -59,15 +64,6 @@ pub trait Strategy: Send + Sync {
 
     /// Whether a DELETE answers with the object as it was, rather than with a Status.
     fn returns_deleted_object(&self) -> bool {
-        false
-    }
-
-    /// Notes in the object that its deletion has begun, beside `metadata.deletionTimestamp`: a Namespace's phase.
-    fn begin_deletion(&self, _object: &mut Object) {}
-
-    /// Whether something beside `metadata.finalizers` keeps an object that is being deleted: a Namespace's own
-    /// finalizers.
-    fn is_held(&self, _object: &Object) -> bool {
         false
     }
 

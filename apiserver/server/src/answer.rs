@@ -13,10 +13,7 @@ use http::{
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use keelson_api_registry::status::ApiError;
-use keelson_store::{
-    ReadError, WriteError,
-    error::Rejection,
-};
+use keelson_store::{ReadError, WriteError, error::Rejection};
 use keelson_store_core::command::CommandError;
 use serde_json::Value;
 use tokio_stream::{Stream, StreamExt};

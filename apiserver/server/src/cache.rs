@@ -25,9 +25,9 @@ mod object;
 mod ring;
 mod shard;
 
+pub(crate) use event::line;
 pub use event::{CacheEvent, EventType};
 pub use object::CachedObject;
-pub(crate) use object::Unreadable;
 pub use shard::{Pulled, Shard, Snapshot};
 
 /// One shard for each resource that is stored.
@@ -70,3 +70,5 @@ impl Drop for Cache {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -18,12 +18,14 @@ use crate::{
 
 mod indent;
 mod negotiate;
+mod rendering;
 mod yaml;
 
 pub(crate) mod table;
 
 pub(crate) use indent::indented;
 pub use negotiate::{Form, Include, Media, Wanted};
+pub(crate) use rendering::Rendering;
 pub(crate) use yaml::yaml;
 
 /// What request bodies may be written in.
@@ -62,11 +64,13 @@ pub fn respond<'o>(
     let wanted = Wanted::of(&call.headers, &call.info)?;
     let shown: Shown<'o> = object.into();
     let json = match wanted.form {
+        // A Status is never anything but itself.
+        _ if shown.object.text(&["kind"]) == "Status" => shown.json(),
         Form::Object => shown.json(),
         Form::Partial => shown.partial()?,
         Form::Table(include) => shown.table(call, include)?,
     };
-    let mut response = send(&wanted, status, json);
+    let mut response = send(&wanted, status, &json);
     for warning in warnings {
         if let Some(value) = warning_value(warning) {
             response.headers_mut().append(http::header::WARNING, value);
@@ -76,12 +80,12 @@ pub fn respond<'o>(
 }
 
 /// Sends JSON in the media type that was asked for.
-pub(crate) fn send(wanted: &Wanted, status: StatusCode, json: Bytes) -> Response {
+pub(crate) fn send(wanted: &Wanted, status: StatusCode, json: &[u8]) -> Response {
     match wanted.media {
-        Media::Yaml => answer::object_bytes(status, "application/yaml", yaml(&json).into()),
-        Media::Json if wanted.pretty => answer::object_bytes(status, answer::JSON, indented(&json).into()),
+        Media::Yaml => answer::object_bytes(status, "application/yaml", yaml(json).into()),
+        Media::Json if wanted.pretty => answer::object_bytes(status, answer::JSON, indented(json).into()),
         Media::Json => {
-            let line = [&json[..], b"\n"].concat();
+            let line = [json, b"\n"].concat();
             answer::object_bytes(status, answer::JSON, line.into())
         }
     }
@@ -125,6 +129,7 @@ impl Shown<'_> {
         let schema = builtin();
         let api_version = self.object.text(&["apiVersion"]);
         let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        // Kinds that have no group of their own, such as Status, are written as they are.
         match schema.lookup_kind(group, version, self.object.text(&["kind"])) {
             Some(kind) => keelson_api_schema::encode(schema, kind, &self.object.0).into(),
             None => self.object.0.to_string().into(),
@@ -160,9 +165,8 @@ impl Shown<'_> {
 /// The value of a `Warning` header; `None` for a text that no header can carry.
 fn warning_value(text: &str) -> Option<HeaderValue> {
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let quoted: String = plain
-        .flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain(Some(c)))
-        .collect();
+    let quoted: String =
+        plain.flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain(Some(c))).collect();
     HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes()).ok()
 }
 

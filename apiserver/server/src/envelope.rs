@@ -105,8 +105,8 @@ pub fn decode(bytes: &Bytes) -> Result<Envelope, EnvelopeError> {
     if !inside || json[start] != b'{' || json[end - 1] != b'}' {
         return Err(EnvelopeError::Damaged("its metadata is not where it should be"));
     }
-    let version = std::str::from_utf8(version)
-        .map_err(|_| EnvelopeError::Damaged("its API version is no text"))?;
+    let version =
+        std::str::from_utf8(version).map_err(|_| EnvelopeError::Damaged("its API version is no text"))?;
     Ok(Envelope {
         api_version: version.to_owned(),
         json: bytes.slice(bytes.len() - json.len()..),

@@ -98,3 +98,6 @@ async fn part(server: &Arc<Server>, call: &Call, part: Part, verb: Verb) -> Resu
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

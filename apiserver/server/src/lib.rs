@@ -10,20 +10,61 @@
 //! Deliberately absent: kinds and their rules (`keelson_api_registry`), types (`keelson_api_schema`), and any
 //! way to the store that goes around the chain.
 
-pub mod server;
+pub mod serve;
+
+pub mod tls;
+
+pub mod chain;
+
+pub mod deadline;
+
+pub mod flow;
 
 pub mod authn;
 
 pub mod authz;
 
-pub mod answer;
+pub mod body;
 
-pub mod envelope;
+pub mod record;
+
+pub mod paths;
+
+pub mod health;
+
+pub mod version;
+
+pub mod metrics;
+
+pub mod store_status;
+
+pub mod handlers;
+
+pub mod reviews;
+
+pub mod codec;
+
+mod write;
+
+pub mod admission;
+
+pub mod allocation;
 
 pub mod storage;
+
+pub mod envelope;
 
 pub mod cache;
 
 pub mod selection;
 
+pub mod answer;
+
+pub mod server;
+
 pub mod uid;
+
+#[cfg(test)]
+mod testing;
+
+pub mod bootstrap;

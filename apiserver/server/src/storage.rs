@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use keelson_api_registry::{
     object::Object,
-    resources::ResourceInfo,
+    resources::{ResourceInfo, Storage},
     status::ApiError,
     strategy::Claim,
 };
@@ -41,7 +41,7 @@ pub use claims::ClaimChange;
 
 pub(crate) use keys::{ObjectKey, collection};
 pub(crate) use keys::{root, within};
-pub(crate) use version::{encode, from_storage, storage_field};
+pub(crate) use version::{encode, from_storage, storage_field, storage_of};
 
 /// All objects, and the store that they lie in.
 pub struct ObjectStore {
@@ -63,8 +63,13 @@ pub struct Stored {
 /// Why a write did not take place, or nobody knows whether it did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WriteFailure {
-    /// Nothing was written: another object has this already.
-    Taken(Claim),
+    /// Nothing was written: another object has something that this one claims.
+    Taken {
+        /// What it has.
+        claim: Claim,
+        /// What the client is to be told, unless something else can be claimed.
+        told: ApiError,
+    },
     /// What the client is to be told.
     Answer(ApiError),
 }
@@ -130,7 +135,7 @@ impl ObjectStore {
         if probes.next().is_some_and(|found| !found.kvs.is_empty()) {
             return Err(ApiError::already_exists(resource, object.name()).into());
         }
-        Err(claims::lost(claims, probes).map_or_else(contradiction, WriteFailure::Taken))
+        Err(taken(resource, object, claims::lost(claims, probes)))
     }
 
     /// Replaces an object that is still at `expected`. `None`: it is not; read it again and decide anew.
@@ -161,7 +166,7 @@ impl ObjectStore {
         if found != Some(expected) {
             return Ok(None);
         }
-        Err(claims::lost(&claims.take, probes).map_or_else(contradiction, WriteFailure::Taken))
+        Err(taken(resource, object, claims::lost(&claims.take, probes)))
     }
 
     /// Removes an object that is still at `expected`, and what it claimed; answers the revision of the deletion.
@@ -267,11 +272,19 @@ impl Draft {
         Ok(Self { value: value.into() })
     }
 
-    fn stored_at(self, resource: &ResourceInfo, object: &Object, at: Revision) -> Result<Stored, ApiError> {
-        let spliced = envelope::decode(&self.value).map_err(ApiError::internal)?.at(at);
+    fn stored_at(
+        self,
+        resource: &'static ResourceInfo,
+        object: &Object,
+        at: Revision,
+    ) -> Result<Stored, ApiError> {
+        if matches!(resource.storage, Storage::Converted { .. }) {
+            // What does not survive the storage version is not there from the start.
+            return read(resource, b"the new object", &self.value, at);
+        }
+        let json = envelope::decode(&self.value).map_err(ApiError::internal)?.at(at).json;
         let mut object = object.clone();
         object.set(&["metadata", "resourceVersion"], at.to_string());
-        let json = version::json_of(resource, &object, spliced.json);
         Ok(Stored { object, revision: at, json })
     }
 }
@@ -314,9 +327,14 @@ fn ranges(responses: Vec<OpResponse>) -> impl Iterator<Item = RangeResponse> {
     })
 }
 
-/// Compares failed, and none of what they compare is otherwise than expected.
-fn contradiction() -> WriteFailure {
-    WriteFailure::Answer(ApiError::internal("a transaction failed for no reason"))
+/// A transaction has failed although the object is as it should be: another one has `claim`.
+fn taken(resource: &ResourceInfo, object: &Object, claim: Option<Claim>) -> WriteFailure {
+    let Some(claim) = claim else {
+        return ApiError::internal("a transaction failed for no reason").into();
+    };
+    let errors = std::slice::from_ref(&claim.taken);
+    let told = ApiError::invalid(resource.group, resource.kind, object.name(), errors);
+    WriteFailure::Taken { claim, told }
 }
 
 impl From<ApiError> for WriteFailure {
@@ -326,14 +344,12 @@ impl From<ApiError> for WriteFailure {
 }
 
 impl From<WriteFailure> for ApiError {
-    /// A claim that another object has is told in the claim's own words, as an invalid object.
     fn from(failure: WriteFailure) -> Self {
         match failure {
-            WriteFailure::Answer(error) => error,
-            WriteFailure::Taken(claim) => {
-                Self::new(http::StatusCode::UNPROCESSABLE_ENTITY, "Invalid", claim.taken.to_string())
-            }
+            WriteFailure::Answer(error) | WriteFailure::Taken { told: error, .. } => error,
         }
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! Who gets in, and what they may do.
 
-use std::process::Output;
+use serde_json::{Value, json};
 
-use crate::kubectl::{self, Kubectl};
+use crate::kubectl::{self, Kubectl, Printed, config_map};
 use crate::process;
 use crate::servers::Servers;
 
@@ -21,19 +21,53 @@ fn strangers_are_turned_away_and_roles_decide_about_the_others() {
     tokens_of_service_accounts(&servers, &admin);
 }
 
+/// `kubectl auth whoami`, without protobuf.
+fn who_am_i(kubectl: &Kubectl, flags: &[&str]) -> Value {
+    let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+    kubectl.create(flags, &review)["status"]["userInfo"].clone()
+}
+
+/// `kubectl auth can-i`, without protobuf.
+fn can_i(kubectl: &Kubectl, flags: &[&str], attributes: &Value) -> bool {
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    });
+    kubectl.create(flags, &review)["status"]["allowed"].as_bool().unwrap()
+}
+
 fn who_one_is(servers: &Servers, admin: &Kubectl) {
-    let me = admin.json("auth whoami");
-    assert_eq!(me["status"]["userInfo"]["username"], "kubernetes-admin");
-    assert!(me["status"]["userInfo"]["groups"].to_string().contains("system:masters"), "{me}");
-    let node = Kubectl::of(servers, "nodes/worker").json("auth whoami");
-    assert_eq!(node["status"]["userInfo"]["username"], "system:node:worker");
-    let jane = admin.json("auth whoami --as jane --as-group shop");
-    assert_eq!(jane["status"]["userInfo"]["username"], "jane");
-    assert!(jane["status"]["userInfo"]["groups"].to_string().contains("shop"), "{jane}");
+    let me = who_am_i(admin, &[]);
+    assert_eq!(me["username"], "kubernetes-admin");
+    assert!(me["groups"].to_string().contains("system:masters"), "{me}");
+    let node = who_am_i(&Kubectl::of(servers, "nodes/worker"), &[]);
+    assert_eq!(node["username"], "system:node:worker");
+    let jane = who_am_i(admin, &["--as", "jane", "--as-group", "shop"]);
+    assert_eq!(jane["username"], "jane");
+    assert!(jane["groups"].to_string().contains("shop"), "{jane}");
+}
+
+/// A role in the namespace `shop`, and jane has it.
+fn grant_jane(admin: &Kubectl, name: &str, group: &str, resources: &[&str], verbs: &[&str]) {
+    let rbac = "rbac.authorization.k8s.io";
+    let version = format!("{rbac}/v1");
+    let metadata = json!({"name": name, "namespace": "shop"});
+    let rules = json!([{"apiGroups": [group], "resources": resources, "verbs": verbs}]);
+    let role = json!({"apiVersion": version, "kind": "Role", "metadata": metadata, "rules": rules});
+    admin.create(&[], &role);
+    let binding = json!({
+        "apiVersion": version,
+        "kind": "RoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": rbac, "kind": "Role", "name": name},
+        "subjects": [{"apiGroup": rbac, "kind": "User", "name": "jane"}],
+    });
+    admin.create(&[], &binding);
 }
 
 fn roles_decide(admin: &Kubectl) {
-    admin.ok("create namespace shop");
+    admin.create(&[], &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}));
     let denied = admin.fails("-n shop get pods --as jane");
     assert_eq!(
         denied,
@@ -46,27 +80,28 @@ fn roles_decide(admin: &Kubectl) {
         "{cluster}"
     );
 
-    admin.ok("-n shop create role reader --verb=get,list --resource=pods,configmaps");
-    admin.ok("-n shop create rolebinding jane-reads --role=reader --user=jane");
+    grant_jane(admin, "reader", "", &["pods", "configmaps"], &["get", "list"]);
     crate::wait::until("the binding holds on every server", || {
         let printed = admin.run(&["-n", "shop", "get", "pods", "--as", "jane"]);
         if printed.succeeded { Ok(()) } else { Err(printed.err) }
     });
-    assert_eq!(admin.ok("-n shop auth can-i list pods --as jane").trim(), "yes");
-    let no = admin.run(&["-n", "shop", "auth", "can-i", "delete", "pods", "--as", "jane"]);
-    assert_eq!((no.succeeded, no.out.trim()), (false, "no"));
-    let list = admin.ok("-n shop auth can-i --list --as jane");
-    assert!(list.contains("configmaps"), "{list}");
-    let denied = admin.fails("-n shop create configmap a --as jane");
+    let attributes = |verb: &str| json!({"namespace": "shop", "verb": verb, "resource": "pods"});
+    assert!(can_i(admin, &["--as", "jane"], &attributes("list")));
+    assert!(!can_i(admin, &["--as", "jane"], &attributes("delete")));
+    let denied = admin.create_fails(&["-n", "shop", "--as", "jane"], &config_map("a"));
     assert!(denied.contains("User \"jane\" cannot create resource \"configmaps\""), "{denied}");
     let denied = admin.fails("get --raw /metrics --as jane");
     assert!(denied.contains("User \"jane\" cannot get path \"/metrics\""), "{denied}");
 
-    admin.ok("-n shop create role binder --verb=create,get --resource=roles,rolebindings");
-    admin.ok("-n shop create rolebinding jane-binds --role=binder --user=jane");
+    grant_jane(admin, "binder", "rbac.authorization.k8s.io", &["roles"], &["create", "get"]);
+    let more = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "more", "namespace": "shop"},
+        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["delete"]}],
+    });
     let escalation = crate::wait::until("the right to make roles is jane's", || {
-        let wish = "-n shop create role more --verb=delete --resource=secrets --as jane";
-        let refused = admin.fails(wish);
+        let refused = admin.create_fails(&["--as", "jane"], &more);
         if refused.contains("cannot create resource") { Err(refused) } else { Ok(refused) }
     });
     assert!(
@@ -77,7 +112,8 @@ fn roles_decide(admin: &Kubectl) {
 
 fn components_may_what_their_roles_say(servers: &Servers) {
     let scheduler = Kubectl::of(servers, "clients/scheduler");
-    assert_eq!(scheduler.ok("auth can-i create pods/binding -A").trim(), "yes");
+    let bind = json!({"verb": "create", "resource": "pods", "subresource": "binding"});
+    assert!(can_i(&scheduler, &[], &bind));
     let denied = scheduler.fails("get secrets -A");
     assert!(denied.contains("User \"system:kube-scheduler\" cannot list resource \"secrets\""), "{denied}");
 }
@@ -85,9 +121,8 @@ fn components_may_what_their_roles_say(servers: &Servers) {
 fn foreign_certificates_are_unauthorized(servers: &Servers) {
     let elsewhere = servers.file("elsewhere");
     let folder = elsewhere.to_str().unwrap();
-    let made: Output = process::run(&["pki", "init", "--dir", folder, "--server", "x=127.0.0.9"]);
+    let made = process::run(&["pki", "init", "--dir", folder, "--server", "x=127.0.0.9"]);
     assert!(made.status.success(), "{made:?}");
-    let authority = servers.file("pki/cluster-server-ca.crt");
     for stem in ["clients/admin", "servers/x/serving"] {
         let file = |end: &str| elsewhere.join(format!("{stem}.{end}")).display().to_string();
         let refused = stranger(
@@ -95,13 +130,10 @@ fn foreign_certificates_are_unauthorized(servers: &Servers) {
             &[
                 &format!("--client-certificate={}", file("crt")),
                 &format!("--client-key={}", file("key")),
-                &format!("--certificate-authority={}", authority.display()),
+                &authority_flag(servers),
             ],
         );
-        assert!(
-            refused.contains("Unauthorized") || refused.contains("must be logged in"),
-            "{stem}: {refused}"
-        );
+        assert!(is_unauthorized(&refused), "{stem}: {refused}");
     }
 }
 
@@ -120,7 +152,7 @@ fn without_credentials_only_health_and_version_are_seen(servers: &Servers) {
     let authority =
         format!("--certificate-authority={}", servers.file("pki/cluster-server-ca.crt").display());
     let refused = stranger(servers, &[&authority, "--token=not-a-token"]);
-    assert!(refused.contains("Unauthorized") || refused.contains("must be logged in"), "{refused}");
+    assert!(is_unauthorized(&refused), "{refused}");
     let nobody = Kubectl::of(servers, "clients/nobody");
     let url = format!("--server={}", servers.url(2));
     for path in ["/healthz", "/livez", "/readyz", "/version"] {
@@ -133,22 +165,34 @@ fn without_credentials_only_health_and_version_are_seen(servers: &Servers) {
 }
 
 fn tokens_of_service_accounts(servers: &Servers, admin: &Kubectl) {
-    admin.ok("-n shop create serviceaccount robot");
-    let token = admin.ok("-n shop create token robot");
+    let metadata = json!({"name": "robot", "namespace": "shop"});
+    admin.create(&[], &json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}));
+    let path = "/api/v1/namespaces/shop/serviceaccounts/robot/token";
+    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+    let made = admin.run_with(&["create", "--raw", path, "-f", "-"], &request.to_string()).ok();
+    let made: Value = serde_json::from_str(&made).unwrap();
     let url = format!("--server={}", servers.url(0));
-    let authority =
-        format!("--certificate-authority={}", servers.file("pki/cluster-server-ca.crt").display());
-    let token = format!("--token={}", token.trim());
+    let authority = authority_flag(servers);
+    let token = format!("--token={}", made["status"]["token"].as_str().unwrap());
+    let known = [url.as_str(), &authority, &token];
     let nobody = Kubectl::of(servers, "clients/nobody");
-    let robot = |arguments: &[&str]| {
-        let known = [url.as_str(), &authority, &token];
-        nobody.run(&[&known, arguments].concat())
-    };
-    let me = robot(&["auth", "whoami", "-o", "json"]).ok();
-    assert!(me.contains("\"system:serviceaccount:shop:robot\""), "{me}");
+    let robot = |arguments: &[&str]| -> Printed { nobody.run(&[&known, arguments].concat()) };
+    assert_eq!(who_am_i(&nobody, &known)["username"], "system:serviceaccount:shop:robot");
     let denied = robot(&["-n", "shop", "get", "secrets"]).err;
     assert!(denied.contains("User \"system:serviceaccount:shop:robot\" cannot list"), "{denied}");
     admin.ok("-n shop delete serviceaccount robot");
-    let gone = robot(&["auth", "whoami"]);
-    assert!(!gone.succeeded, "its account is gone: {gone:?}");
+    let gone = crate::wait::until("its token is no good without its account", || {
+        let refused = robot(&["-n", "shop", "get", "secrets"]).err;
+        if refused.contains("cannot list") { Err(refused) } else { Ok(refused) }
+    });
+    assert!(is_unauthorized(&gone), "{gone}");
+}
+
+fn authority_flag(servers: &Servers) -> String {
+    format!("--certificate-authority={}", servers.file("pki/cluster-server-ca.crt").display())
+}
+
+/// kubectl's two ways to say 401.
+fn is_unauthorized(printed: &str) -> bool {
+    printed.contains("Unauthorized") || printed.contains("must be logged in")
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::kubectl::{self, Kubectl};
+use crate::kubectl::{self, Kubectl, config_map};
 use crate::servers::Servers;
 
 /// How long writes may stand still on a machine that does other things, too. The aim is 2 s.
@@ -49,7 +49,8 @@ fn no_acknowledged_write_is_lost_when_the_leader_is_killed_and_writes_go_on() {
 /// Creates a config map; its name if that was acknowledged.
 fn write(admin: &Kubectl, number: usize) -> Option<String> {
     let name = format!("write-{number:03}");
-    let written = admin.run(&["create", "configmap", &name, "--request-timeout=10s"]);
+    let object = config_map(&name).to_string();
+    let written = admin.run_with(&["create", "-f", "-", "--request-timeout=10s"], &object);
     written.succeeded.then_some(name)
 }
 
@@ -69,13 +70,13 @@ fn without_a_majority_nothing_is_served_clearly_and_all_resumes() {
     }
     let mut servers = Servers::start();
     let admin = Kubectl::admin(&servers);
-    admin.ok("create configmap before");
+    admin.create(&[], &config_map("before"));
     servers.kill(0);
     servers.kill(1);
     let own = format!("--server={}", servers.url(2));
     let refused = admin.fails(&format!("{own} get configmap before"));
     assert!(refused.contains("Timeout") || refused.contains("ServiceUnavailable"), "{refused}");
-    let refused = admin.fails(&format!("{own} create configmap meanwhile"));
+    let refused = admin.create_fails(&[&own], &config_map("meanwhile"));
     assert!(refused.contains("no leader") || refused.contains("unknown"), "{refused}");
     assert_eq!(admin.ok(&format!("{own} get --raw /livez")), "ok");
     assert!(!admin.run(&[&own, "get", "--raw", "/readyz"]).succeeded);
@@ -85,7 +86,7 @@ fn without_a_majority_nothing_is_served_clearly_and_all_resumes() {
 
     servers.start_missing();
     admin.ok("get configmap before");
-    admin.ok("create configmap after");
+    admin.create(&[], &config_map("after"));
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn everything_acknowledged_is_there_after_all_servers_were_killed_at_once() {
     servers.start_missing();
     let names = admin.ok("get configmaps -o name");
     assert!(before.iter().all(|name| names.contains(name.as_str())), "{names}");
-    admin.ok("create configmap later");
+    admin.create(&[], &config_map("later"));
     let later = admin.ok("get configmap later -o jsonpath={.metadata.resourceVersion}");
     assert!(later.parse::<u64>().unwrap() > version.parse::<u64>().unwrap(), "{later} after {version}");
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::servers::Servers;
 
@@ -93,6 +93,22 @@ impl Kubectl {
         self.command(arguments).spawn().unwrap()
     }
 
+    /// Creates an object and answers it as it was made. As a manifest, not by a subcommand for its kind: those send
+    /// protobuf.
+    #[track_caller]
+    pub(crate) fn create(&self, flags: &[&str], object: &Value) -> Value {
+        let arguments = [&["create", "-f", "-", "-o", "json"], flags].concat();
+        serde_json::from_str(&self.run_with(&arguments, &object.to_string()).ok()).unwrap()
+    }
+
+    /// The same, for a creation that is refused. Answers what is printed.
+    #[track_caller]
+    pub(crate) fn create_fails(&self, flags: &[&str], object: &Value) -> String {
+        let printed = self.run_with(&[&["create", "-f", "-"], flags].concat(), &object.to_string());
+        assert!(!printed.succeeded, "it should have failed: {printed:?}");
+        printed.err
+    }
+
     /// What it prints when it succeeds. Words are separated by single spaces.
     #[track_caller]
     pub(crate) fn ok(&self, line: &str) -> String {
@@ -112,6 +128,11 @@ impl Kubectl {
     pub(crate) fn json(&self, line: &str) -> Value {
         serde_json::from_str(&self.ok(&format!("{line} -o json"))).unwrap()
     }
+}
+
+/// An empty config map: something small to write.
+pub(crate) fn config_map(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}})
 }
 
 fn words(line: &str) -> Vec<&str> {

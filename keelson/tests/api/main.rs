@@ -20,4 +20,5 @@ mod failover;
 mod objects;
 mod output;
 mod running;
+mod typed;
 mod watching;

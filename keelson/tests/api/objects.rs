@@ -1,6 +1,6 @@
 //! Objects through kubectl: made, applied, changed and deleted.
 
-use crate::kubectl::{self, Kubectl};
+use crate::kubectl::{self, Kubectl, config_map};
 use crate::servers::Servers;
 
 const SHOP: &str = include_str!("shop.yaml");
@@ -53,7 +53,7 @@ fn a_manifest_applied_twice_changes_nothing_and_its_objects_can_be_changed_and_d
         namespace["status"]["phase"], "Terminating",
         "its contents are the namespace controller's to delete"
     );
-    let refused = admin.fails("-n shop create configmap late");
+    let refused = admin.create_fails(&["-n", "shop"], &config_map("late"));
     assert!(refused.contains("because it is being terminated"), "{refused}");
 }
 
@@ -101,8 +101,8 @@ fn scale(admin: &Kubectl) {
 }
 
 fn nothing_changes_by_a_dry_run(admin: &Kubectl) {
-    let made = admin.ok("-n shop create configmap dry --from-literal=a=b --dry-run=server");
-    assert_eq!(made, "configmap/dry created (server dry run)\n");
+    let made = admin.create(&["-n", "shop", "--dry-run=server"], &config_map("dry"));
+    assert!(made["metadata"]["uid"].is_string(), "it is what would have been made: {made}");
     let missing = admin.fails("-n shop get configmap dry");
     assert_eq!(missing, "Error from server (NotFound): configmaps \"dry\" not found\n");
     admin.ok("-n shop delete configmap settings --dry-run=server");
@@ -110,13 +110,14 @@ fn nothing_changes_by_a_dry_run(admin: &Kubectl) {
 }
 
 fn whatever_is_wrong_is_said(admin: &Kubectl) {
-    let exists = admin.fails("-n shop create configmap settings");
+    let shop = ["-n", "shop"];
+    let exists = admin.create_fails(&shop, &config_map("settings"));
     assert!(exists.contains("configmaps \"settings\" already exists"), "{exists}");
-    let nowhere = admin.fails("-n nowhere create configmap a");
-    assert_eq!(nowhere, "error: failed to create configmap: namespaces \"nowhere\" not found\n");
+    let nowhere = admin.create_fails(&["-n", "nowhere"], &config_map("a"));
+    assert!(nowhere.contains("namespaces \"nowhere\" not found"), "{nowhere}");
     let unknown = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: u, namespace: shop}\ncolour: red\n";
     let refused = admin.run_with(&["create", "-f", "-"], unknown);
     assert!(refused.err.contains("unknown field \"colour\""), "{refused:?}");
-    let invalid = admin.fails("-n shop create configmap Upper_Case");
+    let invalid = admin.create_fails(&shop, &config_map("Upper_Case"));
     assert!(invalid.contains("metadata.name: Invalid value: \"Upper_Case\""), "{invalid}");
 }

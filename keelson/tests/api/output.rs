@@ -1,6 +1,8 @@
 //! The forms in which kubectl shows objects.
 
-use crate::kubectl::{self, Kubectl};
+use serde_json::json;
+
+use crate::kubectl::{self, Kubectl, config_map};
 use crate::servers::Servers;
 
 #[test]
@@ -11,7 +13,9 @@ fn lists_come_as_tables_yaml_json_names_and_in_chunks() {
     let servers = Servers::start();
     let admin = Kubectl::admin(&servers);
     for number in 0..7 {
-        admin.ok(&format!("create configmap item-{number} --from-literal=number={number}"));
+        let mut item = config_map(&format!("item-{number}"));
+        item["data"] = json!({"number": number.to_string()});
+        admin.create(&[], &item);
     }
 
     let table = admin.ok("get namespaces");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::kubectl::{self, Kubectl};
+use crate::kubectl::{self, Kubectl, config_map};
 use crate::process;
 use crate::servers::Servers;
 
@@ -21,7 +21,7 @@ fn a_server_that_is_asked_to_stop_hands_over_and_exits_in_peace() {
     println!("running: the leader stopped within {:?}", began.elapsed());
     assert_eq!(status.code(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(20));
-    admin.ok("create configmap after");
+    admin.create(&[], &config_map("after"));
     let endpoints = admin.ok("get endpointslices -l kubernetes.io/service-name=kubernetes -o wide");
     assert!(!endpoints.contains(&format!("127.0.0.{}", leader + 2)), "it is still an endpoint: {endpoints}");
     servers.start_missing();

@@ -5,7 +5,7 @@ use std::process::Child;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use crate::kubectl::{self, Kubectl};
+use crate::kubectl::{self, Kubectl, config_map};
 use crate::servers::Servers;
 use crate::wait;
 
@@ -52,14 +52,14 @@ fn a_watch_shows_every_change_in_order_whichever_server_took_it() {
     }
     let servers = Servers::start();
     let admin = Kubectl::admin(&servers);
-    admin.ok("create configmap first");
+    admin.create(&[], &config_map("first"));
     let arguments =
         ["get", "configmaps", "--watch", "-o", "name", "--field-selector=metadata.name!=kube-root-ca.crt"];
     let watch = Watch::start(&admin, &arguments);
     assert_eq!(watch.next(), "configmap/first");
     for round in 0..6 {
-        let url = servers.url(round % 3);
-        admin.ok(&format!("--server={url} create configmap round-{round}"));
+        let own = format!("--server={}", servers.url(round % 3));
+        admin.create(&[&own], &config_map(&format!("round-{round}")));
         assert_eq!(watch.next(), format!("configmap/round-{round}"));
     }
     admin.ok("delete configmap first");

@@ -132,7 +132,9 @@ impl LeaseKeeper {
         let deadline = Instant::now() + self.patience;
         loop {
             let route = membership::route(&self.raft);
-            let why = match self.attempt(&call, &route, deadline).await {
+            let attempt = Box::pin(self.attempt(&call, &route, deadline));
+            let answer = membership::while_routed(&self.raft, &route, deadline, attempt).await;
+            let why = match answer.unwrap_or_else(|| Err(Failure::Retry("leadership has moved".to_owned()))) {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::NotFound) => return Err(LeaseError::NotFound),
                 Err(Failure::Retry(why)) => why,
@@ -222,12 +224,23 @@ pub(crate) async fn expire(raft: Raft, state: Arc<SharedState>, proposals: Arc<P
             continue;
         }
         let commands = due.iter().map(|id| Command::LeaseRevoke(*id)).collect();
-        for (id, revoked) in due.into_iter().zip(proposals.decide_if_leading(commands).await) {
-            if !revoked {
-                state.lessor().retry(id);
-            }
+        tokio::select! {
+            biased;
+            revoked = proposals.decide_if_leading(commands) => take_back(&state, due, &revoked).await,
+            // The timetable is another term's: it must not answer renewals until it is made anew.
+            () = membership::leadership_changed(&raft, leading) => {}
         }
     }
+}
+
+/// Hands out again, a little later, what could not be revoked.
+async fn take_back(state: &SharedState, due: Vec<LeaseId>, revoked: &[bool]) {
+    let left: Vec<_> = due.into_iter().zip(revoked).filter(|(_, revoked)| !**revoked).collect();
+    if left.is_empty() {
+        return;
+    }
+    tokio::time::sleep(RETRY_PAUSE).await;
+    left.into_iter().for_each(|(id, _)| state.lessor().retry(id));
 }
 
 fn take_over_or_let_go(state: &SharedState, leads_in: Option<Term>) -> Option<Term> {

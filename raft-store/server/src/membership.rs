@@ -50,6 +50,21 @@ pub(crate) async fn rerouted(raft: &Raft, stale: &Route, deadline: Instant) -> b
     }
 }
 
+/// Runs `request`, which goes by `route`, for as long as requests go there: whoever waits for a leader that fell
+/// silent must not miss that there is a new one. `None` when there is.
+pub(crate) async fn while_routed<T>(
+    raft: &Raft,
+    route: &Route,
+    deadline: Instant,
+    request: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        answer = request => Some(answer),
+        true = rerouted(raft, route, deadline) => None,
+    }
+}
+
 /// The current term, and whether this replica leads in it.
 pub(crate) fn leadership(raft: &Raft) -> (Term, bool) {
     let metrics = raft.server_metrics();
@@ -63,8 +78,12 @@ pub(crate) async fn leadership_changed(raft: &Raft, leading: Option<Term>) {
     let mut metrics = raft.server_metrics();
     loop {
         let (term, leads) = leadership(raft);
-        if leads.then_some(term) != leading || metrics.changed().await.is_err() {
+        if leads.then_some(term) != leading {
             return;
+        }
+        if metrics.changed().await.is_err() {
+            // Raft has stopped: nothing changes any more, and whoever loops over this must not spin.
+            std::future::pending::<()>().await;
         }
     }
 }

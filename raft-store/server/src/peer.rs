@@ -24,7 +24,7 @@ pub mod wire;
 pub use connection::Duplex;
 pub use directory::Directory;
 pub use handshake::{Greeter, Identity, Peer};
-pub use link::LinkError;
+pub use link::{Link, LinkError};
 pub use network::NetworkFactory;
 pub(crate) use server::PeerServer;
 pub use tls::{PeerTls, TlsFiles};

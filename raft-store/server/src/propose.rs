@@ -18,14 +18,14 @@ use keelson_store_core::{
 use openraft::{errors::ClientWriteError, impls::ProgressResponder, raft::ClientWriteResult};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
     error::{Doubt, Rejection, WriteError},
     membership::{self, Route},
     options::Member,
-    peer::{Directory, LinkError, wire::Body},
+    peer::{Directory, Link, LinkError, wire::Body},
     record, runtime,
     types::{Answer, EncodedCommand, Raft, Types},
 };
@@ -40,6 +40,10 @@ const BATCHES_IN_FLIGHT: usize = 4;
 const QUEUE: usize = 64 << 10;
 /// Pause before a batch that a supposed leader refused is tried again, unless a new leader shows up earlier.
 const REROUTE_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a leader that has been replaced may take for what it was sent: if it is alive, it learns soon what
+/// became of that.
+const FORMER_LEADER_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Carries commands to the leader.
 pub struct Proposals {
@@ -148,7 +152,8 @@ impl Proposals {
         let link = self.directory.forward(leader, member);
         let patience = deadline.saturating_duration_since(Instant::now());
         let doubt = |doubt| (0..count).map(|_| Fate::Unknown(doubt)).collect();
-        match link.request(Body::ForwardBatch(proto::ForwardBatch { commands }), patience).await {
+        let request = link.request(Body::ForwardBatch(proto::ForwardBatch { commands }), patience);
+        match self.await_leader(&link, leader, member, deadline, request).await {
             Ok(Body::ForwardReply(reply)) if reply.outcomes.len() == count => {
                 reply.outcomes.into_iter().map(decode_fate).collect()
             }
@@ -156,6 +161,29 @@ impl Proposals {
             Err(LinkError::Timeout) => doubt(Doubt::Timeout),
             Ok(_) | Err(LinkError::Lost | LinkError::Failed(_)) => doubt(Doubt::LeaderLost),
         }
+    }
+
+    /// Waits for the leader's answer, but not much longer than it leads: a leader that fell silent would hold up
+    /// all that wait behind this batch.
+    async fn await_leader(
+        &self,
+        link: &Link,
+        leader: ReplicaId,
+        member: &Member,
+        deadline: Instant,
+        request: impl Future<Output = Result<Body, LinkError>>,
+    ) -> Result<Body, LinkError> {
+        let mut request = std::pin::pin!(request);
+        let route = Route::To(leader, member.clone());
+        let answer = membership::while_routed(&self.raft, &route, deadline, &mut request).await;
+        let answer = match answer {
+            Some(answer) => answer,
+            None => timeout(FORMER_LEADER_PATIENCE, request).await.unwrap_or(Err(LinkError::Timeout)),
+        };
+        if matches!(answer, Err(LinkError::Timeout)) {
+            link.reset();
+        }
+        answer
     }
 
     /// Proposes commands if this replica leads, and never forwards them. Says for each whether it was applied.

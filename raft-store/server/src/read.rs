@@ -136,7 +136,9 @@ impl Rounds {
             sharing.retain(|reader| !reader.answer.is_closed());
             let Some(deadline) = sharing.iter().map(|reader| reader.deadline).min() else { return };
             let route = membership::route(&self.raft);
-            let failure = match self.ask(&route, deadline).await {
+            let asking = self.ask(&route, deadline);
+            let asked = membership::while_routed(&self.raft, &route, deadline, asking).await;
+            let failure = match asked.unwrap_or_else(|| Err("leadership has moved".to_owned())) {
                 Ok(index) => return sharing.into_iter().for_each(|reader| reader.tell(Ok(index))),
                 Err(failure) => failure,
             };

@@ -96,6 +96,7 @@ impl Store {
         let machine = state_adapter.machine();
         let system = |error: std::io::Error| OpenError::System(error.to_string());
         let adapter = LogAdapter::open(log.engine, me.replica, &options).map_err(system)?;
+        state_adapter.cover(adapter.last()?)?;
         let directory = Arc::new(Directory::new(me.clone(), transport.clone()));
         let on_disk = OnDisk { last: adapter.last()?.max(state_adapter.applied()), vote: log.meta.vote()? };
         rollback::check(&directory, &options, &on_disk).await?;
@@ -117,6 +118,7 @@ impl Store {
             meta: log.meta,
             proposals: proposals.clone(),
             leases: leases.clone(),
+            receiving: Default::default(),
         });
         let background = vec![
             runtime::spawn(server.run(transport)),
@@ -127,7 +129,10 @@ impl Store {
         let inner =
             Inner { me, raft, state, reads, proposals, leases, home, timing: options.timing, background };
         let store = Self { inner: Arc::new(inner) };
-        bootstrap::run(&store.inner.raft, &directory, &options).await?;
+        if let Err(refused) = bootstrap::run(&store.inner.raft, &directory, &options).await {
+            store.stop().await;
+            return Err(refused);
+        }
         Ok(store)
     }
 
@@ -250,6 +255,10 @@ impl Store {
     /// learns that its fate is unknown.
     pub async fn shutdown(&self) {
         self.hand_over().await;
+        self.stop().await;
+    }
+
+    async fn stop(&self) {
         self.inner.background.iter().for_each(JoinHandle::abort);
         if let Err(error) = self.inner.raft.shutdown().await {
             tracing::warn!(%error, "raft ended with a panic");

@@ -24,10 +24,10 @@ impl Source {
         self.path.extension().is_some_and(|extension| extension == "rs")
     }
 
-    /// Whether the whole file is compiled for tests or benchmarks only: `tests.rs`, or anything in a folder
-    /// `tests` or `benches`.
+    /// Whether the whole file is compiled for tests or benchmarks only: `tests.rs`, `testing.rs` (what tests
+    /// stand on), or anything in a folder `tests` or `benches`.
     pub(super) fn is_test(&self) -> bool {
-        self.path.file_name().is_some_and(|name| name == "tests.rs")
+        self.path.file_name().is_some_and(|name| name == "tests.rs" || name == "testing.rs")
             || self
                 .path
                 .components()

@@ -1,6 +1,7 @@
 //! Namespace: its name as a label, and the finalizers that hold it back while its contents are removed.
 //!
-//! Deliberately absent: what may not be deleted or created in which namespace, which is admission's.
+//! Deliberately absent: how one is deleted and finalized, which is the write's; what may not be deleted or created in
+//! which namespace, which is admission's.
 
 use keelson_api_schema::format::{check_dns1123_label, check_qualified_name};
 use serde_json::json;
@@ -67,12 +68,8 @@ impl Strategy for Rules {
         vec![FieldError::invalid("status.Phase", phase, rule)]
     }
 
-    fn begin_deletion(&self, object: &mut Object) {
-        object.set(&["status", "phase"], "Terminating");
-    }
-
-    fn is_held(&self, object: &Object) -> bool {
-        !object.list(&["spec", "finalizers"]).is_empty()
+    fn returns_deleted_object(&self) -> bool {
+        true
     }
 
     fn field_value(&self, object: &Object, field: &str) -> String {
@@ -85,12 +82,6 @@ impl Strategy for Rules {
     fn check_name(&self, name: &str) -> Vec<String> {
         check_dns1123_label(name)
     }
-}
-
-/// What the `finalize` subresource may change: the finalizers and the metadata, not the status.
-pub fn prepare_finalize(object: &mut Object, old: &Object) {
-    keep(object, old, &["status"]);
-    label(object);
 }
 
 fn label(object: &mut Object) {
@@ -134,13 +125,12 @@ mod tests {
                 "status": {"phase": "Active"}
             })
         );
-        assert!(Rules.is_held(&object));
         assert_eq!(Rules.validate(&object), []);
         assert_eq!(Rules.field_value(&object, "status.phase"), "Active");
     }
 
     #[test]
-    fn only_finalize_changes_finalizers_and_only_status_changes_the_phase() {
+    fn an_update_changes_neither_finalizers_nor_phase_and_a_status_update_no_finalizers() {
         let old = made("shop");
         let mut wish = old.clone();
         wish.set(&["spec", "finalizers"], json!([]));
@@ -148,13 +138,9 @@ mod tests {
         let mut updated = wish.clone();
         Rules.prepare_update(&mut updated, &old);
         assert_eq!(updated, old);
-        let mut finalized = wish.clone();
-        prepare_finalize(&mut finalized, &old);
-        assert!(!Rules.is_held(&finalized));
-        assert_eq!(finalized.text(&["status", "phase"]), "Active");
         let mut status = wish;
         Rules.prepare_status_update(&mut status, &old);
-        assert!(Rules.is_held(&status));
+        assert_eq!(status.list(&["spec", "finalizers"]), ["kubernetes"]);
         assert_eq!(
             Rules.validate_status_update(&status, &old)[0].to_string(),
             "status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty"

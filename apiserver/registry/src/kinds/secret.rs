@@ -25,13 +25,6 @@ pub const COLUMNS: &[Column] = &[
 pub struct Rules;
 
 impl Strategy for Rules {
-    fn prepare_update(&self, object: &mut Object, old: &Object) {
-        // A PUT that says nothing of the type means the old one, not the default.
-        if object.text(&["type"]).is_empty() {
-            object.set(&["type"], old.text(&["type"]));
-        }
-    }
-
     fn default(&self, object: &mut Object) {
         fold_string_data(object);
         if object.text(&["type"]).is_empty() {

@@ -26,6 +26,10 @@ impl Strategy for Rules {
     fn prepare_update(&self, object: &mut Object, _old: &Object) {
         keep_names_of_secrets(object);
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 fn keep_names_of_secrets(object: &mut Object) {

@@ -54,6 +54,7 @@ pub static RESOURCES: &[ResourceInfo] = &[
 ];
 
 /// How a kind and its resource are called: `Names("Pod", "pods", "pod")`.
+#[derive(Clone, Copy)]
 struct Names(&'static str, &'static str, &'static str);
 
 /// A namespaced resource that is stored under its plural, with every verb and no rules.

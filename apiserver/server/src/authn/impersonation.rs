@@ -85,9 +85,7 @@ impl Wish {
     fn parts(&self) -> Vec<ResourceAttributes<'_>> {
         let part = |group, resource, name| ResourceAttributes { group, resource, name, ..Default::default() };
         let mut parts = vec![match service_account::split_user_name(&self.name) {
-            Some((namespace, name)) => {
-                ResourceAttributes { namespace, ..part("", "serviceaccounts", name) }
-            }
+            Some((namespace, name)) => ResourceAttributes { namespace, ..part("", "serviceaccounts", name) },
             None => part("", "users", &self.name),
         }];
         parts.extend(self.groups.iter().map(|group| part("", "groups", group)));
@@ -103,7 +101,9 @@ impl Wish {
 
     fn grant(self) -> User {
         let Self { name, uid, mut groups, extra } = self;
-        if groups.is_empty() && let Some((namespace, _)) = service_account::split_user_name(&name) {
+        if groups.is_empty()
+            && let Some((namespace, _)) = service_account::split_user_name(&name)
+        {
             groups = service_account::groups(namespace);
         }
         let kind = if name == ANONYMOUS { UNAUTHENTICATED } else { AUTHENTICATED };
@@ -127,7 +127,8 @@ mod tests {
     use crate::authz::{MASTERS, policy};
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
-        let pair = |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        let pair =
+            |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         pairs.iter().map(pair).collect()
     }
 

@@ -23,8 +23,8 @@ use super::KeyError;
 
 /// The DER of a P-256 `SubjectPublicKeyInfo` up to the key itself, which is an uncompressed point (RFC 5480).
 const P256_PREFIX: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
-    0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+    0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
 /// An uncompressed point: a mark and two coordinates.
@@ -199,10 +199,11 @@ impl TokenKeys {
         let (header, claims) = message.split_once('.').ok_or(InvalidToken::Malformed)?;
         let header: Header = read(header)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| InvalidToken::Malformed)?;
-        let signed = self.public.iter().filter(|key| header.kid.is_empty() || key.id == header.kid).any(|key| {
-            let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &key.point);
-            key.verify(message.as_bytes(), &signature).is_ok()
-        });
+        let signed =
+            self.public.iter().filter(|key| header.kid.is_empty() || key.id == header.kid).any(|key| {
+                let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &key.point);
+                key.verify(message.as_bytes(), &signature).is_ok()
+            });
         if header.alg != "ES256" || !signed {
             return Err(InvalidToken::Signature);
         }

@@ -92,8 +92,7 @@ impl TokenIssuer {
     /// Makes a token.
     pub fn issue(&self, request: TokenRequest, now: OffsetDateTime) -> String {
         let account = &request.holder.serviceaccount.name;
-        let audiences =
-            if request.audiences.is_empty() { self.audiences.clone() } else { request.audiences };
+        let audiences = if request.audiences.is_empty() { self.audiences.clone() } else { request.audiences };
         let now = now.unix_timestamp();
         let seconds = i64::try_from(request.time_to_live.as_secs()).unwrap_or(i64::MAX);
         self.keys.sign(&Claims {
@@ -197,9 +196,7 @@ async fn lives(
         }
     }
     let found = objects.get(resource, namespace, &reference.name).await?;
-    Ok(found.is_some_and(|found| {
-        found.object.uid() == reference.uid && !is_long_deleted(&found.object, now)
-    }))
+    Ok(found.is_some_and(|found| found.object.uid() == reference.uid && !is_long_deleted(&found.object, now)))
 }
 
 fn is_long_deleted(object: &Object, now: OffsetDateTime) -> bool {
@@ -215,7 +212,8 @@ mod tests {
     #[test]
     fn names_of_service_accounts_are_taken_apart() {
         assert_eq!(split_user_name("system:serviceaccount:a:b"), Some(("a", "b")));
-        for name in ["jane", "system:serviceaccount:a", "system:serviceaccount::b", "system:serviceaccount:a:b:c"]
+        for name in
+            ["jane", "system:serviceaccount:a", "system:serviceaccount::b", "system:serviceaccount:a:b:c"]
         {
             assert_eq!(split_user_name(name), None, "{name}");
         }

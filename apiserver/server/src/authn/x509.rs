@@ -20,8 +20,7 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 use super::{KeyError, User};
 
 /// Where upstream puts a user's uid into a certificate's subject.
-const UID_OID: x509_parser::oid_registry::Oid<'static> =
-    x509_parser::der_parser::oid!(1.3.6.1.4.1.57683.2);
+const UID_OID: x509_parser::oid_registry::Oid<'static> = x509_parser::der_parser::oid!(1.3.6.1.4.1.57683.2);
 
 /// The authorities whose client certificates are believed.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ use keelson_api_registry::{
     request::{RequestInfo, Target},
     status::ApiError,
 };
+use keelson_api_schema::selector::FieldSelector;
 
 use crate::authn::User;
 
@@ -41,13 +42,38 @@ pub struct ResourceAttributes<'a> {
     pub name: &'a str,
 }
 
+/// What a request says of itself in words that its path does not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    /// The HTTP method in lower case, which is the verb of rules about paths.
+    method: String,
+    /// The one name that a collection is narrowed to by its field selector, if it is: whoever may see the object
+    /// of that name may also list and watch it alone.
+    selected_name: String,
+}
+
+impl Words {
+    /// The words of a request.
+    pub fn of(method: &Method, info: &RequestInfo) -> Self {
+        // Parsed in earnest: a quoted comma must not look like the end of a term. What cannot be parsed is refused
+        // later, by whoever selects.
+        let selector = info.parameter("fieldSelector").and_then(|text| FieldSelector::parse(text).ok());
+        let name = selector.as_ref().and_then(|selector| selector.required("metadata.name"));
+        Self {
+            method: method.as_str().to_ascii_lowercase(),
+            selected_name: name.unwrap_or_default().to_owned(),
+        }
+    }
+}
+
 impl<'a> Attributes<'a> {
-    /// What a request asks for. `method_in_lower_case` counts for paths only.
-    pub fn of(info: &'a RequestInfo, method_in_lower_case: &'a str) -> Self {
+    /// What a request asks for.
+    pub fn of(info: &'a RequestInfo, words: &'a Words) -> Self {
         match &info.target {
-            Target::Path => Self { verb: method_in_lower_case, object: Object::Path(&info.path) },
+            Target::Path => Self { verb: &words.method, object: Object::Path(&info.path) },
             Target::Resource(request) => {
-                let is_namespace = request.resource.group.is_empty() && request.resource.plural == "namespaces";
+                let is_namespace =
+                    request.resource.group.is_empty() && request.resource.plural == "namespaces";
                 Self {
                     verb: request.verb.name(),
                     object: Object::Resource(ResourceAttributes {
@@ -56,7 +82,7 @@ impl<'a> Attributes<'a> {
                         subresource: request.subresource.map_or("", |subresource| subresource.name),
                         // Upstream takes a namespace as living in itself, so that a Role in it can allow it.
                         namespace: if is_namespace { &request.name } else { &request.namespace },
-                        name: &request.name,
+                        name: if request.name.is_empty() { &words.selected_name } else { &request.name },
                     }),
                 }
             }
@@ -89,7 +115,11 @@ impl<'a> Attributes<'a> {
             Object::Path(path) => return format!("User {name:?} cannot {verb} path {path:?}"),
             Object::Resource(asked) => asked,
         };
-        let what = format!("User {name:?} cannot {verb} resource {:?} in API group {:?}", asked.combined(), asked.group);
+        let what = format!(
+            "User {name:?} cannot {verb} resource {:?} in API group {:?}",
+            asked.combined(),
+            asked.group
+        );
         match asked.namespace {
             "" => format!("{what} at the cluster scope"),
             namespace => format!("{what} in the namespace {namespace:?}"),
@@ -105,11 +135,6 @@ impl ResourceAttributes<'_> {
             below => format!("{}/{below}", self.resource),
         }
     }
-}
-
-/// How rules about paths name a method.
-pub fn verb_of(method: &Method) -> String {
-    method.as_str().to_ascii_lowercase()
 }
 
 /// A user's name ends up in a text that a browser might show.
@@ -144,12 +169,41 @@ mod tests {
         assert_eq!(refusal(&path), r#"forbidden: User "x" cannot get path "/y""#);
     }
 
+    fn name_asked_for(uri: &str) -> String {
+        let info = RequestInfo::parse(&Method::GET, &uri.parse().unwrap()).unwrap();
+        let words = Words::of(&Method::GET, &info);
+        match Attributes::of(&info, &words).object {
+            Object::Resource(asked) => asked.name.to_owned(),
+            Object::Path(path) => panic!("{path} is a resource"),
+        }
+    }
+
+    #[test]
+    fn a_collection_narrowed_to_one_name_is_asked_for_by_that_name() {
+        let list = "/api/v1/namespaces/a/secrets";
+        assert_eq!(name_asked_for(&format!("{list}/own")), "own");
+        assert_eq!(name_asked_for(list), "");
+        assert_eq!(name_asked_for(&format!("{list}?fieldSelector=metadata.name%3Dmine")), "mine");
+        assert_eq!(
+            name_asked_for(&format!("{list}?watch=1&fieldSelector=type%3Da,metadata.name%3D%3Dmine")),
+            "mine"
+        );
+        // None of these narrows to one name, whatever they look like.
+        for wider in ["metadata.name!%3Dmine", "type!%3D%5C,metadata.name%3Dmine", "metadata.name", "%3D,"] {
+            assert_eq!(name_asked_for(&format!("{list}?fieldSelector={wider}")), "", "{wider}");
+        }
+    }
+
     #[test]
     fn refusals_name_the_group_and_the_reason_and_cannot_carry_markup() {
-        let roles =
-            ResourceAttributes { group: "rbac.authorization.k8s.io", resource: "roles", ..Default::default() };
+        let roles = ResourceAttributes {
+            group: "rbac.authorization.k8s.io",
+            resource: "roles",
+            ..Default::default()
+        };
         let user = User { name: "<b>".into(), ..User::default() };
-        let refused = Attributes { verb: "list", object: Object::Resource(roles) }.forbidden(&user, "because");
+        let refused =
+            Attributes { verb: "list", object: Object::Resource(roles) }.forbidden(&user, "because");
         assert_eq!(
             refused.message,
             "roles.rbac.authorization.k8s.io is forbidden: User \"&lt;b&gt;\" cannot list resource \"roles\" \

@@ -224,20 +224,21 @@ mod tests {
 
     use super::*;
 
-    fn rule(rule: Value) -> Rule {
-        Rule::parse(&rule)
+    fn rule(rule: &Value) -> Rule {
+        Rule::parse(rule)
     }
 
     #[test]
     fn coverage_follows_wildcards_names_and_subresources() {
-        let all = rule(json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}));
-        let get_pods = rule(json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}));
-        let get_one =
-            rule(json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"]}));
-        let scales = rule(json!({"verbs": ["get"], "apiGroups": [""], "resources": ["*/scale"]}));
-        let scale = rule(json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods/scale"]}));
-        let all_urls = rule(json!({"verbs": ["get"], "nonResourceURLs": ["/healthz/*"]}));
-        let url = rule(json!({"verbs": ["get"], "nonResourceURLs": ["/healthz/etcd"]}));
+        let all = rule(&json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}));
+        let get_pods = rule(&json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}));
+        let get_one = rule(
+            &json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"]}),
+        );
+        let scales = rule(&json!({"verbs": ["get"], "apiGroups": [""], "resources": ["*/scale"]}));
+        let scale = rule(&json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods/scale"]}));
+        let all_urls = rule(&json!({"verbs": ["get"], "nonResourceURLs": ["/healthz/*"]}));
+        let url = rule(&json!({"verbs": ["get"], "nonResourceURLs": ["/healthz/etcd"]}));
         let cases = [
             (&all, &get_pods, true),
             (&get_pods, &all, false),
@@ -260,18 +261,19 @@ mod tests {
     #[test]
     fn two_rules_together_cover_one() {
         let held = [
-            rule(json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]})),
-            rule(json!({"verbs": ["list"], "apiGroups": [""], "resources": ["pods"]})),
+            rule(&json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]})),
+            rule(&json!({"verbs": ["list"], "apiGroups": [""], "resources": ["pods"]})),
         ];
         let held: Vec<_> = held.iter().collect();
-        let wanted = rule(json!({"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]}));
+        let wanted = rule(&json!({"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]}));
         assert_eq!(lacking(&held, &[wanted]), []);
     }
 
     #[test]
     fn what_is_lacking_is_told_as_upstream_tells_it() {
         let user = User { name: "jane".into(), groups: vec!["a".into(), "b".into()], ..User::default() };
-        let wanted = rule(json!({"verbs": ["get", "list"], "apiGroups": ["", "apps"], "resources": ["pods"]}));
+        let wanted =
+            rule(&json!({"verbs": ["get", "list"], "apiGroups": ["", "apps"], "resources": ["pods"]}));
         let refused = require(&Policy::default(), &user, "", &[wanted]).unwrap_err();
         assert_eq!(
             refused,

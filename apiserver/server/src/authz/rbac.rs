@@ -101,15 +101,10 @@ fn texts(list: &Value) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn rule(rule: Value) -> Rule {
-        Rule::parse(&rule)
-    }
-
     fn asks<'a>(verb: &'a str, group: &'a str, resource: &'a str, name: &'a str) -> Attributes<'a> {
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
         let namespace = "shop";
-        let object =
-            Object::Resource(ResourceAttributes { group, resource, subresource, namespace, name });
+        let object = Object::Resource(ResourceAttributes { group, resource, subresource, namespace, name });
         Attributes { verb, object }
     }
 
@@ -137,8 +132,8 @@ mod tests {
             (&all, asks("escalate", "x.example", "things/deep", "a"), true),
             (&urls, asks("get", "", "pods", "web"), false),
         ];
-        for (rule_, asked, allowed) in cases {
-            assert_eq!(rule(rule_.clone()).allows(&asked), allowed, "{rule_} {asked:?}");
+        for (rule, asked, allowed) in cases {
+            assert_eq!(Rule::parse(rule).allows(&asked), allowed, "{rule} {asked:?}");
         }
     }
 
@@ -154,9 +149,9 @@ mod tests {
             (&health, "post", "/healthz", false),
             (&resources, "get", "/healthz", false),
         ];
-        for (rule_, verb, path, allowed) in cases {
+        for (rule, verb, path, allowed) in cases {
             let asked = Attributes { verb, object: Object::Path(path) };
-            assert_eq!(rule(rule_.clone()).allows(&asked), allowed, "{verb} {path}");
+            assert_eq!(Rule::parse(rule).allows(&asked), allowed, "{verb} {path}");
         }
     }
 }

@@ -98,7 +98,9 @@ impl CacheEvent {
         let previous_size = |previous: &Arc<CachedObject>| previous.size();
         size_of::<Self>()
             + match &self.change {
-                Change::Put { object, previous } => object.size() + previous.as_ref().map_or(0, previous_size),
+                Change::Put { object, previous } => {
+                    object.size() + previous.as_ref().map_or(0, previous_size)
+                }
                 Change::Delete { previous } => previous_size(previous),
             }
     }

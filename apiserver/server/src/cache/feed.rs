@@ -12,19 +12,19 @@ use keelson_store::{
     watch::{WatchError, Watched, Watcher},
 };
 use keelson_store_core::{
-    command::{KeyRange, KeyValue, RangeRequest},
+    command::{KeyRange, RangeRequest},
     watch::Interest,
 };
 use tokio::time::sleep;
 
-use super::Shard;
+use super::{Shard, shard::Contents};
 
 /// How often a shard in which nothing happens learns how far the store has come: what bookmarks say.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// Pause before a fill that failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How many objects are read at once while filling.
-const PAGE: u64 = 1000;
+const PAGE: u64 = 256;
 
 /// Runs until it is aborted.
 pub(super) async fn run(store: Store, shard: Arc<Shard>) {
@@ -35,9 +35,11 @@ pub(super) async fn run(store: Store, shard: Arc<Shard>) {
                 let end = follow(&shard, watcher).await;
                 tracing::warn!(resource, %end, "the cache's watch has ended; the cache is filled anew");
             }
-            Err(error) => tracing::warn!(resource, %error, "the cache cannot be filled"),
+            Err(error) => {
+                tracing::warn!(resource, %error, "the cache cannot be filled");
+                sleep(RETRY_PAUSE).await;
+            }
         }
-        sleep(RETRY_PAUSE).await;
     }
 }
 
@@ -49,16 +51,19 @@ async fn fill(store: &Store, shard: &Shard) -> Result<Watcher, ReadError> {
     let revision = view.header().revision;
     let (mut start, end) = shard.range().span();
     let end = end.unwrap_or_default();
-    let mut kvs: Vec<KeyValue> = Vec::new();
+    let mut contents = Contents::default();
     loop {
-        let range = KeyRange::Span { start: start.clone(), end: end.clone() };
+        let range = KeyRange::Span { start, end: end.clone() };
         let page = view.range(&RangeRequest { limit: PAGE, ..RangeRequest::new(range) })?;
-        kvs.extend(page.kvs);
-        let Some(last) = kvs.last().filter(|_| page.more) else { break };
+        for kv in &page.kvs {
+            contents.take(shard.resource(), kv);
+        }
+        let Some(last) = page.kvs.last().filter(|_| page.more) else { break };
         start = [&last.key[..], &[0]].concat().into();
+        // A long fill must not keep the thread: elections would come late.
         tokio::task::yield_now().await;
     }
-    shard.fill(&kvs, revision);
+    shard.fill(contents, revision);
     store.watch(Interest::all_of(shard.range().clone()), revision.next()).await
 }
 

@@ -44,7 +44,9 @@ impl CachedObject {
         let spliced = envelope::decode(&kv.value)?.at(kv.mod_revision);
         let object = parse(&spliced.json).map_err(|error| Unreadable::Json(error.to_string()))?;
         let labels = object.map(&["metadata", "labels"]).into_iter().flatten();
-        let label = |(key, value): (&String, &serde_json::Value)| (key.clone(), value.as_str().unwrap_or_default().to_owned());
+        let label = |(key, value): (&String, &serde_json::Value)| {
+            (key.clone(), value.as_str().unwrap_or_default().to_owned())
+        };
         Ok(Self {
             // The store's buffer may hold more than this key.
             key: Bytes::copy_from_slice(&kv.key),

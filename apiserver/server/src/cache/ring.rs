@@ -33,11 +33,6 @@ impl Ring {
         self.limits
     }
 
-    #[cfg(test)]
-    pub(super) const fn base(&self) -> Revision {
-        self.base
-    }
-
     /// Takes in the changes of one revision, which is newer than all before.
     pub(super) fn push(&mut self, events: Vec<Arc<CacheEvent>>) {
         let newest = self.events.back().map_or(self.base, |event| event.revision);

@@ -46,14 +46,20 @@ pub struct Shard {
 
 #[derive(Debug)]
 struct State {
-    objects: BTreeMap<Bytes, Arc<CachedObject>>,
-    /// What is stored and cannot be read, and why.
-    unreadable: BTreeMap<Bytes, String>,
+    contents: Contents,
     ring: Ring,
-    /// The objects are those of the store at this revision.
+    /// The contents are those of the store at this revision.
     revision: Revision,
     /// The last revision that changed one; after a fill the revision of that.
     changed: Revision,
+}
+
+/// What is stored, by key.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    objects: BTreeMap<Bytes, Arc<CachedObject>>,
+    /// What cannot be read, and why.
+    unreadable: BTreeMap<Bytes, String>,
 }
 
 /// The objects of a range at a revision.
@@ -88,8 +94,7 @@ impl Shard {
 
     pub(super) fn with_history(resource: &'static ResourceInfo, prefix: &str, history: Limits) -> Self {
         let state = State {
-            objects: BTreeMap::new(),
-            unreadable: BTreeMap::new(),
+            contents: Contents::default(),
             ring: Ring::new(Revision::ZERO, history),
             revision: Revision::ZERO,
             changed: Revision::ZERO,
@@ -144,14 +149,14 @@ impl Shard {
     /// 500 when one of them cannot be read: a list without it would be a lie.
     pub fn snapshot(&self, range: &KeyRange) -> Result<Snapshot, ApiError> {
         let state = self.read();
-        if let Some((key, why)) = state.unreadable.iter().find(|(key, _)| range.contains(key)) {
+        if let Some((key, why)) = state.contents.unreadable.iter().find(|(key, _)| range.contains(key)) {
             return Err(unreadable(key, why));
         }
         let (start, end) = range.span();
         let objects = match end {
             Some(end) if end <= start => Vec::new(),
-            Some(end) => state.objects.range(start..end).map(|(_, object)| object.clone()).collect(),
-            None => state.objects.range(start..).map(|(_, object)| object.clone()).collect(),
+            Some(end) => state.contents.objects.range(start..end).map(|(_, object)| object.clone()).collect(),
+            None => state.contents.objects.range(start..).map(|(_, object)| object.clone()).collect(),
         };
         Ok(Snapshot { revision: state.revision, changed: state.changed, objects })
     }
@@ -162,20 +167,20 @@ impl Shard {
     /// 500 when it is there and cannot be read.
     pub fn find(&self, key: &[u8]) -> Result<(Option<Arc<CachedObject>>, Revision), ApiError> {
         let state = self.read();
-        match state.unreadable.get_key_value(key) {
+        match state.contents.unreadable.get_key_value(key) {
             Some((key, why)) => Err(unreadable(key, why)),
-            None => Ok((state.objects.get(key).cloned(), state.revision)),
+            None => Ok((state.contents.objects.get(key).cloned(), state.revision)),
         }
     }
 
     /// Every object that can be read.
     pub fn all(&self) -> Vec<Arc<CachedObject>> {
-        self.read().objects.values().cloned().collect()
+        self.read().contents.objects.values().cloned().collect()
     }
 
     /// One object, where it can be read.
     pub fn object(&self, key: &[u8]) -> Option<Arc<CachedObject>> {
-        self.read().objects.get(key).cloned()
+        self.read().contents.objects.get(key).cloned()
     }
 
     /// The next changes of a range after `cursor`.
@@ -212,16 +217,10 @@ impl Shard {
     }
 
     /// Begins anew with what the store has at `revision`. Changes up to there are not remembered.
-    pub(super) fn fill(&self, kvs: &[KeyValue], revision: Revision) {
-        let mut fresh = (BTreeMap::new(), BTreeMap::new());
-        for kv in kvs {
-            match CachedObject::read(self.resource, kv) {
-                Ok(object) => drop(fresh.0.insert(object.key.clone(), Arc::new(object))),
-                Err(error) => drop(fresh.1.insert(kv.key.clone(), error.to_string())),
-            }
-        }
+    pub(super) fn fill(&self, contents: Contents, revision: Revision) {
         let mut state = self.write();
-        (state.objects, state.unreadable) = fresh;
+        debug_assert!(revision >= state.revision, "the store does not go back");
+        state.contents = contents;
         state.ring = Ring::new(revision, state.ring.limits());
         (state.revision, state.changed) = (revision, revision);
         drop(state);
@@ -235,7 +234,8 @@ impl Shard {
         let mut state = self.write();
         for (revision, changes) in revisions {
             debug_assert!(*revision > state.revision, "revisions come in order");
-            let events = changes.iter().filter_map(|change| state.change(self.resource, *revision, change));
+            let events =
+                changes.iter().filter_map(|change| state.contents.change(self.resource, *revision, change));
             let events = events.map(Arc::new).collect();
             state.ring.push(events);
             (state.revision, state.changed) = (*revision, *revision);
@@ -266,36 +266,50 @@ impl Shard {
 /// A panic under the lock is a broken invariant of the cache: changes could be lost, so go no further.
 const WHOLE: &str = "the shard is whole: nobody has panicked inside it";
 
-impl State {
+impl Contents {
+    /// Takes in what is stored under a key; answers what was known of it.
+    ///
+    /// What cannot be read is gone as far as watches can tell; lists say that they cannot be answered.
+    pub(super) fn take(&mut self, resource: &'static ResourceInfo, kv: &KeyValue) -> Taken {
+        match CachedObject::read(resource, kv) {
+            Ok(object) => {
+                let object = Arc::new(object);
+                self.unreadable.remove(&kv.key);
+                let previous = self.objects.insert(object.key.clone(), object.clone());
+                Taken { object: Some(object), previous }
+            }
+            Err(error) => {
+                tracing::error!(key = %String::from_utf8_lossy(&kv.key), %error, "an object cannot be read");
+                self.unreadable.insert(kv.key.clone(), error.to_string());
+                Taken { object: None, previous: self.objects.remove(&kv.key) }
+            }
+        }
+    }
+
     fn change(
         &mut self,
         resource: &'static ResourceInfo,
         revision: Revision,
         change: &Change,
     ) -> Option<CacheEvent> {
-        let key = &change.kv.key;
-        self.unreadable.remove(key);
-        match change.kind {
+        let taken = match change.kind {
+            ChangeKind::Put => self.take(resource, &change.kv),
             ChangeKind::Delete => {
-                let previous = self.objects.remove(key)?;
-                Some(CacheEvent::delete(revision, previous))
+                self.unreadable.remove(&change.kv.key);
+                Taken { object: None, previous: self.objects.remove(&change.kv.key) }
             }
-            ChangeKind::Put => match CachedObject::read(resource, &change.kv) {
-                Ok(object) => {
-                    let object = Arc::new(object);
-                    let previous = self.objects.insert(object.key.clone(), object.clone());
-                    Some(CacheEvent::put(object, previous))
-                }
-                Err(error) => {
-                    tracing::error!(key = %String::from_utf8_lossy(key), %error, "an object cannot be read");
-                    self.unreadable.insert(key.clone(), error.to_string());
-                    // To a watch it is gone; lists say that they cannot be answered.
-                    let previous = self.objects.remove(key)?;
-                    Some(CacheEvent::delete(revision, previous))
-                }
-            },
+        };
+        match taken {
+            Taken { object: Some(object), previous } => Some(CacheEvent::put(object, previous)),
+            Taken { object: None, previous } => Some(CacheEvent::delete(revision, previous?)),
         }
     }
+}
+
+/// What a key holds now, and what it held.
+pub(super) struct Taken {
+    object: Option<Arc<CachedObject>>,
+    previous: Option<Arc<CachedObject>>,
 }
 
 fn unreadable(key: &[u8], why: &str) -> ApiError {

@@ -91,8 +91,7 @@ impl Wanted {
         match self.media {
             Media::Json => Ok(self),
             Media::Yaml => {
-                let message =
-                    "only the following media types are accepted: application/json;stream=watch";
+                let message = "only the following media types are accepted: application/json;stream=watch";
                 Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message))
             }
         }
@@ -139,7 +138,9 @@ impl<'a> Range<'a> {
         let form = match self.parameter("as") {
             "" => Form::Object,
             "Table" if group_version == ("meta.k8s.io", "v1") => Form::Table(Include::Metadata),
-            "PartialObjectMetadata" | "PartialObjectMetadataList" if group_version == ("meta.k8s.io", "v1") => {
+            "PartialObjectMetadata" | "PartialObjectMetadataList"
+                if group_version == ("meta.k8s.io", "v1") =>
+            {
                 Form::Partial
             }
             _ => return None,

@@ -23,7 +23,7 @@ fn mapping(members: &Map<String, Value>, depth: usize, out: &mut String) {
         if at > 0 || !out.ends_with("- ") {
             indent(depth, out);
         }
-        text(key, depth, out);
+        line_text(key, out);
         out.push(':');
         member(value, depth, out);
     }
@@ -78,7 +78,13 @@ fn flow(value: &Value, depth: usize, out: &mut String) {
 fn text(string: &str, depth: usize, out: &mut String) {
     if is_block(string) {
         block(string, depth, out);
-    } else if is_plain(string) {
+    } else {
+        line_text(string, out);
+    }
+}
+
+fn line_text(string: &str, out: &mut String) {
+    if is_plain(string) {
         out.push_str(string);
     } else {
         // Every JSON string is a YAML string in double quotes.
@@ -86,12 +92,11 @@ fn text(string: &str, depth: usize, out: &mut String) {
     }
 }
 
-/// Whether a text can stand as a literal block: several lines, none of them with a character that needs escaping,
-/// the first one not indented.
+/// Whether a text can stand as a literal block: with line ends, without a character that needs escaping, and the
+/// first line neither empty nor indented.
 fn is_block(string: &str) -> bool {
-    let inner = string.trim_end_matches('\n');
     let first = string.chars().next();
-    inner.contains('\n')
+    string.contains('\n')
         && !matches!(first, Some(' ' | '\n' | '\t'))
         && string.chars().all(|c| c == '\n' || is_printable(c))
 }
@@ -115,17 +120,16 @@ fn block(string: &str, depth: usize, out: &mut String) {
 
 /// Whether a text means itself without quotes, in YAML 1.1 as in 1.2. When in doubt it is quoted.
 fn is_plain(string: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.' | '-' | '(' | ')' | '+' | ' ');
     let starts = string.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '/' | '('));
-    let body = string.split(": ").all(|part| !part.ends_with(':') && part.replace([':', ',', '=', '@', ';'], "").chars().all(allowed));
-    starts && body && !string.contains(": ") && !string.ends_with(' ') && !is_word(string)
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_/.-()+ :,=@;".contains(c);
+    let ends = !string.ends_with([' ', ':']);
+    starts && ends && string.chars().all(plain) && !string.contains(": ") && !is_word(string)
 }
 
-/// Words and numbers that are no text without quotes.
+/// Words that are no text without quotes. Numbers and times begin with a digit.
 fn is_word(string: &str) -> bool {
-    const WORDS: [&str; 10] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan"];
-    let lower = string.to_ascii_lowercase();
-    WORDS.contains(&lower.as_str()) || lower.starts_with('.')
+    const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    WORDS.contains(&string.to_ascii_lowercase().as_str())
 }
 
 fn is_printable(c: char) -> bool {

@@ -45,7 +45,8 @@ fn an_old_resource_version_is_dropped() {
 
 #[test]
 fn what_is_no_object_with_metadata_is_refused() {
-    for json in ["", "{}", "[]", r#"{"metadata":3}"#, r#"{"metadata":{"name""#, r#"{"spec":{"metadata":{}}}"#] {
+    for json in ["", "{}", "[]", r#"{"metadata":3}"#, r#"{"metadata":{"name""#, r#"{"spec":{"metadata":{}}}"#]
+    {
         assert!(encode("v1", json.as_bytes()).is_err(), "{json}");
     }
     assert_eq!(decode(&Bytes::from_static(b"\x02")), Err(EnvelopeError::Format(2)));
@@ -54,9 +55,14 @@ fn what_is_no_object_with_metadata_is_refused() {
 
 fn metadata() -> impl Strategy<Value = Map<String, Value>> {
     let text = "[a-z\\\\\"{}:,é\n]{0,6}";
-    let field = prop_oneof![
-        prop::sample::select(vec!["name", "namespace", "uid", "labels", "zeta", "resourceVersion"])
-    ];
+    let field = prop_oneof![prop::sample::select(vec![
+        "name",
+        "namespace",
+        "uid",
+        "labels",
+        "zeta",
+        "resourceVersion"
+    ])];
     prop::collection::btree_map(field, text, 0..6).prop_map(|fields| {
         let value = |(name, text): (&str, String)| match name {
             "labels" => (name.to_owned(), json!({ text.clone(): text })),

@@ -4,10 +4,13 @@
 //! IPAddress) lies where such objects lie.
 
 use bytes::Bytes;
-use keelson_api_registry::{object::Object, resources, resources::ResourceInfo, status::ApiError, strategy::Claim};
-use keelson_store_core::command::{DeleteRangeRequest, KeyRange, Op, RangeResponse, Txn};
+use keelson_api_registry::{
+    object::Object, resources, resources::ResourceInfo, status::ApiError, strategy::Claim,
+};
+use keelson_store_core::command::{DeleteRangeRequest, KeyRange, Op, RangeRequest, RangeResponse, Txn};
 
-use super::{Draft, ObjectKey, absent, probe, put};
+use super::{Draft, ObjectKey, ObjectStore, absent, keys::within, probe, put};
+use crate::answer::store_read_error;
 
 /// How an update changes what an object claims.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,6 +68,20 @@ pub(super) fn lost(claims: &[Claim], probes: impl Iterator<Item = RangeResponse>
 
 pub(super) fn delete(key: Bytes) -> Op {
     Op::DeleteRange(DeleteRangeRequest { range: KeyRange::Single(key), prev_kv: false })
+}
+
+impl ObjectStore {
+    /// What is claimed of a kind that is no object, linearizably: `nodeports` answers port numbers.
+    ///
+    /// # Errors
+    /// 504 and 503 without a quorum.
+    pub(crate) async fn claimed(&self, kind: &str) -> Result<Vec<String>, ApiError> {
+        let folder = format!("/claims/{kind}/");
+        let request = RangeRequest { keys_only: true, ..RangeRequest::new(within(&folder)) };
+        let found = self.view().await?.range(&request).map_err(store_read_error)?;
+        let name = |key: &[u8]| String::from_utf8_lossy(&key[folder.len()..]).into_owned();
+        Ok(found.kvs.iter().map(|kv| name(&kv.key)).collect())
+    }
 }
 
 fn plain_key(claim: &Claim) -> Bytes {

@@ -7,9 +7,7 @@
 
 use http::StatusCode;
 use keelson_api_registry::{object::Object, resources::ResourceInfo, status::ApiError};
-use keelson_api_schema::{
-    DecodeError, Document, Encoding, FieldValidation, TypeId, TypeMeta, builtin, group_of,
-};
+use keelson_api_schema::{DecodeError, Document, Encoding, FieldValidation, TypeId, TypeMeta, builtin};
 
 /// How much of a body that cannot be read is quoted, in bytes.
 const QUOTED_BYTES: usize = 30;
@@ -59,7 +57,7 @@ pub(crate) struct Draft {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Reads a body.
+/// Reads a body of exactly the kind and version that are wanted.
 ///
 /// # Errors
 /// 400 for what is no such object, 413 for a body that is too long.
@@ -69,15 +67,39 @@ pub(crate) fn read(
     wanted: Wanted<'_>,
     validation: FieldValidation,
 ) -> Result<Draft, ApiError> {
+    read_if(body, encoding, wanted, validation, |found| check(found, wanted))
+}
+
+/// Reads a body of a kind that is the same in all groups and versions, whichever it names.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_of_any_version(
+    body: &[u8],
+    encoding: Encoding,
+    wanted: Wanted<'_>,
+) -> Result<Draft, ApiError> {
+    read_if(body, encoding, wanted, FieldValidation::Ignore, |found| check_kind(found, wanted))
+}
+
+fn read_if(
+    body: &[u8],
+    encoding: Encoding,
+    wanted: Wanted<'_>,
+    validation: FieldValidation,
+    check: impl Fn(&TypeMeta) -> Result<(), ApiError>,
+) -> Result<Draft, ApiError> {
     let unrecognized = |error: &DecodeError| {
         let summary = summary(body);
-        let message =
-            format!("the object provided is unrecognized (must be of type {}): {error} ({summary})", wanted.kind);
+        let message = format!(
+            "the object provided is unrecognized (must be of type {}): {error} ({summary})",
+            wanted.kind
+        );
         refusal(error, message)
     };
     let document = Document::parse(body, encoding).map_err(|error| unrecognized(&error))?;
     let found = document.type_meta().map_err(|error| unrecognized(&error))?;
-    check_kind(&found, wanted)?;
+    check(&found)?;
     let unfit = |error: &DecodeError| match found.kind.as_str() {
         "" => unrecognized(error),
         kind => refusal(error, cannot_be_handled(kind, &found, wanted, error)),
@@ -90,7 +112,15 @@ pub(crate) fn read(
     Ok(Draft { object, warnings })
 }
 
-/// What a body calls itself may be left out, but not contradict the path.
+/// Refuses what calls itself something else than what is wanted. It may call itself nothing.
+///
+/// # Errors
+/// 400.
+pub(crate) fn check(found: &TypeMeta, wanted: Wanted<'_>) -> Result<(), ApiError> {
+    check_kind(found, wanted)?;
+    check_version(found, wanted)
+}
+
 fn check_kind(found: &TypeMeta, wanted: Wanted<'_>) -> Result<(), ApiError> {
     if !found.kind.is_empty() && found.kind != wanted.kind {
         let why = match is_known(found) {
@@ -103,6 +133,10 @@ fn check_kind(found: &TypeMeta, wanted: Wanted<'_>) -> Result<(), ApiError> {
         };
         return Err(ApiError::bad_request(cannot_be_handled(&found.kind, found, wanted, &why)));
     }
+    Ok(())
+}
+
+fn check_version(found: &TypeMeta, wanted: Wanted<'_>) -> Result<(), ApiError> {
     if !found.api_version.is_empty() && found.api_version != wanted.api_version() {
         return Err(ApiError::bad_request(format!(
             "the API version in the data ({}) does not match the expected API version ({})",
@@ -140,7 +174,6 @@ fn internal_go_type(wanted: Wanted<'_>) -> String {
         "" => "core",
         group => group.split('.').next().unwrap_or(group),
     };
-    debug_assert!(group_of(package).is_some(), "a built-in kind has a package");
     format!("{package}.{}", wanted.kind)
 }
 

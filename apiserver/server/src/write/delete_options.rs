@@ -5,7 +5,7 @@
 //! Source: `k8s.io/apimachinery/pkg/apis/meta/v1/validation`.
 
 use keelson_api_registry::{field::FieldError, object::Object, request::RequestInfo, status::ApiError};
-use keelson_api_schema::{Encoding, FieldValidation};
+use keelson_api_schema::Encoding;
 use serde_json::Value;
 
 use super::{
@@ -77,7 +77,8 @@ impl DeleteOptions {
         if !errors.is_empty() {
             return Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &errors));
         }
-        let precondition = |name| options.get(&["preconditions", name]).and_then(Value::as_str).map(str::to_owned);
+        let precondition =
+            |name| options.get(&["preconditions", name]).and_then(Value::as_str).map(str::to_owned);
         let grace_period_seconds =
             options.integer(&["gracePeriodSeconds"]).map(|seconds| if seconds < 0 { 1 } else { seconds });
         Ok(Self {
@@ -106,10 +107,8 @@ fn propagation(policy: &str, errors: &mut Vec<FieldError>) -> Option<Propagation
 }
 
 fn read_body(body: &[u8], encoding: Encoding) -> Result<Object, ApiError> {
-    // Every group's version has the same DeleteOptions: only the kind is looked at.
     let wanted = Wanted { group: "meta.k8s.io", version: "v1", kind: "DeleteOptions" };
-    let body = body::without_api_version(body, encoding, wanted)?;
-    body::accept(body, wanted, FieldValidation::Ignore).map(|draft| draft.object)
+    body::read_of_any_version(body, encoding, wanted).map(|draft| draft.object)
 }
 
 /// The options that a query has, in the form of a body.

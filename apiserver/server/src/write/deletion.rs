@@ -11,7 +11,10 @@ use keelson_api_registry::{object::Object, resources::ResourceInfo, status::ApiE
 use serde_json::Value;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{delete_options::{DeleteOptions, Propagation}, identity::timestamp};
+use super::{
+    delete_options::{DeleteOptions, Propagation},
+    identity::timestamp,
+};
 
 /// The finalizer that keeps an object until the collector has let its dependents go.
 const ORPHAN: &str = "orphan";
@@ -47,7 +50,9 @@ pub(crate) fn plan(
     let mut marked = object.clone();
     let grace = match resource.strategy.grace_period(object, options.grace_period_seconds) {
         None => Grace::None,
-        Some(period) => grace(object, &mut marked, period.max(0), options.grace_period_seconds.is_some(), now),
+        Some(period) => {
+            grace(object, &mut marked, period.max(0), options.grace_period_seconds.is_some(), now)
+        }
     };
     if grace == Grace::Pending {
         return Ok(Plan::Wait);
@@ -197,7 +202,8 @@ fn plan_namespace(
         ("ResourceVersion", &options.resource_version, namespace.resource_version()),
     ] {
         if let Some(wish) = wish.as_ref().filter(|wish| *wish != is) {
-            let why = format!("Precondition failed: {what} in precondition: {wish}, {what} in object meta: {is}");
+            let why =
+                format!("Precondition failed: {what} in precondition: {wish}, {what} in object meta: {is}");
             return Err(ApiError::conflict(resource, namespace.name(), &why));
         }
     }
@@ -210,7 +216,8 @@ fn plan_namespace(
         }
         return Ok(Plan::Mark(marked));
     }
-    let awaited = !namespace.list(&["spec", "finalizers"]).is_empty() || namespace.finalizers().next().is_some();
+    let awaited =
+        !namespace.list(&["spec", "finalizers"]).is_empty() || namespace.finalizers().next().is_some();
     Ok(if awaited { Plan::Wait } else { Plan::Remove })
 }
 

@@ -54,7 +54,9 @@ pub(crate) fn check_name(object: &Object, request: &ResourceRequest) -> Result<(
         && object.namespace() != request.namespace
     {
         let (namespace, wanted) = (object.namespace(), &request.namespace);
-        format!("the namespace of the object ({namespace}) does not match the namespace on the request ({wanted})")
+        format!(
+            "the namespace of the object ({namespace}) does not match the namespace on the request ({wanted})"
+        )
     } else {
         return Ok(());
     };
@@ -64,7 +66,7 @@ pub(crate) fn check_name(object: &Object, request: &ResourceRequest) -> Result<(
 /// Makes a new object of what a client sent: nothing of a former life stays.
 ///
 /// # Errors
-/// 400 for an object with a resourceVersion; 500 when the system has no randomness.
+/// 400 for an object with a resourceVersion.
 pub(crate) fn stamp(object: &mut Object, now: OffsetDateTime) -> Result<(), ApiError> {
     if !matches!(object.resource_version(), "" | "0") {
         return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
@@ -73,7 +75,7 @@ pub(crate) fn stamp(object: &mut Object, now: OffsetDateTime) -> Result<(), ApiE
         object.remove(&["metadata", field]);
     }
     drop_what_is_not_kept(object);
-    object.set(&["metadata", "uid"], new_uid()?);
+    object.set(&["metadata", "uid"], crate::uid::random());
     object.set(&["metadata", "creationTimestamp"], timestamp(now));
     Ok(())
 }
@@ -99,46 +101,25 @@ pub(crate) fn keep_generation(object: &mut Object, old: &Object) {
 }
 
 /// A name that begins with `prefix` and that probably nobody has.
-///
-/// # Errors
-/// 500 when the system has no randomness.
-pub(crate) fn generate_name(prefix: &str) -> Result<String, ApiError> {
-    // A prefix is checked to be ASCII only later; cut where a letter ends.
+pub(crate) fn generate_name(prefix: &str) -> String {
+    // Whether the prefix is any good is checked later; cut where a letter ends.
     let end = (0..=prefix.len().min(MAX_PREFIX_BYTES)).rev().find(|end| prefix.is_char_boundary(*end));
-    Ok(format!("{}{}", &prefix[..end.unwrap_or(0)], random_suffix()?))
+    format!("{}{}", &prefix[..end.unwrap_or(0)], random_suffix())
 }
 
 /// Five letters that probably nobody has drawn.
-///
-/// # Errors
-/// 500 when the system has no randomness.
-pub(crate) fn random_suffix() -> Result<String, ApiError> {
+pub(crate) fn random_suffix() -> String {
+    let mut bytes = [0; SUFFIX_LETTERS];
+    // It fails only where the operating system has no randomness, and nothing can be done safely without.
+    SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");
     // 27 letters do not divide 256; the bias is of no consequence for names that must only differ.
-    let letters = random::<SUFFIX_LETTERS>()?.map(|byte| ALPHABET[usize::from(byte) % ALPHABET.len()]);
-    Ok(letters.iter().copied().map(char::from).collect())
+    bytes.iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
 }
 
 /// A time as objects carry it, to the second.
 pub(crate) fn timestamp(at: OffsetDateTime) -> String {
     let whole = at.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(at);
     whole.format(&Rfc3339).expect("the years of this clock have four digits")
-}
-
-/// A random UUID, version 4 of RFC 9562.
-fn new_uid() -> Result<String, ApiError> {
-    let mut bytes = random::<16>()?;
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let group = |from: usize, to: usize| &digits[from..to];
-    Ok([group(0, 8), group(8, 12), group(12, 16), group(16, 20), group(20, 32)].join("-"))
-}
-
-fn random<const N: usize>() -> Result<[u8; N], ApiError> {
-    let mut bytes = [0; N];
-    let filled = SystemRandom::new().fill(&mut bytes);
-    filled.map_err(|_| ApiError::internal("the system has no randomness to give"))?;
-    Ok(bytes)
 }
 
 fn drop_what_is_not_kept(object: &mut Object) {
@@ -162,21 +143,12 @@ mod tests {
 
     #[test]
     fn generated_names_are_the_prefix_and_five_letters_of_upstreams_alphabet() {
-        let name = generate_name("web-").unwrap();
+        let name = generate_name("web-");
         let (prefix, suffix) = name.split_at(4);
         assert_eq!((prefix, suffix.len()), ("web-", 5));
         assert!(suffix.bytes().all(|letter| ALPHABET.contains(&letter)), "{name}");
-        assert_ne!(generate_name("web-").unwrap(), name);
-        assert_eq!(generate_name(&"é".repeat(60)).unwrap().len(), 63);
-    }
-
-    #[test]
-    fn uids_are_random_version_4() {
-        let uid = new_uid().unwrap();
-        assert_eq!(uid.len(), 36);
-        assert_eq!(&uid[14..15], "4");
-        assert!(matches!(&uid[19..20], "8" | "9" | "a" | "b"), "{uid}");
-        assert_ne!(new_uid().unwrap(), uid);
+        assert_ne!(generate_name("web-"), name);
+        assert_eq!(generate_name(&"é".repeat(60)).len(), 63);
     }
 
     #[test]

@@ -88,6 +88,8 @@ mod tests {
              \"All\", fieldValidation: Unsupported value: \"Maybe\": supported values: \"\", \"Ignore\", \
              \"Strict\", \"Warn\"]"
         );
-        assert!(parse(&format!("fieldManager={}", "x".repeat(129))).unwrap_err().message.contains("Too long"));
+        assert!(
+            parse(&format!("fieldManager={}", "x".repeat(129))).unwrap_err().message.contains("Too long")
+        );
     }
 }

@@ -79,6 +79,15 @@ impl LogMeta {
         self.set(SNAPSHOT, snapshot)
     }
 
+    /// Points at another live state store and at a snapshot of it, durably and at once.
+    pub fn set_state_and_snapshot(&self, name: &str, snapshot: &SnapshotRecord) -> Result<(), EngineError> {
+        let mut batch = Batch::default();
+        put(&mut batch, STATE, &name);
+        put(&mut batch, SNAPSHOT, snapshot);
+        self.engine.write(batch)?;
+        self.engine.sync()
+    }
+
     /// The last vote.
     pub fn vote(&self) -> Result<Option<VoteRecord>, EngineError> {
         self.get(VOTE)

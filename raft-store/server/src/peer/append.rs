@@ -91,10 +91,8 @@ where
         let room = self.unanswered.len() < PIPELINE;
         let reader = &mut self.connection.reader;
         let patience = self.patience;
-        let answer = async {
-            let silent = || io::Error::new(io::ErrorKind::TimedOut, "the follower has fallen silent");
-            tokio::time::timeout(patience, reader.expect()).await.unwrap_or_else(|_| Err(silent()))
-        };
+        let answer =
+            async { tokio::time::timeout(patience, reader.expect()).await.unwrap_or_else(|_| Err(silent())) };
         match &mut self.input {
             Some(input) if room => tokio::select! {
                 biased;
@@ -107,7 +105,8 @@ where
 
     async fn send(&mut self, request: AppendEntriesRequest<Types>) -> io::Result<()> {
         let body = Body::AppendRequest(wire::put_append(&request));
-        self.connection.writer.send(self.next, body).await?;
+        let send = self.connection.writer.send(self.next, body);
+        tokio::time::timeout(self.patience, send).await.unwrap_or_else(|_| Err(silent()))?;
         self.unanswered.push_back(self.next);
         self.next += 1;
         Ok(())
@@ -120,4 +119,8 @@ where
         }
         wire::append_result(reply).map_err(super::connection::invalid)
     }
+}
+
+fn silent() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the follower has fallen silent")
 }

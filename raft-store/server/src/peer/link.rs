@@ -1,14 +1,23 @@
 //! A connection that carries many requests at once and comes back by itself.
 //!
-//! One task owns the connection and matches answers to requests by id. The caller learns whether a request
-//! that failed was ever sent: only then is its fate unknown.
+//! One task dials, owns the connection and matches answers to requests by id; a caller that gives up takes
+//! neither with it. The caller learns whether a request that failed was ever sent: only then is its fate
+//! unknown.
+//!
+//! A connection on which a peer owes answers and says nothing is given up: a network that lost packets for a
+//! while is tried again by TCP only after about as long a pause, by a new connection at once.
 
-use std::{collections::HashMap, io, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use keelson_proto::peer::{Failed, Purpose};
 use tokio::{
-    sync::{Mutex, mpsc, oneshot},
-    time::{Instant, timeout},
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -23,6 +32,12 @@ use crate::{options::Member, runtime};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// After a failed dial, requests fail at once for this long instead of queueing up behind the next one.
 const REDIAL_PAUSE: Duration = Duration::from_millis(50);
+/// How long the system may take to accept what is sent: it does so at once unless the peer stopped reading.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
+/// The longest silence while answers are owed, where a peer in order answers most requests at once.
+const CONTROL_SILENCE: Duration = Duration::from_secs(2);
+/// The same where a request may wait for a quorum for as long as its deadline allows.
+const FORWARD_SILENCE: Duration = Duration::from_secs(10);
 
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,21 +65,13 @@ pub struct Link {
     target: Target,
     member: Member,
     purpose: Purpose,
-    session: Mutex<Session>,
-}
-
-enum Session {
-    /// Nothing was tried yet, or the last connection was lost.
-    Down,
-    /// The last dial failed.
-    Failed { at: Instant, reason: String },
-    /// Requests go to the task that owns the connection.
-    Up(mpsc::UnboundedSender<Request>),
+    /// Where the task that owns the connection takes requests; closed once that has ended.
+    queue: Mutex<Option<mpsc::UnboundedSender<Request>>>,
 }
 
 impl Link {
     pub(super) fn new(dialer: Arc<Dialer>, target: Target, member: Member, purpose: Purpose) -> Self {
-        Self { dialer, target, member, purpose, session: Mutex::new(Session::Down) }
+        Self { dialer, target, member, purpose, queue: Mutex::new(None) }
     }
 
     /// Whom this link was made for.
@@ -81,56 +88,56 @@ impl Link {
         }
     }
 
+    /// Gives up the connection, which seems dead; the next request dials anew. What was sent is lost.
+    pub(crate) fn reset(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     async fn exchange(&self, body: Body) -> Reply {
         let (answer, answered) = oneshot::channel();
-        self.enqueue((body, answer)).await?;
+        self.enqueue((body, answer));
         answered.await.unwrap_or(Err(LinkError::Lost))
     }
 
-    async fn enqueue(&self, request: Request) -> Result<(), LinkError> {
-        let mut session = self.session.lock().await;
-        let request = match &*session {
-            Session::Up(queue) => match queue.send(request) {
-                Ok(()) => return Ok(()),
+    fn enqueue(&self, request: Request) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let request = match &*queue {
+            None => request,
+            Some(queue) => match queue.send(request) {
+                Ok(()) => return,
                 Err(mpsc::error::SendError(request)) => request,
             },
-            Session::Failed { at, reason } if at.elapsed() < REDIAL_PAUSE => {
-                return Err(LinkError::NotSent(reason.clone()));
-            }
-            Session::Failed { .. } | Session::Down => request,
         };
-        *session = Session::Down;
-        let queue = match self.connect().await {
-            Ok(connection) => start(connection),
-            Err(error) => {
-                let reason = format!("{}: {error}", self.member.name);
-                *session = Session::Failed { at: Instant::now(), reason: reason.clone() };
-                return Err(LinkError::NotSent(reason));
-            }
-        };
-        let sent = queue.send(request);
-        *session = Session::Up(queue);
-        sent.map_err(|_| LinkError::Lost)
+        let fresh = self.start();
+        // It fails only when the runtime is going away; the caller then finds its answer lost.
+        let _ = fresh.send(request);
+        *queue = Some(fresh);
     }
 
-    async fn connect(&self) -> io::Result<Connection> {
-        let dial = self.dialer.dial(self.target, &self.member, self.purpose);
-        match timeout(CONNECT_TIMEOUT, dial).await {
-            Ok(connected) => connected.map(|(connection, _)| connection),
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "connecting took too long")),
-        }
+    fn start(&self) -> mpsc::UnboundedSender<Request> {
+        let (queue, requests) = mpsc::unbounded_channel();
+        let silence = match self.purpose {
+            Purpose::Forward => FORWARD_SILENCE,
+            Purpose::Control | Purpose::Append | Purpose::Snapshot | Purpose::Unspecified => CONTROL_SILENCE,
+        };
+        let mut driver =
+            Driver { requests, waiting: HashMap::new(), next: 1, heard: Instant::now(), silence };
+        let (dialer, target) = (self.dialer.clone(), self.target);
+        let (member, purpose) = (self.member.clone(), self.purpose);
+        runtime::spawn(async move {
+            let dial = timeout(CONNECT_TIMEOUT, dialer.dial(target, &member, purpose));
+            let late = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "connecting took too long"));
+            match dial.await.unwrap_or_else(late) {
+                Ok((connection, _)) => {
+                    let ended = driver.run(connection).await;
+                    tracing::debug!(?ended, "a link to a peer ended");
+                    driver.fail_all("the connection broke");
+                }
+                Err(error) => driver.refuse(&format!("{}: {error}", member.name)).await,
+            }
+        });
+        queue
     }
-}
-
-fn start(connection: Connection) -> mpsc::UnboundedSender<Request> {
-    let (queue, requests) = mpsc::unbounded_channel();
-    runtime::spawn(async move {
-        let mut driver = Driver { requests, waiting: HashMap::new(), next: 1 };
-        let ended = driver.run(connection).await;
-        tracing::debug!(?ended, "a link to a peer ended");
-        driver.fail_all();
-    });
-    queue
 }
 
 /// Owns one connection.
@@ -138,11 +145,16 @@ struct Driver {
     requests: mpsc::UnboundedReceiver<Request>,
     waiting: HashMap<u64, oneshot::Sender<Reply>>,
     next: u64,
+    /// When the peer last spoke, or began to owe an answer.
+    heard: Instant,
+    /// How long it may owe answers and say nothing.
+    silence: Duration,
 }
 
 enum Event {
     Request(Option<Request>),
     Answer(io::Result<Option<(u64, Body)>>),
+    Silence,
 }
 
 impl Driver {
@@ -153,6 +165,7 @@ impl Driver {
             match self.event(&mut reader).await {
                 Event::Request(Some(request)) => self.send(request, &mut writer).await?,
                 Event::Request(None) => return Ok(()),
+                Event::Silence => return Err(fallen_silent()),
                 Event::Answer(answer) => match answer? {
                     Some((id, body)) => self.answer(id, body),
                     None => return Ok(()),
@@ -166,11 +179,15 @@ impl Driver {
             biased;
             answer = reader.next() => Event::Answer(answer),
             request = self.requests.recv() => Event::Request(request),
+            () = sleep_until(self.heard + self.silence), if !self.waiting.is_empty() => Event::Silence,
         }
     }
 
     /// Sends a request and everything else that is queued, in one go.
     async fn send(&mut self, first: Request, writer: &mut FrameWriter) -> io::Result<()> {
+        if self.waiting.is_empty() {
+            self.heard = Instant::now();
+        }
         let mut request = Some(first);
         while let Some((body, answer)) = request {
             // Whoever has given up waiting before the request was sent does not want it sent.
@@ -179,7 +196,7 @@ impl Driver {
             }
             request = self.requests.try_recv().ok();
         }
-        writer.flush().await
+        timeout(FLUSH_PATIENCE, writer.flush()).await.unwrap_or_else(|_| Err(fallen_silent()))
     }
 
     fn feed(&mut self, body: Body, answer: oneshot::Sender<Reply>, writer: &mut FrameWriter) {
@@ -194,18 +211,39 @@ impl Driver {
     }
 
     fn answer(&mut self, id: u64, body: Body) {
+        self.heard = Instant::now();
         if let Some(answer) = self.waiting.remove(&id) {
             // The caller may have stopped waiting; the answer is then of no use.
             let _ = answer.send(Ok(body));
         }
     }
 
+    /// Nobody answered the dial: turns away who comes, for a while, and then lets the next one dial again.
+    async fn refuse(&mut self, reason: &str) {
+        let mut pause = std::pin::pin!(sleep(REDIAL_PAUSE));
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut pause => break,
+                request = self.requests.recv() => match request {
+                    Some((_, answer)) => drop(answer.send(Err(LinkError::NotSent(reason.to_owned())))),
+                    None => return,
+                },
+            }
+        }
+        self.fail_all(reason);
+    }
+
     /// What was sent is lost, what still queues was not sent.
-    fn fail_all(&mut self) {
+    fn fail_all(&mut self, reason: &str) {
         self.waiting.drain().for_each(|(_, answer)| drop(answer.send(Err(LinkError::Lost))));
         self.requests.close();
         while let Ok((_, answer)) = self.requests.try_recv() {
-            let _ = answer.send(Err(LinkError::NotSent("the connection broke".to_owned())));
+            let _ = answer.send(Err(LinkError::NotSent(reason.to_owned())));
         }
     }
+}
+
+fn fallen_silent() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the peer has fallen silent")
 }

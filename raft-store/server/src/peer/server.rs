@@ -1,6 +1,10 @@
 //! What this replica does for its peers.
 
-use std::{io, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use futures_util::StreamExt as _;
 use keelson_proto::peer::{self as proto, Purpose, SnapshotBegin};
@@ -47,7 +51,12 @@ pub(crate) struct PeerServer {
     pub(crate) proposals: Arc<Proposals>,
     /// For lease calls that followers forward.
     pub(crate) leases: Arc<LeaseKeeper>,
+    /// Folders that are being filled or installed.
+    pub(crate) receiving: Receiving,
 }
+
+/// Names of folders in use, each by one connection.
+pub(crate) type Receiving = Mutex<BTreeSet<String>>;
 
 impl PeerServer {
     /// Accepts peers until dropped.
@@ -99,8 +108,15 @@ impl PeerServer {
     async fn serve_requests(self: Arc<Self>, connection: Connection, peer: ReplicaId) -> io::Result<()> {
         let Connection { mut reader, writer } = connection;
         let (replies, queue) = mpsc::unbounded_channel();
-        runtime::spawn(write_replies(writer, queue));
-        while let Some((id, body)) = reader.next().await? {
+        let mut writing = std::pin::pin!(write_replies(writer, queue));
+        loop {
+            let request = tokio::select! {
+                biased;
+                // A peer that cannot hear must notice: as long as this end is open it waits for replies.
+                written = &mut writing => return written,
+                request = reader.next() => request?,
+            };
+            let Some((id, body)) = request else { return Ok(()) };
             let (server, replies) = (self.clone(), replies.clone());
             runtime::spawn(async move {
                 let reply = server
@@ -111,7 +127,6 @@ impl PeerServer {
                 let _ = replies.send((id, reply));
             });
         }
-        Ok(())
     }
 
     async fn answer(&self, peer: ReplicaId, body: Body) -> io::Result<Body> {
@@ -204,17 +219,33 @@ impl PeerServer {
     }
 
     async fn serve_snapshot(self: Arc<Self>, mut connection: Connection, peer: &Identity) -> io::Result<()> {
-        let (_, body) = connection.reader.expect().await?;
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no snapshot in time");
+        let (_, body) = timeout(handshake::PATIENCE, connection.reader.expect()).await.map_err(late)??;
         let Body::SnapshotBegin(begin) = body else { return Err(unexpected("instead of a snapshot")) };
         let started = Instant::now();
-        let inbox = Inbox {
-            disk: self.disk.clone(),
-            folder: self.staging_folder(peer, &begin)?,
-            raft: self.raft.clone(),
-        };
+        let folder = self.staging_folder(peer, &begin)?;
+        let _claim = FolderClaim::take(&self.receiving, &folder)?;
+        self.clear_abandoned()?;
+        let inbox = Inbox { disk: self.disk.clone(), folder: folder.clone(), raft: self.raft.clone() };
         tracing::info!(from = peer.name, snapshot = begin.id, "receiving a snapshot");
         inbox.receive(&mut connection, begin).await?;
         tracing::info!(from = peer.name, elapsed = ?started.elapsed(), "received a snapshot");
+        if self.meta.state_store().map_err(io::Error::other)?.as_deref() != Some(folder.as_str()) {
+            // Raft had no need of it any more.
+            self.disk.remove(&folder).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what other transfers left half done: their senders have newer snapshots by now, or lead no more.
+    fn clear_abandoned(&self) -> io::Result<()> {
+        let live = self.meta.state_store().map_err(io::Error::other)?;
+        let in_use = self.receiving.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let names = self.disk.list().map_err(io::Error::other)?;
+        let incoming = names.iter().filter(|name| name.starts_with(INCOMING_PREFIX));
+        for name in incoming.filter(|name| !in_use.contains(*name) && live.as_ref() != Some(*name)) {
+            self.disk.remove(name).map_err(io::Error::other)?;
+        }
         Ok(())
     }
 
@@ -227,6 +258,26 @@ impl PeerServer {
         let name = format!("{INCOMING_PREFIX}{:016x}-{}", peer.replica.get(), begin.id);
         let live = self.meta.state_store().map_err(io::Error::other)?;
         Ok(if live.as_deref() == Some(name.as_str()) { format!("{name}-again") } else { name })
+    }
+}
+
+/// One connection's right to a folder: a second one must not touch what the first fills or Raft installs.
+struct FolderClaim<'s> {
+    receiving: &'s Receiving,
+    folder: String,
+}
+
+impl<'s> FolderClaim<'s> {
+    fn take(receiving: &'s Receiving, folder: &str) -> io::Result<Self> {
+        let is_new = receiving.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
+        let busy = || io::Error::new(io::ErrorKind::ResourceBusy, "the snapshot is arriving already");
+        is_new.then(|| Self { receiving, folder: folder.to_owned() }).ok_or_else(busy)
+    }
+}
+
+impl Drop for FolderClaim<'_> {
+    fn drop(&mut self) {
+        self.receiving.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.folder);
     }
 }
 
@@ -246,19 +297,24 @@ impl Drop for AbortOnDrop {
     }
 }
 
-async fn write_replies(mut writer: FrameWriter, mut queue: mpsc::UnboundedReceiver<(u64, Body)>) {
-    while let Some((id, body)) = queue.recv().await {
-        let mut written = writer.feed(id, body);
-        while let Ok((id, body)) = queue.try_recv() {
-            written = written.and_then(|()| writer.feed(id, body));
+/// Sends replies until nobody makes any more, or the connection breaks.
+async fn write_replies(
+    mut writer: FrameWriter,
+    mut queue: mpsc::UnboundedReceiver<(u64, Body)>,
+) -> io::Result<()> {
+    while let Some(reply) = queue.recv().await {
+        feed_reply(&mut writer, reply)?;
+        while let Ok(reply) = queue.try_recv() {
+            feed_reply(&mut writer, reply)?;
         }
-        let sent = match written {
-            Ok(()) => writer.flush().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = sent {
-            tracing::debug!(%error, "replies to a peer could not be sent");
-            return;
-        }
+        writer.flush().await?;
     }
+    Ok(())
+}
+
+/// A reply that is too long for a frame is replaced by its failure: the others must not suffer for it.
+fn feed_reply(writer: &mut FrameWriter, (id, body): (u64, Body)) -> io::Result<()> {
+    writer
+        .feed(id, body)
+        .or_else(|error| writer.feed(id, Body::Failed(proto::Failed { reason: error.to_string() })))
 }

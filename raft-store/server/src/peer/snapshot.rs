@@ -22,6 +22,8 @@ use crate::{
 
 /// Bytes per chunk.
 const CHUNK: usize = 512 << 10;
+/// The longest wait for the other side between two messages: it has a chunk to write to its disk at most.
+const SILENCE: Duration = Duration::from_secs(30);
 /// How long a follower may take to make a received snapshot its state.
 const INSTALL_PATIENCE: Duration = Duration::from_secs(120);
 
@@ -35,7 +37,7 @@ pub(super) async fn send(mut connection: Connection, vote: &Vote, snapshot: &Sna
         id: folder.name().to_owned(),
         files: files.iter().map(|(name, len)| SnapshotFile { name: name.clone(), len: *len }).collect(),
     };
-    let Body::SnapshotResume(resume) = connection.ask(Body::SnapshotBegin(begin)).await? else {
+    let Body::SnapshotResume(resume) = soon(connection.ask(Body::SnapshotBegin(begin))).await? else {
         return Err(unexpected("instead of a snapshot's resume points"));
     };
     if resume.offsets.len() != files.len() {
@@ -69,10 +71,16 @@ async fn send_file(
         }
         let len = data.len() as u64;
         let chunk = SnapshotChunk { file, offset, crc32c: crc32c::crc32c(&data), data };
-        connection.writer.send(0, Body::SnapshotChunk(chunk)).await?;
+        soon(connection.writer.send(0, Body::SnapshotChunk(chunk))).await?;
         offset += len;
     }
     Ok(())
+}
+
+/// Waits for the other side, but not for ever.
+async fn soon<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let silent = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "the peer has fallen silent"));
+    tokio::time::timeout(SILENCE, step).await.unwrap_or_else(silent)
 }
 
 /// Where a follower puts what it receives.
@@ -122,7 +130,7 @@ impl Inbox {
 
     async fn receive_files(&self, connection: &mut Connection, files: &[SnapshotFile]) -> io::Result<u64> {
         loop {
-            match connection.reader.expect().await? {
+            match soon(connection.reader.expect()).await? {
                 (_, Body::SnapshotChunk(chunk)) => self.keep(files, &chunk)?,
                 (id, Body::SnapshotEnd(_)) => return self.check_complete(files).map(|()| id),
                 _ => return Err(unexpected("between a snapshot's chunks")),

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, TryLockError},
 };
 
 use futures_util::{Stream, StreamExt as _};
@@ -83,6 +83,24 @@ impl StateAdapter {
         Ok(FIRST_STORE.to_owned())
     }
 
+    /// Makes a snapshot where the state is ahead of a log that ends at `log_end`: openraft will drop that log up to
+    /// the state's position, and a snapshot from below it could not be continued by anybody.
+    pub(crate) fn cover(&self, log_end: Option<LogPosition>) -> Result<(), EngineError> {
+        if self.applied() > log_end {
+            self.snapshots.build(&self.machine)?;
+        }
+        Ok(())
+    }
+
+    /// Waits, off the runtime's thread, while a checkpoint holds the machine: heartbeats must go on.
+    async fn until_free(&self) -> Result<(), io::Error> {
+        while matches!(self.machine.try_lock(), Err(TryLockError::WouldBlock)) {
+            let machine = self.machine.clone();
+            self.snapshots.offload().run(move || drop(lock(&machine))).await.map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
     fn apply_batch(&self, entries: Vec<EntryResponder<Types>>) -> Result<(), EngineError> {
         let mut answers: Vec<(Responder, Answer)> = Vec::with_capacity(entries.len());
         let applied = {
@@ -118,13 +136,15 @@ impl Install {
             return Err(EngineError::Corrupt { what: format!("snapshot {store}"), detail });
         }
         let old = StateAdapter::live_store(self.snapshots.meta())?;
-        self.snapshots.meta().set_state_store(&store)?;
+        self.snapshots.build_for_install(&machine, &store)?;
         self.shared.replace(machine.engine().clone(), machine.header());
-        *lock(&self.machine) = machine;
+        // The former machine is closed, which may take a while, only when nobody waits for the lock.
+        let former = std::mem::replace(&mut *lock(&self.machine), machine);
+        drop(former);
         if old != store {
             disk.remove(&old)?;
         }
-        self.snapshots.build(&self.machine).map(drop)
+        Ok(())
     }
 }
 
@@ -185,6 +205,7 @@ impl RaftStateMachine<Types> for StateAdapter {
         let mut batches = entries.ready_chunks(BATCH_ENTRIES);
         while let Some(batch) = batches.next().await {
             let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
+            self.until_free().await?;
             self.apply_batch(batch).map_err(io::Error::other)?;
         }
         Ok(())

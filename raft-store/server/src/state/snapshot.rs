@@ -42,6 +42,8 @@ pub(super) struct Snapshots {
     meta: LogMeta,
     offload: Offload,
     current: Arc<Mutex<Option<(SnapshotRecord, SnapshotFolder)>>>,
+    /// Held while one is made: the pointer on disk must not go back to an older one that was slower.
+    building: Arc<Mutex<()>>,
 }
 
 /// Builds snapshots beside apply.
@@ -96,7 +98,7 @@ impl Snapshots {
             let folder = SnapshotFolder::new(disk.clone(), record.folder.clone());
             (record, folder)
         });
-        Ok(Self { disk, meta, offload, current: Arc::new(Mutex::new(current)) })
+        Ok(Self { disk, meta, offload, current: Arc::new(Mutex::new(current)), building: Arc::default() })
     }
 
     /// The disk that snapshots are on.
@@ -122,26 +124,45 @@ impl Snapshots {
 
     /// Makes a snapshot of what `machine` has applied by now. Writers wait only for the checkpoint itself.
     pub(super) fn build(&self, machine: &Mutex<StateMachine>) -> Result<Snapshot, EngineError> {
+        let _building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         let engine = lock(machine).engine().clone();
         // The flush that takes long happens here, beside the writers; the one inside the checkpoint is short.
         engine.sync()?;
-        let record = self.checkpoint(machine)?;
-        let folder = SnapshotFolder::new(self.disk.clone(), record.folder.clone());
+        let record = self.checkpoint(&lock(machine))?;
         self.meta.set_snapshot(&record)?;
+        self.adopt(record)
+    }
+
+    /// Makes a snapshot of `machine`, whose store is `name`, and points at both in one write: a crash must not
+    /// find the new store beside the old snapshot, since the log between them is about to go.
+    pub(super) fn build_for_install(
+        &self,
+        machine: &StateMachine,
+        name: &str,
+    ) -> Result<Snapshot, EngineError> {
+        let _building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = self.checkpoint(machine)?;
+        self.meta.set_state_and_snapshot(name, &record)?;
+        self.adopt(record)
+    }
+
+    /// From now on `record`, which is durable, is the newest.
+    fn adopt(&self, record: SnapshotRecord) -> Result<Snapshot, EngineError> {
+        let folder = SnapshotFolder::new(self.disk.clone(), record.folder.clone());
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((old, old_folder)) = current.replace((record.clone(), folder.clone()))
-            && old.folder != record.folder
-        {
-            old_folder.discard();
+        if let Some((same, folder)) = current.as_ref().filter(|(old, _)| old.folder == record.folder) {
+            return same.clone().snapshot(folder.clone());
+        }
+        if let Some((_, old)) = current.replace((record.clone(), folder.clone())) {
+            old.discard();
         }
         record.snapshot(folder)
     }
 
-    fn checkpoint(&self, machine: &Mutex<StateMachine>) -> Result<SnapshotRecord, EngineError> {
-        let machine = lock(machine);
+    fn checkpoint(&self, machine: &StateMachine) -> Result<SnapshotRecord, EngineError> {
         let last = machine.header().applied;
         let folder = folder_name(last);
-        let membership = read_membership(&machine)?;
+        let membership = read_membership(machine)?;
         if self.meta.snapshot()?.is_none_or(|current| current.folder != folder) {
             self.disk.remove(&folder)?;
             machine.engine().checkpoint(&folder)?;

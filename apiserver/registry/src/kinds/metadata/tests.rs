@@ -1,3 +1,5 @@
+//! Metadata that breaks rules, and upstream's words for it.
+
 use serde_json::json;
 
 use super::*;
@@ -8,8 +10,10 @@ fn texts(errors: &[FieldError]) -> Vec<String> {
 }
 
 fn wrong(metadata: Value) -> Vec<String> {
-    let pods = find("", "v1", "configmaps").unwrap();
-    texts(&validate(pods, &Object(json!({ "metadata": metadata }))))
+    let config_maps = find("", "v1", "configmaps").unwrap();
+    let mut object = Object::default();
+    object.set(&["metadata"], metadata);
+    texts(&validate(config_maps, &object))
 }
 
 #[test]

@@ -4,12 +4,17 @@ use super::{
     super::{Conversion, ResourceInfo, Storage},
     Names, namespaced, of_cluster,
 };
+use crate::kinds::{event, lease, priority_class};
 
-pub(super) const LEASES: ResourceInfo =
-    namespaced("coordination.k8s.io", "v1", Names("Lease", "leases", "lease"));
+pub(super) const LEASES: ResourceInfo = ResourceInfo {
+    columns: lease::COLUMNS,
+    strategy: &lease::Rules,
+    ..namespaced("coordination.k8s.io", "v1", Names("Lease", "leases", "lease"))
+};
 
 pub(super) const EVENTS: ResourceInfo = ResourceInfo {
     short_names: &["ev"],
+    columns: event::COLUMNS,
     storage: Storage::Converted { prefix: "events", conversion: Conversion::Event },
     selectable: &[
         "regarding.kind",
@@ -23,10 +28,13 @@ pub(super) const EVENTS: ResourceInfo = ResourceInfo {
         "reportingController",
         "type",
     ],
+    strategy: &event::Rules { strict: true },
     ..namespaced("events.k8s.io", "v1", Names("Event", "events", "event"))
 };
 
 pub(super) const PRIORITY_CLASSES: ResourceInfo = ResourceInfo {
     short_names: &["pc"],
+    columns: priority_class::COLUMNS,
+    strategy: &priority_class::Rules,
     ..of_cluster("scheduling.k8s.io", "v1", Names("PriorityClass", "priorityclasses", "priorityclass"))
 };

@@ -4,7 +4,7 @@ use super::{
     super::{ResourceInfo, Scope, Subresource, Verb},
     Names, namespaced, of_cluster, question, status,
 };
-use crate::kinds::{config_map, namespace, secret, service_account};
+use crate::kinds::{config_map, endpoints, event, namespace, node, pod, secret, service, service_account};
 
 pub(super) const BINDINGS: ResourceInfo =
     question("", "v1", Scope::Namespaced, Names("Binding", "bindings", "binding"));
@@ -18,11 +18,14 @@ pub(super) const CONFIG_MAPS: ResourceInfo = ResourceInfo {
 
 pub(super) const ENDPOINTS: ResourceInfo = ResourceInfo {
     short_names: &["ep"],
+    columns: endpoints::COLUMNS,
+    strategy: &endpoints::Rules,
     ..namespaced("", "v1", Names("Endpoints", "endpoints", "endpoints"))
 };
 
 pub(super) const EVENTS: ResourceInfo = ResourceInfo {
     short_names: &["ev"],
+    columns: event::COLUMNS,
     selectable: &[
         "involvedObject.kind",
         "involvedObject.namespace",
@@ -36,6 +39,7 @@ pub(super) const EVENTS: ResourceInfo = ResourceInfo {
         "source",
         "type",
     ],
+    strategy: &event::Rules { strict: false },
     ..namespaced("", "v1", Names("Event", "events", "event"))
 };
 
@@ -55,7 +59,9 @@ pub(super) const NAMESPACES: ResourceInfo = ResourceInfo {
 pub(super) const NODES: ResourceInfo = ResourceInfo {
     short_names: &["no"],
     subresources: &[status("Node")],
+    columns: node::COLUMNS,
     selectable: &["spec.unschedulable"],
+    strategy: &node::Rules,
     ..of_cluster("", "v1", Names("Node", "nodes", "node"))
 };
 
@@ -66,6 +72,7 @@ pub(super) const PODS: ResourceInfo = ResourceInfo {
         Subresource { name: "binding", group_version: None, kind: "Binding", verbs: &[Verb::Create] },
         status("Pod"),
     ],
+    columns: pod::COLUMNS,
     selectable: &[
         "spec.nodeName",
         "spec.restartPolicy",
@@ -78,11 +85,16 @@ pub(super) const PODS: ResourceInfo = ResourceInfo {
         "status.nominatedNodeName",
         "spec.host",
     ],
+    strategy: &pod::Rules,
     ..namespaced("", "v1", Names("Pod", "pods", "pod"))
 };
 
-pub(super) const SECRETS: ResourceInfo =
-    ResourceInfo { selectable: &["type"], ..namespaced("", "v1", Names("Secret", "secrets", "secret")) };
+pub(super) const SECRETS: ResourceInfo = ResourceInfo {
+    columns: secret::COLUMNS,
+    selectable: &["type"],
+    strategy: &secret::Rules,
+    ..namespaced("", "v1", Names("Secret", "secrets", "secret"))
+};
 
 pub(super) const SERVICE_ACCOUNTS: ResourceInfo = ResourceInfo {
     short_names: &["sa"],
@@ -101,6 +113,8 @@ pub(super) const SERVICES: ResourceInfo = ResourceInfo {
     short_names: &["svc"],
     categories: &["all"],
     subresources: &[status("Service")],
+    columns: service::COLUMNS,
     selectable: &["spec.clusterIP", "spec.type"],
+    strategy: &service::Rules,
     ..namespaced("", "v1", Names("Service", "services", "service"))
 };

@@ -1,3 +1,5 @@
+//! Tokens as they are made, and every way in which one is refused.
+
 use proptest::prelude::*;
 use rcgen::KeyPair as RcgenKey;
 use time::macros::datetime;

@@ -1,3 +1,5 @@
+//! Certificates as they become users, and those that become nobody.
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -18,7 +20,10 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-fn client(signed_by: &CertifiedIssuer<'_, KeyPair>, adjust: fn(&mut CertificateParams)) -> CertificateDer<'static> {
+fn client(
+    signed_by: &CertifiedIssuer<'_, KeyPair>,
+    adjust: fn(&mut CertificateParams),
+) -> CertificateDer<'static> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "jane");
@@ -91,5 +96,7 @@ fn bytes_that_are_no_certificate_and_unknown_critical_extensions_are_refused() {
 #[test]
 fn what_is_no_authority_is_refused_at_the_start() {
     assert!(ClientAuthorities::from_pem("").is_err());
-    assert!(ClientAuthorities::from_pem("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----").is_err());
+    assert!(
+        ClientAuthorities::from_pem("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----").is_err()
+    );
 }

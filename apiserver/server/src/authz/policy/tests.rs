@@ -1,3 +1,5 @@
+//! Roles and bindings as they become a policy.
+
 use serde_json::json;
 
 use super::*;
@@ -10,8 +12,7 @@ fn policy() -> Policy {
         let role = json!({"metadata": {"name": name, "namespace": namespace}, "rules": rules});
         Arc::new(Role::parse(&role))
     };
-    let roles =
-        [role("reader", "", &reader), role("local", "shop", &reader), role("metrics", "", &metrics)];
+    let roles = [role("reader", "", &reader), role("local", "shop", &reader), role("metrics", "", &metrics)];
     let binding = |name: &str, namespace: &str, kind: &str, role: &str, subject: Value| {
         Binding::parse(&json!({
             "metadata": {"name": name, "namespace": namespace},

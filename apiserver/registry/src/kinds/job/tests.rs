@@ -1,0 +1,160 @@
+//! Jobs as upstream makes and judges them.
+
+use serde_json::json;
+use time::macros::datetime;
+
+use super::*;
+
+fn job(spec: &Value) -> Object {
+    let pods = json!({
+        "metadata": {"labels": {"app": "once"}},
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "once", "image": "once:1"}]},
+    });
+    let mut object = Object(json!({
+        "metadata": {"name": "once", "namespace": "shop", "uid": "u-1"},
+        "spec": {"template": pods},
+    }));
+    for (field, value) in spec.as_object().into_iter().flatten() {
+        object.set(&["spec", field], value.clone());
+    }
+    Rules.default(&mut object);
+    Rules.prepare_create(&mut object);
+    object
+}
+
+fn texts(errors: &[FieldError]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_new_job_selects_its_pods_by_its_uid() {
+    let object = job(&json!({}));
+    let spec = &object.0["spec"];
+    assert_eq!(spec["selector"], json!({"matchLabels": {"batch.kubernetes.io/controller-uid": "u-1"}}));
+    assert_eq!(
+        spec["template"]["metadata"]["labels"],
+        json!({
+            "app": "once",
+            "batch.kubernetes.io/controller-uid": "u-1",
+            "batch.kubernetes.io/job-name": "once",
+            "controller-uid": "u-1",
+            "job-name": "once",
+        })
+    );
+    for (field, value) in [
+        ("parallelism", json!(1)),
+        ("completions", json!(1)),
+        ("backoffLimit", json!(6)),
+        ("completionMode", json!("NonIndexed")),
+        ("suspend", json!(false)),
+        ("podReplacementPolicy", json!("TerminatingOrFailed")),
+    ] {
+        assert_eq!(spec[field], value, "{field}");
+    }
+    assert_eq!(object.labels(), &json!({"app": "once"}));
+    assert_eq!(object.generation(), 1);
+    assert_eq!(texts(&Rules.validate(&object)), [""; 0]);
+}
+
+#[test]
+fn parallelism_alone_means_a_work_queue() {
+    let object = job(&json!({"parallelism": 3}));
+    assert_eq!(object.get(&["spec", "completions"]), None);
+    assert_eq!(completions(&object), "0/1 of 3");
+}
+
+#[test]
+fn what_breaks_a_rule_is_told_in_upstreams_words() {
+    let always = json!({
+        "metadata": {"labels": {"app": "once"}},
+        "spec": {"restartPolicy": "Always", "containers": [{"name": "once", "image": "once:1"}]},
+    });
+    let cases = [
+        (
+            json!({"completions": -1}),
+            "spec.completions: Invalid value: -1: must be greater than or equal to 0",
+        ),
+        (
+            json!({"template": always}),
+            "spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \"Never\"",
+        ),
+        (
+            json!({"selector": {"matchLabels": {"app": "once"}}, "manualSelector": false}),
+            "spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"once\",\"batch.kubernetes.io/controller-uid\":\"u-1\"}}: `selector` not auto-generated",
+        ),
+        (
+            json!({"completionMode": "Indexed", "parallelism": 2}),
+            "spec.completions: Required value: when completion mode is Indexed",
+        ),
+        (
+            json!({"successPolicy": {"rules": [{"succeededCount": 1}]}}),
+            "spec.successPolicy: Invalid value: {\"rules\":[{\"succeededCount\":1}]}: requires indexed completion mode",
+        ),
+        (
+            json!({"maxFailedIndexes": 1, "backoffLimitPerIndex": 1}),
+            "spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode",
+        ),
+    ];
+    for (spec, text) in cases {
+        assert_eq!(texts(&Rules.validate(&job(&spec))).first().map(String::as_str), Some(text));
+    }
+}
+
+#[test]
+fn template_selector_and_completions_stay() {
+    let old = job(&json!({}));
+    let mut new = old.clone();
+    new.set(&["spec", "completions"], 2);
+    new.set(&["spec", "template", "spec", "nodeSelector", "disk"], "ssd");
+    let found = texts(&Rules.validate_update(&new, &old));
+    assert_eq!(found[0], "spec.completions: Invalid value: 2: field is immutable");
+    assert!(
+        found[1].starts_with("spec.template: Invalid value: ") && found[1].ends_with("field is immutable")
+    );
+    assert_eq!(found.len(), 2);
+}
+
+#[test]
+fn a_suspended_job_that_never_started_may_be_sent_elsewhere() {
+    let old = job(&json!({"suspend": true}));
+    let mut new = old.clone();
+    new.set(&["spec", "template", "spec", "nodeSelector", "disk"], "ssd");
+    assert_eq!(Rules.validate_update(&new, &old), []);
+    let mut started = old.clone();
+    started.set(&["status", "startTime"], "2026-01-01T00:00:00Z");
+    assert_eq!(Rules.validate_update(&new, &started).len(), 1);
+}
+
+#[test]
+fn an_indexed_job_is_elastic() {
+    let old = job(&json!({"completionMode": "Indexed", "completions": 2, "parallelism": 2}));
+    let mut new = old.clone();
+    new.set(&["spec", "completions"], 3);
+    assert_eq!(
+        texts(&Rules.validate_update(&new, &old)),
+        ["spec.completions: Invalid value: 3: can only be modified in tandem with spec.parallelism"]
+    );
+    new.set(&["spec", "parallelism"], 3);
+    assert_eq!(Rules.validate_update(&new, &old), []);
+}
+
+#[test]
+fn columns_tell_how_far_it_is() {
+    let mut object = job(&json!({}));
+    let now = datetime!(2026-01-01 00:10:00 UTC);
+    let row = |object: &Object| -> Vec<Value> {
+        COLUMNS[1..4].iter().map(|column| (column.cell)(object, now)).collect()
+    };
+    assert_eq!(row(&object), [json!("Running"), json!("0/1"), json!("")]);
+    object.set(
+        &["status"],
+        json!({
+            "succeeded": 1,
+            "startTime": "2026-01-01T00:00:00Z",
+            "completionTime": "2026-01-01T00:00:05Z",
+            "conditions": [{"type": "Complete", "status": "True"}],
+        }),
+    );
+    assert_eq!(row(&object), [json!("Complete"), json!("1/1"), json!("5s")]);
+    assert_eq!(Rules.field_value(&object, "status.successful"), "1");
+}

@@ -1,0 +1,337 @@
+//! What is wrong with a Job.
+
+use keelson_api_schema::{
+    format::{check_dns1123_label, check_dns1123_subdomain, check_qualified_name},
+    selector::LabelSelector,
+};
+use serde_json::{Value, json};
+
+use super::{CONTROLLER_UID, JOB_NAME, LEGACY_CONTROLLER_UID, LEGACY_JOB_NAME};
+use crate::{
+    field::FieldError,
+    kinds::{metadata, pod::template, workload::selects_template},
+    object::Object,
+    place::Place,
+};
+
+/// The most pods at a time, and failed indexes, that an indexed Job may have.
+const INDEXED_MAX: i64 = 100_000;
+
+/// The most rules in a pod failure or success policy.
+const MAX_RULES: usize = 20;
+
+/// The longest name of a controller, in bytes.
+const MANAGED_BY_MAX: usize = 63;
+
+/// Rules for a Job, new or old.
+pub(super) fn job(object: &Object) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let spec = Place::at(object, &["spec"]);
+    if !spec.child("manualSelector").flag() {
+        generated_selector(object, &spec, &mut errors);
+    }
+    counts(&spec, &mut errors);
+    managed_by(&spec.child("managedBy"), &mut errors);
+    completion_mode(object, &spec, &mut errors);
+    failure_policy(&spec.child("podFailurePolicy"), &mut errors);
+    success_policy(&spec, &mut errors);
+    replacement_policy(&spec, &mut errors);
+    template::validate(&spec.child("template"), &mut errors);
+    restart_policy(&spec, &mut errors);
+    let selector = spec.child("selector");
+    if selector.is_set() {
+        metadata::label_selector(&selector, &mut errors);
+    } else {
+        errors.push(selector.required(""));
+    }
+    selects_template(&selector, &spec.child("template"), &mut errors);
+    errors
+}
+
+/// Rules for a change.
+pub(super) fn update(object: &Object, old: &Object) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let (spec, before) = (Place::at(object, &["spec"]), Place::at(old, &["spec"]));
+    completions_update(&spec, &before, &mut errors);
+    spec.child("selector").unchanged(&before.child("selector"), &mut errors);
+    template_update(object, old, &mut errors);
+    let fixed = ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"];
+    for field in fixed {
+        spec.child(field).unchanged(&before.child(field), &mut errors);
+    }
+    errors
+}
+
+/// Rules for a status.
+pub(super) fn status(object: &Object) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let status = Place::at(object, &["status"]);
+    for count in ["active", "succeeded", "failed", "ready", "terminating"] {
+        status.child(count).non_negative(&mut errors);
+    }
+    let (ready, active) = (status.child("ready"), status.child("active").integer().unwrap_or(0));
+    if ready.integer().is_some_and(|ready| ready > active) {
+        errors.push(ready.invalid("cannot set more ready pods than active"));
+    }
+    errors
+}
+
+/// The labels and the selector that nobody but the Job itself may have chosen.
+fn generated_selector(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let selector = spec.child("selector");
+    if !selector.is_set() {
+        return;
+    }
+    if object.uid().is_empty() {
+        errors.push(FieldError::required("metadata.uid", ""));
+    }
+    let (uid, name) = (object.uid(), object.name());
+    let expected = json!({
+        LEGACY_CONTROLLER_UID: uid,
+        CONTROLLER_UID: uid,
+        LEGACY_JOB_NAME: name,
+        JOB_NAME: name,
+    });
+    let labels = spec.child("template").child("metadata").child("labels");
+    for (key, value) in [(LEGACY_CONTROLLER_UID, uid), (LEGACY_JOB_NAME, name)] {
+        let label = labels.key(key);
+        let detail = format!("must be '{value}'");
+        if !label.is_set() {
+            errors.push(label.required(detail));
+        } else if label.text() != value {
+            let shown = labels.value().cloned().unwrap_or_default();
+            errors.push(FieldError::invalid(label.path(), shown, detail));
+        }
+    }
+    let parsed = selector.value().map(LabelSelector::from_object);
+    if let Some(Ok(parsed)) = parsed
+        && !parsed.matches_labels(&expected)
+    {
+        errors.push(selector.invalid("`selector` not auto-generated"));
+    }
+}
+
+fn counts(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    for count in [
+        "parallelism",
+        "completions",
+        "activeDeadlineSeconds",
+        "backoffLimit",
+        "ttlSecondsAfterFinished",
+        "backoffLimitPerIndex",
+        "maxFailedIndexes",
+    ] {
+        spec.child(count).non_negative(errors);
+    }
+    let per_index = spec.child("backoffLimitPerIndex");
+    if spec.child("maxFailedIndexes").is_set() && !per_index.is_set() {
+        errors.push(per_index.required("when maxFailedIndexes is specified"));
+    }
+}
+
+/// `domain/path`.
+fn managed_by(field: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if !field.is_set() {
+        return;
+    }
+    let text = field.text();
+    match text.split_once('/') {
+        Some((domain, path)) if !domain.is_empty() && !path.is_empty() => {
+            errors.extend(field.each_invalid(check_dns1123_subdomain(domain)));
+        }
+        _ => errors.push(field.invalid("must be a domain-prefixed path (such as \"acme.io/foo\")")),
+    }
+    if text.len() > MANAGED_BY_MAX {
+        errors.push(FieldError::too_long(field.path(), MANAGED_BY_MAX));
+    }
+}
+
+fn completion_mode(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let mode = spec.child("completionMode");
+    match mode.text() {
+        "Indexed" => indexed(object, spec, errors),
+        "NonIndexed" => {
+            for field in ["backoffLimitPerIndex", "maxFailedIndexes"] {
+                let field = spec.child(field);
+                if field.is_set() {
+                    errors.push(field.invalid("requires indexed completion mode"));
+                }
+            }
+        }
+        _ => errors.push(mode.not_supported(&["Indexed", "NonIndexed"])),
+    }
+}
+
+fn indexed(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let completions = spec.child("completions");
+    if !completions.is_set() {
+        errors.push(completions.required("when completion mode is Indexed"));
+    }
+    for field in ["parallelism", "maxFailedIndexes"] {
+        let field = spec.child(field);
+        if field.integer().is_some_and(|number| number > INDEXED_MAX) {
+            errors.push(field.invalid(format!(
+                "must be less than or equal to {INDEXED_MAX} when completion mode is Indexed"
+            )));
+        }
+    }
+    let failed = spec.child("maxFailedIndexes");
+    if failed.integer().is_some_and(|failed| completions.integer().is_some_and(|all| failed > all)) {
+        errors.push(failed.invalid("must be less than or equal to completions"));
+    }
+    // The pod of an index has the index in its host name.
+    if let Some(last) = completions.integer().filter(|count| *count > 0).map(|count| count - 1) {
+        let host = format!("{}-{last}", object.name());
+        if !check_dns1123_label(&host).is_empty() {
+            errors.push(FieldError::invalid(
+                "metadata.name",
+                object.name(),
+                format!("will not able to create pod with invalid DNS label: {host}"),
+            ));
+        }
+    }
+}
+
+fn failure_policy(policy: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let rules = policy.child("rules");
+    if rules.len() > MAX_RULES {
+        errors.push(FieldError::too_many(rules.path(), rules.len(), MAX_RULES));
+    }
+    for rule in rules.items() {
+        failure_rule(&rule, errors);
+    }
+}
+
+fn failure_rule(rule: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let action = rule.child("action");
+    if action.text().is_empty() {
+        errors.push(action.required("valid values: \"Count\", \"FailIndex\", \"FailJob\", \"Ignore\""));
+    } else {
+        action.one_of(&["Count", "FailIndex", "FailJob", "Ignore"], errors);
+    }
+    let (codes, conditions) = (rule.child("onExitCodes"), rule.child("onPodConditions"));
+    match (codes.is_set(), !conditions.is_empty()) {
+        (true, true) => {
+            errors.push(rule.invalid("specifying both OnExitCodes and OnPodConditions is not supported"));
+        }
+        (false, false) => {
+            errors.push(rule.invalid("specifying one of OnExitCodes and OnPodConditions is required"));
+        }
+        (true, false) => exit_codes(&codes, errors),
+        (false, true) => {
+            for pattern in conditions.items() {
+                let kind = pattern.child("type");
+                errors.extend(kind.each_invalid(check_qualified_name(kind.text())));
+                pattern.child("status").one_of(&["False", "True", "Unknown"], errors);
+            }
+        }
+    }
+}
+
+fn exit_codes(codes: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let (operator, values) = (codes.child("operator"), codes.child("values"));
+    operator.one_of(&["In", "NotIn"], errors);
+    if values.is_empty() {
+        errors.push(values.invalid("at least one value is required"));
+    }
+    let mut seen = Vec::new();
+    for value in values.items() {
+        if operator.text() == "In" && value.integer() == Some(0) {
+            errors.push(value.invalid("must not be 0 for the In operator"));
+        }
+        if seen.contains(&value.integer()) {
+            errors.push(value.duplicate());
+        }
+        seen.push(value.integer());
+    }
+}
+
+fn success_policy(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let policy = spec.child("successPolicy");
+    if !policy.is_set() {
+        return;
+    }
+    if spec.child("completionMode").text() != "Indexed" {
+        errors.push(policy.invalid("requires indexed completion mode"));
+        return;
+    }
+    let rules = policy.child("rules");
+    if rules.is_empty() {
+        errors
+            .push(rules.required("at least one rules must be specified when the successPolicy is specified"));
+    }
+    if rules.len() > MAX_RULES {
+        errors.push(FieldError::too_many(rules.path(), rules.len(), MAX_RULES));
+    }
+    for rule in rules.items() {
+        let count = rule.child("succeededCount");
+        if !count.is_set() && !rule.child("succeededIndexes").is_set() {
+            errors
+                .push(rule.required("at least one of succeededCount or succeededIndexes must be specified"));
+        }
+        count.positive(errors);
+    }
+}
+
+fn replacement_policy(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let policy = spec.child("podReplacementPolicy");
+    let supported: &[&str] = if spec.child("podFailurePolicy").is_set() {
+        &["Failed"]
+    } else {
+        &["Failed", "TerminatingOrFailed"]
+    };
+    policy.one_of(supported, errors);
+}
+
+fn restart_policy(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let policy = spec.child("template").child("spec").child("restartPolicy");
+    match policy.text() {
+        "" | "Always" => errors.push(policy.required("valid values: \"OnFailure\", \"Never\"")),
+        "OnFailure" => {
+            for field in ["podFailurePolicy", "backoffLimitPerIndex"] {
+                if spec.child(field).is_set() {
+                    let rule = format!("only \"Never\" is supported when {field} is specified");
+                    errors.push(policy.invalid(rule));
+                }
+            }
+        }
+        "Never" => {}
+        _ => errors.push(policy.not_supported(&["Never", "OnFailure"])),
+    }
+}
+
+/// The number of completions stays, except that an indexed Job grows and shrinks together with its parallelism.
+fn completions_update(spec: &Place<'_>, before: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let (completions, old) = (spec.child("completions"), before.child("completions"));
+    let elastic = before.child("completionMode").text() == "Indexed" && old.is_set() && completions.is_set();
+    if !elastic {
+        completions.unchanged(&old, errors);
+    } else if completions.value() != old.value() && completions.value() != spec.child("parallelism").value() {
+        errors.push(completions.invalid("can only be modified in tandem with spec.parallelism"));
+    }
+}
+
+/// The template stays, except that where pods go may change while the Job is suspended and has never started.
+fn template_update(object: &Object, old: &Object, errors: &mut Vec<FieldError>) {
+    let mut before = old.clone();
+    let suspended = old.get(&["spec", "suspend"]) == Some(&Value::Bool(true));
+    if suspended && old.get(&["status", "startTime"]).is_none() {
+        const MUTABLE: [&[&str]; 6] = [
+            &["metadata", "annotations"],
+            &["metadata", "labels"],
+            &["spec", "nodeSelector"],
+            &["spec", "tolerations"],
+            &["spec", "schedulingGates"],
+            &["spec", "affinity", "nodeAffinity"],
+        ];
+        for field in MUTABLE {
+            let path = [&["spec", "template"][..], field].concat();
+            match object.get(&path) {
+                Some(value) => before.set(&path, value.clone()),
+                None => drop(before.remove(&path)),
+            }
+        }
+    }
+    let path = ["spec", "template"];
+    Place::at(object, &path).unchanged(&Place::at(&before, &path), errors);
+}

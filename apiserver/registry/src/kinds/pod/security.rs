@@ -1,0 +1,156 @@
+//! What is wrong with security contexts.
+
+use std::collections::BTreeSet;
+
+use keelson_api_schema::format::check_range;
+
+use super::volume::relative_path;
+use crate::{field::FieldError, place::Place};
+
+/// Longest name of a sysctl, in bytes.
+const SYSCTL_MAX: usize = 253;
+/// Longest path of an AppArmor profile, in bytes: the longest path less its end.
+const PROFILE_MAX: usize = 4095;
+
+/// `spec.securityContext` and the namespaces that the pod shares with its node.
+pub(super) fn pod(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let context = spec.child("securityContext");
+    for id in ["fsGroup", "runAsUser", "runAsGroup"] {
+        user_or_group(&context.child(id), errors);
+    }
+    for group in context.child("supplementalGroups").items() {
+        user_or_group(&group, errors);
+    }
+    let shared = spec.child("shareProcessNamespace");
+    if shared.flag() && spec.child("hostPID").flag() {
+        let path = context.child("shareProcessNamespace").path().to_owned();
+        errors.push(FieldError::invalid(
+            path,
+            true,
+            "ShareProcessNamespace and HostPID cannot both be enabled",
+        ));
+    }
+    sysctls(spec, &context.child("sysctls"), errors);
+    for (field, known) in [
+        ("fsGroupChangePolicy", ["Always", "OnRootMismatch"]),
+        ("supplementalGroupsPolicy", ["Merge", "Strict"]),
+        ("seLinuxChangePolicy", ["MountOption", "Recursive"]),
+    ] {
+        if context.child(field).is_set() {
+            context.child(field).one_of(&known, errors);
+        }
+    }
+    profiles(&context, errors);
+    if spec.child("hostUsers").value() == Some(&serde_json::Value::Bool(false)) {
+        for (field, shown) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")]
+        {
+            if spec.child(field).flag() {
+                errors.push(spec.child(shown).forbidden("when `pod.Spec.HostUsers` is false"));
+            }
+        }
+    }
+}
+
+/// The security context of a container.
+pub(super) fn container(context: &Place<'_>, host_users: bool, errors: &mut Vec<FieldError>) {
+    for id in ["runAsUser", "runAsGroup"] {
+        user_or_group(&context.child(id), errors);
+    }
+    let proc_mount = context.child("procMount");
+    if proc_mount.is_set() {
+        proc_mount.one_of(&["Default", "Unmasked"], errors);
+        if host_users && proc_mount.text() == "Unmasked" {
+            errors.push(proc_mount.invalid("`hostUsers` must be false to use `Unmasked`"));
+        }
+    }
+    profiles(context, errors);
+    let escalation = context.child("allowPrivilegeEscalation");
+    if !escalation.is_set() || escalation.flag() {
+        return;
+    }
+    if context.child("privileged").flag() {
+        errors
+            .push(context.invalid("cannot set `allowPrivilegeEscalation` to false and `privileged` to true"));
+    }
+    if context.child("capabilities").child("add").items().any(|name| name.text() == "CAP_SYS_ADMIN") {
+        errors.push(
+            context.invalid(
+                "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN",
+            ),
+        );
+    }
+}
+
+fn user_or_group(id: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if let Some(number) = id.integer() {
+        errors.extend(id.each_invalid(check_range(number, 0, i64::from(i32::MAX))));
+    }
+}
+
+fn sysctls(spec: &Place<'_>, sysctls: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let mut seen = BTreeSet::new();
+    for sysctl in sysctls.items() {
+        let name = sysctl.child("name");
+        if name.text().is_empty() {
+            errors.push(name.required(""));
+        } else if !is_sysctl(name.text()) {
+            errors.push(name.invalid(format!(
+                "must have at most {SYSCTL_MAX} characters and match regex \
+                 ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$"
+            )));
+        } else if !seen.insert(name.text()) {
+            errors.push(name.duplicate());
+        }
+        let dotted = name.text().replace('/', ".");
+        let of_ipc = ["kernel.shm", "kernel.msg", "fs.mqueue."].iter().any(|part| dotted.starts_with(part))
+            || dotted == "kernel.sem";
+        if spec.child("hostNetwork").flag() && dotted.starts_with("net.") {
+            errors.push(name.invalid("may not be specified when 'hostNetwork' is true"));
+        } else if spec.child("hostIPC").flag() && of_ipc {
+            errors.push(name.invalid("may not be specified when 'hostIPC' is true"));
+        }
+    }
+}
+
+fn is_sysctl(name: &str) -> bool {
+    let outer = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let segment = |text: &str| {
+        text.starts_with(outer)
+            && text.ends_with(outer)
+            && text.chars().all(|c| outer(c) || matches!(c, '-' | '_'))
+    };
+    name.len() <= SYSCTL_MAX && name.split(['.', '/']).all(segment)
+}
+
+fn profiles(context: &Place<'_>, errors: &mut Vec<FieldError>) {
+    for (field, shown, in_words) in
+        [("seccompProfile", "seccompProfile", "seccomp"), ("appArmorProfile", "appArmorProfile", "AppArmor")]
+    {
+        let profile = context.child(field);
+        if !profile.is_set() {
+            continue;
+        }
+        let (kind, path) = (profile.child("type"), profile.child("localhostProfile"));
+        match kind.text() {
+            "" => errors.push(kind.required(format!("type is required when {shown} is set"))),
+            "Localhost" if path.text().trim().is_empty() => {
+                errors.push(path.required(format!("must be set when {in_words} type is Localhost")));
+            }
+            "Localhost" if in_words == "seccomp" => relative_path(path.text(), path.path(), errors),
+            "Localhost" => app_armor_path(&path, errors),
+            _ => kind.one_of(&["Localhost", "RuntimeDefault", "Unconfined"], errors),
+        }
+        if kind.text() != "Localhost" && path.is_set() {
+            errors.push(path.invalid(format!("can only be set when {in_words} type is Localhost")));
+        }
+    }
+}
+
+fn app_armor_path(path: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if path.text().trim() != path.text() {
+        errors.push(path.invalid("must not be padded with whitespace"));
+    }
+    if path.text().len() > PROFILE_MAX {
+        errors.push(FieldError::too_long(path.path(), PROFILE_MAX));
+    }
+}

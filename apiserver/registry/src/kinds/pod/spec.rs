@@ -1,0 +1,208 @@
+//! What is wrong with a pod's spec, in a pod or in a template.
+
+use keelson_api_schema::format::{
+    check_dns1123_label, check_dns1123_subdomain, check_qualified_name, check_range,
+};
+use serde_json::Value;
+
+use super::{container, resources, scheduling, security, volume};
+use crate::{
+    field::FieldError,
+    kinds::{address::check_ip, metadata},
+    place::Place,
+};
+
+/// Most of what a resolver's configuration may list.
+const MAX_NAMESERVERS: usize = 3;
+const MAX_SEARCHES: usize = 32;
+const MAX_SEARCH_CHARACTERS: usize = 2048;
+
+/// What the rules of a part need to know of the whole.
+pub(super) struct Context<'v> {
+    /// `spec.volumes`, sources by name.
+    pub(super) volumes: std::collections::BTreeMap<&'v str, &'v Value>,
+    /// `spec.terminationGracePeriodSeconds`.
+    pub(super) grace: Option<i64>,
+    /// Names of `spec.resourceClaims`.
+    pub(super) claims: Vec<&'v str>,
+    /// `spec.hostUsers`, which is true unless said otherwise.
+    pub(super) host_users: bool,
+    /// Whether it is a pod's own spec, not a template's.
+    pub(super) is_pod: bool,
+}
+
+impl<'v> Context<'v> {
+    fn new(spec: &Place<'v>, is_pod: bool) -> Self {
+        let volumes = spec.child("volumes");
+        let named = |volume: Place<'v>| Some((volume.child("name").text(), volume.value()?));
+        let claims = spec.child("resourceClaims");
+        Self {
+            volumes: volumes.items().filter_map(named).collect(),
+            grace: spec.child("terminationGracePeriodSeconds").integer(),
+            claims: claims.items().map(|claim| claim.child("name").text()).collect(),
+            host_users: spec.child("hostUsers").value() != Some(&Value::Bool(false)),
+            is_pod,
+        }
+    }
+}
+
+/// Checks a whole spec.
+pub(super) fn validate(spec: &Place<'_>, is_pod: bool, errors: &mut Vec<FieldError>) {
+    let context = Context::new(spec, is_pod);
+    let grace = spec.child("terminationGracePeriodSeconds");
+    if !grace.is_set() {
+        errors.push(grace.required(""));
+    }
+    volume::volumes(&spec.child("volumes"), errors);
+    resource_claims(&spec.child("resourceClaims"), errors);
+    container::all(spec, &context, errors);
+    resources::requirements(&spec.child("resources"), errors);
+    container::host_network(spec, is_pod, errors);
+    policies(spec, errors);
+    metadata::labels(&spec.child("nodeSelector"), errors);
+    security::pod(spec, errors);
+    scheduling::affinity(&spec.child("affinity"), errors);
+    dns(spec, errors);
+    scheduling::gates(spec, errors);
+    scheduling::spread(&spec.child("topologySpreadConstraints"), errors);
+    names(spec, errors);
+    scheduling::tolerations(&spec.child("tolerations"), errors);
+    hosts(&spec.child("hostAliases"), errors);
+    for (name, amount) in spec.child("overhead").entries() {
+        resources::quantity(name, &amount, errors);
+    }
+}
+
+fn policies(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let known: [(&str, &[&str]); 2] = [
+        ("restartPolicy", &["Always", "Never", "OnFailure"]),
+        ("dnsPolicy", &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]),
+    ];
+    for (field, values) in known {
+        let policy = spec.child(field);
+        if policy.text().is_empty() {
+            errors.push(policy.required(""));
+        } else {
+            policy.one_of(values, errors);
+        }
+    }
+    let preemption = spec.child("preemptionPolicy");
+    if preemption.is_set() {
+        preemption.one_of(&["Never", "PreemptLowerPriority"], errors);
+    }
+    let deadline = spec.child("activeDeadlineSeconds");
+    if let Some(seconds) = deadline.integer() {
+        errors.extend(deadline.each_invalid(check_range(seconds, 1, i64::from(i32::MAX))));
+    }
+    let os = spec.child("os").child("name");
+    if spec.child("os").is_set() {
+        match os.text() {
+            "" => errors.push(os.required("")),
+            _ => os.one_of(&["linux", "windows"], errors),
+        }
+    }
+}
+
+fn names(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    for field in ["serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"] {
+        let name = spec.child(field);
+        if !name.text().is_empty() || (field == "runtimeClassName" && name.is_set()) {
+            errors.extend(name.each_invalid(check_dns1123_subdomain(name.text())));
+        }
+    }
+    for field in ["hostname", "subdomain"] {
+        let name = spec.child(field);
+        if !name.text().is_empty() {
+            errors.extend(name.each_invalid(check_dns1123_label(name.text())));
+        }
+    }
+    for gate in spec.child("readinessGates").items() {
+        let kind = gate.child("conditionType");
+        errors.extend(kind.each_invalid(check_qualified_name(kind.text())));
+    }
+}
+
+fn resource_claims(claims: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let mut seen = Vec::new();
+    for claim in claims.items() {
+        let name = claim.child("name");
+        if name.text().is_empty() {
+            errors.push(name.required(""));
+        } else if seen.contains(&name.text()) {
+            errors.push(name.duplicate());
+        } else {
+            errors.extend(name.each_invalid(check_dns1123_label(name.text())));
+            seen.push(name.text());
+        }
+        let (direct, template) = (claim.child("resourceClaimName"), claim.child("resourceClaimTemplateName"));
+        match (direct.is_set(), template.is_set()) {
+            (true, true) => errors.push(claim.invalid(
+                "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
+            )),
+            (false, false) => errors
+                .push(claim.invalid("must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")),
+            _ => {}
+        }
+        for reference in [direct, template].iter().filter(|reference| reference.is_set()) {
+            errors.extend(reference.each_invalid(check_dns1123_subdomain(reference.text())));
+        }
+    }
+}
+
+fn dns(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let config = spec.child("dnsConfig");
+    let servers = config.child("nameservers");
+    if spec.child("dnsPolicy").text() == "None" {
+        if !config.is_set() {
+            errors.push(config.required("must provide `dnsConfig` when `dnsPolicy` is None"));
+            return;
+        }
+        if servers.is_empty() {
+            let detail = "must provide at least one DNS nameserver when `dnsPolicy` is None";
+            errors.push(servers.required(detail));
+            return;
+        }
+    }
+    if servers.len() > MAX_NAMESERVERS {
+        errors.push(servers.invalid(format!("must not have more than {MAX_NAMESERVERS} nameservers")));
+    }
+    for server in servers.items() {
+        check_ip(&server, errors);
+    }
+    searches(&config.child("searches"), errors);
+    for option in config.child("options").items() {
+        if option.child("name").text().is_empty() {
+            errors.push(option.required("must not be empty"));
+        }
+    }
+}
+
+fn searches(searches: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if searches.len() > MAX_SEARCHES {
+        errors.push(searches.invalid(format!("must not have more than {MAX_SEARCHES} search paths")));
+    }
+    let characters: usize = searches.items().map(|search| search.text().len() + 1).sum();
+    // The spaces between them count; there is one less than there are paths.
+    if characters > MAX_SEARCH_CHARACTERS + 1 {
+        errors.push(searches.invalid(format!(
+            "must not have more than {MAX_SEARCH_CHARACTERS} characters (including spaces) in the search list"
+        )));
+    }
+    for search in searches.items() {
+        let name = search.text().strip_suffix('.').unwrap_or_else(|| search.text());
+        // Names of services like `_ldap._tcp` may be searched in.
+        if search.text() != "." {
+            let wrong = check_dns1123_subdomain(&name.replace('_', "x")).into_iter();
+            errors.extend(wrong.map(|detail| FieldError::invalid(search.path(), name, detail)));
+        }
+    }
+}
+
+fn hosts(aliases: &Place<'_>, errors: &mut Vec<FieldError>) {
+    for alias in aliases.items() {
+        check_ip(&alias.child("ip"), errors);
+        for name in alias.child("hostnames").items() {
+            errors.extend(name.each_invalid(check_dns1123_subdomain(name.text())));
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The template that workloads make pods from.
+
+use serde_json::Value;
+
+use super::{annotations, default, spec};
+use crate::{field::FieldError, kinds::metadata, place::Place};
+
+/// Defaults of a `PodTemplateSpec` that the schema's table does not have.
+pub fn default(template: &mut Value) {
+    if let Some(spec) = template.get_mut("spec").filter(|spec| spec.is_object()) {
+        default::spec(spec);
+    }
+}
+
+/// What is wrong with a `PodTemplateSpec`.
+pub fn validate(template: &Place<'_>, errors: &mut Vec<FieldError>) {
+    // Upstream leaves `metadata` out of these paths.
+    let inner = |name: &str| template.child("metadata").child(name).shown_as(template.child(name).path());
+    metadata::labels(&inner("labels"), errors);
+    metadata::annotations(&inner("annotations"), errors);
+    annotations(&inner("annotations"), errors);
+    let spec = template.child("spec");
+    spec::validate(&spec, false, errors);
+    let ephemeral = spec.child("ephemeralContainers");
+    if !ephemeral.is_empty() {
+        errors.push(ephemeral.forbidden("ephemeral containers not allowed in pod template"));
+    }
+}

@@ -1,0 +1,173 @@
+//! Services that break rules, and what each claims for itself.
+
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::*;
+
+fn made(spec: Value) -> Object {
+    let mut object = Object(json!({"metadata": {"name": "web", "namespace": "shop"}}));
+    object.set(&["spec"], spec);
+    Rules.default(&mut object);
+    Rules.prepare_create(&mut object);
+    object
+}
+
+fn texts(errors: &[FieldError]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}
+
+fn wrong(spec: Value) -> Vec<String> {
+    texts(&Rules.validate(&made(spec)))
+}
+
+#[test]
+fn a_short_service_is_completed() {
+    let object = made(json!({"ports": [{"port": 80}], "selector": {"app": "web"}}));
+    assert_eq!(
+        object.0["spec"],
+        json!({
+            "type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster",
+            "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack", "selector": {"app": "web"},
+            "ports": [{"port": 80, "targetPort": 80, "protocol": "TCP"}]
+        })
+    );
+    assert_eq!(Rules.validate(&object), []);
+}
+
+#[test]
+fn balancers_and_affinity_have_defaults_of_their_own() {
+    let object =
+        made(json!({"type": "LoadBalancer", "ports": [{"port": 80}], "sessionAffinity": "ClientIP"}));
+    let spec = &object.0["spec"];
+    assert_eq!(spec["externalTrafficPolicy"], "Cluster");
+    assert_eq!(spec["allocateLoadBalancerNodePorts"], true);
+    let mut local = object.clone();
+    local.set(&["spec", "externalTrafficPolicy"], "Local");
+    assert_eq!(Rules.validate(&local), []);
+    assert_eq!(spec["sessionAffinityConfig"], json!({"clientIP": {"timeoutSeconds": 10_800}}));
+    assert_eq!(Rules.validate(&object), []);
+}
+
+#[test]
+fn ports_are_checked() {
+    assert_eq!(wrong(json!({})), ["spec.ports: Required value"]);
+    assert_eq!(wrong(json!({"clusterIP": "None"})), Vec::<String>::new());
+    assert_eq!(
+        wrong(json!({"ports": [{"port": 80}, {"port": 80, "name": "b", "nodePort": 30000}]})),
+        [
+            "spec.ports[0].name: Required value",
+            "spec.ports[1]: Duplicate value: {\"Port\":80,\"Protocol\":\"TCP\"}",
+            "spec.ports[1].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'",
+        ]
+    );
+    assert_eq!(
+        wrong(json!({"ports": [{"port": 70000, "protocol": "X", "targetPort": "-"}]}))[..2],
+        [
+            "spec.ports[0].port: Invalid value: 70000: must be between 1 and 65535, inclusive",
+            "spec.ports[0].protocol: Unsupported value: \"X\": supported values: \"SCTP\", \"TCP\", \"UDP\"",
+        ]
+    );
+}
+
+#[test]
+fn external_names_have_no_addresses() {
+    assert_eq!(
+        wrong(json!({"type": "ExternalName", "externalName": "db.example.com."})),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        wrong(json!({"type": "ExternalName", "clusterIP": "10.0.0.1"})),
+        [
+            "spec.clusterIPs: Forbidden: may not be set for ExternalName services",
+            "spec.externalName: Required value",
+        ]
+    );
+}
+
+#[test]
+fn the_cluster_has_one_family() {
+    let ports = json!([{"port": 80}]);
+    assert_eq!(
+        wrong(json!({"ports": ports, "ipFamilyPolicy": "RequireDualStack"})),
+        [
+            "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services"
+        ]
+    );
+    assert_eq!(
+        wrong(json!({"ports": ports, "clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.2"]})),
+        ["spec.clusterIPs: Invalid value: [\"10.0.0.2\"]: first value must match `clusterIP`"]
+    );
+}
+
+#[test]
+fn what_was_allocated_stays_when_a_manifest_does_not_say_it() {
+    let mut old =
+        made(json!({"type": "NodePort", "ports": [{"port": 80, "name": "a"}, {"port": 81, "name": "b"}]}));
+    old.set(&["spec", "clusterIP"], "10.0.0.9");
+    old.set(&["spec", "clusterIPs"], json!(["10.0.0.9"]));
+    old.0["spec"]["ports"][0]["nodePort"] = json!(30001);
+    old.0["spec"]["ports"][1]["nodePort"] = json!(30002);
+    let mut new = made(
+        json!({"type": "NodePort", "ports": [{"port": 82, "name": "b"}, {"port": 80, "name": "a", "nodePort": 30005}]}),
+    );
+    Rules.prepare_update(&mut new, &old);
+    assert_eq!(new.0["spec"]["clusterIPs"], json!(["10.0.0.9"]));
+    assert_eq!(new.0["spec"]["ports"][0]["nodePort"], 30002);
+    assert_eq!(new.0["spec"]["ports"][1]["nodePort"], 30005);
+    assert_eq!(Rules.validate_update(&new, &old), []);
+    let mut narrowed = old.clone();
+    narrowed.set(&["spec", "type"], "ClusterIP");
+    Rules.prepare_update(&mut narrowed, &old);
+    assert_eq!(narrowed.0["spec"]["ports"][0].get("nodePort"), None);
+    assert_eq!(narrowed.get(&["spec", "externalTrafficPolicy"]), None);
+    assert_eq!(Rules.validate(&narrowed), []);
+    let mut named = old.clone();
+    named.set(&["spec", "type"], "ExternalName");
+    named.set(&["spec", "externalName"], "a.b");
+    Rules.prepare_update(&mut named, &old);
+    assert_eq!(Rules.validate(&named), []);
+    assert_eq!(Rules.claims(&named), []);
+}
+
+#[test]
+fn addresses_do_not_change() {
+    let old = made(json!({"clusterIP": "10.0.0.9", "ports": [{"port": 80}]}));
+    let mut new = old.clone();
+    new.set(&["spec", "clusterIP"], "10.0.0.8");
+    Rules.prepare_update(&mut new, &old);
+    assert_eq!(
+        texts(&Rules.validate_update(&new, &old)),
+        ["spec.clusterIPs[0]: Invalid value: [\"10.0.0.8\"]: may not change once set"]
+    );
+}
+
+#[test]
+fn addresses_and_node_ports_are_claimed_once() {
+    let ports = json!([
+        {"port": 53, "name": "u", "protocol": "UDP", "nodePort": 30053},
+        {"port": 53, "name": "t", "nodePort": 30053}
+    ]);
+    let object = made(json!({"type": "NodePort", "clusterIP": "10.0.0.9", "ports": ports}));
+    let keys: Vec<_> = Rules.claims(&object).into_iter().map(|claim| claim.key).collect();
+    assert_eq!(keys, ["ipaddresses/10.0.0.9", "nodeports/30053"]);
+    assert_eq!(Rules.claims(&made(json!({"clusterIP": "None"}))), []);
+}
+
+#[test]
+fn rows_are_upstreams() {
+    let row = |object: &Object| -> Vec<String> {
+        let cells = COLUMNS.iter().map(|column| (column.cell)(object, OffsetDateTime::UNIX_EPOCH));
+        cells.map(|cell| cell.as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let object = made(json!({
+        "type": "LoadBalancer", "clusterIP": "10.0.0.9", "selector": {"app": "web"},
+        "ports": [{"port": 80, "nodePort": 30080}, {"port": 443}]
+    }));
+    assert_eq!(
+        row(&object),
+        ["web", "LoadBalancer", "10.0.0.9", "<pending>", "80:30080/TCP,443/TCP", "<unknown>", "app=web"]
+    );
+    let headless = made(json!({"clusterIP": "None"}));
+    assert_eq!(row(&headless), ["web", "ClusterIP", "None", "<none>", "<none>", "<unknown>", "<none>"]);
+}

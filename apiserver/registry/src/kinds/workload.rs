@@ -1,0 +1,119 @@
+//! What Deployments, ReplicaSets and Jobs have in common: a template for pods, a selector that must match it,
+//! counters that may not be negative, a generation that grows with the desired state.
+
+use keelson_api_schema::selector::LabelSelector;
+use serde_json::Value;
+
+use super::{metadata, pod::template};
+use crate::{columns, field::FieldError, object::Object, place::Place, resources::Column};
+
+/// The names of the containers in the template.
+pub const CONTAINERS: Column =
+    Column::wide("Containers", "string", |object, _| each_container(object, "name").into());
+
+/// The images of the containers in the template.
+pub const IMAGES: Column =
+    Column::wide("Images", "string", |object, _| each_container(object, "image").into());
+
+/// What selects the pods.
+pub const SELECTOR: Column = Column::wide("Selector", "string", |object, _| {
+    columns::selector(object.get(&["spec", "selector"])).into()
+});
+
+fn each_container(object: &Object, field: &str) -> String {
+    let containers = object.list(&["spec", "template", "spec", "containers"]).iter();
+    let texts: Vec<&str> = containers.filter_map(|container| container[field].as_str()).collect();
+    texts.join(",")
+}
+
+/// Defaults of the template that the schema's table does not have.
+pub(super) fn default_template(object: &mut Object) {
+    let path = ["spec", "template"];
+    if object.get(&path).is_some()
+        && let Some(pods) = object.slot(&path)
+    {
+        template::default(pods);
+    }
+}
+
+/// A new object's state is its first, and nothing is known of it yet.
+pub(super) fn begin(object: &mut Object) {
+    object.set(&["status"], Value::Object(serde_json::Map::new()));
+    object.set(&["metadata", "generation"], 1);
+}
+
+/// Keeps the status, and counts a change of what is desired.
+pub(super) fn advance(object: &mut Object, old: &Object, changed: bool) {
+    match old.get(&["status"]) {
+        Some(status) => object.set(&["status"], status.clone()),
+        None => drop(object.remove(&["status"])),
+    }
+    object.set(&["metadata", "generation"], old.generation() + i64::from(changed));
+}
+
+/// Whether a field differs, where unset and empty are the same.
+pub(super) fn differs(object: &Object, old: &Object, path: &[&str]) -> bool {
+    !metadata::semantically_equal(object.get(path), old.get(path))
+}
+
+/// What is wrong with the selector and the template of pods that are to run for ever.
+pub(super) fn validate_long_running(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    spec.child("replicas").non_negative(errors);
+    spec.child("minReadySeconds").non_negative(errors);
+    let selector = spec.child("selector");
+    match selector.value() {
+        None => errors.push(selector.required("")),
+        Some(_) => {
+            metadata::label_selector(&selector, errors);
+            if selector.child("matchLabels").is_empty() && selector.child("matchExpressions").is_empty() {
+                errors.push(selector.invalid("empty selector is invalid for deployment"));
+            }
+        }
+    }
+    let pods = spec.child("template");
+    if !pods.is_set() {
+        errors.push(pods.required(""));
+        return;
+    }
+    selects_template(&selector, &pods, errors);
+    template::validate(&pods, errors);
+    let restart = pods.child("spec").child("restartPolicy");
+    restart.one_of(&["Always"], errors);
+    let deadline = pods.child("spec").child("activeDeadlineSeconds");
+    if deadline.is_set() {
+        errors.push(deadline.forbidden("activeDeadlineSeconds in ReplicaSet is not Supported"));
+    }
+}
+
+/// Complains when a selector does not match the labels of the pods that it is to select.
+pub(super) fn selects_template(selector: &Place<'_>, pods: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let labels = pods.child("metadata").child("labels");
+    let parsed = selector.value().map(LabelSelector::from_object);
+    // A selector that cannot be read has been complained about already.
+    let Some(Ok(parsed)) = parsed else { return };
+    let none = Value::Null;
+    if !parsed.is_empty() && !parsed.matches_labels(labels.value().unwrap_or(&none)) {
+        let shown = labels.value().cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        errors.push(FieldError::invalid(labels.path(), shown, "`selector` does not match template `labels`"));
+    }
+}
+
+/// What is wrong with a status that counts replicas: none is negative, and no part is more than the whole.
+pub(super) fn validate_replica_status(status: &Place<'_>, parts: &[&str], errors: &mut Vec<FieldError>) {
+    for count in ["replicas", "observedGeneration"] {
+        status.child(count).non_negative(errors);
+    }
+    let whole = status.child("replicas").integer().unwrap_or(0);
+    for part in parts {
+        let part = status.child(part);
+        part.non_negative(errors);
+        if part.integer().is_some_and(|count| count > whole) {
+            errors.push(part.invalid("cannot be greater than status.replicas"));
+        }
+    }
+    let available = status.child("availableReplicas");
+    let ready = status.child("readyReplicas").integer().unwrap_or(0);
+    if available.integer().is_some_and(|count| count > ready) {
+        errors.push(available.invalid("cannot be greater than readyReplicas"));
+    }
+}

@@ -1,0 +1,117 @@
+//! How long a request may take.
+//!
+//! In: a request's `timeout` parameter and the server's own limit. Out: the shorter of the two, kept over all
+//! stations of the chain. Watches have none: theirs is `timeoutSeconds`, and ends them in order.
+
+use std::time::Duration;
+
+use http::Method;
+use keelson_api_registry::{request::RequestInfo, status::ApiError};
+use tokio::time::timeout;
+
+use crate::flow::{changes_something, is_long_running};
+
+/// Units of durations in seconds; longer names before those that begin them.
+const UNITS: [(&str, f64); 7] =
+    [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+
+/// The limit for a request; `None` for a watch.
+///
+/// # Errors
+/// 400 for a `timeout` that is no duration.
+pub fn limit_for(info: &RequestInfo, longest: Duration) -> Result<Option<Duration>, ApiError> {
+    if is_long_running(info) {
+        return Ok(None);
+    }
+    let Some(text) = info.parameter("timeout").filter(|text| !text.is_empty()) else {
+        return Ok(Some(longest));
+    };
+    let wish = parse(text).ok_or_else(|| {
+        ApiError::bad_request(format!(
+            "invalid timeout specified in the request URL: {text:?} is no duration"
+        ))
+    })?;
+    // Upstream takes 0 for no wish at all.
+    Ok(Some(if wish.is_zero() { longest } else { wish.min(longest) }))
+}
+
+/// Runs `work` up to its limit.
+///
+/// # Errors
+/// Its own, or 504. What was to change something may have done so: the error says that this is unknown.
+pub async fn keep<T>(
+    limit: Option<Duration>,
+    method: &Method,
+    work: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
+    let Some(limit) = limit else { return work.await };
+    timeout(limit, work).await.unwrap_or_else(|_| Err(expired(method)))
+}
+
+fn expired(method: &Method) -> ApiError {
+    let text = "Timeout: request did not complete within the allotted timeout";
+    if changes_something(method) {
+        ApiError::timeout(format!("{text}; the outcome is unknown"))
+    } else {
+        ApiError::timeout(text)
+    }
+}
+
+/// A duration as Go writes it: `1m30s`, `1.5s`, `0`.
+fn parse(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut sum = Duration::ZERO;
+    while !rest.is_empty() && rest != "0" {
+        let unit_at = rest.find(|c: char| c != '.' && !c.is_ascii_digit())?;
+        let (number, unit) = rest.split_at(unit_at);
+        let (name, seconds) = UNITS.iter().find(|(name, _)| unit.starts_with(name))?;
+        let number: f64 = number.parse().ok()?;
+        sum = sum.checked_add(Duration::try_from_secs_f64(number * seconds).ok()?)?;
+        rest = &unit[name.len()..];
+    }
+    Some(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONGEST: Duration = Duration::from_secs(60);
+
+    fn limit(uri: &str) -> Result<Option<Duration>, ApiError> {
+        let info = RequestInfo::parse(&Method::GET, &uri.parse().unwrap()).unwrap();
+        limit_for(&info, LONGEST)
+    }
+
+    #[test]
+    fn the_shorter_limit_counts_and_watches_have_none() {
+        let configmaps = "/api/v1/configmaps";
+        assert_eq!(limit(configmaps), Ok(Some(LONGEST)));
+        assert_eq!(limit(&format!("{configmaps}?timeout=3s")), Ok(Some(Duration::from_secs(3))));
+        assert_eq!(limit(&format!("{configmaps}?timeout=2m")), Ok(Some(LONGEST)));
+        assert_eq!(limit(&format!("{configmaps}?timeout=0s")), Ok(Some(LONGEST)));
+        assert_eq!(limit(&format!("{configmaps}?watch=1&timeout=3s")), Ok(None));
+        assert_eq!(limit(&format!("{configmaps}?timeout=soon")).unwrap_err().code, 400);
+    }
+
+    #[test]
+    fn durations_are_read_as_go_writes_them() {
+        let cases = [("1m30s", 90_000), ("1.5s", 1_500), ("250ms", 250), ("1h", 3_600_000), ("0", 0)];
+        for (text, milliseconds) in cases {
+            assert_eq!(parse(text), Some(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["5", "s", "-1s", "1s5", "1y", "..s", "99999999999999999999999h"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_takes_too_long_is_unknown_and_a_read_is_not() {
+        let never = std::future::pending::<Result<(), ApiError>>;
+        let write = keep(Some(LONGEST), &Method::POST, never()).await.unwrap_err();
+        assert_eq!(write.code, 504);
+        assert!(write.message.ends_with("; the outcome is unknown"), "{}", write.message);
+        let read = keep(Some(LONGEST), &Method::GET, never()).await.unwrap_err();
+        assert_eq!(read.message, "Timeout: request did not complete within the allotted timeout");
+    }
+}

@@ -1,0 +1,35 @@
+//! Reads one object: linearizable, whatever resourceVersion is asked for.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use keelson_api_registry::status::ApiError;
+
+use super::{
+    Call,
+    list::options::{self, ResourceVersion},
+};
+use crate::{
+    answer::Response,
+    codec::{Rendering, Wanted, send},
+    server::Server,
+    storage::ObjectKey,
+};
+
+/// Answers with the object of the call.
+///
+/// # Errors
+/// 404 where there is none; 400 for a resourceVersion that is none, 504 for one that is yet to come; 406 for
+/// forms that are not known; 503 and 504 without a quorum.
+pub async fn get(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError> {
+    let request = &call.request;
+    let wanted = Wanted::of(&call.headers, &call.info)?;
+    let asked = ResourceVersion::parse(call.info.parameter("resourceVersion").unwrap_or_default())?;
+    let key = ObjectKey::new(request.resource, &request.namespace, &request.name)?.bytes();
+    let (shard, _) = server.objects.fresh(request.resource).await?;
+    let (found, revision) = shard.find(&key)?;
+    options::check_reached(asked, revision)?;
+    let found = found.ok_or_else(|| ApiError::not_found(request.resource, &request.name))?;
+    let json = Rendering::new(request.resource, &wanted, call.now).document(&found, true)?;
+    Ok(send(&wanted, StatusCode::OK, &json))
+}

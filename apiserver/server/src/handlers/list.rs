@@ -1,0 +1,152 @@
+//! Reads all objects that match: linearizable, in pages where the client wants them, sent piece by piece.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header::CONTENT_LENGTH};
+use keelson_api_registry::status::ApiError;
+
+use super::Call;
+use crate::{
+    answer::{self, Response},
+    cache::CachedObject,
+    codec::{
+        Form, Media, Rendering, Wanted, send,
+        table::{self, ListMeta},
+    },
+    selection::Selection,
+    server::Server,
+};
+
+pub(crate) mod options;
+mod page;
+mod token;
+
+pub(crate) use page::range_of;
+
+/// Roughly how many bytes are made and sent at once.
+const PIECE: usize = 64 << 10;
+
+/// Answers with the objects that the call means.
+///
+/// # Errors
+/// 400 and 422 for a query that makes no sense; 406 for forms that are not known; 410 for a revision that is
+/// gone; 503 and 504 without a quorum.
+pub async fn list(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError> {
+    let wanted = Wanted::of(&call.headers, &call.info)?;
+    let options = options::ListOptions::parse(&call.info)?;
+    let resource = call.request.resource;
+    let parameter = |name| call.info.parameter(name);
+    let selection = Selection::parse(resource, parameter("labelSelector"), parameter("fieldSelector"))?;
+    let page = page::read(&server.objects, &call.request, &options, &selection).await?;
+    let rendering = Rendering::new(resource, &wanted, call.now);
+    let mut pieces = Pieces {
+        head: Some(head(&rendering, &page.meta)),
+        objects: page.objects.into_iter(),
+        rendering,
+        state: State::First,
+        failure: None,
+    };
+    if wanted.media == Media::Yaml || wanted.pretty {
+        let mut whole = pieces.by_ref().collect::<Vec<_>>().concat();
+        // The pieces end as a line does.
+        whole.pop();
+        return pieces.failure.map_or_else(|| Ok(send(&wanted, StatusCode::OK, &whole)), Err);
+    }
+    stream(pieces)
+}
+
+fn stream(mut pieces: Pieces) -> Result<Response, ApiError> {
+    let length = pieces.length();
+    let Some(first) = pieces.next() else { unreachable!("the head is a piece") };
+    if let Some(error) = pieces.failure {
+        return Err(error);
+    }
+    if pieces.state == State::Done {
+        return Ok(answer::object_bytes(StatusCode::OK, answer::JSON, first));
+    }
+    let rest = tokio_stream::iter(std::iter::once(first).chain(pieces));
+    let mut response = answer::streamed(StatusCode::OK, answer::JSON, rest);
+    if let Some(length) = length {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(response)
+}
+
+fn head(rendering: &Rendering, meta: &ListMeta) -> Vec<u8> {
+    let resource = rendering.resource();
+    match rendering.form() {
+        Form::Object => table::list_head(&resource.api_version(), &resource.list_kind(), meta),
+        Form::Partial => table::list_head("meta.k8s.io/v1", "PartialObjectMetadataList", meta),
+        Form::Table(_) => table::head(resource, meta, true),
+    }
+}
+
+/// A collection's JSON, in pieces that are made when they are wanted.
+struct Pieces {
+    head: Option<Vec<u8>>,
+    objects: std::vec::IntoIter<Arc<CachedObject>>,
+    rendering: Rendering,
+    state: State,
+    /// Why the pieces end where no JSON ends.
+    failure: Option<ApiError>,
+}
+
+/// How far a collection is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No item yet.
+    First,
+    /// Some items.
+    Further,
+    /// All.
+    Done,
+}
+
+impl Pieces {
+    /// How long the whole is, where that is known without making it.
+    fn length(&self) -> Option<usize> {
+        let objects = self.objects.as_slice();
+        let items: usize = objects.iter().map(|object| object.json().len()).sum();
+        let commas = objects.len().saturating_sub(1);
+        let head = self.head.as_ref().map_or(0, Vec::len);
+        self.rendering.is_verbatim().then_some(head + items + commas + table::TAIL.len() + 1)
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        if self.state == State::Done {
+            return None;
+        }
+        let mut piece = self.head.take().unwrap_or_default();
+        while piece.len() < PIECE {
+            let Some(object) = self.objects.next() else {
+                self.state = State::Done;
+                piece.extend_from_slice(table::TAIL);
+                piece.push(b'\n');
+                break;
+            };
+            let item = match self.rendering.item(&object) {
+                Ok(item) => item,
+                Err(error) => {
+                    // Once the head has been sent, all that is left is to end where no JSON ends.
+                    tracing::error!(name = object.name, message = error.message, "a list is cut short");
+                    (self.state, self.failure) = (State::Done, Some(error));
+                    break;
+                }
+            };
+            if self.state == State::Further {
+                piece.push(b',');
+            }
+            self.state = State::Further;
+            piece.extend_from_slice(&item);
+        }
+        Some(piece.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

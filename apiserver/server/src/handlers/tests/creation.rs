@@ -1,0 +1,128 @@
+//! POST.
+
+use super::*;
+
+#[test]
+fn a_new_object_gets_what_only_the_server_gives() {
+    with_cluster(async |cluster| {
+        let mut object = config_map("a");
+        object["metadata"]["uid"] = "mine".into();
+        object["metadata"]["managedFields"] = json!([{"manager": "kubectl"}]);
+        let created = cluster.post(CONFIG_MAPS, object).await;
+        let metadata = &created["metadata"];
+        assert_eq!((&created["kind"], &created["apiVersion"]), (&json!("ConfigMap"), &json!("v1")));
+        assert_eq!(metadata["namespace"], "shop");
+        assert_eq!(metadata["creationTimestamp"], "2026-11-23T01:02:03Z");
+        assert_ne!(metadata["uid"], "mine");
+        assert_eq!(metadata.get("managedFields"), None);
+        assert!(metadata["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap() > 0);
+        assert_eq!(cluster.get(&format!("{CONFIG_MAPS}/a")).await, Some(created));
+    });
+}
+
+#[test]
+fn a_name_can_be_taken_once() {
+    with_cluster(async |cluster| {
+        cluster.post(CONFIG_MAPS, config_map("a")).await;
+        let error = cluster.post_refused(CONFIG_MAPS, config_map("a")).await;
+        assert_refused(&error, 409, "AlreadyExists", "configmaps \"a\" already exists");
+    });
+}
+
+#[test]
+fn a_name_is_generated_where_only_its_beginning_is_given() {
+    with_cluster(async |cluster| {
+        let object = json!({"metadata": {"generateName": "settings-"}});
+        let first = cluster.post(CONFIG_MAPS, object.clone()).await;
+        let second = cluster.post(CONFIG_MAPS, object).await;
+        let name = |object: &Value| object["metadata"]["name"].as_str().unwrap().to_owned();
+        assert!(name(&first).starts_with("settings-") && name(&first).len() == "settings-".len() + 5);
+        assert_ne!(name(&first), name(&second));
+    });
+}
+
+#[test]
+fn names_and_namespaces_must_agree_with_the_path() {
+    with_cluster(async |cluster| {
+        let foreign = json!({"metadata": {"name": "a", "namespace": "other"}});
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
+        let error = cluster.post_refused(CONFIG_MAPS, foreign).await;
+        assert_refused(&error, 400, "BadRequest", message);
+
+        let error = cluster.post_refused(CONFIG_MAPS, json!({"metadata": {}})).await;
+        let message =
+            "ConfigMap \"\" is invalid: metadata.name: Required value: name or generateName is required";
+        assert_refused(&error, 422, "Invalid", message);
+    });
+}
+
+#[test]
+fn an_object_with_a_resource_version_is_not_new() {
+    with_cluster(async |cluster| {
+        let mut object = config_map("a");
+        object["metadata"]["resourceVersion"] = "7".into();
+        let error = cluster.post_refused(CONFIG_MAPS, object).await;
+        let message = "resourceVersion should not be set on objects to be created";
+        assert_refused(&error, 400, "BadRequest", message);
+    });
+}
+
+#[test]
+fn unknown_fields_are_warned_of_refused_or_ignored() {
+    with_cluster(async |cluster| {
+        let body = r#"{"metadata":{"name":"a"},"dat":{}}"#;
+        let ask = async |path: &str| cluster.ask(Method::POST, path, JSON, body).await;
+        let strict = refused(ask(&format!("{CONFIG_MAPS}?fieldValidation=Strict")).await);
+        assert_eq!(strict.code, 400);
+        assert!(
+            strict.message.contains("strict decoding error: unknown field \"dat\""),
+            "{}",
+            strict.message
+        );
+        let warned = ask(&format!("{CONFIG_MAPS}?fieldManager=me")).await.unwrap();
+        assert_eq!(warned.warnings, ["299 - \"unknown field \\\"dat\\\"\""]);
+        cluster.delete(&format!("{CONFIG_MAPS}/a"), Value::Null).await.unwrap();
+        let ignored = ask(&format!("{CONFIG_MAPS}?fieldValidation=Ignore")).await.unwrap();
+        assert_eq!(ignored.warnings, [""; 0]);
+    });
+}
+
+#[test]
+fn a_body_in_yaml_is_read_and_one_in_something_else_is_not() {
+    with_cluster(async |cluster| {
+        let yaml = "metadata:\n  name: a\ndata: {x: \"1\"}\n";
+        let created = cluster.ask(Method::POST, CONFIG_MAPS, "application/yaml", yaml).await.unwrap();
+        assert_eq!(created.body["data"], json!({"x": "1"}));
+        let form = "application/vnd.kubernetes.protobuf";
+        let error = refused(cluster.ask(Method::POST, CONFIG_MAPS, form, "k8s").await);
+        assert_eq!((error.code.as_u16(), error.reason), (415, "UnsupportedMediaType"));
+    });
+}
+
+#[test]
+fn an_invalid_object_is_told_every_fault() {
+    with_cluster(async |cluster| {
+        let object = json!({"metadata": {"name": "A b", "labels": {"-": "x"}}});
+        let error = cluster.post_refused(CONFIG_MAPS, object).await;
+        assert_eq!((error.code.as_u16(), error.reason), (422, "Invalid"));
+        let fields: Vec<_> = error.details.causes.iter().map(|cause| cause.field.as_str()).collect();
+        assert!(fields.contains(&"metadata.name") && fields.contains(&"metadata.labels"), "{fields:?}");
+    });
+}
+
+#[test]
+fn rights_that_one_does_not_have_cannot_be_given_away() {
+    with_cluster(async |cluster| {
+        let role = json!({"metadata": {"name": "all"}, "rules": [{
+            "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"],
+        }]});
+        let nobody = User { name: "jane".to_owned(), ..User::default() };
+        let path = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles";
+        let answer = cluster.ask_as(nobody, Method::POST, path, JSON, &role.to_string()).await;
+        let error = refused(answer);
+        assert_eq!((error.code.as_u16(), error.reason), (403, "Forbidden"));
+        let why = "is attempting to grant RBAC permissions not currently held";
+        assert!(error.message.contains(why), "{}", error.message);
+        cluster.post(path, role).await;
+    });
+}

@@ -1,0 +1,68 @@
+//! The scale subresource.
+
+use super::*;
+
+const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/shop/deployments";
+const SCALE: &str = "/apis/apps/v1/namespaces/shop/deployments/web/scale";
+
+async fn deploy(cluster: &Cluster) -> Value {
+    let deployment = json!({
+        "metadata": {"name": "web"},
+        "spec": {
+            "replicas": 2, "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [{"name": "c", "image": "busybox"}]},
+            },
+        },
+    });
+    cluster.post(DEPLOYMENTS, deployment).await
+}
+
+#[test]
+fn an_objects_scale_is_read_in_the_same_form_for_every_kind() {
+    with_cluster(async |cluster| {
+        let deployment = deploy(&cluster).await;
+        let scale = cluster.get(SCALE).await.unwrap();
+        assert_eq!((&scale["kind"], &scale["apiVersion"]), (&json!("Scale"), &json!("autoscaling/v1")));
+        assert_eq!(scale["spec"]["replicas"], 2);
+        assert_eq!(scale["status"], json!({"replicas": 0, "selector": "app=web"}));
+        for shared in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+            assert_eq!(scale["metadata"][shared], deployment["metadata"][shared], "{shared}");
+        }
+    });
+}
+
+#[test]
+fn a_new_scale_is_a_new_generation_of_the_object() {
+    with_cluster(async |cluster| {
+        deploy(&cluster).await;
+        let mut scale = cluster.get(SCALE).await.unwrap();
+        scale["spec"]["replicas"] = 5.into();
+        let updated = cluster.put(SCALE, &scale).await.unwrap();
+        assert_eq!((updated.code, &updated.body["spec"]["replicas"]), (200, &json!(5)));
+        let deployment = cluster.get(&format!("{DEPLOYMENTS}/web")).await.unwrap();
+        assert_eq!(
+            (&deployment["spec"]["replicas"], &deployment["metadata"]["generation"]),
+            (&json!(5), &json!(2))
+        );
+        assert_eq!(refused(cluster.put(SCALE, &scale).await).reason, "Conflict");
+
+        let patched = cluster.merge(SCALE, json!({"spec": {"replicas": 3}})).await.unwrap();
+        assert_eq!(patched.body["spec"]["replicas"], 3);
+        assert_eq!(cluster.get(&format!("{DEPLOYMENTS}/web")).await.unwrap()["spec"]["replicas"], 3);
+    });
+}
+
+#[test]
+fn a_scale_below_nothing_is_refused() {
+    with_cluster(async |cluster| {
+        deploy(&cluster).await;
+        let error = refused(cluster.merge(SCALE, json!({"spec": {"replicas": -1}})).await);
+        let message = "Scale.autoscaling \"web\" is invalid: spec.replicas: Invalid value: -1: must be greater than \
+                       or equal to 0";
+        assert_refused(&error, 422, "Invalid", message);
+        let error = refused(cluster.merge(&SCALE.replace("web", "till"), json!({})).await);
+        assert_refused(&error, 404, "NotFound", "deployments.apps \"till\" not found");
+    });
+}

@@ -1,0 +1,98 @@
+//! The lines of a watch.
+
+use bytes::Bytes;
+use keelson_api_registry::status::ApiError;
+use keelson_store_core::id::Revision;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::{
+    cache::{CacheEvent, CachedObject, EventType, line},
+    codec::{
+        Form, Rendering,
+        table::{self, ListMeta},
+    },
+};
+
+/// The annotation of the bookmark that ends the initial additions.
+const INITIAL_END: &str = "k8s.io/initial-events-end";
+
+/// Writes the lines of one watch.
+pub(super) struct Lines {
+    rendering: Rendering,
+    clock: fn() -> OffsetDateTime,
+    /// Whether the client has the columns of its Tables already.
+    has_columns: bool,
+}
+
+impl Lines {
+    /// `clock` is what ages are counted from: a line is written long after the request came.
+    pub(super) fn new(rendering: Rendering, clock: fn() -> OffsetDateTime) -> Self {
+        Self { rendering, clock, has_columns: false }
+    }
+
+    /// A change.
+    ///
+    /// # Errors
+    /// 500 for an object that cannot be converted.
+    pub(super) fn change(&mut self, kind: EventType, event: &CacheEvent) -> Result<Bytes, ApiError> {
+        if self.rendering.is_verbatim() {
+            return Ok(event.line(kind));
+        }
+        self.object(kind, &event.shown(kind))
+    }
+
+    /// An object that is there already.
+    ///
+    /// # Errors
+    /// As [`Self::change`].
+    pub(super) fn addition(&mut self, object: &CachedObject) -> Result<Bytes, ApiError> {
+        self.object(EventType::Added, object)
+    }
+
+    fn object(&mut self, kind: EventType, object: &CachedObject) -> Result<Bytes, ApiError> {
+        let rendering = self.rendering.at((self.clock)());
+        let with_columns = !std::mem::replace(&mut self.has_columns, true);
+        Ok(kind.line(&rendering.document(object, with_columns)?))
+    }
+
+    /// Says that the client has seen everything up to a revision; and perhaps that this is all there was at first.
+    pub(super) fn bookmark(&self, revision: Revision, ends_initial: bool) -> Bytes {
+        let resource = self.rendering.resource();
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
+        if ends_initial {
+            metadata["annotations"] = json!({ INITIAL_END: "true" });
+        }
+        let json = match self.rendering.form() {
+            Form::Object => {
+                json!({"kind": resource.kind, "apiVersion": resource.api_version(), "metadata": metadata})
+                    .to_string()
+                    .into_bytes()
+            }
+            Form::Partial => {
+                let metadata = metadata.to_string();
+                return line("BOOKMARK", &crate::codec::partial(metadata.as_bytes()));
+            }
+            Form::Table(_) => {
+                let meta = ListMeta::at(revision.to_string());
+                let head = table::head(resource, &meta, false);
+                [&head[..], &bookmark_row(&metadata, ends_initial), table::TAIL].concat()
+            }
+        };
+        line("BOOKMARK", &json)
+    }
+
+    /// The end of a watch that failed.
+    pub(super) fn failure(error: &ApiError) -> Bytes {
+        line("ERROR", error.status().to_string().as_bytes())
+    }
+}
+
+/// The row of a Table's bookmark, where there is something to say that the Table's own metadata cannot hold.
+fn bookmark_row(metadata: &serde_json::Value, ends_initial: bool) -> Vec<u8> {
+    if !ends_initial {
+        return Vec::new();
+    }
+    let object = crate::codec::partial(metadata.to_string().as_bytes());
+    [b"{\"cells\":[],\"object\":", &object[..], b"}"].concat()
+}

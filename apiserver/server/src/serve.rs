@@ -1,0 +1,195 @@
+//! Connections: from a socket to requests of somebody.
+//!
+//! In: listening sockets and a TLS configuration. Out: for every connection the [`Peer`] at its other end, and
+//! every request of it handed to [`crate::chain`], over HTTP/2 or HTTP/1.1.
+//!
+//! A server that is asked to stop says first that it is no longer ready, then takes no more connections, tells
+//! those it has to go away, and ends when their requests are answered or the patience for that is over.
+
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
+};
+use rustls::ServerConfig;
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::{authn::Peer, chain, server::Server, tls};
+
+/// How many connections may wait to be taken.
+const BACKLOG: u32 = 1024;
+
+/// How long a client may take to shake hands.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long an HTTP/1.1 client may take to send a request's head, the idle time before it included.
+const HEAD_PATIENCE: Duration = Duration::from_secs(90);
+
+/// How often an HTTP/2 client is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// How long it may take to answer that.
+const PING_PATIENCE: Duration = Duration::from_secs(15);
+
+/// How many requests one HTTP/2 connection may have under way; upstream's number.
+const MAX_STREAMS: u32 = 100;
+
+/// Bytes of a request's head: tokens and selectors are long, but not that long.
+const MAX_HEAD_BYTES: u32 = 1 << 20;
+
+/// Pause after a connection could not be taken for want of resources, so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Whether other processes may listen at the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// The address is this server's own.
+    Exclusive,
+    /// All servers of a machine share it, and the system spreads connections over them.
+    Shared,
+}
+
+/// Listens at an address.
+///
+/// # Errors
+/// The address is taken or not this machine's.
+pub fn listen(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restarted server need not wait for connections of the last one to time out.
+    socket.set_reuseaddr(true)?;
+    if sharing == Sharing::Shared {
+        socket.set_reuseport(true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Serves until `stop` completes and what is under way then is answered.
+pub async fn serve(
+    server: Arc<Server>,
+    listeners: Vec<TcpListener>,
+    tls: Arc<ServerConfig>,
+    stop: impl Future<Output = ()>,
+) {
+    let graceful = GracefulShutdown::new();
+    let acceptor = TlsAcceptor::from(tls);
+    let accepting =
+        join_all(listeners.iter().map(|listener| accept(&server, listener, &acceptor, &graceful)));
+    let stopping = async {
+        stop.await;
+        server.begin_leave();
+        tokio::time::sleep(server.options.shutdown_delay).await;
+        server.begin_stop();
+    };
+    tokio::select! {
+        _ = accepting => {}
+        () = stopping => {}
+    }
+    drop(listeners);
+    if timeout(server.options.request_timeout, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some connections did not end in time; they are torn");
+    }
+}
+
+/// Takes connections, for ever.
+async fn accept(
+    server: &Arc<Server>,
+    listener: &TcpListener,
+    acceptor: &TlsAcceptor,
+    graceful: &GracefulShutdown,
+) -> Infallible {
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) => {
+                let connection = Connection { server: server.clone(), from };
+                tokio::spawn(connection.run(stream, acceptor.clone(), graceful.watcher()));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot take connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether an error concerns the connection that was to be taken, not the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// One connection.
+struct Connection {
+    server: Arc<Server>,
+    from: SocketAddr,
+}
+
+impl Connection {
+    async fn run(self, stream: TcpStream, acceptor: TlsAcceptor, watcher: Watcher) {
+        let from = self.from;
+        // Small answers must not wait for acknowledgements of earlier ones.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%from, %error, "the connection is gone");
+            return;
+        }
+        match timeout(HANDSHAKE_PATIENCE, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => self.serve(stream, watcher).await,
+            Ok(Err(error)) => tracing::debug!(%from, %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%from, "TLS handshake took too long"),
+        }
+    }
+
+    async fn serve(self, stream: TlsStream<TcpStream>, watcher: Watcher) {
+        let Self { server, from } = self;
+        let (_, session) = stream.get_ref();
+        let chain = session.peer_certificates();
+        let peer = Arc::new(server.authenticator.greet(chain, server.now()));
+        let http = http_builder(session.alpn_protocol() == Some(tls::H2));
+        let service = service_fn(move |request| answer(server.clone(), peer.clone(), request));
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%from, %error, "a connection broke");
+        }
+    }
+}
+
+async fn answer(
+    server: Arc<Server>,
+    peer: Arc<Peer>,
+    request: http::Request<hyper::body::Incoming>,
+) -> Result<crate::answer::Response, Infallible> {
+    Ok(Box::pin(chain::answer(server, peer, request)).await)
+}
+
+/// The protocol is what the handshake agreed on; it is not guessed from the first bytes.
+fn http_builder(is_h2: bool) -> auto::Builder<TokioExecutor> {
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = if is_h2 { builder.http2_only() } else { builder.http1_only() };
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(MAX_HEAD_BYTES as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_PATIENCE)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD_BYTES);
+    builder
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! Creation.
+
+use keelson_api_registry::{object::Object, status::ApiError};
+
+use super::{Draft, Operation, Write, Written, admission, identity, metadata};
+
+/// How many names are drawn for an object that leaves its name to the server.
+const NAMES_DRAWN: usize = 8;
+
+impl Write<'_> {
+    /// Creates an object.
+    ///
+    /// # Errors
+    /// 400, 403, 404, 409 or 422 in upstream's words; 503 when nothing was written, 504 when nobody knows.
+    pub(crate) async fn create(&self, draft: Draft) -> Result<Written, ApiError> {
+        let Draft { mut object, warnings } = draft;
+        identity::settle_namespace(&mut object, self.target.namespace)?;
+        let prefix = object.text(&["metadata", "generateName"]).to_owned();
+        if !object.name().is_empty() || prefix.is_empty() {
+            return self.create_as_named(object, warnings).await;
+        }
+        let mut conflict = None;
+        for _ in 0..NAMES_DRAWN {
+            let mut named = object.clone();
+            named.set(&["metadata", "name"], identity::generate_name(&prefix));
+            match self.create_as_named(named, warnings.clone()).await {
+                Err(error) if error.reason == "AlreadyExists" => conflict = Some(error),
+                decided => return decided,
+            }
+        }
+        let mut conflict = conflict.expect("at least one name was drawn");
+        conflict.message += ", the server was not able to generate a unique name for the object";
+        Err(conflict)
+    }
+
+    async fn create_as_named(&self, mut object: Object, warnings: Vec<String>) -> Result<Written, ApiError> {
+        let strategy = self.target.resource.strategy;
+        identity::stamp(&mut object, self.call.now)?;
+        self.set_defaults(&mut object);
+        let name = object.name().to_owned();
+        let attributes = self.admission(Operation::Create, &name, None);
+        admission::mutate(&attributes, &mut object).await?;
+        strategy.prepare_create(&mut object);
+        let mut errors = metadata::validate(self.target.resource, &object);
+        errors.extend(strategy.validate(&object));
+        self.invalid(&object, &errors)?;
+        admission::validate(&attributes, Some(&object)).await?;
+        let mut warnings = warnings;
+        warnings.extend(strategy.warnings(&object));
+        let stored = self.insert(object).await?;
+        Ok(Written { stored, warnings })
+    }
+}
