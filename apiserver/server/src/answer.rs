@@ -86,7 +86,7 @@ pub fn store_read_error(error: ReadError) -> ApiError {
             "The resourceVersion for the provided request is too old: revisions below {compacted} are gone"
         )),
         ReadError::Refused(other) => ApiError::internal(other),
-        ReadError::NoQuorum(_) => retry_soon(ApiError::timeout(error.to_string())),
+        ReadError::NoQuorum(_) => ApiError::timeout(error.to_string()),
         ReadError::Stopped => ApiError::unavailable(error.to_string()),
         ReadError::Broken(_) => ApiError::internal(error),
     }
@@ -98,16 +98,17 @@ pub fn store_write_error(error: WriteError) -> ApiError {
     match error {
         WriteError::Refused(refusal) => ApiError::internal(refusal),
         WriteError::Rejected(Rejection::Overloaded) => ApiError::too_many_requests(),
-        WriteError::Rejected(Rejection::NoLeader | Rejection::Stopped) => {
-            ApiError::unavailable(error.to_string())
-        }
+        WriteError::Rejected(Rejection::NoLeader) => without_retry(ApiError::unavailable(error.to_string())),
+        WriteError::Rejected(Rejection::Stopped) => ApiError::unavailable(error.to_string()),
         // The error's own text says that the outcome is unknown, and why.
         WriteError::Unknown(_) => ApiError::timeout(error.to_string()),
     }
 }
 
-fn retry_soon(mut error: ApiError) -> ApiError {
-    error.details.retry_after_seconds = 1;
+/// The store has waited for a quorum already: clients that obey `Retry-After` would keep their user waiting for
+/// minutes before they say what is wrong.
+fn without_retry(mut error: ApiError) -> ApiError {
+    error.details.retry_after_seconds = 0;
     error
 }
 
@@ -124,6 +125,7 @@ mod tests {
         assert!(unknown.message.starts_with("the outcome is unknown: "), "{}", unknown.message);
         let rejected = store_write_error(WriteError::Rejected(Rejection::NoLeader));
         assert_eq!((rejected.code.as_u16(), rejected.reason), (503, "ServiceUnavailable"));
+        assert_eq!(rejected.details.retry_after_seconds, 0);
         assert_eq!(store_write_error(WriteError::Rejected(Rejection::Overloaded)).code, 429);
     }
 

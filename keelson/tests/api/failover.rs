@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::direct::{self, Asking};
 use crate::kubectl::{self, Kubectl, config_map};
 use crate::servers::Servers;
 
@@ -73,13 +74,17 @@ fn without_a_majority_nothing_is_served_clearly_and_all_resumes() {
     admin.create(&[], &config_map("before"));
     servers.kill(0);
     servers.kill(1);
-    let own = format!("--server={}", servers.url(2));
-    let refused = admin.fails(&format!("{own} get configmap before"));
-    assert!(refused.contains("Timeout") || refused.contains("ServiceUnavailable"), "{refused}");
-    let refused = admin.create_fails(&[&own], &config_map("meanwhile"));
-    assert!(refused.contains("no leader") || refused.contains("unknown"), "{refused}");
-    assert_eq!(admin.ok(&format!("{own} get --raw /livez")), "ok");
-    assert!(!admin.run(&[&own, "get", "--raw", "/readyz"]).succeeded);
+    let config_maps = "/api/v1/namespaces/default/configmaps";
+    let get = |path: &str| direct::get(&servers, 2, Asking::Admin, path);
+    for path in [&format!("{config_maps}/before"), &format!("{config_maps}?resourceVersion=0")] {
+        let refused = get(path).unwrap_err();
+        assert_eq!((refused.code, refused.reason.as_str()), (504, "Timeout"), "{refused:?}");
+        assert!(refused.message.contains("no quorum confirmed the read"), "{refused:?}");
+    }
+    let refused = direct::post(&servers, 2, config_maps, &config_map("meanwhile")).unwrap_err();
+    assert!(matches!(refused.code, 503 | 504) && !refused.message.is_empty(), "{refused:?}");
+    assert_eq!(get("/livez").unwrap(), "ok");
+    assert!(get("/readyz").unwrap_err().message.contains("[-]etcd failed"));
     let report = servers.status(&[]);
     let table = String::from_utf8(report.stdout.clone()).unwrap();
     assert!(!report.status.success() && table.contains("only 1 of 3 voters answer"), "{report:?}");

@@ -9,6 +9,7 @@
 // A test stops at the first thing that is not as it should be.
 #![allow(clippy::unwrap_used)]
 
+mod direct;
 mod kubectl;
 mod process;
 mod servers;

@@ -54,7 +54,7 @@ impl Process {
 
     /// Waits until it ends.
     pub(crate) fn exit(&mut self) -> ExitStatus {
-        wait::until("the process ends", || self.child.try_wait().unwrap().ok_or("it runs".to_owned()))
+        wait::until("the process ends", || self.child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned()))
     }
 
     /// Panics with its log if it has ended.

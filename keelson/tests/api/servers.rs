@@ -68,9 +68,9 @@ impl Servers {
 
     /// Starts every server that does not run, and waits until all are well.
     pub(crate) fn start_missing(&mut self) {
-        for index in 0..NAMES.len() {
+        for (index, name) in NAMES.iter().enumerate() {
             if self.running[index].is_none() {
-                let log = self.file(&format!("{}.log", NAMES[index]));
+                let log = self.file(&format!("{name}.log"));
                 self.running[index] = Some(Process::spawn(&self.arguments(index), log));
             }
         }
@@ -130,7 +130,8 @@ impl Servers {
             let report = self.status(&["-o", "json"]);
             let json: Value = serde_json::from_slice(&report.stdout).map_err(|_| format!("{report:?}"))?;
             let rows = json["servers"].as_array().unwrap();
-            let leader = rows.iter().find(|row| row["role"] == "leader").ok_or(format!("{report:?}"))?;
+            let leader =
+                rows.iter().find(|row| row["role"] == "leader").ok_or_else(|| format!("{report:?}"))?;
             Ok(NAMES.iter().position(|name| leader["name"] == *name).unwrap())
         })
     }

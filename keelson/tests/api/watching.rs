@@ -65,15 +65,13 @@ fn a_watch_shows_every_change_in_order_whichever_server_took_it() {
     admin.ok("delete configmap first");
     assert_eq!(watch.next(), "configmap/first", "the deletion");
 
-    let events = Watch::start(
-        &admin,
-        &["get", "configmaps", "-w", "--output-watch-events", "-o", "name", "--watch-only"],
-    );
+    let events =
+        Watch::start(&admin, &["get", "configmaps", "--watch-only", "--output-watch-events", "--no-headers"]);
     // The watch begins at a moment nobody tells; changes are made until one is seen.
     let seen = wait::until("a change is seen", || {
         admin.ok("label configmap round-0 --overwrite turn=odd");
         admin.ok("label configmap round-0 --overwrite turn=even");
         events.lines.try_recv().map_err(|error| error.to_string())
     });
-    assert!(seen.starts_with("MODIFIED") && seen.ends_with("configmap/round-0"), "{seen}");
+    assert!(seen.starts_with("MODIFIED") && seen.contains("round-0"), "{seen}");
 }

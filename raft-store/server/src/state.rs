@@ -9,6 +9,8 @@
 mod adapter;
 mod shared;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use adapter::INCOMING_PREFIX;
 pub use adapter::StateAdapter;

@@ -43,6 +43,7 @@ impl Write<'_> {
         strategy.prepare_create(&mut object);
         let mut errors = metadata::validate(self.target.resource, &object);
         errors.extend(strategy.validate(&object));
+        errors.extend(strategy.validate_create(&object));
         self.invalid(&object, &errors)?;
         admission::validate(&attributes, Some(&object)).await?;
         let mut warnings = warnings;

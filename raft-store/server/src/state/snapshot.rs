@@ -126,6 +126,9 @@ impl Snapshots {
     pub(super) fn build(&self, machine: &Mutex<StateMachine>) -> Result<Snapshot, EngineError> {
         let _building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         let engine = lock(machine).engine().clone();
+        if let Some(newer) = self.newer_than(lock(machine).header().applied)? {
+            return Ok(newer);
+        }
         // The flush that takes long happens here, beside the writers; the one inside the checkpoint is short.
         engine.sync()?;
         let record = self.checkpoint(&lock(machine))?;
@@ -144,6 +147,13 @@ impl Snapshots {
         let record = self.checkpoint(machine)?;
         self.meta.set_state_and_snapshot(name, &record)?;
         self.adopt(record)
+    }
+
+    /// The newest snapshot, where it is of a later moment: a received one that has not become the machine yet.
+    fn newer_than(&self, applied: Option<LogPosition>) -> Result<Option<Snapshot>, EngineError> {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let newer = current.filter(|(record, _)| record.last > applied);
+        newer.map(|(record, folder)| record.snapshot(folder)).transpose()
     }
 
     /// From now on `record`, which is durable, is the newest.

@@ -13,6 +13,7 @@ mod compaction;
 mod failover;
 mod leases;
 mod reads_and_writes;
+mod regressions;
 mod snapshots;
 mod strangers;
 mod watches;

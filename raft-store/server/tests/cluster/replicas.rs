@@ -100,6 +100,16 @@ impl Cluster {
         self.disks[number].crash(&mut |_| survivors);
     }
 
+    /// Loses everything from and to a replica, without a word to either side.
+    pub(crate) fn cut(&self, number: usize) {
+        self.network.cut(&url(NAMES[number]));
+    }
+
+    /// Ends a cut. Connections from before stay dead.
+    pub(crate) fn heal(&self, number: usize) {
+        self.network.heal(&url(NAMES[number]));
+    }
+
     /// Starts a replica again, on the disk it had.
     pub(crate) async fn restart(&mut self, number: usize) {
         let replica = self.spawn(number).ready().await.unwrap();
@@ -113,7 +123,6 @@ impl Cluster {
     }
 
     fn spawn(&self, number: usize) -> Starting {
-        let url = |name: &str| format!("memory://{name}");
         let name = NAMES[number];
         let founders = NAMES.map(|name| InitialMember { name: name.into(), peer_url: url(name) });
         let member = Member { name: name.into(), peer_urls: vec![url(name)], client_urls: vec![] };
@@ -136,6 +145,10 @@ impl Cluster {
         });
         Starting { opening, stop, thread }
     }
+}
+
+fn url(name: &str) -> String {
+    format!("memory://{name}")
 }
 
 impl Drop for Cluster {

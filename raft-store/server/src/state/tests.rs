@@ -1,0 +1,68 @@
+//! Which snapshot a replica points at, whatever happens between two steps.
+
+use std::sync::{Arc, Mutex};
+
+use keelson_store_core::{
+    apply::StateMachine,
+    engine::{Disk, Role, mem::MemDisk},
+    id::{LogIndex, LogPosition, Term},
+};
+use openraft::storage::RaftStateMachine as _;
+
+use super::{StateAdapter, snapshot::Snapshots};
+use crate::{Member, StoreOptions, log::LogMeta, runtime::Offload};
+
+fn at(index: u64) -> LogPosition {
+    LogPosition { term: Term::new(1), index: LogIndex::new(index) }
+}
+
+/// A machine that has applied `entries` entries.
+fn machine(disk: &dyn Disk, name: &str, entries: u64) -> StateMachine {
+    let mut machine = StateMachine::open(disk.open(name, Role::State).unwrap()).unwrap();
+    let mut batch = machine.begin();
+    (0..entries).for_each(|index| batch.blank(at(index)));
+    batch.commit().unwrap();
+    machine
+}
+
+fn on_new_disk() -> (Arc<dyn Disk>, LogMeta) {
+    let disk: Arc<dyn Disk> = Arc::new(MemDisk::new());
+    let meta = LogMeta::new(disk.open("log", Role::Log).unwrap());
+    (disk, meta)
+}
+
+#[test]
+fn a_slow_builder_does_not_take_the_place_of_a_received_snapshot() {
+    let (disk, meta) = on_new_disk();
+    let snapshots = Snapshots::open(disk.clone(), meta.clone(), Offload::Inline).unwrap();
+    let received = machine(&*disk, "incoming-1", 200);
+    snapshots.build_for_install(&received, "incoming-1").unwrap();
+    let replaced = Mutex::new(machine(&*disk, "state-0", 100));
+    snapshots.build(&replaced).unwrap();
+    let record = meta.snapshot().unwrap().unwrap();
+    assert_eq!(record.last, Some(at(199)));
+    assert!(disk.list().unwrap().contains(&record.folder));
+}
+
+#[test]
+fn a_received_store_and_its_snapshot_become_current_together() {
+    let (disk, meta) = on_new_disk();
+    let snapshots = Snapshots::open(disk.clone(), meta.clone(), Offload::Inline).unwrap();
+    snapshots.build(&Mutex::new(machine(&*disk, "state-0", 100))).unwrap();
+    let received = machine(&*disk, "incoming-1", 200);
+    snapshots.build_for_install(&received, "incoming-1").unwrap();
+    let (store, record) = (meta.state_store().unwrap(), meta.snapshot().unwrap().unwrap());
+    assert_eq!((store.as_deref(), record.last), (Some("incoming-1"), Some(at(199))));
+}
+
+#[tokio::test]
+async fn a_state_ahead_of_its_log_gets_a_snapshot_before_the_log_is_dropped() {
+    let (disk, meta) = on_new_disk();
+    let options = StoreOptions::new(Member::default(), vec![], "test".into());
+    machine(&*disk, "state-0", 100);
+    let mut adapter = StateAdapter::open(disk.clone(), meta.clone(), &options).unwrap();
+    adapter.cover(Some(at(99))).unwrap();
+    assert!(adapter.get_current_snapshot().await.unwrap().is_none());
+    adapter.cover(Some(at(90))).unwrap();
+    assert_eq!(meta.snapshot().unwrap().unwrap().last, Some(at(99)));
+}
