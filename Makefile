@@ -33,13 +33,13 @@ rocksdb: deps ## Build RocksDB's archive into the cache folder, once.
 build: rocksdb ## Build the release binary.
 	cargo build $(LOCKED) --release --package keelson
 
-up: build ## Start three members of the store on this machine, or restart those that died.
+up: build ## Start a cluster of three servers on this machine, or restart those that died.
 	@deploy/dev/cluster.sh up
 
 down: ## Stop what `make up` started.
 	@deploy/dev/cluster.sh down
 
-status: ## Print the members: role, revision, lag.
+status: ## Print the servers, who leads what, and what is not well.
 	@deploy/dev/cluster.sh status
 
 clean: down ## Stop it and remove its data, certificates and logs (var/).

@@ -202,7 +202,10 @@ fn lock_folder(dir: &Path) -> Result<File, EngineError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             let what = format!("lock {}", path.display());
-            Err(EngineError::Io { what, cause: "another process works in this folder: stop it, or use another folder".into() })
+            Err(EngineError::Io {
+                what,
+                cause: "another process works in this folder: stop it, or use another folder".into(),
+            })
         }
         Err(TryLockError::Error(error)) => Err(io_error("lock", &path, &error)),
     }
