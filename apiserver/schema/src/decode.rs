@@ -20,6 +20,7 @@ use serde_json::Value;
 pub(crate) use walk::omitted;
 
 use crate::model::{Schema, TypeId};
+use crate::protobuf::Envelope;
 use crate::tree::{Node, json, yaml};
 use error::DecodeError;
 
@@ -33,6 +34,8 @@ pub enum Encoding {
     Json,
     /// `application/yaml`
     Yaml,
+    /// `application/vnd.kubernetes.protobuf`
+    Protobuf,
 }
 
 /// What a client wants to happen with unknown and repeated fields: the query parameter `fieldValidation`.
@@ -105,29 +108,43 @@ pub struct TypeMeta {
 /// A document that is well formed, of no type yet.
 #[derive(Debug, Clone)]
 pub struct Document<'a> {
-    node: Node<'a>,
+    content: Content<'a>,
     repeated_keys: Vec<String>,
 }
 
+/// What is known of a document before its type is.
+#[derive(Debug, Clone)]
+enum Content<'a> {
+    /// All of it: JSON and YAML say themselves what they hold.
+    Tree(Node<'a>),
+    /// Which kind it calls itself: protobuf cannot be read without its type.
+    Protobuf(Envelope<'a>),
+}
+
 impl<'a> Document<'a> {
-    /// Reads a text.
+    /// Reads a text, or the frame around a protobuf message.
     ///
     /// # Errors
-    /// [`DecodeError::TooLarge`], [`DecodeError::Json`] or [`DecodeError::Yaml`].
+    /// [`DecodeError::TooLarge`], [`DecodeError::Json`], [`DecodeError::Yaml`] or [`DecodeError::Protobuf`].
     pub fn parse(bytes: &'a [u8], encoding: Encoding) -> Result<Document<'a>, DecodeError> {
         if bytes.len() > MAX_DOCUMENT_BYTES {
             return Err(DecodeError::TooLarge);
         }
         match encoding {
             Encoding::Json => match json::parse(bytes) {
-                Ok(node) => Ok(Document { node, repeated_keys: Vec::new() }),
+                Ok(node) => Ok(Document::of(Content::Tree(node))),
                 Err(message) => Err(DecodeError::Json { message }),
             },
             Encoding::Yaml => match yaml::parse(bytes) {
-                Ok(read) => Ok(Document { node: read.node, repeated_keys: read.repeated }),
+                Ok(read) => Ok(Document { content: Content::Tree(read.node), repeated_keys: read.repeated }),
                 Err(message) => Err(DecodeError::Yaml { message }),
             },
+            Encoding::Protobuf => Envelope::parse(bytes).map(Content::Protobuf).map(Document::of),
         }
+    }
+
+    fn of(content: Content<'a>) -> Document<'a> {
+        Document { content, repeated_keys: Vec::new() }
     }
 
     /// What the document says that it is.
@@ -135,10 +152,11 @@ impl<'a> Document<'a> {
     /// # Errors
     /// [`DecodeError::Json`] if it is no object, or `apiVersion` or `kind` is no string.
     pub fn type_meta(&self) -> Result<TypeMeta, DecodeError> {
-        let fields = match &self.node {
-            Node::Object(fields) => fields,
-            Node::Null => return Ok(TypeMeta::default()),
-            other => return Err(type_meta_mismatch(walk::found(other), "")),
+        let fields = match &self.content {
+            Content::Protobuf(envelope) => return Ok(envelope.type_meta.clone()),
+            Content::Tree(Node::Object(fields)) => fields,
+            Content::Tree(Node::Null) => return Ok(TypeMeta::default()),
+            Content::Tree(other) => return Err(type_meta_mismatch(walk::found(other), "")),
         };
         let mut meta = TypeMeta::default();
         for (key, value) in fields {
@@ -156,31 +174,40 @@ impl<'a> Document<'a> {
         Ok(meta)
     }
 
-    /// Reads the document as a value of a type.
+    /// Reads the document as a value of a type. Protobuf has no violations: upstream skips unknown fields there, and
+    /// repeated ones have a meaning.
     ///
     /// # Errors
     /// The first place where the document is none.
     pub fn decode(self, schema: &Schema, ty: TypeId) -> Result<Decoded, DecodeError> {
-        self.decode_with(|node| walk::decode(schema, ty, node))
+        let Content::Protobuf(envelope) = &self.content else {
+            return self.decode_tree(|node| walk::decode(schema, ty, node));
+        };
+        let (value, _) = walk::decode(schema, ty, envelope.node(schema, ty)?)?;
+        Ok(Decoded { value, violations: Vec::new() })
     }
 
     /// Reads the document as a value of no type, such as a patch: everything is kept, of repeated fields the last.
     ///
     /// # Errors
-    /// [`DecodeError::Type`] for a number that no double can hold.
+    /// [`DecodeError::Type`] for a number that no double can hold; [`DecodeError::Protobuf`] for protobuf, which
+    /// cannot be read without a type.
     pub fn decode_untyped(self) -> Result<Decoded, DecodeError> {
-        self.decode_with(walk::decode_untyped)
+        self.decode_tree(walk::decode_untyped)
     }
 
-    fn decode_with(
+    fn decode_tree(
         self,
         read: impl FnOnce(Node<'a>) -> Result<(Value, Vec<Violation>), DecodeError>,
     ) -> Result<Decoded, DecodeError> {
+        let Content::Tree(node) = self.content else {
+            return Err(DecodeError::Protobuf { message: "protobuf data of no type".to_owned() });
+        };
         let mut violations = Vec::new();
         if !self.repeated_keys.is_empty() {
             violations.push(Violation::RepeatedKeys { lines: self.repeated_keys });
         }
-        let (value, found) = read(self.node)?;
+        let (value, found) = read(node)?;
         violations.extend(found);
         Ok(Decoded { value, violations })
     }
@@ -230,7 +257,7 @@ impl Decoded {
 /// The first place where it is none; [`DecodeError::TooDeep`].
 pub fn decode_value(schema: &Schema, ty: TypeId, value: Value) -> Result<Decoded, DecodeError> {
     let node = Node::from_value(value).ok_or(DecodeError::TooDeep)?;
-    Document { node, repeated_keys: Vec::new() }.decode(schema, ty)
+    Document::of(Content::Tree(node)).decode(schema, ty)
 }
 
 /// A key of a tree without a copy where there is none to make.

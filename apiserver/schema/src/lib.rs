@@ -5,7 +5,7 @@
 //! randomness, no I/O, and no panic or unbounded work on anything a client may send.
 //!
 //! The way of one request body through this crate:
-//! [`Document::parse`] (JSON or YAML to a tree) → [`Document::decode`] (typed, pruned, canonical, with
+//! [`Document::parse`] (JSON, YAML or protobuf to a tree) → [`Document::decode`] (typed, pruned, canonical, with
 //! [`Violation`]s noted) → [`Decoded::enforce`] (strict, warn or ignore) → [`default::apply`] →
 //! (the caller: a kind's own defaults, admission, validation) → [`encode`] (bytes to store and to send).
 //! A patch goes [`encode`]d object or value → [`patch`] → [`decode_value`] and on as above.
@@ -29,6 +29,7 @@ mod decode;
 mod encode;
 mod go_text;
 mod model;
+mod protobuf;
 mod table;
 mod tree;
 

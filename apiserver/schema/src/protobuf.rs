@@ -4,9 +4,9 @@
 //! the walk of `decode` then turns into the canonical value, so that one place alone knows what is canonical.
 //!
 //! Field numbers come from the type table. What goes on the wire follows from a field's shape, not from the wire
-//! type of upstream's struct tag, which is wrong for some fields (enumerated strings tagged as varints, doubles tagged
-//! as bytes). Fields of unknown number are skipped, as upstream skips them; of repeated single fields the last one
-//! counts, and repeated single messages merge.
+//! type of upstream's struct tag, which is wrong for some fifty fields (integers and doubles tagged as bytes). Fields
+//! of unknown number are skipped, as upstream skips them; of repeated single fields the last one counts, and repeated
+//! single messages merge.
 //!
 //! Deliberately absent: writing it.
 //!

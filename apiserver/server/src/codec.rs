@@ -1,9 +1,10 @@
 //! In which form objects come in and go out.
 //!
 //! In: a request's headers and query, and an object. Out: bytes in the form that the client asked for: JSON or
-//! YAML; the object itself, a row of a Table, or only its metadata.
+//! YAML; the object itself, a row of a Table, or only its metadata. Bodies may also come in protobuf.
 //!
-//! Deliberately absent: protobuf and CBOR. Clients that would rather have them also accept JSON, and get that.
+//! Deliberately absent: answers in protobuf, and CBOR. Clients that would rather have them also accept JSON, and get
+//! that.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
@@ -29,7 +30,10 @@ pub(crate) use rendering::Rendering;
 pub(crate) use yaml::yaml;
 
 /// What request bodies may be written in.
-const BODIES: &[&str] = &["application/json", "application/yaml"];
+const BODIES: &[&str] = &["application/json", "application/yaml", PROTOBUF];
+
+/// Kubernetes' binary encoding.
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// An object that is to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +107,7 @@ pub fn encoding_of(content_type: Option<&HeaderValue>) -> Result<Encoding, ApiEr
     match media.as_str() {
         "" | "application/json" => Ok(Encoding::Json),
         "application/yaml" | "application/x-yaml" | "text/yaml" => Ok(Encoding::Yaml),
+        PROTOBUF => Ok(Encoding::Protobuf),
         _ => Err(unsupported()),
     }
 }

@@ -4,7 +4,6 @@ use crate::kubectl::{self, Kubectl};
 use crate::servers::Servers;
 
 #[test]
-#[ignore = "the API server reads no protobuf yet"]
 fn subcommands_that_send_protobuf_work() {
     if !kubectl::is_there("typed") {
         return;

@@ -20,6 +20,12 @@ pub enum DecodeError {
         /// Where and why.
         message: String,
     },
+    /// The bytes are no protobuf message of the type.
+    #[error("{message}")]
+    Protobuf {
+        /// gogo-protobuf's message, or upstream's.
+        message: String,
+    },
     /// A value has another type than the field.
     #[error("{message}")]
     Type {

@@ -12,7 +12,7 @@ use super::malformed;
 use super::wire::{Payload, Record, packed, records};
 use crate::decode::MAX_DOCUMENT_BYTES;
 use crate::decode::error::DecodeError;
-use crate::model::{Field, Schema, Shape, Struct, TypeId};
+use crate::model::{Embedded, Field, Proto, Schema, Shape, Struct, TypeId};
 use crate::tree::{MAX_DEPTH, Node};
 
 /// How many records and packed numbers are read: as many as the values of the densest JSON of the largest size,
@@ -30,7 +30,7 @@ pub(super) fn names_itself(schema: &Schema, ty: TypeId) -> bool {
 
 /// Where a record belongs in its struct. Ordered, so that the records of one field can be brought together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Slot {
+pub(super) enum Slot {
     /// A position in [`Struct::fields`].
     Field(usize),
     /// A position in [`Struct::embedded`].
@@ -215,17 +215,18 @@ impl<'n> Reading<'n> {
 }
 
 /// Where the record of a number belongs. Numbers of embedded fields are those of the embedded message.
-fn slot(fields: &Struct, number: u32) -> Option<Slot> {
+pub(super) fn slot(fields: &Struct, number: u32) -> Option<Slot> {
+    let numbered = |proto: Option<Proto>| proto.is_some_and(|proto| proto.number == number);
     let inside = |at: usize| {
-        let runs = fields.embedded.iter().map(|inner| usize::from(inner.start)..usize::from(inner.start + inner.len));
-        runs.into_iter().any(|run| run.contains(&at))
+        let covers =
+            |run: &Embedded| (run.start.into()..usize::from(run.start) + usize::from(run.len)).contains(&at);
+        fields.embedded.iter().any(covers)
     };
-    let own = fields.fields.iter().enumerate();
-    let numbered = |proto: Option<crate::model::Proto>| proto.is_some_and(|proto| proto.number == number);
-    let field = own.into_iter().find(|(at, field)| numbered(field.proto) && !inside(*at));
-    field.map(|(at, _)| Slot::Field(at)).or_else(|| {
-        fields.embedded.iter().position(|inner| numbered(inner.proto)).map(Slot::Embedded)
-    })
+    let mut own = fields.fields.iter().enumerate();
+    match own.find(|(at, field)| numbered(field.proto) && !inside(*at)) {
+        Some((at, _)) => Some(Slot::Field(at)),
+        None => fields.embedded.iter().position(|run| numbered(run.proto)).map(Slot::Embedded),
+    }
 }
 
 /// The bytes of every occurrence.

@@ -29,12 +29,12 @@ impl<'n> Reading<'n> {
     ) -> Result<Node<'n>, DecodeError> {
         let schema = self.schema;
         let last = occurrences.last().copied();
-        let integer = || last.map_or(Ok(0), |payload| payload.varint(name));
+        let varint = || last.map_or(Ok(0), |payload| payload.varint(name));
         let bytes = || last.map_or(Ok::<&[u8], DecodeError>(&[]), |payload| payload.bytes(name));
         Ok(match &schema.get(ty).shape {
-            Shape::Bool => Node::Bool(integer()? != 0),
-            Shape::Int32 => number(int32(integer()?)),
-            Shape::Int64 => number(integer()?.cast_signed()),
+            Shape::Bool => Node::Bool(varint()? != 0),
+            Shape::Int32 => integer(int32(varint()?)),
+            Shape::Int64 => integer(varint()?.cast_signed()),
             Shape::Float64 => double(last.map_or(Ok(0), |payload| payload.fixed64(name))?)?,
             Shape::String => text(bytes()?),
             Shape::Bytes => Node::String(Cow::Owned(STANDARD.encode(bytes()?))),
@@ -49,7 +49,12 @@ impl<'n> Reading<'n> {
     }
 
     /// A value that is a message.
-    fn message(&mut self, ty: TypeId, shape: &'n Shape, pieces: &[&'n [u8]]) -> Result<Node<'n>, DecodeError> {
+    fn message(
+        &mut self,
+        ty: TypeId,
+        shape: &'n Shape,
+        pieces: &[&'n [u8]],
+    ) -> Result<Node<'n>, DecodeError> {
         match shape {
             Shape::Struct(fields) => self.structure(ty, fields, pieces),
             Shape::Any => self.any(self.members(ty, pieces)?),
@@ -161,8 +166,8 @@ impl<'n> Reading<'n> {
     }
 }
 
-fn number<'n>(value: impl ToString) -> Node<'n> {
-    Node::Number(Cow::Owned(value.to_string()))
+fn integer<'n>(value: impl Into<i64>) -> Node<'n> {
+    Node::Number(Cow::Owned(value.into().to_string()))
 }
 
 /// Go keeps the low 32 bits.
@@ -178,14 +183,16 @@ fn text(bytes: &[u8]) -> Node<'_> {
 
 fn double<'n>(bits: u64) -> Result<Node<'n>, DecodeError> {
     let value = f64::from_bits(bits);
-    let text = go_text::float(value);
-    if value.is_finite() { Ok(number(text)) } else { Err(malformed(format!("json: unsupported value: {value}"))) }
+    if !value.is_finite() {
+        return Err(malformed(format!("json: unsupported value: {value}")));
+    }
+    Ok(Node::Number(Cow::Owned(go_text::float(value))))
 }
 
 /// `{type = 1, intVal = 2, strVal = 3}`
 fn int_or_string<'n>([kind, int, string]: [Option<Payload<'n>>; 3]) -> Result<Node<'n>, DecodeError> {
     match kind.map_or(Ok(0), |payload| payload.varint("Type"))? {
-        0 => Ok(number(int32(int.map_or(Ok(0), |payload| payload.varint("IntVal"))?))),
+        0 => Ok(integer(int32(int.map_or(Ok(0), |payload| payload.varint("IntVal"))?))),
         1 => Ok(text(string.map_or(Ok::<&[u8], DecodeError>(&[]), |payload| payload.bytes("StrVal"))?)),
         _ => Err(malformed("impossible IntOrString.Type")),
     }
@@ -211,7 +218,11 @@ fn moment<'n>(
     let fraction = if micro { format!(".{micros:06}") } else { String::new() };
     let (date, time) = (moment.date(), moment.time());
     let (month, (hour, minute, second)) = (u8::from(date.month()), time.as_hms());
-    let text = format!("{:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z", date.year(), date.day());
+    let text = format!(
+        "{:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z",
+        date.year(),
+        date.day()
+    );
     Ok(Node::String(Cow::Owned(text)))
 }
 

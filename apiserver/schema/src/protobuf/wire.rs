@@ -64,33 +64,16 @@ impl<'a> Payload<'a> {
 }
 
 /// The records of a message called `name`, up to the first fault.
-pub(super) fn records<'a>(name: &str, message: &'a [u8]) -> impl Iterator<Item = Result<Record<'a>, DecodeError>> {
-    let mut reader = Reader { rest: message };
-    std::iter::from_fn(move || {
-        if reader.rest.is_empty() {
-            return None;
-        }
-        let record = reader.record(name);
-        if record.is_err() {
-            reader.rest = &[];
-        }
-        Some(record)
-    })
+pub(super) fn records<'a>(
+    name: &str,
+    message: &'a [u8],
+) -> impl Iterator<Item = Result<Record<'a>, DecodeError>> {
+    Reader { rest: message }.each(move |reader| reader.record(name))
 }
 
 /// The integers that are written one after the other in a packed list.
 pub(super) fn packed(bytes: &[u8]) -> impl Iterator<Item = Result<u64, DecodeError>> {
-    let mut reader = Reader { rest: bytes };
-    std::iter::from_fn(move || {
-        if reader.rest.is_empty() {
-            return None;
-        }
-        let value = reader.varint();
-        if value.is_err() {
-            reader.rest = &[];
-        }
-        Some(value)
-    })
+    Reader { rest: bytes }.each(Reader::varint)
 }
 
 /// What is still to be read.
@@ -99,22 +82,33 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Whatever `read` reads until nothing is left, or up to the first fault.
+    fn each<T>(
+        mut self,
+        mut read: impl FnMut(&mut Self) -> Result<T, DecodeError>,
+    ) -> impl Iterator<Item = Result<T, DecodeError>> {
+        std::iter::from_fn(move || {
+            if self.rest.is_empty() {
+                return None;
+            }
+            let item = read(&mut self);
+            if item.is_err() {
+                self.rest = &[];
+            }
+            Some(item)
+        })
+    }
+
     fn record(&mut self, name: &str) -> Result<Record<'a>, DecodeError> {
         let tag = self.varint()?;
-        let number = field_number(tag);
-        match tag & 7 {
-            4 => Err(malformed(format!("proto: {name}: wiretype end group for non-group"))),
-            wire => match u32::try_from(number) {
-                Ok(1..) => {
-                    let payload = self.payload(wire)?;
-                    // Known to fit: it was matched.
-                    Ok(Record { number: number.unsigned_abs(), payload })
-                }
-                Ok(0) | Err(_) => {
-                    Err(malformed(format!("proto: {name}: illegal tag {number} (wire type {tag})")))
-                }
-            },
+        let (number, wire) = (field_number(tag), tag & 7);
+        if wire == 4 {
+            return Err(malformed(format!("proto: {name}: wiretype end group for non-group")));
         }
+        if number <= 0 {
+            return Err(malformed(format!("proto: {name}: illegal tag {number} (wire type {tag})")));
+        }
+        Ok(Record { number: number.unsigned_abs(), payload: self.payload(wire)? })
     }
 
     fn payload(&mut self, wire: u64) -> Result<Payload<'a>, DecodeError> {

@@ -195,6 +195,76 @@ fn bound_roles_allow_and_grants_need_what_they_give() {
     });
 }
 
+/// The body that kubectl's typed commands send: `k8s\0`, then the kind, then the message.
+fn protobuf(api_version: &str, kind: &str, message: &[u8]) -> Full<Bytes> {
+    let field = |number: u8, content: &[u8]| {
+        [&[number << 3 | 2, u8::try_from(content.len()).unwrap()], content].concat()
+    };
+    let meta = [field(1, api_version.as_bytes()), field(2, kind.as_bytes())].concat();
+    Full::new([b"k8s\0".to_vec(), field(1, &meta), field(2, message)].concat().into())
+}
+
+#[test]
+fn bodies_may_be_protobuf_and_answers_are_json() {
+    const ACCOUNTS: &str = "/api/v1/namespaces/shop/serviceaccounts";
+    const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    with_server(async |site| {
+        let master = Client::master(&site);
+        create_service_account(&master).await;
+        let master = master.header("content-type", "application/vnd.kubernetes.protobuf");
+        let master = master.header("accept", "application/vnd.kubernetes.protobuf,application/json");
+
+        // metadata.name, automountServiceAccountToken
+        let message = b"\x0a\x05\x0a\x03bin\x20\x01";
+        let made = master.send(Method::POST, ACCOUNTS, protobuf("v1", "ServiceAccount", message)).await;
+        assert_eq!((made.status, &made.headers["content-type"]), (201, &"application/json".parse().unwrap()));
+        assert_eq!(made.body["kind"], "ServiceAccount");
+        assert_eq!(made.body["metadata"]["name"], "bin");
+        assert_eq!(made.body["automountServiceAccountToken"], true);
+
+        // spec.resourceAttributes: verb, resource
+        let question = b"\x12\x0d\x0a\x0b\x12\x03get\x2a\x04pods";
+        let question = protobuf("authorization.k8s.io/v1", "SelfSubjectAccessReview", question);
+        let review = master.send(Method::POST, REVIEWS, question).await;
+        assert_eq!((review.status, &review.body["status"]["allowed"]), (201, &json!(true)), "{review:?}");
+
+        let token = protobuf("authentication.k8s.io/v1", "TokenRequest", b"\x12\x03\x20\xd8\x04");
+        let token = master.send(Method::POST, TOKEN, token).await;
+        assert_eq!((token.status, &token.body["spec"]["expirationSeconds"]), (201, &json!(600)), "{token:?}");
+
+        let options = protobuf("v1", "DeleteOptions", b"\x2a\x03All");
+        let account = &format!("{ACCOUNTS}/bin");
+        let kept = master.send(Method::DELETE, account, options).await;
+        assert_eq!(kept.status, 200, "{kept:?}");
+        assert_eq!(master.get(account).await.status, 200, "the deletion was a dry run");
+    });
+}
+
+#[test]
+fn protobuf_that_cannot_be_read_is_refused_as_upstream_refuses_it() {
+    with_server(async |site| {
+        let master = Client::master(&site).header("content-type", "application/vnd.kubernetes.protobuf");
+        let send = async |body: Full<Bytes>| {
+            let refused = master.send(Method::POST, "/api/v1/namespaces", body).await;
+            assert_eq!((refused.status, &refused.body["reason"]), (400, &json!("BadRequest")));
+            refused.message().to_owned()
+        };
+        assert_eq!(
+            send(Full::new(Bytes::from_static(b"[]"))).await,
+            "the object provided is unrecognized (must be of type Namespace): provided data does not appear to be \
+             a protobuf message, expected prefix [107 56 115 0] (5b5d)"
+        );
+        assert_eq!(
+            send(protobuf("v1", "Namespace", b"\x0a\x05")).await,
+            "Namespace in version \"v1\" cannot be handled as a Namespace: unexpected EOF"
+        );
+        assert_eq!(
+            send(protobuf("v2", "Namespace", b"")).await,
+            "the API version in the data (v2) does not match the expected API version (v1)"
+        );
+    });
+}
+
 #[test]
 fn tokens_prove_service_accounts_until_these_are_gone() {
     with_server(async |site| {

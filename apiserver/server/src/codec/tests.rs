@@ -45,13 +45,20 @@ fn the_most_wanted_form_that_is_known_is_taken() {
 }
 
 #[test]
-fn bodies_are_json_or_yaml() {
+fn bodies_are_json_yaml_or_protobuf() {
     let encoding =
         |text: &str| encoding_of(Some(&text.parse().unwrap())).map_err(|error| error.code.as_u16());
     assert_eq!(encoding_of(None).unwrap(), Encoding::Json);
     assert_eq!(encoding("application/json; charset=utf-8"), Ok(Encoding::Json));
     assert_eq!(encoding("application/yaml"), Ok(Encoding::Yaml));
-    assert_eq!(encoding("application/vnd.kubernetes.protobuf"), Err(415));
+    assert_eq!(encoding("application/vnd.kubernetes.protobuf"), Ok(Encoding::Protobuf));
+    assert_eq!(encoding("application/cbor"), Err(415));
+    let refused = encoding_of(Some(&"text/plain".parse().unwrap())).unwrap_err();
+    assert_eq!(
+        refused.message,
+        "the body of the request was in an unknown format - accepted media types include: \
+         application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    );
     assert_eq!(encoding("text/plain"), Err(415));
 }
 

@@ -1,6 +1,6 @@
 //! From a request's body to an object of the kind that the path wants.
 //!
-//! In: bytes in JSON or YAML. Out: a canonical object with `apiVersion` and `kind`, and warnings about fields that
+//! In: bytes in JSON, YAML or protobuf. Out: a canonical object with `apiVersion` and `kind`, and warnings about fields that
 //! were dropped; or why the body is none, in upstream's words.
 //!
 //! Source: `transformDecodeError` and `summarizeData` of `k8s.io/apiserver/pkg/endpoints/handlers`.
@@ -184,6 +184,7 @@ fn refusal(error: &DecodeError, message: String) -> ApiError {
         }
         DecodeError::Json { .. }
         | DecodeError::Yaml { .. }
+        | DecodeError::Protobuf { .. }
         | DecodeError::Type { .. }
         | DecodeError::TooDeep
         | DecodeError::Strict { .. } => ApiError::bad_request(message),
