@@ -192,11 +192,20 @@ fn parse_query(query: &str) -> Result<Vec<(String, String)>, ApiError> {
 }
 
 fn unescape(text: &str, plus_is_space: bool) -> Result<String, ApiError> {
+    if !escapes_are_whole(text) {
+        return Err(ApiError::bad_request(format!("invalid URL escape in {text:?}")));
+    }
     let text = if plus_is_space { text.replace('+', " ") } else { text.to_owned() };
     let decoded = percent_encoding::percent_decode_str(&text).decode_utf8();
     decoded
         .map(Into::into)
         .map_err(|_| ApiError::bad_request(format!("{text:?} is not UTF-8 when unescaped")))
+}
+
+/// Whether every `%` is followed by two hexadecimal digits.
+fn escapes_are_whole(text: &str) -> bool {
+    let digits = |after: &str| after.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    text.split('%').skip(1).all(digits)
 }
 
 fn is_true(text: &str) -> bool {
@@ -253,5 +262,8 @@ mod tests {
         assert_eq!(info.parameter("labelSelector"), Some("a=b,c"));
         assert_eq!(info.parameter("x"), Some("1 2"));
         assert!(!info.flag("watch"));
+        for uri in ["/api/v1/pods?limit=%zz", "/api/v1/namespaces/a/pods/%4", "/api/v1/pods?x=%"] {
+            assert_eq!(parse("GET", uri).unwrap_err().code, 400, "{uri}");
+        }
     }
 }

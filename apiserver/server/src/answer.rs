@@ -54,9 +54,14 @@ where
 
 /// A response without a body.
 pub fn empty(status: StatusCode) -> Response {
-    let mut response = http::Response::new(Empty::new().boxed_unsync());
+    let mut response = http::Response::new(no_body());
     *response.status_mut() = status;
     response
+}
+
+/// Nothing to send.
+pub fn no_body() -> Body {
+    Empty::new().boxed_unsync()
 }
 
 /// A Status, with the advice when to try again also as a header.

@@ -9,7 +9,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Request, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, header, request::Parts};
 use http_body::Body as HttpBody;
 use keelson_api_registry::{
     request::{RequestInfo, Target},
@@ -58,7 +58,8 @@ where
     headers.insert(AUDIT_ID, audit_id);
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
     record::observe(&server.metrics, &head.method, info.as_ref().ok(), response.status(), began.elapsed());
-    response
+    // The answer to a HEAD is a GET's without the body: HTTP/2 clients hang up on one that has it.
+    if head.method == Method::HEAD { response.map(|_| answer::no_body()) } else { response }
 }
 
 /// The stations of a request, in order. What is thrown at one of them is what the client gets.

@@ -484,3 +484,25 @@ impl HttpBody for Silent {
         Poll::Pending
     }
 }
+
+#[test]
+fn the_answer_to_a_head_has_the_headers_of_a_get_and_no_body() {
+    with_server(async |site| {
+        let admin = Client::master(&site);
+        let answered = admin.send(Method::HEAD, "/version", Full::<Bytes>::default()).await;
+        assert_eq!((answered.status, answered.body), (200, json!("")));
+    });
+}
+
+#[test]
+fn a_query_that_a_list_would_refuse_deletes_nothing() {
+    with_server(async |site| {
+        let admin = Client::master(&site);
+        let maps = "/api/v1/namespaces/default/configmaps";
+        for query in ["resourceVersion=garbage", "resourceVersionMatch=Exact", "limit=x"] {
+            let refused =
+                admin.send(Method::DELETE, &format!("{maps}?{query}"), Full::<Bytes>::default()).await;
+            assert!(matches!(refused.status, 400 | 422), "{query}: {refused:?}");
+        }
+    });
+}

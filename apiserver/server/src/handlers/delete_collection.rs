@@ -10,7 +10,7 @@ use keelson_api_registry::{object::Object, status::ApiError};
 
 use serde_json::json;
 
-use super::Call;
+use super::{Call, list::options::ListOptions};
 use crate::{
     answer::Response,
     cache::CachedObject,
@@ -27,6 +27,8 @@ const AT_ONCE: usize = 16;
 pub(super) async fn delete_collection(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError> {
     let encoding = codec::encoding_of_body(&call.headers)?;
     let options = DeleteOptions::read(&call.info, &call.body, encoding)?;
+    // A query that a list would refuse must not delete: what was meant is not what would be chosen.
+    ListOptions::parse(&call.info)?;
     let request = &call.request;
     let (labels, fields) = (call.info.parameter("labelSelector"), call.info.parameter("fieldSelector"));
     let selection = Selection::parse(request.resource, labels, fields)?;

@@ -13,6 +13,7 @@ use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use keelson_api_registry::{
     field::FieldError,
     object::Object,
+    request::RequestInfo,
     status::{ApiError, Cause},
 };
 use keelson_api_schema::{
@@ -39,8 +40,20 @@ const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC_MERGE_PATCH: &str = "application/strategic-merge-patch+json";
 
+/// Forcing is for appliers, which own fields; an ordinary patch has nobody to overrule.
+fn refuse_force(info: &RequestInfo) -> Result<(), ApiError> {
+    match info.parameter("force") {
+        None => Ok(()),
+        Some(_) => {
+            let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
+            Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]))
+        }
+    }
+}
+
 pub(super) async fn patch(server: &Arc<Server>, call: &Call, part: Part) -> Result<Response, ApiError> {
     let options = WriteOptions::parse(&call.info, "PatchOptions")?;
+    refuse_force(&call.info)?;
     let patch = Patch::read(&call.headers, &call.body)?;
     let resource = call.request.resource;
     let write = Write { server, call, target: Target::of(call), dry_run: options.dry_run };
