@@ -175,6 +175,11 @@ fn quorum_problem(servers: &[Server]) -> Option<String> {
     let heard = || servers.iter().filter_map(|server| Some((server, server.answer.as_ref().ok()?)));
     let voting = heard().filter(|(server, _)| server.member.voter).count();
     let leaders: BTreeSet<_> = heard().filter_map(|(_, answer)| answer.store.leader.as_ref()).collect();
+    // After a restart the others still name the old one, which does not lead until it is elected anew.
+    let denies = heard().any(|(server, answer)| {
+        leaders.contains(&server.member.replica)
+            && answer.store.leader.as_ref() != Some(&server.member.replica)
+    });
     if voting * 2 <= voters {
         Some(format!(
             "only {voting} of {voters} voters answer: reads and writes wait until a majority does. Next: start the \
@@ -183,6 +188,7 @@ fn quorum_problem(servers: &[Server]) -> Option<String> {
     } else {
         match leaders.len() {
             0 => Some("the store has no leader: reads and writes wait until one is elected".to_owned()),
+            1 if denies => Some("nobody leads the store yet: an election is in progress".to_owned()),
             1 => None,
             _ => Some("the servers name different leaders: an election is in progress".to_owned()),
         }

@@ -56,7 +56,10 @@ impl Status {
         Self {
             cluster,
             replica: metrics.id,
-            leader: metrics.current_leader,
+            // A restarted leader remembers its vote, and does not lead before it is elected anew.
+            leader: metrics
+                .current_leader
+                .filter(|leader| *leader != metrics.id || metrics.state.is_leader()),
             term: Term::new(metrics.current_term),
             last_index: metrics.last_log_index.map(LogIndex::new),
             applied_index: applied.index,

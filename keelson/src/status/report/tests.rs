@@ -105,6 +105,14 @@ fn a_minority_no_leader_and_two_leaders_are_problems() {
     let report = Report::new(&answers(leaderless), now());
     assert!(report.problems[0].starts_with("the store has no leader"), "{:?}", report.problems);
 
+    let mut restarted = three_well();
+    for server in &mut restarted {
+        let leader = &mut server.answer.as_mut().unwrap().store.leader;
+        *leader = leader.take().filter(|leader| *leader != server.member.replica);
+    }
+    let report = Report::new(&answers(restarted), now());
+    assert!(report.problems[0].starts_with("nobody leads the store yet"), "{:?}", report.problems);
+
     let mut torn = three_well();
     torn[0].answer = Ok(answer("b", 40));
     let report = Report::new(&answers(torn), now());

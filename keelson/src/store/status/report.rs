@@ -94,12 +94,19 @@ fn quorum_problem(answers: &[Answer]) -> Option<String> {
     let voting = heard.iter().filter(|status| !status.is_learner).count();
     let leaders: BTreeSet<u64> =
         heard.iter().map(|status| status.leader).filter(|leader| *leader != 0).collect();
+    // After a restart the others still name the old one, which does not lead until it is elected anew.
+    let denies = answers.iter().any(|answer| {
+        let status = answer.status.as_ref().ok();
+        leaders.contains(&answer.member.id) && status.is_some_and(|status| status.leader != answer.member.id)
+    });
     if voting * 2 <= voters {
         Some(format!("only {voting} of {voters} voters answer: writes and reads wait until a majority does"))
     } else if leaders.is_empty() {
         Some("there is no leader: writes and reads wait until one is elected".to_owned())
     } else if leaders.len() > 1 {
         Some("members name different leaders: an election is in progress".to_owned())
+    } else if denies {
+        Some("nobody leads yet: an election is in progress".to_owned())
     } else {
         None
     }
@@ -232,6 +239,8 @@ mod tests {
         assert!(none.problems[0].starts_with("there is no leader"));
         let two = Report::new(&[answer(0xa, "a", Ok(status(0xa, 1))), answer(0xb, "b", Ok(status(0xb, 1)))]);
         assert!(two.problems[0].starts_with("members name different leaders"));
+        let old = Report::new(&[answer(0xa, "a", Ok(status(0, 1))), answer(0xb, "b", Ok(status(0xa, 1)))]);
+        assert!(old.problems[0].starts_with("nobody leads yet"), "{:?}", old.problems);
     }
 
     #[test]
