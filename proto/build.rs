@@ -3,7 +3,8 @@
 use std::error::Error;
 
 /// Every file that declares a package; imports resolve against the same root.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
+    "cri/v1.proto",
     "etcd/auth.proto",
     "etcd/kv.proto",
     "etcd/rpc.proto",

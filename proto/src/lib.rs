@@ -6,6 +6,8 @@
 //! Deliberately absent: sockets, conversions to the store's own types (its gRPC front has those), and
 //! validation: a message that decodes is well-formed, not sensible.
 
+pub mod cri;
+
 pub mod etcd;
 
 pub mod frame;

@@ -50,6 +50,9 @@ const IMPURE: [&str; 11] = [
 /// The storage engine; one crate knows it.
 const ENGINES: &[&str] = &["librocksdb-sys", "rocksdb"];
 
+/// What knows the Kubernetes API.
+const KUBERNETES: &[&str] = &["k8s-openapi", "kube", "librocksdb-sys", "rocksdb"];
+
 const LAYERS: &[Layer] = &[
     Layer { package: "keelson-proto", own: Own::Only(&[]), foreign: Foreign::Except(ENGINES) },
     Layer {
@@ -83,6 +86,53 @@ const LAYERS: &[Layer] = &[
             "keelson-store",
             "keelson-store-core",
         ]),
+        foreign: Foreign::Except(ENGINES),
+    },
+    Layer {
+        package: "keelson-controller-runtime",
+        own: Own::Only(&[]),
+        foreign: Foreign::Except(ENGINES),
+    },
+    Layer {
+        package: "keelson-controllers",
+        own: Own::Only(&["keelson-controller-runtime"]),
+        foreign: Foreign::Except(ENGINES),
+    },
+    Layer {
+        package: "keelson-scheduler",
+        own: Own::Only(&["keelson-controller-runtime"]),
+        foreign: Foreign::Except(ENGINES),
+    },
+    Layer { package: "keelson-cri", own: Own::Only(&["keelson-proto"]), foreign: Foreign::Except(KUBERNETES) },
+    Layer {
+        package: "keelson-node-volumes",
+        own: Own::Only(&["keelson-cri", "keelson-proto"]),
+        foreign: Foreign::Except(ENGINES),
+    },
+    Layer {
+        package: "keelson-node-server",
+        own: Own::Only(&["keelson-cri", "keelson-proto"]),
+        foreign: Foreign::Except(ENGINES),
+    },
+    Layer {
+        package: "keelson-node-agent",
+        own: Own::Only(&[
+            "keelson-controller-runtime",
+            "keelson-cri",
+            "keelson-node-server",
+            "keelson-node-volumes",
+            "keelson-proto",
+        ]),
+        foreign: Foreign::Except(ENGINES),
+    },
+    Layer {
+        package: "keelson-service-proxy",
+        own: Own::Only(&["keelson-controller-runtime"]),
+        foreign: Foreign::Except(ENGINES),
+    },
+    Layer {
+        package: "keelson-cluster-dns",
+        own: Own::Only(&["keelson-controller-runtime"]),
         foreign: Foreign::Except(ENGINES),
     },
     Layer { package: "keelson-pki", own: Own::Only(&[]), foreign: Foreign::Except(&["rocksdb", "tokio"]) },

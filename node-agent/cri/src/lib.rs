@@ -1,0 +1,1 @@
+//! A container runtime, asked over CRI v1.

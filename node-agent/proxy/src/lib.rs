@@ -1,0 +1,1 @@
+//! Service traffic: Services and EndpointSlices in, packet filter rules out.

@@ -1,0 +1,1 @@
+//! What a pod finds in its containers: volumes, environment variables, managed files.
