@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building and testing need and this machine lacks. Without root, or where there
-# is no apt-get, it says what to install.
+# Installs the Debian packages that building, testing and a node on this machine need and it lacks. Without root, or
+# where there is no apt-get, it says what to install for building; a node needs root anyway, and `make up` says so.
 set -euo pipefail
 
 # A package, and a command that succeeds where what it provides is there, from whatever source.
@@ -11,15 +11,30 @@ readonly NEEDED=(
     "etcd-client|command -v etcdctl"
 )
 
+# What only a node on this machine needs, installed where that is possible.
+readonly NODE_NEEDED=(
+    "busybox-static|command -v busybox"
+    "conntrack|command -v conntrack"
+    "containerd|command -v containerd"
+    "containernetworking-plugins|has_cni_plugins"
+    "iproute2|command -v ip"
+    "iptables|command -v iptables"
+    "nftables|command -v nft"
+    "runc|command -v runc"
+)
+
 has_libclang() {
     [[ -n ${LIBCLANG_PATH:-} ]] && return
     dpkg -s libclang-dev && return
     ldconfig -p | grep -q 'libclang\(-[0-9.]*\)\?\.so'
 }
 
+has_cni_plugins() { [[ -x /usr/lib/cni/bridge || -x /opt/cni/bin/bridge ]]; }
+
+# missing_packages ENTRY...
 missing_packages() {
     local entry
-    for entry in "${NEEDED[@]}"; do
+    for entry in "$@"; do
         ${entry#*|} >/dev/null 2>&1 || echo "${entry%%|*}"
     done
 }
@@ -42,14 +57,31 @@ install_packages() {
     fi
     echo "deps: installing $*"
     export DEBIAN_FRONTEND=noninteractive
+    forbid_service_starts
     apt-get update --quiet=2
     $install --quiet=2
 }
 
+# Some packages bring services, which Debian would start; what runs here is started by who needs it, with a
+# configuration of its own.
+forbid_service_starts() {
+    local policy=/usr/sbin/policy-rc.d
+    [[ ! -e $policy ]] || return 0
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    # shellcheck disable=SC2064 # The path is known now.
+    trap "rm -f '$policy'" EXIT
+}
+
+can_install() { [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; }
+
 main() {
     check_rust
     local missing
-    mapfile -t missing < <(missing_packages)
+    mapfile -t missing < <(missing_packages "${NEEDED[@]}")
+    if can_install; then
+        mapfile -t -O "${#missing[@]}" missing < <(missing_packages "${NODE_NEEDED[@]}")
+    fi
     if [[ ${#missing[@]} -gt 0 ]]; then
         install_packages "${missing[@]}"
     fi
