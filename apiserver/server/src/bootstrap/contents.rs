@@ -43,6 +43,7 @@ pub(super) fn stages(options: &ServerOptions) -> Vec<Stage> {
         Stage { name: "authentication", objects: vec![authentication] },
         Stage { name: "service addresses", objects: fixed(vec![service_cidr(options)]) },
         Stage { name: "the Service kubernetes", objects: fixed(service(options).into_iter().collect()) },
+        Stage { name: "the Service kube-dns", objects: fixed(dns_service(options).into_iter().collect()) },
     ]
 }
 
@@ -105,7 +106,6 @@ fn ready(now: OffsetDateTime) -> serde_json::Value {
 pub(super) fn service(options: &ServerOptions) -> Option<Object> {
     let range = options.service_cluster_ip_range;
     let ip = range.nth(1)?.to_string();
-    let family = if range.is_ipv6() { "IPv6" } else { "IPv4" };
     let port = json!({"name": "https", "port": 443, "protocol": "TCP", "targetPort": options.secure_port});
     Some(Object(json!({
         "kind": "Service",
@@ -119,11 +119,45 @@ pub(super) fn service(options: &ServerOptions) -> Option<Object> {
             "type": "ClusterIP",
             "clusterIP": ip,
             "clusterIPs": [ip],
-            "ipFamilies": [family],
+            "ipFamilies": [family(options)],
             "ipFamilyPolicy": "SingleStack",
             "ports": [port],
         },
     })))
+}
+
+/// The Service at whose address pods ask for names. Nodes answer there themselves, each for its own pods, so it selects
+/// nothing. The address is the tenth by custom; nodes take it for granted. None where the range is too small.
+fn dns_service(options: &ServerOptions) -> Option<Object> {
+    let ip = options.service_cluster_ip_range.nth(10)?.to_string();
+    let port =
+        |name: &str, protocol: &str| json!({"name": name, "port": 53, "protocol": protocol, "targetPort": 53});
+    Some(Object(json!({
+        "kind": "Service",
+        "apiVersion": "v1",
+        "metadata": {
+            "name": "kube-dns",
+            "namespace": "kube-system",
+            "labels": {
+                "k8s-app": "kube-dns",
+                "kubernetes.io/cluster-service": "true",
+                "kubernetes.io/name": "KeelsonDNS",
+            },
+        },
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": ip,
+            "clusterIPs": [ip],
+            "ipFamilies": [family(options)],
+            "ipFamilyPolicy": "SingleStack",
+            "ports": [port("dns", "UDP"), port("dns-tcp", "TCP")],
+        },
+    })))
+}
+
+/// Of the Services' addresses.
+fn family(options: &ServerOptions) -> &'static str {
+    if options.service_cluster_ip_range.is_ipv6() { "IPv6" } else { "IPv4" }
 }
 
 #[cfg(test)]
@@ -155,6 +189,14 @@ mod tests {
     fn the_kubernetes_service_has_the_first_address() {
         let service = service(&options()).unwrap();
         assert_eq!(service.text(&["spec", "clusterIP"]), "10.96.0.1");
+    }
+
+    #[test]
+    fn names_are_asked_for_at_the_tenth_address_where_there_is_one() {
+        let service = dns_service(&options()).unwrap();
+        assert_eq!(service.text(&["spec", "clusterIP"]), "10.96.0.10");
+        let small = ServerOptions { service_cluster_ip_range: "10.0.0.0/29".parse().unwrap(), ..options() };
+        assert_eq!(dns_service(&small), None);
     }
 
     #[test]

@@ -67,6 +67,11 @@ async fn create(
         Ok(_) => Ok(()),
         // Another server has made it meanwhile.
         Err(WriteFailure::Answer(error)) if error.reason == "AlreadyExists" => Ok(()),
+        // Somebody gave its address to something else. That is theirs to undo: this server's work must go on.
+        Err(WriteFailure::Taken { told, .. }) => {
+            tracing::warn!(kind = resource.kind, name = object.name(), error = told.message, "not made");
+            Ok(())
+        }
         Err(failure) => Err(failure.into()),
     }
 }
