@@ -1,1 +1,37 @@
-//! The node agent's own API, which API servers call: logs, exec, attach.
+//! The node agent's own API, served over HTTPS: logs of containers, commands in them, and what the node says of
+//! itself.
+//!
+//! In: what the agent knows of its pods ([`Pods`]), a container runtime ([`Containers`]), and somebody who judges
+//! callers ([`Reviews`]). Out: the paths that upstream's node agent has, for API servers and monitoring.
+//!
+//! Deliberately absent: pods and their states, which are the agent's; and the API that people talk to, which hands
+//! their requests on to here.
+
+mod access;
+
+mod answer;
+
+mod chain;
+
+mod containers;
+
+mod paths;
+
+mod pods;
+
+mod reviews;
+
+mod runtime;
+
+mod server;
+
+mod tls;
+
+pub use crate::{
+    access::{Access, Decision, ReviewError, Reviews, User},
+    containers::{Container, Containers, RuntimeFailure},
+    pods::Pods,
+    reviews::ApiReviews,
+    server::Server,
+    tls::{BadCertificate, Identity},
+};
