@@ -1,0 +1,1 @@
+//! An election against an API of its own.

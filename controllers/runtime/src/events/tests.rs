@@ -1,0 +1,1 @@
+//! Events written to an API of its own.

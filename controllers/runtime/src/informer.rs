@@ -1,0 +1,236 @@
+//! A cache of all objects of one kind that tells what changes.
+//!
+//! In: a list of the kind and a watch from where the list ended. Out: the objects of the moment, also by indexes, and
+//! every change, in order, to handlers. A watch that breaks goes on at its revision, on whatever server answers; only
+//! when that revision is gone (410) the kind is listed again, and handlers then hear of what vanished meanwhile.
+//! Cached objects have no `managedFields`: nobody reads them here, and they are half of an object. Deliberately
+//! absent: a resync that repeats what is known.
+
+mod source;
+mod store;
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+
+use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use self::source::Source;
+use self::store::Store;
+use crate::key::ObjectKey;
+
+/// One change of the cache.
+#[derive(Debug)]
+pub enum Change<K> {
+    /// There was no such object before.
+    Added(Arc<K>),
+    /// The object has changed: another `resourceVersion`, the same uid.
+    Updated {
+        /// As it was.
+        old: Arc<K>,
+        /// As it is.
+        new: Arc<K>,
+    },
+    /// The object is gone; this is the last that was seen of it.
+    Deleted(Arc<K>),
+}
+
+/// How long handlers live: those that were registered through an informer [`scoped`](Informer::scoped) with this
+/// are forgotten when it is dropped.
+#[derive(Debug, Default)]
+pub struct Scope {
+    _private: (),
+}
+
+type Call<K> = Box<dyn Fn(&Change<K>) + Send + Sync>;
+
+struct Handler<K> {
+    call: Call<K>,
+    /// `None`: as long as the informer.
+    scope: Option<Weak<Scope>>,
+}
+
+/// A cache of one kind. Clones are the same cache.
+pub struct Informer<K> {
+    shared: Arc<Shared<K>>,
+    scope: Option<Weak<Scope>>,
+}
+
+struct Shared<K> {
+    /// `None`: detached, filled by hand.
+    source: Option<Source<K>>,
+    store: RwLock<Store<K>>,
+    /// Held while a change is applied and told, so that handlers hear everything once and in order.
+    handlers: Mutex<Vec<Handler<K>>>,
+    synced: watch::Sender<bool>,
+}
+
+impl<K> Informer<K>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    /// Of what `api` lists with the selectors of `config`. Learns nothing until it [`run`](Self::run)s.
+    pub fn new(api: Api<K>, config: watcher::Config) -> Self {
+        Self::with(Some(Source::new(api, config)))
+    }
+
+    /// Without an API: holds what [`apply`](Self::apply) and [`remove`](Self::remove) say, and is synced. For tests.
+    pub fn detached() -> Self {
+        let informer = Self::with(None);
+        informer.shared.synced.send_replace(true);
+        informer
+    }
+
+    fn with(source: Option<Source<K>>) -> Self {
+        let shared = Shared {
+            source,
+            store: RwLock::new(Store::new()),
+            handlers: Mutex::new(Vec::new()),
+            synced: watch::Sender::new(false),
+        };
+        Self { shared: Arc::new(shared), scope: None }
+    }
+
+    /// The same informer; handlers that are registered through the clone live as long as `scope`.
+    pub fn scoped(&self, scope: &Arc<Scope>) -> Self {
+        Self { shared: Arc::clone(&self.shared), scope: Some(Arc::downgrade(scope)) }
+    }
+
+    /// Keeps objects findable by what `keys` says of them; see [`by_index`](Self::by_index). Does nothing if there is
+    /// an index of this name.
+    pub fn add_index(&self, name: &'static str, keys: fn(&K) -> Vec<String>) {
+        self.store_mut().add_index(name, keys);
+    }
+
+    /// Tells `handler` of every change, in order, from an [`Added`](Change::Added) of everything that is known
+    /// already. It is called synchronously and holds up the informer: it enqueues keys and nothing else. It may read
+    /// this informer, but must not register handlers.
+    pub fn on_change(&self, handler: impl Fn(&Change<K>) + Send + Sync + 'static) {
+        let mut handlers = self.handlers();
+        for object in self.list() {
+            handler(&Change::Added(object));
+        }
+        handlers.push(Handler { call: Box::new(handler), scope: self.scope.clone() });
+    }
+
+    /// The object of this key.
+    pub fn get(&self, key: &ObjectKey) -> Option<Arc<K>> {
+        self.store().get(key)
+    }
+
+    /// All objects, by namespace and name.
+    pub fn list(&self) -> Vec<Arc<K>> {
+        self.store().list()
+    }
+
+    /// The objects of a namespace, by name.
+    pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
+        self.store().in_namespace(namespace)
+    }
+
+    /// The objects for which the index's function names `value`, by namespace and name.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such index: that is a mistake in the program, found by the first test that comes by.
+    pub fn by_index(&self, index: &'static str, value: &str) -> Vec<Arc<K>> {
+        self.store().by_index(index, value)
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.store().len()
+    }
+
+    /// Whether there are no objects.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Until everything that existed when the informer started is known.
+    pub async fn synced(&self) {
+        // The sender lives in `self`, so this cannot fail.
+        let _ = self.shared.synced.subscribe().wait_for(|synced| *synced).await;
+    }
+
+    /// Keeps the cache true until the future is dropped. To be run once at a time.
+    pub async fn run(self) {
+        match &self.shared.source {
+            Some(source) => source.follow(&self).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes in an object as it is now.
+    pub fn apply(&self, object: K) {
+        let handlers = self.handlers();
+        let changes = self.store_mut().apply(stripped(object));
+        tell(handlers, changes);
+    }
+
+    /// Takes in that an object is gone; `object` is the last that is known of it.
+    pub fn remove(&self, object: K) {
+        let handlers = self.handlers();
+        let changes = self.store_mut().remove(stripped(object));
+        tell(handlers, changes);
+    }
+
+    /// Takes in everything there is: what is not in it is gone.
+    fn replace(&self, objects: Vec<K>) {
+        let handlers = self.handlers();
+        let changes = self.store_mut().replace(objects.into_iter().map(stripped).collect());
+        tell(handlers, changes);
+        self.shared.synced.send_replace(true);
+    }
+
+    fn store(&self) -> RwLockReadGuard<'_, Store<K>> {
+        self.shared.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store_mut(&self) -> RwLockWriteGuard<'_, Store<K>> {
+        self.shared.store.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handlers(&self) -> MutexGuard<'_, Vec<Handler<K>>> {
+        self.shared.handlers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Informer<PartialObjectMeta<DynamicObject>> {
+    /// Of the metadata of all objects of a kind that is known at run time only.
+    pub fn metadata(client: Client, resource: &ApiResource, config: watcher::Config) -> Self {
+        Self::new(Api::all_with(client, resource), config)
+    }
+}
+
+impl<K> Clone for Informer<K> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), scope: self.scope.clone() }
+    }
+}
+
+impl<K> Debug for Informer<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Informer").field("synced", &*self.shared.synced.borrow()).finish_non_exhaustive()
+    }
+}
+
+fn tell<K>(mut handlers: MutexGuard<'_, Vec<Handler<K>>>, changes: Vec<Change<K>>) {
+    handlers.retain(|handler| handler.scope.as_ref().is_none_or(|scope| scope.strong_count() > 0));
+    for change in changes {
+        for handler in handlers.iter() {
+            (handler.call)(&change);
+        }
+    }
+}
+
+fn stripped<K: Resource>(mut object: K) -> K {
+    object.meta_mut().managed_fields = None;
+    object
+}
+
+#[cfg(test)]
+mod tests;

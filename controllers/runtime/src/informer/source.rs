@@ -1,0 +1,223 @@
+//! Where an informer learns: a list, then watches, one after the other.
+//!
+//! In: answers of the API. Out: objects for the cache. The place in history is kept over everything but a 410.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use kube::api::{ListParams, WatchEvent, WatchParams};
+use kube::runtime::watcher;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout};
+
+use super::Informer;
+use crate::backoff::Backoff;
+
+/// A watch ends after so many seconds, more or less, and the next begins: an even load, and another server's turn.
+const WATCH_SECONDS: std::ops::Range<u32> = 240..290;
+
+/// How long a server may take for one page of a list, or to begin a watch.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// How long a watch may be silent. Servers say every minute how far they have come.
+const SILENCE: Duration = Duration::from_secs(90);
+
+/// A watch that ends sooner than this, by itself, has not gone well.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// How often a list starts again because its pages had expired, before it is asked for in one piece.
+const EXPIRED_LISTS: u32 = 1;
+
+pub(super) struct Source<K> {
+    api: Api<K>,
+    config: watcher::Config,
+}
+
+/// How far an informer has come.
+enum Position {
+    /// Nothing is known, or history has gone on without us.
+    Nowhere,
+    /// Everything up to this `resourceVersion`.
+    At(String),
+}
+
+/// Why a list or watch ended.
+enum Interruption {
+    /// The revision is too old: only a list helps.
+    Expired,
+    /// The watch was over; its time, as agreed.
+    Ended,
+    /// It did not work; perhaps it does the next time.
+    Failed(Failure),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the API refused")]
+    Refused(#[source] Box<kube::Error>),
+    #[error("the API server said nothing for too long")]
+    Silent,
+    #[error("the watch ended as soon as it had begun")]
+    Short,
+    #[error("the API server gave no resourceVersion")]
+    NoVersion,
+}
+
+impl<K> Source<K>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    pub(super) fn new(api: Api<K>, config: watcher::Config) -> Self {
+        Self { api, config }
+    }
+
+    /// Keeps `informer` true, for ever.
+    pub(super) async fn follow(&self, informer: &Informer<K>) {
+        let mut position = Position::Nowhere;
+        let mut backoff = Backoff::default();
+        loop {
+            let interruption = match &mut position {
+                Position::Nowhere => match self.list().await {
+                    Ok((objects, version)) => {
+                        informer.replace(objects);
+                        position = Position::At(version);
+                        backoff.reset();
+                        continue;
+                    }
+                    Err(interruption) => interruption,
+                },
+                Position::At(version) => self.watch(informer, version, &mut backoff).await,
+            };
+            match interruption {
+                Interruption::Expired => {
+                    tracing::debug!(resource = self.api.resource_url(), "history is gone; listing again");
+                    position = Position::Nowhere;
+                }
+                Interruption::Ended => {}
+                Interruption::Failed(failure) => self.pause(&mut backoff, &failure).await,
+            }
+        }
+    }
+
+    async fn pause(&self, backoff: &mut Backoff, failure: &Failure) {
+        let delay = backoff.next_delay();
+        let (resource, error) = (self.api.resource_url(), failure as &dyn std::error::Error);
+        if backoff.is_persistent() {
+            tracing::warn!(resource, error, ?delay, "cannot follow; will try again");
+        } else {
+            tracing::debug!(resource, error, ?delay, "interrupted; will try again");
+        }
+        tokio::time::sleep(delay).await;
+    }
+
+    /// All objects, and where a watch goes on from them. All pages are of one revision.
+    async fn list(&self) -> Result<(Vec<K>, String), Interruption> {
+        let mut expired = 0;
+        loop {
+            let page_size = self.config.page_size.filter(|_| expired <= EXPIRED_LISTS);
+            match self.list_pages(page_size).await {
+                Err(Interruption::Expired) if page_size.is_some() => expired += 1,
+                other => return other,
+            }
+        }
+    }
+
+    async fn list_pages(&self, limit: Option<u32>) -> Result<(Vec<K>, String), Interruption> {
+        let mut params = ListParams {
+            label_selector: self.config.label_selector.clone(),
+            field_selector: self.config.field_selector.clone(),
+            limit,
+            ..ListParams::default()
+        };
+        let mut objects = Vec::new();
+        loop {
+            let page = match timeout(ANSWER, self.api.list(&params)).await {
+                Ok(answer) => answer.map_err(interruption)?,
+                Err(_elapsed) => return Err(Interruption::Failed(Failure::Silent)),
+            };
+            objects.extend(page.items);
+            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            if params.continue_token.is_none() {
+                let version = page.metadata.resource_version.filter(|version| !version.is_empty());
+                return match version {
+                    Some(version) => Ok((objects, version)),
+                    None => Err(Interruption::Failed(Failure::NoVersion)),
+                };
+            }
+        }
+    }
+
+    /// One watch, from `version`, which moves along with it.
+    async fn watch(
+        &self,
+        informer: &Informer<K>,
+        version: &mut String,
+        backoff: &mut Backoff,
+    ) -> Interruption {
+        let params = WatchParams {
+            label_selector: self.config.label_selector.clone(),
+            field_selector: self.config.field_selector.clone(),
+            timeout: Some(rand::random_range(WATCH_SECONDS)),
+            bookmarks: true,
+            send_initial_events: false,
+        };
+        let begun = Instant::now();
+        let events = match timeout(ANSWER, self.api.watch(&params, version)).await {
+            Ok(Ok(events)) => std::pin::pin!(events),
+            Ok(Err(error)) => return interruption(error),
+            Err(_elapsed) => return Interruption::Failed(Failure::Silent),
+        };
+        match take_in(events, informer, version, backoff).await {
+            Interruption::Ended if begun.elapsed() < SHORT => Interruption::Failed(Failure::Short),
+            other => other,
+        }
+    }
+}
+
+/// Takes in a watch's events, until it ends.
+async fn take_in<K>(
+    mut events: impl Stream<Item = kube::Result<WatchEvent<K>>> + Unpin,
+    informer: &Informer<K>,
+    version: &mut String,
+    backoff: &mut Backoff,
+) -> Interruption
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    loop {
+        let event = match timeout(SILENCE, events.next()).await {
+            Ok(Some(Ok(event))) => event,
+            Ok(Some(Err(error))) => return interruption(error),
+            Ok(None) => return Interruption::Ended,
+            Err(_elapsed) => return Interruption::Failed(Failure::Silent),
+        };
+        match event {
+            WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                advance(version, object.meta().resource_version.as_deref());
+                informer.apply(object);
+            }
+            WatchEvent::Deleted(object) => {
+                advance(version, object.meta().resource_version.as_deref());
+                informer.remove(object);
+            }
+            WatchEvent::Bookmark(bookmark) => advance(version, Some(&bookmark.metadata.resource_version)),
+            WatchEvent::Error(status) => return interruption(kube::Error::Api(status)),
+        }
+        backoff.reset();
+    }
+}
+
+fn advance(version: &mut String, to: Option<&str>) {
+    if let Some(to) = to.filter(|to| !to.is_empty()) {
+        to.clone_into(version);
+    }
+}
+
+fn interruption(error: kube::Error) -> Interruption {
+    match error {
+        kube::Error::Api(status) if status.code == 410 => Interruption::Expired,
+        other => Interruption::Failed(Failure::Refused(Box::new(other))),
+    }
+}

@@ -1,0 +1,1 @@
+//! The cache and its handlers, filled by hand.
