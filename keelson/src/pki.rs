@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use keelson_pki::Report;
-use keelson_pki::identity::{Cluster, Inventory, Member, SigningKey, store_inventory};
-use keelson_pki::name::{NodeName, ServerUrl};
+use keelson_pki::identity::{Cluster, Inventory, Member, Node, SigningKey, store_inventory};
+use keelson_pki::name::ServerUrl;
 use keelson_pki::plan::{Key, Step};
 use time::OffsetDateTime;
 
@@ -23,10 +23,10 @@ use crate::service_network::ServiceNetwork;
 pub(crate) enum Command {
     /// Make what is missing, renew what is about to expire, leave the rest alone.
     ///
-    /// With --server: the authorities peer-ca, cluster-server-ca and cluster-client-ca (each .crt and .key), for each
-    /// server servers/NAME/serving and servers/NAME/peer, the key service-account (.key and .pub), and client
-    /// certificates with kubeconfig files: clients/admin, clients/controller-manager, clients/scheduler,
-    /// clients/proxy, and nodes/NAME for each --node.
+    /// With --server: the authorities peer-ca, cluster-server-ca, cluster-client-ca and cluster-node-ca (each .crt and
+    /// .key), for each server servers/NAME/serving, servers/NAME/peer and servers/NAME/kubelet-client, for each --node
+    /// nodes/NAME/serving, the key service-account (.key and .pub), and client certificates with kubeconfig files:
+    /// clients/admin, clients/controller-manager, clients/scheduler, clients/proxy, and nodes/NAME for each --node.
     ///
     /// With --member, for a store that runs alone: peer-ca and client-ca, for each member members/NAME/peer and
     /// members/NAME/server, and the client certificate clients/root.
@@ -46,9 +46,10 @@ pub(crate) struct InitArgs {
     /// Repeat it for each server.
     #[arg(long = "server", value_name = "NAME=HOST[,HOST...]", required_unless_present = "members")]
     servers: Vec<Member>,
-    /// A node of the cluster. Repeat it for each node.
-    #[arg(long = "node", value_name = "NAME", requires = "servers")]
-    nodes: Vec<NodeName>,
+    /// A node of the cluster, and the addresses and names under which it is reached beside its name. Repeat it for
+    /// each node.
+    #[arg(long = "node", value_name = "NAME[=HOST[,HOST...]]", requires = "servers")]
+    nodes: Vec<Node>,
     /// Where kubectl and the components reach the API: the URL in the kubeconfig files. The servers' certificates
     /// name its host, too.
     #[arg(long, value_name = "URL", default_value = "https://127.0.0.1:6443", requires = "servers")]
@@ -72,7 +73,7 @@ impl Command {
 fn init(args: &InitArgs) -> Result<ExitCode, Box<dyn Error>> {
     refuse_repetition("--server", args.servers.iter().map(|server| &server.name))?;
     refuse_repetition("--member", args.members.iter().map(|member| &member.name))?;
-    refuse_repetition("--node", args.nodes.iter())?;
+    refuse_repetition("--node", args.nodes.iter().map(|node| &node.name))?;
     let report = keelson_pki::ensure(&args.dir, &inventory(args), OffsetDateTime::now_utc())?;
     print!("{}", render(&report));
     Ok(ExitCode::SUCCESS)
@@ -165,6 +166,8 @@ mod tests {
             "made servers/s/serving.crt: there was none\n",
             "made service-account.key and service-account.pub: there was none\n",
             "made nodes/n.kubeconfig: there was none\n",
+            "made nodes/n/serving.crt: there was none\n",
+            "made servers/s/kubelet-client.crt: there was none\n",
         ] {
             assert!(first.contains(line), "{line} is not in {first}");
         }
@@ -193,7 +196,11 @@ mod tests {
 
     #[test]
     fn names_given_twice_are_refused() {
-        for flag in ["--member a=127.0.0.1 --member a=127.0.0.2", "--server a=h --server a=g"] {
+        for flag in [
+            "--member a=127.0.0.1 --member a=127.0.0.2",
+            "--server a=h --server a=g",
+            "--server s=h --node a=h --node a",
+        ] {
             let dir = tempfile::tempdir().unwrap();
             let args = InitArgs { dir: dir.path().join("pki"), ..args(flag).unwrap() };
             let error = init(&args).unwrap_err();

@@ -23,6 +23,9 @@ pub enum Authority {
     /// Signs what people, components and nodes show to the API servers: it says who they are and which groups
     /// they belong to.
     ClusterClient,
+    /// Signs what nodes show to the API servers when these ask them for logs or run commands. Its own, so that no
+    /// node can pass for an API server.
+    ClusterNode,
 }
 
 impl Authority {
@@ -34,6 +37,7 @@ impl Authority {
             Self::Client => "keelson client CA",
             Self::ClusterServer => "keelson cluster server CA",
             Self::ClusterClient => "keelson cluster client CA",
+            Self::ClusterNode => "keelson cluster node CA",
         }
     }
 
@@ -45,6 +49,7 @@ impl Authority {
             Self::Client => "client-ca",
             Self::ClusterServer => "cluster-server-ca",
             Self::ClusterClient => "cluster-client-ca",
+            Self::ClusterNode => "cluster-node-ca",
         }
     }
 }
@@ -84,6 +89,15 @@ pub struct Member {
     pub hosts: BTreeSet<Host>,
 }
 
+/// A node of the cluster, and where it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its name, unique in the cluster; also the name of its files.
+    pub name: NodeName,
+    /// Host names and addresses beside its name. The API servers go by the name, whatever the address.
+    pub hosts: BTreeSet<Host>,
+}
+
 /// A key that signs something else than certificates. Its public half lies beside it, for whoever verifies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningKey {
@@ -113,13 +127,16 @@ pub struct Inventory {
     pub signing_keys: Vec<SigningKey>,
     /// Kubeconfig files of some of the identities.
     pub kubeconfigs: Vec<Kubeconfig>,
+    /// Authorities that somebody trusts already, though they have signed nothing yet.
+    pub trusted: BTreeSet<Authority>,
 }
 
 impl Inventory {
     /// The authorities that have to be there.
     pub(crate) fn authorities(&self) -> BTreeSet<Authority> {
         let signers = self.identities.iter().map(|identity| identity.authority);
-        signers.chain(self.kubeconfigs.iter().map(|kubeconfig| kubeconfig.authority)).collect()
+        let embedded = self.kubeconfigs.iter().map(|kubeconfig| kubeconfig.authority);
+        signers.chain(embedded).chain(self.trusted.iter().copied()).collect()
     }
 
     /// Everything of both, which must have no stem in common.
@@ -128,6 +145,7 @@ impl Inventory {
         self.identities.extend(other.identities);
         self.signing_keys.extend(other.signing_keys);
         self.kubeconfigs.extend(other.kubeconfigs);
+        self.trusted.extend(other.trusted);
         self
     }
 }
@@ -167,7 +185,7 @@ pub struct Cluster {
     /// Its servers. Each is a member of the store, too.
     pub servers: Vec<Member>,
     /// Its nodes.
-    pub nodes: Vec<NodeName>,
+    pub nodes: Vec<Node>,
     /// The `ClusterIP` of the Service `kubernetes`: the first of the Services' network.
     pub service_ip: IpAddr,
     /// Where clients with a kubeconfig file reach the API.
@@ -183,30 +201,44 @@ const CLIENTS: [(&str, &str, Option<&str>); 4] = [
     ("proxy", "system:kube-proxy", None),
 ];
 
+/// The user as whom API servers ask nodes. Nodes ask the API what it may do, and a bootstrapped binding says that.
+pub const KUBELET_CLIENT: &str = "kube-apiserver-kubelet-client";
+
 /// Under which names pods reach the API, besides the Service's address.
 const SERVICE_NAMES: [&str; 4] =
     ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
 
 impl Cluster {
-    /// The identities of the cluster: per server one certificate for clients and one for peers, one client
-    /// certificate with a kubeconfig file for each person, component and node, and the service accounts' key.
+    /// The identities of the cluster: per server one certificate for clients, one for peers and one for its calls to
+    /// nodes, one client certificate with a kubeconfig file for each person, component and node, per node one
+    /// certificate for those calls, and the service accounts' key.
     #[must_use]
     pub fn inventory(&self) -> Inventory {
         let mut inventory = Inventory {
             signing_keys: vec![SigningKey { stem: SERVICE_ACCOUNT.to_owned() }],
+            // Servers want to know whose nodes to believe before there is one.
+            trusted: [Authority::ClusterNode].into(),
             ..Inventory::default()
         };
         for server in &self.servers {
             let stem = |role: &str| format!("servers/{}/{role}", server.name);
             inventory.identities.push(self.serving_identity(server, stem("serving")));
             inventory.identities.push(server.peer_identity(stem("peer")));
+            let to_nodes = Identity::client(
+                &stem("kubelet-client"),
+                Authority::ClusterClient,
+                KUBELET_CLIENT,
+                None,
+            );
+            inventory.identities.push(to_nodes);
         }
         for (name, user, group) in CLIENTS {
             self.add_client(&mut inventory, format!("clients/{name}"), user, group);
         }
         for node in &self.nodes {
-            let user = format!("system:node:{node}");
-            self.add_client(&mut inventory, format!("nodes/{node}"), &user, Some(NODES));
+            let (stem, user) = (format!("nodes/{}", node.name), format!("system:node:{}", node.name));
+            inventory.identities.push(node.serving_identity(format!("{stem}/serving"), user.clone()));
+            self.add_client(&mut inventory, stem, &user, Some(NODES));
         }
         inventory
     }
@@ -240,6 +272,21 @@ impl Identity {
             organization,
             usages: [Usage::Client].into(),
             hosts: BTreeSet::new(),
+        }
+    }
+}
+
+impl Node {
+    fn serving_identity(&self, stem: String, user: String) -> Identity {
+        let mut hosts = self.hosts.clone();
+        hosts.insert(self.name.host());
+        Identity {
+            stem,
+            authority: Authority::ClusterNode,
+            common_name: user,
+            organization: Some(NODES),
+            usages: [Usage::Server].into(),
+            hosts,
         }
     }
 }
@@ -291,7 +338,21 @@ impl FromStr for Member {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let (name, hosts) = text.split_once('=').ok_or_else(|| NameError::Form(text.to_owned()))?;
-        let hosts = hosts.split(',').map(Host::from_str).collect::<Result<_, _>>()?;
-        Ok(Self { name: name.parse()?, hosts })
+        Ok(Self { name: name.parse()?, hosts: parse_hosts(hosts)? })
     }
+}
+
+impl FromStr for Node {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text.split_once('=') {
+            Some((name, hosts)) => Ok(Self { name: name.parse()?, hosts: parse_hosts(hosts)? }),
+            None => Ok(Self { name: text.parse()?, hosts: BTreeSet::new() }),
+        }
+    }
+}
+
+fn parse_hosts(text: &str) -> Result<BTreeSet<Host>, NameError> {
+    text.split(',').map(Host::from_str).collect()
 }

@@ -32,7 +32,7 @@ pub enum NameError {
     /// Cannot be the name of a node.
     #[error(
         "{0:?} cannot be a node's name: use lower-case letters, digits, '-' and '.', beginning and ending with a \
-         letter or digit"
+         letter or digit, at most 63 between two dots"
     )]
     Node(String),
     /// Not of the form `NAME=HOST[,HOST…]`.
@@ -92,6 +92,13 @@ impl fmt::Display for MemberName {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeName(String);
 
+impl NodeName {
+    /// The node by its name, as a certificate names it.
+    pub(crate) fn host(&self) -> Host {
+        self.0.parse().expect("a name that is no host is refused when it is parsed")
+    }
+}
+
 impl FromStr for NodeName {
     type Err = NameError;
 
@@ -100,7 +107,8 @@ impl FromStr for NodeName {
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             !label.is_empty() && label.chars().all(plain) && !label.starts_with('-') && !label.ends_with('-')
         };
-        if text.len() <= 253 && text.split('.').all(is_label) {
+        // Its serving certificate names the node as a host.
+        if text.len() <= 253 && text.split('.').all(is_label) && text.parse::<Host>().is_ok() {
             Ok(Self(text.to_owned()))
         } else {
             Err(NameError::Node(text.to_owned()))

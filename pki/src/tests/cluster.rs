@@ -10,13 +10,13 @@ use ring::signature::{
 use x509_parser::prelude::FromDer as _;
 
 use super::*;
-use crate::identity::{Cluster, SERVICE_ACCOUNT, kubeconfig_path, public_key_path};
+use crate::identity::{Cluster, Node, SERVICE_ACCOUNT, kubeconfig_path, public_key_path};
 use crate::name::{NodeName, ServerUrl};
 
 fn cluster() -> Cluster {
     Cluster {
         servers: ["a=127.0.0.2", "b=127.0.0.3,b.example"].map(|text| text.parse().unwrap()).into(),
-        nodes: vec!["worker-1".parse().unwrap()],
+        nodes: vec!["worker-1=10.0.0.7".parse().unwrap()],
         service_ip: "10.96.0.1".parse().unwrap(),
         url: "https://shared.example:6443".parse().unwrap(),
     }
@@ -93,6 +93,31 @@ fn servers_answer_under_all_their_names_and_know_the_clusters_clients_from_other
 }
 
 #[test]
+fn nodes_answer_api_servers_under_their_own_name_and_nobody_else_answers_for_them() {
+    let dir = made(&cluster());
+    let node = || server(dir.path(), "cluster-client-ca", "nodes/worker-1/serving");
+    let caller = || client(dir.path(), "cluster-node-ca", "servers/b/kubelet-client");
+    for name in ["worker-1", "10.0.0.7"] {
+        assert_eq!(handshake(node(), caller(), name), Ok(()), "{name}");
+    }
+    assert!(handshake(node(), caller(), "worker-2").is_err(), "one node answered as another");
+    for pretender in ["servers/a/serving", "nodes/worker-1"] {
+        let pretender = server(dir.path(), "cluster-client-ca", pretender);
+        assert!(handshake(pretender, caller(), "worker-1").is_err());
+    }
+    let api = server(dir.path(), "cluster-client-ca", "nodes/worker-1/serving");
+    let kubectl = client(dir.path(), "cluster-server-ca", "clients/admin");
+    assert!(handshake(api, kubectl, "worker-1").is_err(), "a node answered as an API server");
+}
+
+#[test]
+fn the_nodes_authority_is_there_before_the_first_node() {
+    let dir = made(&Cluster { nodes: Vec::new(), ..cluster() });
+    assert!(certificate_path(dir.path(), "cluster-node-ca").exists());
+    assert_eq!("worker-1".parse::<Node>().unwrap().hosts.len(), 0);
+}
+
+#[test]
 fn subjects_say_who_the_clients_are() {
     let dir = made(&cluster());
     for (stem, name, group) in [
@@ -101,6 +126,8 @@ fn subjects_say_who_the_clients_are() {
         ("clients/scheduler", "system:kube-scheduler", None),
         ("clients/proxy", "system:kube-proxy", None),
         ("nodes/worker-1", "system:node:worker-1", Some("system:nodes")),
+        ("nodes/worker-1/serving", "system:node:worker-1", Some("system:nodes")),
+        ("servers/a/kubelet-client", "kube-apiserver-kubelet-client", None),
     ] {
         let der = CertificateDer::from_pem_file(certificate_path(dir.path(), stem)).unwrap();
         let (_, certificate) = x509_parser::parse_x509_certificate(&der).unwrap();
@@ -232,7 +259,8 @@ fn urls_and_node_names_are_parsed_strictly() {
         assert_eq!(text.parse::<ServerUrl>(), Err(NameError::Url(text.to_owned())));
     }
     assert!("worker-1.example".parse::<NodeName>().is_ok());
-    for text in ["", "Worker", "a_b", "-a", "a-", "a..b", "../a", "a/b"] {
+    let long = "a".repeat(64);
+    for text in ["", "Worker", "a_b", "-a", "a-", "a..b", "../a", "a/b", &long] {
         assert_eq!(text.parse::<NodeName>(), Err(NameError::Node(text.to_owned())));
     }
 }

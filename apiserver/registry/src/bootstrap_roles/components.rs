@@ -63,6 +63,8 @@ pub(super) const ROLES: &[Role] = &[
 pub(super) const BINDINGS: &[(&str, &[Subject])] = &[
     ("system:node", &[Group("system:nodes")]),
     ("system:node-proxier", &[User("system:kube-proxy")]),
+    // As whom the API servers ask nodes for logs, and to run commands.
+    ("system:kubelet-api-admin", &[User("kube-apiserver-kubelet-client")]),
     ("system:kube-controller-manager", &[User("system:kube-controller-manager")]),
     ("system:kube-dns", &[ServiceAccount("kube-dns")]),
     ("system:kube-scheduler", &[User("system:kube-scheduler")]),
