@@ -224,12 +224,8 @@ impl Cluster {
             let stem = |role: &str| format!("servers/{}/{role}", server.name);
             inventory.identities.push(self.serving_identity(server, stem("serving")));
             inventory.identities.push(server.peer_identity(stem("peer")));
-            let to_nodes = Identity::client(
-                &stem("kubelet-client"),
-                Authority::ClusterClient,
-                KUBELET_CLIENT,
-                None,
-            );
+            let to_nodes =
+                Identity::client(&stem("kubelet-client"), Authority::ClusterClient, KUBELET_CLIENT, None);
             inventory.identities.push(to_nodes);
         }
         for (name, user, group) in CLIENTS {

@@ -30,6 +30,8 @@ pub mod request;
 
 pub mod document;
 
+pub mod pod_streams;
+
 pub mod discovery;
 
 pub mod openapi;

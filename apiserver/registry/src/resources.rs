@@ -196,6 +196,18 @@ impl ResourceInfo {
     }
 }
 
+impl Subresource {
+    /// Whether it leads beyond this server, to something that speaks for itself.
+    pub fn connects(&self) -> bool {
+        matches!(self.name, "attach" | "exec" | "portforward" | "proxy")
+    }
+
+    /// Whether its requests stay open as long as both sides wish.
+    pub fn is_long_running(&self) -> bool {
+        self.connects() || self.name == "log"
+    }
+}
+
 impl Verb {
     /// RBAC's and discovery's name.
     pub const fn name(self) -> &'static str {

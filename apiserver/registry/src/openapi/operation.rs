@@ -3,11 +3,17 @@
 use keelson_api_schema::{TypeId, openapi::component_name};
 use serde_json::{Value, json};
 
-use super::parameter::{Parameters, of_path};
+use super::parameter::{Parameters, of_options, of_path};
 use crate::resources::{ResourceInfo, Subresource, Verb};
 
 /// What answers are written in.
 const ANSWERS: &[&str] = &["application/json", "application/yaml"];
+
+/// What connections speak: whatever both sides agree on.
+const ANYTHING: &[&str] = &["*/*"];
+
+/// What logs are written in.
+const TEXTS: &[&str] = &["application/json", "application/yaml", "text/plain"];
 
 /// What patches are written in.
 const PATCHES: &[&str] = &[
@@ -47,13 +53,46 @@ struct Operation<'r> {
     kind: Kind,
     /// The end of its id: `Status`, `ForAllNamespaces`.
     suffix: String,
+    form: Form,
+}
+
+/// What an operation is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// An object.
+    Object,
+    /// Text.
+    Log,
+    /// A connection to something beyond the server.
+    Connection,
+}
+
+impl Form {
+    fn of(sub: &Subresource) -> Self {
+        match sub.name {
+            "log" => Self::Log,
+            _ if sub.connects() => Self::Connection,
+            _ => Self::Object,
+        }
+    }
+
+    /// The options that a request may have, where they are more than an object's.
+    fn options(self, sub: &Subresource) -> Option<&'static str> {
+        match self {
+            Self::Object => None,
+            Self::Log => Some("PodLogOptions"),
+            Self::Connection => Some(sub.kind),
+        }
+    }
 }
 
 /// The types that a resource's paths refer to.
 pub(super) fn roots(resource: &ResourceInfo) -> Vec<TypeId> {
     let schema = keelson_api_schema::builtin();
     let mut roots = vec![resource.schema()];
-    roots.extend(resource.subresources.iter().filter_map(|sub| Kind::of_subresource(resource, sub).schema()));
+    // The options of a connection are query parameters, not a body.
+    let objects = resource.subresources.iter().filter(|sub| Form::of(sub) == Form::Object);
+    roots.extend(objects.filter_map(|sub| Kind::of_subresource(resource, sub).schema()));
     if resource.can(Verb::List) {
         roots.extend(schema.lookup_kind(resource.group, resource.version, &resource.list_kind()));
     }
@@ -70,7 +109,7 @@ pub(super) fn resources_path(resource: &ResourceInfo) -> Value {
             "tags": [tag(resource)],
             "description": "get available resources",
             "operationId": format!("get{}APIResources", group_version_id(resource)),
-            "responses": responses(&["200"], &reference("meta/v1.APIResourceList")),
+            "responses": responses(&["200"], ANSWERS, &reference("meta/v1.APIResourceList")),
         },
     })
 }
@@ -87,6 +126,7 @@ pub(super) fn everywhere_path(resource: &ResourceInfo) -> Value {
         verb: Verb::List,
         kind: Kind::of(resource),
         suffix: "ForAllNamespaces".to_owned(),
+        form: Form::Object,
     };
     json!({"parameters": of_path(false, false), "get": operation.value()})
 }
@@ -98,10 +138,13 @@ pub(super) fn object_path(resource: &ResourceInfo) -> Value {
 
 /// What is below an object.
 pub(super) fn subresource_path(resource: &ResourceInfo, sub: &Subresource) -> Value {
-    let mut item = json!({"parameters": of_path(resource.is_namespaced(), true)});
+    let form = Form::of(sub);
+    let mut parameters = of_path(resource.is_namespaced(), true);
+    parameters.extend(form.options(sub).into_iter().flat_map(|kind| of_options(resource, kind)));
+    let mut item = json!({"parameters": parameters});
     for &verb in sub.verbs {
         let kind = Kind::of_subresource(resource, sub);
-        let operation = Operation { resource, verb, kind, suffix: capitalized(sub.name) };
+        let operation = Operation { resource, verb, kind, suffix: capitalized(sub.name), form };
         item[method(verb)] = operation.value();
     }
     item
@@ -110,7 +153,8 @@ pub(super) fn subresource_path(resource: &ResourceInfo, sub: &Subresource) -> Va
 fn path(resource: &ResourceInfo, named: bool, verbs: &[Verb]) -> Value {
     let mut item = json!({"parameters": of_path(resource.is_namespaced(), named)});
     for &verb in verbs.iter().filter(|verb| resource.can(**verb)) {
-        let operation = Operation { resource, verb, kind: Kind::of(resource), suffix: String::new() };
+        let (kind, suffix, form) = (Kind::of(resource), String::new(), Form::Object);
+        let operation = Operation { resource, verb, kind, suffix, form };
         item[method(verb)] = operation.value();
     }
     item
@@ -120,13 +164,17 @@ impl Operation<'_> {
     fn value(&self) -> Value {
         let mut operation = json!({
             "tags": [tag(self.resource)],
-            "description": format!("{} {}", self.what(), self.kind.name),
+            "description": self.description(),
             "operationId": self.id(),
-            "responses": responses(self.codes(), &self.answer()),
+            "responses": self.responses(),
             "x-kubernetes-action": self.action(),
             "x-kubernetes-group-version-kind":
                 {"group": self.kind.group, "version": self.kind.version, "kind": self.kind.name},
         });
+        // A connection's parameters are its path's, and its body is what follows the connection.
+        if self.form == Form::Connection {
+            return operation;
+        }
         let parameters = self.parameters().values();
         if !parameters.is_empty() {
             operation["parameters"] = parameters.into();
@@ -137,12 +185,35 @@ impl Operation<'_> {
         operation
     }
 
+    fn description(&self) -> String {
+        let (kind, sub) = (self.resource.kind, self.suffix.to_ascii_lowercase());
+        match self.form {
+            Form::Object => format!("{} {}", self.what(), self.kind.name),
+            Form::Log => format!("read log of the specified {kind}"),
+            Form::Connection => {
+                format!("connect {} requests to {sub} of {kind}", method(self.verb).to_ascii_uppercase())
+            }
+        }
+    }
+
+    fn responses(&self) -> Value {
+        match self.form {
+            Form::Object => responses(self.codes(), ANSWERS, &self.answer()),
+            Form::Log => responses(&["200"], TEXTS, &json!({"type": "string"})),
+            Form::Connection => responses(&["200"], ANYTHING, &json!({"type": "string"})),
+        }
+    }
+
     /// `createAppsV1NamespacedDeployment`, `readCoreV1NamespaceStatus`.
     fn id(&self) -> String {
         let everywhere = self.suffix == "ForAllNamespaces";
         let namespaced = if self.resource.is_namespaced() && !everywhere { "Namespaced" } else { "" };
         let group_version = group_version_id(self.resource);
-        format!("{}{group_version}{namespaced}{}{}", self.what_id(), self.resource.kind, self.suffix)
+        let start = match self.form {
+            Form::Object | Form::Log => format!("{}{group_version}", self.what_id()),
+            Form::Connection => format!("connect{group_version}{}", capitalized(method(self.verb))),
+        };
+        format!("{start}{namespaced}{}{}", self.resource.kind, self.suffix)
     }
 
     fn what_id(&self) -> &'static str {
@@ -174,6 +245,7 @@ impl Operation<'_> {
     /// Upstream's word for what the operation does.
     fn action(&self) -> &'static str {
         match self.verb {
+            _ if self.form == Form::Connection => "connect",
             Verb::Create => "post",
             Verb::Update => "put",
             verb => verb.name(),
@@ -244,7 +316,7 @@ fn body(media_types: &[&str], schema: &Value, required: bool) -> Value {
     body
 }
 
-fn responses(codes: &[&str], schema: &Value) -> Value {
+fn responses(codes: &[&str], media_types: &[&str], schema: &Value) -> Value {
     let mut responses = json!({"401": {"description": "Unauthorized"}});
     for code in codes {
         let description = match *code {
@@ -252,7 +324,7 @@ fn responses(codes: &[&str], schema: &Value) -> Value {
             "202" => "Accepted",
             _ => "OK",
         };
-        responses[code] = json!({"description": description, "content": content(ANSWERS, schema)});
+        responses[code] = json!({"description": description, "content": content(media_types, schema)});
     }
     responses
 }

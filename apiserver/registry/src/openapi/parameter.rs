@@ -1,6 +1,9 @@
 //! The parameters of operations.
 
+use keelson_api_schema::{Shape, builtin};
 use serde_json::{Value, json};
+
+use crate::resources::ResourceInfo;
 
 /// A query parameter: name, type, what it does.
 type Query = (&'static str, &'static str, &'static str);
@@ -85,6 +88,30 @@ pub(super) fn of_path(namespaced: bool, named: bool) -> Vec<Value> {
         parameters.push(part("namespace", "The namespace in which the objects live."));
     }
     parameters.push(query(&("pretty", "string", "true: write the answer for the human eye.")));
+    parameters
+}
+
+/// The fields of a kind of options, by name.
+pub(super) fn of_options(resource: &ResourceInfo, kind: &str) -> Vec<Value> {
+    let schema = builtin();
+    let options = schema.lookup_kind(resource.group, resource.version, kind);
+    let fields = options.and_then(|id| schema.get(id).as_struct()).map_or(&[][..], |options| &options.fields);
+    let own = fields.iter().filter(|field| !matches!(field.name.as_ref(), "kind" | "apiVersion"));
+    let mut parameters: Vec<Value> = own
+        .map(|field| {
+            let shape = &schema.get(field.ty).shape;
+            // A list is one parameter, given several times.
+            let shape = if let Shape::List { item, .. } = shape { &schema.get(*item).shape } else { shape };
+            let kind = match shape {
+                Shape::Bool => "boolean",
+                Shape::Int32 | Shape::Int64 => "integer",
+                _ => "string",
+            };
+            let schema = json!({"type": kind, "uniqueItems": true});
+            json!({"name": field.name, "in": "query", "schema": schema})
+        })
+        .collect();
+    parameters.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
     parameters
 }
 

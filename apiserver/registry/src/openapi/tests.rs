@@ -52,6 +52,31 @@ fn lists_and_watches_declare_their_parameters() {
     assert_eq!(list["responses"]["200"]["content"]["application/json"]["schema"]["$ref"], reference);
 }
 
+/// Generated clients take the options of connections and logs from the parameters of their paths.
+#[test]
+fn connections_and_logs_declare_their_options() {
+    let document = content("/openapi/v3/api/v1");
+    let below =
+        |name: &str| &document["paths"][format!("/api/v1/namespaces/{{namespace}}/pods/{{name}}/{name}")];
+    let names = |item: &Value| -> Vec<String> {
+        let parameters = item["parameters"].as_array().unwrap().iter();
+        parameters.filter(|p| p["in"] == "query").map(|p| p["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let exec = below("exec");
+    assert_eq!(exec["get"]["operationId"], "connectCoreV1GetNamespacedPodExec");
+    assert_eq!(exec["post"]["operationId"], "connectCoreV1PostNamespacedPodExec");
+    assert_eq!(exec["post"]["description"], "connect POST requests to exec of Pod");
+    assert_eq!(exec["get"]["x-kubernetes-action"], "connect");
+    assert_eq!(exec["get"]["x-kubernetes-group-version-kind"]["kind"], "PodExecOptions");
+    assert_eq!(exec["post"]["requestBody"], Value::Null);
+    assert_eq!(names(exec), ["pretty", "command", "container", "stderr", "stdin", "stdout", "tty"]);
+    let log = below("log");
+    assert_eq!(log["get"]["operationId"], "readCoreV1NamespacedPodLog");
+    assert_eq!(log["get"]["responses"]["200"]["content"]["text/plain"]["schema"]["type"], "string");
+    assert!(names(log).contains(&"sinceSeconds".to_owned()));
+    assert!(document["components"]["schemas"].get("io.k8s.api.core.v1.PodExecOptions").is_none());
+}
+
 #[test]
 fn every_served_kind_can_be_explained() {
     for resource in RESOURCES {

@@ -93,6 +93,12 @@ const fn status(kind: &'static str) -> Subresource {
     Subresource { name: "status", group_version: None, kind, verbs: PART }
 }
 
+/// Something beyond this server that a request with these options is connected to. WebSockets begin with a GET, SPDY
+/// with a POST.
+const fn connection(name: &'static str, options: &'static str) -> Subresource {
+    Subresource { name, group_version: None, kind: options, verbs: &[Create, Get] }
+}
+
 /// How many replicas an object wants and has.
 const SCALE: Subresource =
     Subresource { name: "scale", group_version: Some(("autoscaling", "v1")), kind: "Scale", verbs: PART };

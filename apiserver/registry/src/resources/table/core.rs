@@ -2,7 +2,7 @@
 
 use super::{
     super::{ResourceInfo, Scope, Subresource, Verb},
-    Names, namespaced, of_cluster, question, status,
+    Names, connection, namespaced, of_cluster, question, status,
 };
 use crate::kinds::{config_map, endpoints, event, namespace, node, pod, secret, service, service_account};
 
@@ -69,7 +69,11 @@ pub(super) const PODS: ResourceInfo = ResourceInfo {
     short_names: &["po"],
     categories: &["all"],
     subresources: &[
+        connection("attach", "PodAttachOptions"),
         Subresource { name: "binding", group_version: None, kind: "Binding", verbs: &[Verb::Create] },
+        connection("exec", "PodExecOptions"),
+        Subresource { name: "log", group_version: None, kind: "Pod", verbs: &[Verb::Get] },
+        connection("portforward", "PodPortForwardOptions"),
         status("Pod"),
     ],
     columns: pod::COLUMNS,
