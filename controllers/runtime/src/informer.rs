@@ -157,10 +157,12 @@ where
     }
 
     /// Keeps the cache true until the future is dropped. To be run once at a time.
-    pub async fn run(self) {
-        match &self.shared.source {
-            Some(source) => source.follow(&self).await,
-            None => std::future::pending().await,
+    pub fn run(self) -> impl Future<Output = ()> + Send {
+        async move {
+            match &self.shared.source {
+                Some(source) => source.follow(&self).await,
+                None => std::future::pending().await,
+            }
         }
     }
 

@@ -96,20 +96,22 @@ where
                     position = Position::Nowhere;
                 }
                 Interruption::Ended => {}
-                Interruption::Failed(failure) => self.pause(&mut backoff, &failure).await,
+                Interruption::Failed(failure) => {
+                    let delay = backoff.next_delay();
+                    self.complain(&failure, delay, backoff.is_persistent());
+                    tokio::time::sleep(delay).await;
+                }
             }
         }
     }
 
-    async fn pause(&self, backoff: &mut Backoff, failure: &Failure) {
-        let delay = backoff.next_delay();
+    fn complain(&self, failure: &Failure, delay: Duration, persistent: bool) {
         let (resource, error) = (self.api.resource_url(), failure as &dyn std::error::Error);
-        if backoff.is_persistent() {
+        if persistent {
             tracing::warn!(resource, error, ?delay, "cannot follow; will try again");
         } else {
             tracing::debug!(resource, error, ?delay, "interrupted; will try again");
         }
-        tokio::time::sleep(delay).await;
     }
 
     /// All objects, and where a watch goes on from them. All pages are of one revision.

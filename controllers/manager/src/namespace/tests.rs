@@ -1,0 +1,1 @@
+//! The controller against an API of its own.
