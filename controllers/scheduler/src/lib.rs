@@ -1,1 +1,96 @@
 //! The scheduler: finds a node for every pod that has none.
+//!
+//! In: nodes and pods, through informers. Out: bindings; and for pods that fit nowhere a condition, an event that says
+//! why, and room made by removing pods that matter less. The way of one pod:
+//!
+//! ```text
+//! observe ──► queue ──► cycle: PreFilter → Filter → (PostFilter) → Score → assume ──► bind ──► API
+//!    ▲          ▲                                        │                              │
+//!    │          └──────────── park, retry ◄──────────────┴──────────────────────────────┤
+//!    └──────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! One task owns all that is known ([`cycle::Core`]) and decides without waiting; whatever speaks with the API runs in
+//! tasks beside it ([`scheduler`]). Which plugins decide is said in one table ([`plugins`]).
+//!
+//! Two schedulers at once are wasteful, never harmful to a pod: the API gives a pod its node only once.
+//!
+//! Deliberately absent: extenders, several profiles, volumes, device claims, pod groups, disruption budgets.
+
+use std::convert::Infallible;
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use keelson_controller_runtime::{Connection, ConnectionError, EventRecorder, Informer};
+use kube::Api;
+use kube::runtime::watcher;
+
+mod bind;
+mod cache;
+mod cluster_event;
+mod cycle;
+mod diagnosis;
+mod evict;
+mod framework;
+mod host_ports;
+mod nominations;
+mod observe;
+mod plugins;
+mod pod_info;
+mod preemption;
+mod quantity;
+mod queue;
+mod resources;
+mod scheduler;
+mod status;
+#[cfg(test)]
+mod testing;
+
+use cycle::Core;
+use scheduler::Scheduler;
+
+/// Pods that have ended use nothing.
+const LIVE_PODS: &str = "status.phase!=Succeeded,status.phase!=Failed";
+
+/// What can be chosen about a scheduler.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Pods that name this scheduler are its own. Also the component that events come from.
+    pub scheduler_name: &'static str,
+    /// How many percent of the nodes are enough to choose from; at least 100 nodes always are. `None`: 50 percent of
+    /// small clusters, and the less the larger they are, down to 5.
+    pub percentage_of_nodes_to_score: Option<u8>,
+}
+
+impl Default for Options {
+    /// Upstream's.
+    fn default() -> Self {
+        Self { scheduler_name: "default-scheduler", percentage_of_nodes_to_score: None }
+    }
+}
+
+/// Schedules until the future is dropped. To be run by whoever holds the Lease `kube-scheduler`.
+///
+/// # Errors
+///
+/// If the connection's certificates make no client. Nothing else ends it.
+pub async fn run(connection: &Connection, options: Options) -> Result<Infallible, ConnectionError> {
+    let client = connection.client("keelson-scheduler")?;
+    let (events, write_events) = EventRecorder::new(client.clone(), options.scheduler_name, None);
+    let nodes: Informer<Node> = Informer::new(Api::all(client.clone()), watcher::Config::default());
+    let live = watcher::Config::default().fields(LIVE_PODS);
+    let pods: Informer<Pod> = Informer::new(Api::all(client.clone()), live);
+    let inbox = scheduler::listen(&nodes, &pods);
+    let core = Core::new(
+        plugins::DEFAULT,
+        options.scheduler_name,
+        options.percentage_of_nodes_to_score,
+        rand::random(),
+    );
+    let schedule = async {
+        tokio::join!(nodes.synced(), pods.synced());
+        tracing::info!(nodes = nodes.len(), pods = pods.len(), "scheduling begins");
+        Scheduler::new(core, client, events, inbox).run().await;
+    };
+    tokio::join!(nodes.clone().run(), pods.clone().run(), write_events, schedule);
+    unreachable!("informers run until they are dropped")
+}

@@ -1,0 +1,83 @@
+//! Whose pods are looked at, and what frees room.
+
+use crate::queue::Whereabouts;
+use crate::testing::{Cluster, MakeNode, MakePod};
+
+fn small(name: &str) -> MakePod {
+    MakePod::named(name).container("1", "1Gi")
+}
+
+fn cluster() -> Cluster {
+    Cluster::new([MakeNode::named("n").capacity("1", "1Gi")])
+}
+
+fn used(cluster: &Cluster) -> i64 {
+    cluster.core.cache.node_named("n").map(|node| node.requested.milli_cpu).unwrap_or_default()
+}
+
+#[test]
+fn pods_of_other_schedulers_wait_elsewhere_but_count_where_they_are() {
+    let mut cluster = cluster();
+    cluster.pod(small("foreign").scheduler("other"));
+    assert_eq!(cluster.turn(), "nobody's turn");
+    cluster.pod(small("foreign").scheduler("other").node("n").version(2));
+    assert_eq!(used(&cluster), 1000);
+}
+
+#[test]
+fn pods_that_have_ended_use_nothing_and_make_room() {
+    let mut cluster = cluster();
+    cluster.pod(small("job").node("n"));
+    cluster.pod(small("p"));
+    assert!(cluster.turn().starts_with("p: "));
+    cluster.pod(small("job").node("n").version(2).phase("Succeeded"));
+    assert_eq!((used(&cluster), cluster.whereabouts("p")), (0, Whereabouts::Backoff));
+    cluster.pod(small("failed").phase("Failed"));
+    assert_eq!(cluster.whereabouts("failed"), Whereabouts::Nowhere);
+}
+
+#[test]
+fn a_pod_that_somebody_else_bound_leaves_the_queue() {
+    let mut cluster = cluster();
+    cluster.pod(small("p"));
+    cluster.pod(small("p").node("n").version(2));
+    assert_eq!((cluster.turn().as_str(), used(&cluster)), ("nobody's turn", 1000));
+}
+
+#[test]
+fn a_pod_that_asks_for_less_than_it_did_makes_room() {
+    let mut cluster = Cluster::new([MakeNode::named("n").capacity("2", "2Gi")]);
+    cluster.pod(MakePod::named("on").container("2", "1Gi").node("n"));
+    cluster.pod(small("p"));
+    assert!(cluster.turn().starts_with("p: "));
+    cluster.pod(MakePod::named("on").container("2", "1Gi").node("n").version(2).phase("Running"));
+    assert_eq!(cluster.whereabouts("p"), Whereabouts::Unschedulable);
+    cluster.pod(MakePod::named("on").container("1", "1Gi").node("n").version(3));
+    assert_eq!(cluster.whereabouts("p"), Whereabouts::Backoff);
+}
+
+#[test]
+fn a_promise_that_is_taken_back_frees_what_it_held() {
+    let mut cluster = cluster();
+    cluster.pod(small("kept").gate("g").nominated("n"));
+    cluster.pod(small("p"));
+    assert!(cluster.turn().starts_with("p: 0/1 nodes are available: 1 Insufficient cpu."));
+    cluster.pod(small("kept").gate("g").version(2));
+    assert_eq!(cluster.whereabouts("p"), Whereabouts::Backoff);
+    cluster.pod(small("kept").gate("g").nominated("n").version(3));
+    cluster.pass(std::time::Duration::from_secs(1));
+    assert!(cluster.turn().starts_with("p: "));
+    cluster.remove_pod("kept");
+    assert_eq!(cluster.whereabouts("p"), Whereabouts::Backoff);
+}
+
+#[test]
+fn an_assumed_pod_is_not_queued_again_by_its_own_news() {
+    let mut cluster = cluster();
+    cluster.pod(small("p"));
+    assert_eq!(cluster.turn(), "p -> n");
+    cluster.pod(small("p").version(2).labels(&[("a", "b")]));
+    assert_eq!((cluster.turn().as_str(), cluster.whereabouts("p")), ("nobody's turn", Whereabouts::Nowhere));
+    cluster.pod(small("p").version(3).node("n"));
+    assert_eq!(used(&cluster), 1000);
+}

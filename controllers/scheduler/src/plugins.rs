@@ -1,0 +1,64 @@
+//! The table of plugins: which there are, in which order they are asked, where they take part, and what their scores
+//! weigh. A plugin is one file and one row here.
+//!
+//! Deliberately absent, with room for each: VolumeRestrictions, NodeVolumeLimits, VolumeBinding and VolumeZone before
+//! PodTopologySpread, DynamicResources before DefaultPreemption.
+
+use crate::framework::{Framework, Row};
+
+mod default_binder;
+mod default_preemption;
+mod image_locality;
+mod node_affinity;
+mod node_name;
+mod node_ports;
+mod node_resources_balanced_allocation;
+mod node_resources_fit;
+mod node_unschedulable;
+mod normalize;
+mod priority_sort;
+mod scheduling_gates;
+mod taint_toleration;
+
+#[cfg(test)]
+mod tests;
+
+use default_binder::DefaultBinder;
+use default_preemption::DefaultPreemption;
+use image_locality::ImageLocality;
+use node_affinity::NodeAffinity;
+use node_name::NodeName;
+use node_ports::NodePorts;
+use node_resources_balanced_allocation::NodeResourcesBalancedAllocation;
+use node_resources_fit::NodeResourcesFit;
+use node_unschedulable::NodeUnschedulable;
+use priority_sort::PrioritySort;
+use scheduling_gates::SchedulingGates;
+use taint_toleration::TaintToleration;
+
+/// Upstream's defaults.
+pub(crate) const DEFAULT: Framework = Framework::new(&[
+    Row { pre_enqueue: Some(&SchedulingGates), ..Row::of(&SchedulingGates) },
+    Row { queue_sort: Some(&PrioritySort), ..Row::of(&PrioritySort) },
+    Row { pre_filter: Some(&NodeUnschedulable), ..Row::of(&NodeUnschedulable) },
+    Row { pre_filter: Some(&NodeName), ..Row::of(&NodeName) },
+    Row {
+        pre_filter: Some(&TaintToleration),
+        pre_score: Some((&TaintToleration, 3)),
+        ..Row::of(&TaintToleration)
+    },
+    Row { pre_filter: Some(&NodeAffinity), pre_score: Some((&NodeAffinity, 2)), ..Row::of(&NodeAffinity) },
+    Row { pre_filter: Some(&NodePorts), ..Row::of(&NodePorts) },
+    Row {
+        pre_filter: Some(&NodeResourcesFit),
+        pre_score: Some((&NodeResourcesFit, 1)),
+        ..Row::of(&NodeResourcesFit)
+    },
+    Row { post_filter: Some(&DefaultPreemption), ..Row::of(&DefaultPreemption) },
+    Row {
+        pre_score: Some((&NodeResourcesBalancedAllocation, 1)),
+        ..Row::of(&NodeResourcesBalancedAllocation)
+    },
+    Row { pre_score: Some((&ImageLocality, 1)), ..Row::of(&ImageLocality) },
+    Row { bind: Some(&DefaultBinder), ..Row::of(&DefaultBinder) },
+]);

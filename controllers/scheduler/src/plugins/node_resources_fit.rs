@@ -1,0 +1,145 @@
+//! NodeResourcesFit: a node has to have what the pod asks for, and the emptier one is better (`LeastAllocated`).
+
+use std::sync::Arc;
+
+use crate::cache::{Cache, NodeInfo, NodeSlot};
+use crate::cluster_event::{ClusterEvent, EventKind};
+use crate::diagnosis::{Reason, Reasons};
+use crate::framework::{
+    Filter, MAX_NODE_SCORE, Obstacle, Plugin, PreFilter, PreFiltered, PreScore, Score, WhatIf,
+};
+use crate::pod_info::PodInfo;
+use crate::resources::{ComputeResources, Resources};
+
+const TOO_MANY_PODS: &str = "Too many pods";
+const CPU: &str = "Insufficient cpu";
+const MEMORY: &str = "Insufficient memory";
+const EPHEMERAL_STORAGE: &str = "Insufficient ephemeral-storage";
+
+pub(super) struct NodeResourcesFit;
+
+struct Fit<'a> {
+    requests: &'a Resources,
+    /// Only the number of pods counts.
+    asks_for_nothing: bool,
+}
+
+struct LeastAllocated(ComputeResources);
+
+impl Plugin for NodeResourcesFit {
+    fn name(&self) -> &'static str {
+        "NodeResourcesFit"
+    }
+
+    fn events(&self) -> &'static [EventKind] {
+        &[
+            EventKind::NodeAdded,
+            EventKind::NodeAllocatable,
+            EventKind::PodRemoved,
+            EventKind::PodScaledDown,
+            EventKind::OwnScaledDown,
+        ]
+    }
+
+    fn may_help(&self, event: &ClusterEvent<'_>, pod: &PodInfo) -> bool {
+        match event {
+            ClusterEvent::NodeAdded(node) | ClusterEvent::NodeChanged { now: node, .. } => fits_empty(pod, node),
+            // Any pod that goes leaves at least room for one.
+            ClusterEvent::PodRemoved(_) | ClusterEvent::PodScaledDown | ClusterEvent::Own(_) => true,
+        }
+    }
+}
+
+/// Whether the pod would fit if it had the node for itself.
+fn fits_empty(pod: &PodInfo, node: &NodeInfo) -> bool {
+    let (wanted, room) = (&pod.requests, &node.allocatable);
+    node.allowed_pods > 0
+        && wanted.milli_cpu <= room.milli_cpu
+        && wanted.memory <= room.memory
+        && wanted.ephemeral_storage <= room.ephemeral_storage
+        && wanted.scalars.iter().all(|(name, amount)| *amount <= room.scalar(name))
+}
+
+impl PreFilter for NodeResourcesFit {
+    fn pre_filter<'a>(&self, pod: &'a PodInfo, _: &'a Cache) -> PreFiltered<'a> {
+        let requests = &pod.requests;
+        PreFiltered::Filter(Box::new(Fit { requests, asks_for_nothing: requests.is_zero() }))
+    }
+}
+
+impl Filter for Fit<'_> {
+    fn filter(&self, node: &NodeInfo, _: &WhatIf<'_>, reasons: &mut Reasons) -> Result<(), Obstacle> {
+        let mut tally = Tally { obstacle: None, reasons };
+        if node.pod_count() >= node.allowed_pods {
+            tally.add(Reason::Said(TOO_MANY_PODS), Obstacle::Unschedulable);
+        }
+        if !self.asks_for_nothing {
+            let (wanted, taken, room) = (self.requests, &node.requested, &node.allocatable);
+            let said = |reason| move || Reason::Said(reason);
+            tally.compare(wanted.milli_cpu, taken.milli_cpu, room.milli_cpu, said(CPU));
+            tally.compare(wanted.memory, taken.memory, room.memory, said(MEMORY));
+            let (wanted_disk, taken_disk) = (wanted.ephemeral_storage, taken.ephemeral_storage);
+            tally.compare(wanted_disk, taken_disk, room.ephemeral_storage, said(EPHEMERAL_STORAGE));
+            for (name, wanted) in &wanted.scalars {
+                let reason = || Reason::Insufficient(Arc::clone(name));
+                tally.compare(*wanted, taken.scalar(name), room.scalar(name), reason);
+            }
+        }
+        tally.obstacle.map_or(Ok(()), Err)
+    }
+}
+
+/// All that a node is short of.
+struct Tally<'a> {
+    obstacle: Option<Obstacle>,
+    reasons: &'a mut Reasons,
+}
+
+impl Tally<'_> {
+    fn compare(&mut self, wanted: i64, taken: i64, room: i64, reason: impl FnOnce() -> Reason) {
+        if wanted <= 0 || wanted <= room.saturating_sub(taken) {
+            return;
+        }
+        // What the whole node does not have is not had by removing pods.
+        let obstacle = if wanted > room { Obstacle::Unresolvable } else { Obstacle::Unschedulable };
+        self.add(reason(), obstacle);
+    }
+
+    fn add(&mut self, reason: Reason, obstacle: Obstacle) {
+        self.reasons.add(reason);
+        if self.obstacle != Some(Obstacle::Unresolvable) {
+            self.obstacle = Some(obstacle);
+        }
+    }
+}
+
+impl PreScore for NodeResourcesFit {
+    fn pre_score<'a>(&self, pod: &'a PodInfo, _: &'a Cache, _: &[NodeSlot]) -> Option<Box<dyn Score + 'a>> {
+        Some(Box::new(LeastAllocated(pod.scoring_requests)))
+    }
+}
+
+impl Score for LeastAllocated {
+    fn score(&self, node: &NodeInfo) -> i64 {
+        let (room, taken) = (&node.allocatable, &node.scoring_requested);
+        let free = |wanted: i64, taken: i64, room: i64| {
+            let left = room.saturating_sub(taken).saturating_sub(wanted).max(0);
+            (room > 0).then(|| share(left, room))
+        };
+        let cpu = free(self.0.milli_cpu, taken.milli_cpu, room.milli_cpu);
+        let memory = free(self.0.memory, taken.memory, room.memory);
+        match (cpu, memory) {
+            (Some(cpu), Some(memory)) => (cpu + memory) / 2,
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => 0,
+        }
+    }
+}
+
+/// `part` of `whole` on the scale of scores.
+fn share(part: i64, whole: i64) -> i64 {
+    match part.checked_mul(MAX_NODE_SCORE) {
+        Some(product) => product / whole,
+        None => part / (whole / MAX_NODE_SCORE),
+    }
+}

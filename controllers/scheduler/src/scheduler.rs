@@ -1,0 +1,202 @@
+//! The scheduler at work: a loop around the pure [`Core`].
+//!
+//! In: what informers tell, and what became of bindings and evictions. Out: bindings, events and conditions, each in a
+//! task of its own. Everything is taken in before the next cycle, so a cycle never decides on what is known to be old.
+//! Dropping the loop ends all tasks: who no longer leads writes nothing more.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use keelson_controller_runtime::{EventRecorder, Informer, reference_to};
+use kube::Client;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::bind::{Binder, Binding};
+use crate::cycle::{Attempt, Core, Failure};
+use crate::evict::evict;
+use crate::framework::Nomination;
+use crate::observe::{Observation, Version};
+use crate::pod_info::PodInfo;
+use crate::preemption::Preemption;
+use crate::status::{self, Audience, Condition, NominatedNode, Said};
+
+/// How long the message of an event may be, in bytes.
+const EVENT_MESSAGE: usize = 1024;
+
+/// See the module.
+pub(crate) struct Scheduler {
+    core: Core,
+    client: Client,
+    events: EventRecorder,
+    binder: Binder,
+    inbox: UnboundedReceiver<Observation>,
+    tasks: JoinSet<Done>,
+}
+
+/// What a task brings back.
+enum Done {
+    Bound(Binding),
+    EvictionFailed(Arc<PodInfo>, Preemption),
+    Nothing,
+}
+
+/// Lets the informers tell everything that they learn. To be called before they run.
+pub(crate) fn listen(nodes: &Informer<Node>, pods: &Informer<Pod>) -> UnboundedReceiver<Observation> {
+    let (sender, inbox) = mpsc::unbounded_channel();
+    let for_pods = sender.clone();
+    // A receiver that is gone is a scheduler that no longer leads.
+    nodes.on_change(move |change| drop(sender.send(Observation::Node(Version::from(change)))));
+    pods.on_change(move |change| drop(for_pods.send(Observation::Pod(Version::from(change)))));
+    inbox
+}
+
+impl Scheduler {
+    pub(crate) fn new(
+        core: Core,
+        client: Client,
+        events: EventRecorder,
+        inbox: UnboundedReceiver<Observation>,
+    ) -> Self {
+        let binder = Binder::new(client.clone(), core.framework);
+        Self { core, client, events, binder, inbox, tasks: JoinSet::new() }
+    }
+
+    /// Schedules until it is dropped. What exists already must have been told before.
+    pub(crate) async fn run(mut self) {
+        loop {
+            self.take_in();
+            match self.core.schedule_one(Instant::now()) {
+                Some(attempt) => {
+                    self.act(attempt);
+                    // Others have work too, and only one thread for it.
+                    tokio::task::yield_now().await;
+                }
+                None => self.wait().await,
+            }
+        }
+    }
+
+    /// All that has been told, without waiting.
+    fn take_in(&mut self) {
+        while let Ok(observation) = self.inbox.try_recv() {
+            self.core.observe(observation, Instant::now());
+        }
+        while let Some(done) = self.tasks.try_join_next() {
+            self.settle(done);
+        }
+    }
+
+    /// Until something is told, or time makes a pod ready.
+    async fn wait(&mut self) {
+        let deadline = self.core.queue.next_deadline();
+        let ready = async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(observation) = self.inbox.recv() => self.core.observe(observation, Instant::now()),
+            Some(done) = self.tasks.join_next() => self.settle(done),
+            () = ready => {}
+        }
+    }
+
+    fn settle(&mut self, done: Result<Done, tokio::task::JoinError>) {
+        match done {
+            Ok(Done::Nothing) => {}
+            Ok(Done::Bound(Binding { queued, node, result: Ok(()) })) => {
+                let pod = &queued.info;
+                let message = format!("Successfully assigned {} to {node}", pod.key);
+                self.events.normal(&reference_to(&*pod.pod), "Scheduled", message);
+                tracing::debug!(pod = %pod.key, %node, "bound");
+            }
+            Ok(Done::Bound(Binding { queued, node, result: Err(error) })) => {
+                if let Some(failure) = self.core.bind_failed(queued, &node, &error, Instant::now()) {
+                    tracing::warn!(pod = %failure.pod.key, %node, %error, "cannot bind");
+                    self.tell_failure(failure);
+                }
+            }
+            Ok(Done::EvictionFailed(preemptor, preemption)) => {
+                self.core.eviction_failed(&preemption, &preemptor.uid, Instant::now());
+            }
+            Err(error) => tracing::error!(%error, "a task of the scheduler panicked"),
+        }
+    }
+
+    fn act(&mut self, attempt: Attempt) {
+        match attempt {
+            Attempt::Skipped(pod) => {
+                let message = format!("skip schedule deleting pod: {}", pod.key);
+                self.events.warning(&reference_to(&*pod.pod), "FailedScheduling", message);
+            }
+            Attempt::Assumed(assumed) => {
+                let binding = self.binder.clone().bind(assumed);
+                self.tasks.spawn(async { Done::Bound(binding.await) });
+            }
+            Attempt::Failed(failure) => {
+                tracing::debug!(pod = %failure.pod.key, message = failure.message, "unschedulable");
+                self.tell_failure(failure);
+            }
+        }
+    }
+
+    /// Tells users, and those who have to make room.
+    fn tell_failure(&mut self, failure: Failure) {
+        let Failure { pod, reason, message, nomination, displaced } = failure;
+        let event = shortened(&message).into_owned();
+        self.events.warning(&reference_to(&*pod.pod), "FailedScheduling", event);
+        let condition =
+            Condition { kind: "PodScheduled", status: "False", reason: reason.word(), message };
+        let nominated_node = match &nomination {
+            Nomination::Keep => NominatedNode::Keep,
+            Nomination::Clear => NominatedNode::None,
+            Nomination::For(preemption) => NominatedNode::Named(Arc::clone(&preemption.node)),
+        };
+        self.say(Arc::clone(&pod), Said { condition: Some(condition), nominated_node });
+        for pod in displaced {
+            self.say(pod, Said { condition: None, nominated_node: NominatedNode::None });
+        }
+        if let Nomination::For(preemption) = nomination {
+            self.make_room(pod, preemption);
+        }
+    }
+
+    fn say(&mut self, pod: Arc<PodInfo>, said: Said) {
+        let client = self.client.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = status::write(&client, &pod.pod, &said, Audience::Waiting).await {
+                tracing::warn!(pod = %pod.key, %error, "cannot write the status of a pod");
+            }
+            Done::Nothing
+        });
+    }
+
+    fn make_room(&mut self, preemptor: Arc<PodInfo>, preemption: Preemption) {
+        let (client, events) = (self.client.clone(), self.events.clone());
+        self.tasks.spawn(async move {
+            match evict(&client, &events, &preemptor, &preemption).await {
+                Ok(()) => Done::Nothing,
+                Err(error) => {
+                    tracing::warn!(pod = %preemptor.key, %error, "cannot make room");
+                    Done::EvictionFailed(preemptor, preemption)
+                }
+            }
+        });
+    }
+}
+
+/// As much of a message as an event has room for.
+fn shortened(message: &str) -> std::borrow::Cow<'_, str> {
+    const MORE: &str = " ...";
+    if message.len() <= EVENT_MESSAGE {
+        return message.into();
+    }
+    let end = message.floor_char_boundary(EVENT_MESSAGE - MORE.len());
+    format!("{}{MORE}", &message[..end]).into()
+}
+
+#[cfg(test)]
+mod tests;
