@@ -66,13 +66,13 @@ mod tests {
 
     use super::*;
 
-    fn pod(spec: Value) -> Pod {
+    fn pod(spec: &Value) -> Pod {
         serde_json::from_value(json!({"spec": spec})).unwrap()
     }
 
     #[test]
     fn a_volume_is_used_by_a_mount_or_by_a_variable_from_a_file() {
-        let pod = pod(json!({
+        let pod = pod(&json!({
             "initContainers": [{"name": "i", "volumeMounts": [{"name": "a", "mountPath": "/a"}]}],
             "containers": [{"name": "c", "env": [
                 {"name": "X", "valueFrom": {"fileKeyRef": {"volumeName": "b", "path": "p", "key": "k"}}}
@@ -90,7 +90,7 @@ mod tests {
                 .iter()
                 .map(|user| json!({"name": "c", "securityContext": {"runAsUser": user}}))
                 .collect();
-            common_user(&pod(json!({"securityContext": {"runAsUser": pod_user}, "containers": containers})))
+            common_user(&pod(&json!({"securityContext": {"runAsUser": pod_user}, "containers": containers})))
         };
         assert_eq!(user(Value::Null, &[json!(1), json!(1)]), Some(1));
         assert_eq!(user(json!(1), &[Value::Null, json!(1)]), Some(1));

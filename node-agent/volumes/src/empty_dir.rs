@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::testing::may_mount;
 
-    fn size(spec: Value, limit: Option<&str>) -> Option<u64> {
+    fn size(spec: &Value, limit: Option<&str>) -> Option<u64> {
         let pod = serde_json::from_value(json!({"spec": spec})).unwrap();
         let node =
             Node { allocatable: [("memory".into(), Quantity("1Gi".into()))].into(), ..Node::default() };
@@ -123,11 +123,11 @@ mod tests {
     #[test]
     fn a_tmpfs_is_bounded_by_the_volume_the_pod_and_the_node() {
         let one = json!({"containers": [limited("64Mi")]});
-        assert_eq!(size(json!({"containers": [{"name": "c"}]}), None), Some(1024 * MIB));
-        assert_eq!(size(one.clone(), None), Some(64 * MIB));
-        assert_eq!(size(one.clone(), Some("10Mi")), Some(10 * MIB));
-        assert_eq!(size(one.clone(), Some("100Mi")), Some(64 * MIB));
-        assert_eq!(size(one, Some("0")), Some(64 * MIB), "nothing is no limit");
+        assert_eq!(size(&json!({"containers": [{"name": "c"}]}), None), Some(1024 * MIB));
+        assert_eq!(size(&one, None), Some(64 * MIB));
+        assert_eq!(size(&one, Some("10Mi")), Some(10 * MIB));
+        assert_eq!(size(&one, Some("100Mi")), Some(64 * MIB));
+        assert_eq!(size(&one, Some("0")), Some(64 * MIB), "nothing is no limit");
         assert_eq!(memory_size(&Pod::default(), &Node::default(), None), None);
     }
 
@@ -140,15 +140,15 @@ mod tests {
             "containers": [limited("10Mi"), limited("10Mi")],
             "overhead": {"memory": "1Mi"},
         });
-        assert_eq!(size(pod, None), Some(41 * MIB));
+        assert_eq!(size(&pod, None), Some(41 * MIB));
         let bare = json!({"containers": [limited("10Mi"), {"name": "c"}]});
         assert_eq!(
-            size(bare, None),
+            size(&bare, None),
             Some(1024 * MIB),
             "one container without a limit makes the Pod unlimited"
         );
         let whole = json!({"resources": {"limits": {"memory": "5Mi"}}, "containers": [{"name": "c"}]});
-        assert_eq!(size(whole, None), Some(5 * MIB));
+        assert_eq!(size(&whole, None), Some(5 * MIB));
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn parse(text: &str) -> Option<i128> {
     let Some(product) = mantissa.checked_mul(times) else { return Some(MAX) };
     let fraction_length = u32::try_from(kept.len()).ok()?;
     let divisor = divided.checked_mul(10_i128.checked_pow(fraction_length)?);
-    let nano = divisor.map_or(i128::from(product != 0), |divisor| divided_up(product, divisor));
+    let nano = divisor.map_or_else(|| product.signum(), |divisor| divided_up(product, divisor));
     Some(nano.min(MAX))
 }
 

@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    fn read(selector: Value, pod_level: Value) -> Result<String, String> {
+    fn read(selector: Value, pod_level: &Value) -> Result<String, String> {
         let pod: Pod = serde_json::from_value(json!({"spec": {
             "resources": pod_level,
             "initContainers": [{"name": "i", "resources": {"limits": {"cpu": "3"}}}],
@@ -107,30 +107,30 @@ mod tests {
             ("requests.hugepages-2Mi", "0", "2097152"),
             ("limits.hugepages-1Gi", "0", "0"),
         ] {
-            let read = read(json!({"resource": resource, "divisor": divisor}), Value::Null);
+            let read = read(json!({"resource": resource, "divisor": divisor}), &Value::Null);
             assert_eq!(read.as_deref(), Ok(text), "{resource} by {divisor}");
         }
     }
 
     #[test]
     fn a_limit_that_is_not_set_is_the_pods_or_the_nodes() {
-        let of_bare = |resource: &str, pod_level: Value| {
+        let of_bare = |resource: &str, pod_level: &Value| {
             read(json!({"resource": resource, "containerName": "bare"}), pod_level).unwrap()
         };
-        assert_eq!(of_bare("limits.cpu", Value::Null), "4");
-        assert_eq!(of_bare("limits.memory", Value::Null), "1073741824");
-        assert_eq!(of_bare("requests.memory", Value::Null), "0", "requests have no such default");
-        assert_eq!(of_bare("limits.memory", json!({"limits": {"memory": "1Mi"}})), "1048576");
+        assert_eq!(of_bare("limits.cpu", &Value::Null), "4");
+        assert_eq!(of_bare("limits.memory", &Value::Null), "1073741824");
+        assert_eq!(of_bare("requests.memory", &Value::Null), "0", "requests have no such default");
+        assert_eq!(of_bare("limits.memory", &json!({"limits": {"memory": "1Mi"}})), "1048576");
     }
 
     #[test]
     fn another_container_may_be_named_and_must_exist() {
         assert_eq!(
-            read(json!({"resource": "limits.cpu", "containerName": "i"}), Value::Null).as_deref(),
+            read(json!({"resource": "limits.cpu", "containerName": "i"}), &Value::Null).as_deref(),
             Ok("3")
         );
         assert_eq!(
-            read(json!({"resource": "limits.cpu", "containerName": "x"}), Value::Null),
+            read(json!({"resource": "limits.cpu", "containerName": "x"}), &Value::Null),
             Err("container x not found".to_owned())
         );
     }
@@ -139,7 +139,7 @@ mod tests {
     fn other_resources_are_refused() {
         for resource in ["limits.gpu", "cpu", "claims.cpu", "requests."] {
             assert_eq!(
-                read(json!({"resource": resource}), Value::Null),
+                read(json!({"resource": resource}), &Value::Null),
                 Err(format!("Unsupported container resource : {resource}"))
             );
         }

@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    fn service(name: &str, spec: Value) -> Arc<Service> {
+    fn service(name: &str, spec: &Value) -> Arc<Service> {
         Arc::new(serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec})).unwrap())
     }
 
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn a_service_with_two_ports_has_all_its_variables() {
         let ports = json!([{"name": "p-1", "port": 80}, {"name": "q", "port": 53, "protocol": "UDP"}]);
-        let service = service("foo.bar-1", json!({"clusterIP": "10.0.0.1", "ports": ports}));
+        let service = service("foo.bar-1", &json!({"clusterIP": "10.0.0.1", "ports": ports}));
         assert_eq!(
             text(&service_variables(&[service], &[], true)),
             [
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn names_and_addresses_are_made_fit() {
-        let service = service("3com", json!({"clusterIP": "fd00::1", "ports": [{"port": 80}]}));
+        let service = service("3com", &json!({"clusterIP": "fd00::1", "ports": [{"port": 80}]}));
         let variables = text(&service_variables(&[service], &[], true));
         assert_eq!(variables[0], "_3COM_SERVICE_HOST=fd00::1");
         assert!(variables.contains(&"_3COM_PORT=tcp://[fd00::1]:80".to_owned()), "{variables:?}");
@@ -127,9 +127,9 @@ mod tests {
 
     #[test]
     fn the_master_service_is_always_there_and_the_own_namespaces_wins() {
-        let master = service("kubernetes", json!({"clusterIP": "10.0.0.1", "ports": [{"port": 443}]}));
-        let other = service("other", json!({"clusterIP": "10.0.0.2", "ports": [{"port": 1}]}));
-        let own = service("kubernetes", json!({"clusterIP": "10.0.0.3", "ports": [{"port": 443}]}));
+        let master = service("kubernetes", &json!({"clusterIP": "10.0.0.1", "ports": [{"port": 443}]}));
+        let other = service("other", &json!({"clusterIP": "10.0.0.2", "ports": [{"port": 1}]}));
+        let own = service("kubernetes", &json!({"clusterIP": "10.0.0.3", "ports": [{"port": 443}]}));
         let hosts = |own: &[Arc<Service>], wants: bool| -> Vec<String> {
             let variables = text(&service_variables(own, &[master.clone(), other.clone()], wants));
             variables.into_iter().filter(|it| it.contains("_HOST=")).collect()
@@ -145,9 +145,9 @@ mod tests {
     #[test]
     fn services_without_an_address_have_no_variables() {
         for spec in [json!({"clusterIP": "None"}), json!({"clusterIP": ""}), json!({}), Value::Null] {
-            assert!(service_variables(&[service("s", spec)], &[], true).is_empty());
+            assert!(service_variables(&[service("s", &spec)], &[], true).is_empty());
         }
-        let portless = service("s", json!({"clusterIP": "10.0.0.1"}));
+        let portless = service("s", &json!({"clusterIP": "10.0.0.1"}));
         assert_eq!(text(&service_variables(&[portless], &[], true)), ["S_SERVICE_HOST=10.0.0.1"]);
     }
 }

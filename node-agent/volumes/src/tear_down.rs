@@ -8,9 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::{io::Errno, mount::UnmountFlags};
+use rustix::{
+    io::Errno,
+    mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount},
+};
 
-use crate::{error::TearDownError, folders::PodFolders, mount_table::MountTable, subpath::release};
+use crate::{error::TearDownError, folders::PodFolders, mount_table::MountTable};
 
 /// A mount may cover others, which are seen only after it is gone.
 const ROUNDS: usize = 16;
@@ -47,10 +50,13 @@ fn unmount_all(folder: &Path) -> Result<(), TearDownError> {
             return Ok(());
         }
         failed = None;
+        for point in &points {
+            cut_off(point)?;
+        }
         for point in points {
-            match release(&point, UnmountFlags::empty()) {
+            match unmount(&point, UnmountFlags::NOFOLLOW) {
                 // Gone with another one, or covered by one that goes later in this round.
-                Err(error) if is_gone(&error) => {}
+                Err(Errno::NOENT | Errno::INVAL) => {}
                 Err(error) => {
                     failed = Some(TearDownError::new(format!("unmounting {}", point.display()), error))
                 }
@@ -71,8 +77,12 @@ fn mounted_below(folder: &Path) -> Result<Vec<PathBuf>, TearDownError> {
     Ok(table.below(folder))
 }
 
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput)
+/// What is unmounted below this mount from now on stays mounted below its peers, which may be the host's.
+fn cut_off(point: &Path) -> Result<(), TearDownError> {
+    match mount_change(point, MountPropagationFlags::DOWNSTREAM) {
+        Ok(()) | Err(Errno::NOENT | Errno::INVAL) => Ok(()),
+        Err(error) => Err(TearDownError::new(format!("separating {}", point.display()), error)),
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::{
     fs,
     io::{self, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt, lchown, symlink},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
@@ -64,7 +64,9 @@ fn present(volume: &Path) -> io::Result<Option<PathBuf>> {
         }
         folder => folder?,
     };
-    let is_ours = folder.components().count() == 1 && is_hidden(folder.as_os_str());
+    let mut parts = folder.components();
+    let is_ours =
+        matches!((parts.next(), parts.next()), (Some(Component::Normal(name)), None) if is_hidden(name));
     Ok((is_ours && volume.join(&folder).is_dir()).then_some(folder))
 }
 
