@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, header, request::Parts};
 use http_body::Body as HttpBody;
+use hyper::upgrade::OnUpgrade;
 use keelson_api_registry::{
     request::{RequestInfo, Target},
     status::ApiError,
@@ -135,7 +136,8 @@ async fn dispatch(
         Target::Path => return paths::answer(server, head, &info, &allowed).await,
         Target::Resource(request) => request.clone(),
     };
-    let call = Call { request, info, user, headers: head.headers.clone(), body, allowed, now };
+    let upgrade = head.extensions.get::<OnUpgrade>().cloned();
+    let call = Call { request, info, user, headers: head.headers.clone(), body, allowed, now, upgrade };
     handlers::handle(server, call).await
 }
 

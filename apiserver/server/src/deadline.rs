@@ -1,7 +1,8 @@
 //! How long a request may take.
 //!
 //! In: a request's `timeout` parameter and the server's own limit. Out: the shorter of the two, kept over all
-//! stations of the chain. Watches have none: theirs is `timeoutSeconds`, and ends them in order.
+//! stations of the chain. Watches have none: theirs is `timeoutSeconds`, and ends them in order. Logs and connections
+//! to pods have none either: they end when one of the two sides wishes.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::flow::{changes_something, is_long_running};
 const UNITS: [(&str, f64); 7] =
     [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 
-/// The limit for a request; `None` for a watch.
+/// The limit for a request; `None` for what is meant to stay.
 ///
 /// # Errors
 /// 400 for a `timeout` that is no duration.
@@ -91,6 +92,9 @@ mod tests {
         assert_eq!(limit(&format!("{configmaps}?timeout=2m")), Ok(Some(LONGEST)));
         assert_eq!(limit(&format!("{configmaps}?timeout=0s")), Ok(Some(LONGEST)));
         assert_eq!(limit(&format!("{configmaps}?watch=1&timeout=3s")), Ok(None));
+        for below in ["log", "exec", "attach", "portforward"] {
+            assert_eq!(limit(&format!("/api/v1/namespaces/a/pods/b/{below}")), Ok(None), "{below}");
+        }
         assert_eq!(limit(&format!("{configmaps}?timeout=soon")).unwrap_err().code, 400);
     }
 

@@ -1,13 +1,13 @@
 //! How many requests may be under way at once.
 //!
 //! In: a request and who makes it. Out: a slot that is held until the answer is made, or 429. Reading and
-//! changing have slots of their own, so that a flood of one does not stop the other. Watches need none: they are
-//! meant to stay. `system:masters` need none: somebody must be able to help.
+//! changing have slots of their own, so that a flood of one does not stop the other. Watches, logs and connections to
+//! pods need none: they are meant to stay. `system:masters` need none: somebody must be able to help.
 
 use http::Method;
 use keelson_api_registry::{
     request::{RequestInfo, Target},
-    resources::Verb,
+    resources::{Subresource, Verb},
     status::ApiError,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -81,7 +81,10 @@ impl Slots {
 pub fn is_long_running(info: &RequestInfo) -> bool {
     match &info.target {
         Target::Path => false,
-        Target::Resource(request) => request.verb == Verb::Watch,
+        Target::Resource(request) => {
+            let below = request.subresource.is_some_and(Subresource::is_long_running);
+            below || request.verb == Verb::Watch
+        }
     }
 }
 
@@ -121,6 +124,8 @@ mod tests {
     fn watches_and_masters_need_none() {
         let flow = FlowControl::new(0, 0);
         assert!(enter(&flow, &Method::GET, "/api/v1/configmaps?watch=1", "").is_ok());
+        assert!(enter(&flow, &Method::GET, "/api/v1/namespaces/a/pods/b/log", "").is_ok());
+        assert!(enter(&flow, &Method::POST, "/api/v1/namespaces/a/pods/b/exec", "").is_ok());
         assert!(enter(&flow, &Method::POST, "/api/v1/namespaces/a/configmaps", MASTERS).is_ok());
         assert!(enter(&flow, &Method::GET, "/api/v1/configmaps", "").is_err());
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use hyper::upgrade::OnUpgrade;
 use keelson_api_registry::{
     request::{RequestInfo, ResourceRequest},
     resources::{Storage, Verb},
@@ -29,6 +30,7 @@ mod create;
 mod delete;
 mod delete_collection;
 mod patch;
+mod pod_streams;
 mod scale;
 mod update;
 
@@ -48,6 +50,8 @@ pub struct Call {
     pub allowed: Allowed,
     /// When it arrived.
     pub now: OffsetDateTime,
+    /// The connection itself, once HTTP is done with it; `None` where it cannot be had.
+    pub upgrade: Option<OnUpgrade>,
 }
 
 /// Answers a call.
@@ -64,6 +68,10 @@ pub async fn handle(server: &Arc<Server>, call: Call) -> Result<Response, ApiErr
         (Some("scale"), verb) => scale::handle(server, &call, verb).await,
         (Some("binding"), Verb::Create) => binding::create(server, &call).await,
         (Some("token"), Verb::Create) => reviews::token_request(server, &call).await,
+        (Some("log"), Verb::Get) => pod_streams::log(server, &call).await,
+        (Some("exec"), _) => pod_streams::exec(server, &call).await,
+        (Some("attach"), _) => pod_streams::attach(server, &call).await,
+        (Some("portforward"), _) => pod_streams::port_forward(server, &call).await,
         (Some(_), _) => Err(ApiError::no_such_path()),
     }
 }

@@ -60,6 +60,10 @@ pub mod selection;
 
 pub mod answer;
 
+pub mod nodes;
+
+mod keep_alive;
+
 pub mod server;
 
 pub mod uid;

@@ -6,25 +6,30 @@
 //! A server that is asked to stop says first that it is no longer ready, then takes no more connections, tells
 //! those it has to go away, and ends when their requests are answered or the patience for that is over.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
-use hyper::service::service_fn;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
+use hyper::{
+    server::conn::{http1, http2},
+    service::service_fn,
 };
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
+    sync::watch,
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::{authn::Peer, chain, server::Server, tls};
+use crate::{authn::Peer, chain, keep_alive::keep_alive, server::Server, tls};
 
 /// How many connections may wait to be taken.
 const BACKLOG: u32 = 1024;
@@ -81,10 +86,11 @@ pub async fn serve(
     tls: Arc<ServerConfig>,
     stop: impl Future<Output = ()>,
 ) {
-    let graceful = GracefulShutdown::new();
+    // Every connection holds a receiver as long as it lives, and finishes when the value becomes true.
+    let (closing, connection) = watch::channel(false);
     let acceptor = TlsAcceptor::from(tls);
     let accepting =
-        join_all(listeners.iter().map(|listener| accept(&server, listener, &acceptor, &graceful)));
+        join_all(listeners.iter().map(|listener| accept(&server, listener, &acceptor, &connection)));
     let stopping = async {
         stop.await;
         server.begin_leave();
@@ -95,8 +101,9 @@ pub async fn serve(
         _ = accepting => {}
         () = stopping => {}
     }
-    drop(listeners);
-    if timeout(server.options.request_timeout, graceful.shutdown()).await.is_err() {
+    drop((listeners, connection));
+    closing.send_replace(true);
+    if timeout(server.options.request_timeout, closing.closed()).await.is_err() {
         tracing::warn!("some connections did not end in time; they are torn");
     }
 }
@@ -106,13 +113,13 @@ async fn accept(
     server: &Arc<Server>,
     listener: &TcpListener,
     acceptor: &TlsAcceptor,
-    graceful: &GracefulShutdown,
+    closing: &watch::Receiver<bool>,
 ) -> Infallible {
     loop {
         match listener.accept().await {
             Ok((stream, from)) => {
-                let connection = Connection { server: server.clone(), from };
-                tokio::spawn(connection.run(stream, acceptor.clone(), graceful.watcher()));
+                let connection = Connection { server: server.clone(), from, closing: closing.clone() };
+                tokio::spawn(connection.run(stream, acceptor.clone()));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -133,35 +140,63 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 struct Connection {
     server: Arc<Server>,
     from: SocketAddr,
+    closing: watch::Receiver<bool>,
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream, acceptor: TlsAcceptor, watcher: Watcher) {
+    async fn run(self, stream: TcpStream, acceptor: TlsAcceptor) {
         let from = self.from;
         // Small answers must not wait for acknowledgements of earlier ones.
-        if let Err(error) = stream.set_nodelay(true) {
+        if let Err(error) = stream.set_nodelay(true).and_then(|()| keep_alive(&stream)) {
             tracing::debug!(%from, %error, "the connection is gone");
             return;
         }
         match timeout(HANDSHAKE_PATIENCE, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => self.serve(stream, watcher).await,
+            Ok(Ok(stream)) => self.serve(stream).await,
             Ok(Err(error)) => tracing::debug!(%from, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(%from, "TLS handshake took too long"),
         }
     }
 
-    async fn serve(self, stream: TlsStream<TcpStream>, watcher: Watcher) {
-        let Self { server, from } = self;
+    /// The protocol is what the handshake agreed on; it is not guessed from the first bytes.
+    async fn serve(self, stream: TlsStream<TcpStream>) {
+        let Self { server, from, mut closing } = self;
         let (_, session) = stream.get_ref();
         let chain = session.peer_certificates();
         let peer = Arc::new(server.authenticator.greet(chain, server.now()));
-        let http = http_builder(session.alpn_protocol() == Some(tls::H2));
+        let is_h2 = session.alpn_protocol() == Some(tls::H2);
         let service = service_fn(move |request| answer(server.clone(), peer.clone(), request));
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        if let Err(error) = watcher.watch(connection).await {
+        let stream = TokioIo::new(stream);
+        let result = if is_h2 {
+            let connection = http2_builder().serve_connection(stream, service);
+            finish_when(&mut closing, connection, |connection| connection.graceful_shutdown()).await
+        } else {
+            let connection = http1_builder().serve_connection(stream, service).with_upgrades();
+            finish_when(&mut closing, connection, |connection| connection.graceful_shutdown()).await
+        };
+        if let Err(error) = result {
             tracing::debug!(%from, %error, "a connection broke");
         }
     }
+}
+
+/// Serves a connection; once `closing` is true, only until the requests under way are answered.
+async fn finish_when<C>(
+    closing: &mut watch::Receiver<bool>,
+    connection: C,
+    finish: impl FnOnce(Pin<&mut C>),
+) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
+    tokio::select! {
+        result = connection.as_mut() => return result,
+        // A sender that is gone has nothing more to serve either.
+        _ = closing.wait_for(|closing| *closing) => {}
+    }
+    finish(connection.as_mut());
+    connection.await
 }
 
 async fn answer(
@@ -172,17 +207,15 @@ async fn answer(
     Ok(Box::pin(chain::answer(server, peer, request)).await)
 }
 
-/// The protocol is what the handshake agreed on; it is not guessed from the first bytes.
-fn http_builder(is_h2: bool) -> auto::Builder<TokioExecutor> {
-    let builder = auto::Builder::new(TokioExecutor::new());
-    let mut builder = if is_h2 { builder.http2_only() } else { builder.http1_only() };
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(MAX_HEAD_BYTES as usize);
     builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
-        .max_buf_size(MAX_HEAD_BYTES as usize);
+}
+
+fn http2_builder() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
-        .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_PATIENCE)

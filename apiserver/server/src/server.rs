@@ -16,6 +16,7 @@ use crate::{
     authz::{self, Authorizer},
     flow::FlowControl,
     metrics::Metrics,
+    nodes::NodeClient,
     storage::ObjectStore,
 };
 pub use crate::{authn::User, authz::Allowed};
@@ -81,6 +82,8 @@ pub struct ServerOptions {
     /// How long a server that is asked to stop still takes connections, so that load balancers see that it is no
     /// longer ready.
     pub shutdown_delay: Duration,
+    /// How nodes are called. Without it, logs and commands of pods are refused.
+    pub node_client: Option<NodeClient>,
     /// What time it is. Not the system's clock in tests alone.
     pub clock: fn() -> OffsetDateTime,
 }
@@ -196,6 +199,7 @@ impl ServerOptions {
             max_requests_inflight: 400,
             max_mutating_requests_inflight: 200,
             shutdown_delay: Duration::ZERO,
+            node_client: None,
             clock: OffsetDateTime::now_utc,
         }
     }

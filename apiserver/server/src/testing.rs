@@ -25,6 +25,9 @@ use crate::{
     server::{Server, ServerOptions, ServiceAccountKeys, User},
 };
 
+pub(crate) mod listening;
+pub(crate) mod node;
+
 /// Beyond it a test has failed, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -61,7 +64,8 @@ pub(crate) fn call(server: &Server, method: &str, uri: &str, headers: &[(&str, &
     let user =
         User { name: "admin".into(), uid: String::new(), groups: Vec::new(), extra: Default::default() };
     let body = Bytes::copy_from_slice(body.as_bytes());
-    Call { request, info, user, headers, body, allowed: server.authorizer.public(), now: server.now() }
+    let allowed = server.authorizer.public();
+    Call { request, info, user, headers, body, allowed, now: server.now(), upgrade: None }
 }
 
 /// The whole body of a response.
@@ -115,8 +119,13 @@ pub(crate) type Authority = rcgen::CertifiedIssuer<'static, rcgen::KeyPair>;
 
 /// Runs a test against a server whose caches are filled.
 pub(crate) fn with_server(test: impl AsyncFnOnce(Site)) {
+    with_server_of(|_| (), test);
+}
+
+/// The same with other options.
+pub(crate) fn with_server_of(decide: impl FnOnce(&mut ServerOptions), test: impl AsyncFnOnce(Site)) {
     with_store(async |store| {
-        let site = site(store);
+        let site = site_of(store, decide);
         let server = site.server.clone();
         eventually(|| server.objects.warming().is_empty()).await;
         test(site).await;
@@ -126,9 +135,14 @@ pub(crate) fn with_server(test: impl AsyncFnOnce(Site)) {
 
 /// A server over a store, whose caches are still to be filled.
 pub(crate) fn site(store: Store) -> Site {
+    site_of(store, |_| ())
+}
+
+fn site_of(store: Store, decide: impl FnOnce(&mut ServerOptions)) -> Site {
     let authority = authority();
     let address = std::net::Ipv4Addr::LOCALHOST.into();
-    let options = ServerOptions::new("test".to_owned(), address, 6443, authority.pem());
+    let mut options = ServerOptions::new("test".to_owned(), address, 6443, authority.pem());
+    decide(&mut options);
     let signing = rcgen::KeyPair::generate().unwrap().serialize_pem();
     let keys = ServiceAccountKeys { signing, earlier: String::new() };
     Site { server: Server::open(store, &keys, options).unwrap(), authority }

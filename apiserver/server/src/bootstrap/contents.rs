@@ -130,8 +130,7 @@ pub(super) fn service(options: &ServerOptions) -> Option<Object> {
 /// nothing. The address is the tenth by custom; nodes take it for granted. None where the range is too small.
 fn dns_service(options: &ServerOptions) -> Option<Object> {
     let ip = options.service_cluster_ip_range.nth(10)?.to_string();
-    let port =
-        |name: &str, protocol: &str| json!({"name": name, "port": 53, "protocol": protocol, "targetPort": 53});
+    let port = |name: &str, protocol: &str| json!({"name": name, "port": 53, "protocol": protocol, "targetPort": 53});
     Some(Object(json!({
         "kind": "Service",
         "apiVersion": "v1",

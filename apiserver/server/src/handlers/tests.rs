@@ -97,7 +97,7 @@ impl Cluster {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, form.parse().unwrap())]);
         let allowed = Allowed::for_test();
         let body = body.to_owned().into();
-        let call = Call { request, info, user, headers, body, allowed, now: NOW };
+        let call = Call { request, info, user, headers, body, allowed, now: NOW, upgrade: None };
         let response = handle(&self.server, call).await?;
         let code = response.status().as_u16();
         let warnings = response.headers().get_all(HeaderName::from_static("warning"));
