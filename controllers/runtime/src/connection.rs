@@ -4,6 +4,8 @@
 //! requests by itself: a write whose answer got lost may have happened, and only its caller knows whether to ask
 //! again. Deliberately absent: in-cluster configuration and proxies.
 
+mod failover;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -15,6 +17,8 @@ use kube::{Client, Config};
 use tokio::sync::Notify;
 use tower::util::{MapRequestLayer, MapResponseLayer};
 
+use self::failover::Failover;
+
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -22,10 +26,13 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// server that says less than that is gone without having said so.
 const SILENCE: Duration = Duration::from_secs(90);
 
-/// Where the API server is, and who the caller is.
+/// Where the API servers are, and who the caller is.
 #[derive(Clone, Debug)]
 pub struct Connection {
+    /// Of the first server.
     config: Config,
+    /// Servers to turn to when the one before does not answer.
+    others: Vec<Uri>,
 }
 
 /// A connection that cannot be made with what was given.
@@ -63,58 +70,76 @@ impl Connection {
         config.connect_timeout = Some(CONNECT);
         config.read_timeout = Some(SILENCE);
         config.reset_reader_on_write = true;
-        Self { config }
+        Self { config, others: Vec::new() }
     }
 
     /// The same identity at another server.
     pub fn at(mut self, url: Uri) -> Self {
         self.config.cluster_url = url;
+        self.others.clear();
+        self
+    }
+
+    /// The same identity at whichever of these servers answers, from the first on: clients turn to the next when one
+    /// cannot be reached, falls silent or says that it cannot serve, and stay there.
+    pub fn among(mut self, urls: impl IntoIterator<Item = Uri>) -> Self {
+        let mut urls = urls.into_iter();
+        if let Some(first) = urls.next() {
+            self.config.cluster_url = first;
+            self.others = urls.collect();
+        }
         self
     }
 
     /// A client with this connection's identity. Needs a running tokio runtime.
     pub fn client(&self, user_agent: &str) -> Result<Client, ConnectionError> {
-        Ok(self.builder(user_agent)?.build())
+        self.dial(user_agent, None)
     }
 
     /// A client that shows no certificate, but the source's token of the moment with every request.
-    pub fn client_with_token(&self, user_agent: &str, token: TokenSource) -> Result<Client, ConnectionError> {
-        let mut connection = self.clone();
-        connection.config.auth_info = AuthInfo::default();
-        let refusals = token.clone();
-        let sign = MapRequestLayer::new(move |request| token.sign(request));
-        let notice = MapResponseLayer::new(move |response: http::Response<_>| {
-            if response.status() == http::StatusCode::UNAUTHORIZED {
-                refusals.shared.refused.notify_one();
-            }
-            response
-        });
-        Ok(connection.builder(user_agent)?.with_layer(&sign).with_layer(&notice).build())
-    }
-}
-
-impl Connection {
-    fn builder(
+    pub fn client_with_token(
         &self,
         user_agent: &str,
-    ) -> Result<
-        ClientBuilder<
-            impl tower::Service<
-                Request<Body>,
-                Response = http::Response<Box<kube::client::DynBody>>,
-                Error = tower::BoxError,
-                Future: Send,
-            > + Send
-            + use<>,
-        >,
-        ConnectionError,
-    > {
+        token: &TokenSource,
+    ) -> Result<Client, ConnectionError> {
+        self.dial(user_agent, Some(token))
+    }
+
+    fn dial(&self, user_agent: &str, token: Option<&TokenSource>) -> Result<Client, ConnectionError> {
         let agent = HeaderValue::from_str(user_agent)
             .map_err(|_| ConnectionError::UserAgent(user_agent.to_owned()))?;
         let mut config = self.config.clone();
         config.headers.push((header::USER_AGENT, agent));
-        ClientBuilder::try_from(config).map_err(|error| ConnectionError::Client(Box::new(error)))
+        if token.is_some() {
+            config.auth_info = AuthInfo::default();
+        }
+        let first = dial_one(config.clone(), token)?;
+        if self.others.is_empty() {
+            return Ok(first);
+        }
+        let mut clients = vec![first];
+        for url in &self.others {
+            config.cluster_url = url.clone();
+            clients.push(dial_one(config.clone(), token)?);
+        }
+        Ok(Client::new(Failover::among(clients), &self.config.default_namespace))
     }
+}
+
+/// A client of one server.
+fn dial_one(config: Config, token: Option<&TokenSource>) -> Result<Client, ConnectionError> {
+    let builder =
+        ClientBuilder::try_from(config).map_err(|error| ConnectionError::Client(Box::new(error)))?;
+    let Some(token) = token.cloned() else { return Ok(builder.build()) };
+    let refusals = token.clone();
+    let sign = MapRequestLayer::new(move |request| token.sign(request));
+    let notice = MapResponseLayer::new(move |response: http::Response<_>| {
+        if response.status() == http::StatusCode::UNAUTHORIZED {
+            refusals.shared.refused.notify_one();
+        }
+        response
+    });
+    Ok(builder.with_layer(&sign).with_layer(&notice).build())
 }
 
 /// The bearer token of the moment. Clones share it: replacing it in one replaces it in all.
@@ -156,6 +181,19 @@ impl TokenSource {
     }
 }
 
+#[cfg(test)]
+impl TokenSource {
+    /// Until this is the header that requests are signed with.
+    pub(crate) async fn is(&self, header: &str) {
+        crate::testing::until(|| *self.shared.header.read().unwrap() == header).await;
+    }
+
+    /// As if a server had answered 401.
+    pub(crate) fn refuse(&self) {
+        self.shared.refused.notify_one();
+    }
+}
+
 impl std::fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("TokenSource(..)")
@@ -167,3 +205,6 @@ fn bearer(token: &str) -> Option<HeaderValue> {
     value.set_sensitive(true);
     Some(value)
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,3 +108,6 @@ impl Pending {
         self.creations == 0 && self.deletions.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

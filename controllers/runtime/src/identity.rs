@@ -73,7 +73,7 @@ impl Identity {
         let issuer = Issuer { accounts, name: name.to_owned() };
         let first = issuer.issue().await?;
         let source = TokenSource::new(&first.text).ok_or_else(|| IdentityError::Unusable(name.to_owned()))?;
-        let client = connection.client_with_token(user_agent, source.clone())?;
+        let client = connection.client_with_token(user_agent, &source)?;
         let renewal = tokio::spawn(issuer.keep_fresh(source, first.life));
         Ok(Self { client, renewal })
     }
@@ -176,3 +176,6 @@ impl Issuer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

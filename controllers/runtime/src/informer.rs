@@ -10,6 +10,7 @@ mod source;
 mod store;
 
 use std::fmt::Debug;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
@@ -157,12 +158,10 @@ where
     }
 
     /// Keeps the cache true until the future is dropped. To be run once at a time.
-    pub fn run(self) -> impl Future<Output = ()> + Send {
-        async move {
-            match &self.shared.source {
-                Some(source) => source.follow(&self).await,
-                None => std::future::pending().await,
-            }
+    pub async fn run(self) {
+        match &self.shared.source {
+            Some(source) => source.follow(&self).await,
+            None => std::future::pending().await,
         }
     }
 
@@ -224,8 +223,16 @@ fn tell<K>(mut handlers: MutexGuard<'_, Vec<Handler<K>>>, changes: Vec<Change<K>
     handlers.retain(|handler| handler.scope.as_ref().is_none_or(|scope| scope.strong_count() > 0));
     for change in changes {
         for handler in handlers.iter() {
-            (handler.call)(&change);
+            tell_one(&handler.call, &change);
         }
+    }
+}
+
+/// A handler that panics harms neither the informer nor the other handlers.
+fn tell_one<K>(handler: &(dyn Fn(&Change<K>) + Send + Sync), change: &Change<K>) {
+    let told = std::panic::catch_unwind(AssertUnwindSafe(|| handler(change)));
+    if told.is_err() {
+        tracing::error!("a handler of changes panicked");
     }
 }
 

@@ -15,6 +15,8 @@ mod informer;
 mod key;
 mod owner;
 mod queue;
+#[cfg(test)]
+mod testing;
 mod worker;
 
 pub use backoff::Backoff;

@@ -228,3 +228,6 @@ fn backoff(failures: u32) -> Duration {
         .and_then(|factor| FIRST.checked_mul(factor))
         .map_or(LONGEST, |it| it.min(LONGEST))
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,3 +100,6 @@ fn is_conflict(error: &(dyn std::error::Error + 'static)) -> bool {
         matches!(error.downcast_ref::<kube::Error>(), Some(kube::Error::Api(status)) if status.is_conflict())
     })
 }
+
+#[cfg(test)]
+mod tests;

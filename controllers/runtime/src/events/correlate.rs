@@ -186,3 +186,6 @@ fn forget_oldest<K: Eq + std::hash::Hash, V>(memory: &mut HashMap<K, V>, at: imp
         !goes
     });
 }
+
+#[cfg(test)]
+mod tests;
