@@ -5,7 +5,11 @@
 //! ([`keelson_proto::cri::v1`]). Behaviour, names of folders and texts are those of upstream's kubelet.
 //!
 //! Pure are: what is in a volume (`projection.rs`), the environment, `/etc/hosts`, resolvers, host names. Acting
-//! are: [`PodVolumes`] (sets up, refreshes), [`tear_down`], [`mounts`].
+//! are: [`PodVolumes`] (sets up, refreshes), [`fn@tear_down`], [`fn@mounts`].
+//!
+//! Secrets, tokens and the downward API's files are kept in memory (tmpfs). Where the host does not let the agent mount
+//! (no root), they lie on the disk, with the modes that were asked for, in a folder that only the agent's own user may
+//! enter; a warning says so.
 //!
 //! Deliberately absent: persistent volumes, CSI, ephemeral and image volumes, huge pages, certificates and trust
 //! bundles in projected volumes (each refused by name); quotas of emptyDir on disk (eviction's business); SELinux

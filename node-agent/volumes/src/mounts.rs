@@ -194,8 +194,8 @@ fn etc_hosts(request: &MountRequest<'_>) -> Result<Option<Mount>, MountError> {
     } else {
         hosts_file(request.pod, request.pod_addresses, request.name)
     };
-    // In place, because running containers have the file mounted.
-    write_in_place(&path, &text, 0o644).map_err(failed)?;
+    // In place, because running containers have the file mounted. A Pod without volumes has no folder yet.
+    make_folder(request.folders.pod()).and_then(|()| write_in_place(&path, &text, 0o644)).map_err(failed)?;
     Ok(Some(file_mount(&path, ETC_HOSTS)))
 }
 
@@ -207,16 +207,17 @@ fn termination_log(request: &MountRequest<'_>) -> Result<Option<Mount>, MountErr
         asked => asked.unwrap_or("/dev/termination-log"),
     };
     let path = request.folders.termination_log(&request.container.name, request.attempt);
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o750)
-        .create(request.folders.container(&request.container.name))
+    let made = make_folder(&request.folders.container(&request.container.name))
         .and_then(|()| write_in_place(&path, "", 0o666));
     made.map_err(|error| MountError::Host {
         text: "failed to create the termination log".to_owned(),
         error,
     })?;
     Ok(Some(file_mount(&path, inside)))
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o750).create(path)
 }
 
 fn write_in_place(path: &Path, text: &str, mode: u32) -> io::Result<()> {

@@ -20,7 +20,10 @@ use rustix::{
     mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_change, unmount},
 };
 
-use crate::{mount_table::MountTable, path::shortest};
+use crate::{
+    mount_table::MountTable,
+    path::{no_backsteps, shortest},
+};
 
 /// How often the kernel is asked again when somebody renamed folders meanwhile.
 const ATTEMPTS: usize = 64;
@@ -52,8 +55,10 @@ pub(crate) fn bind(volume: &Path, inside: &str, target: &Path, outward: Outward)
     make_place(&found, target)?;
     mount_bind(format!("/proc/self/fd/{}", part.as_raw_fd()), target)?;
     if outward == Outward::Hidden {
-        // Else what is unmounted below it in the end would be unmounted on the host.
+        // It follows the host but the host does not follow it: else what is unmounted below it in the end would be
+        // unmounted on the host. The container may follow it in turn.
         mount_change(target, MountPropagationFlags::DOWNSTREAM)?;
+        mount_change(target, MountPropagationFlags::SHARED)?;
     }
     Ok(())
 }
@@ -104,6 +109,8 @@ fn open_beneath(base: &OwnedFd, inside: &str, more: OFlags) -> Result<OwnedFd, E
 
 /// Makes the missing folders of a path one by one, each below the one just opened.
 fn make_folders(base: &OwnedFd, inside: &str) -> io::Result<OwnedFd> {
+    // Below a folder just made, nothing but this keeps a step back inside.
+    no_backsteps(inside).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let inside = shortest(inside);
     let mode = Mode::from_raw_mode(fstat(base)?.st_mode & 0o7777);
     let parts: Vec<&str> = inside.split('/').collect();

@@ -186,6 +186,15 @@ fn every_container_gets_hosts_and_a_termination_log() {
 }
 
 #[test]
+fn a_pod_without_volumes_gets_its_files_too() {
+    let ground = Ground::new();
+    fs::remove_dir_all(ground.folders.pod()).unwrap();
+    let pod = Ground::pod(json!({}), &json!({"name": "c"}));
+    let mounts = ground.try_mounts(&pod, &["10.1.0.9".parse().unwrap()], 0).unwrap();
+    assert!(mounts.iter().all(|mount| Path::new(&mount.host_path).is_file()), "{mounts:?}");
+}
+
+#[test]
 fn hosts_are_left_out_where_they_do_not_belong() {
     let ground = Ground::new();
     let container = json!({"name": "c", "terminationMessagePath": "/dev/x"});

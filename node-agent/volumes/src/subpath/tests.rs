@@ -105,6 +105,8 @@ fn missing_folders_are_made_with_the_volumes_mode() {
     ground.link("nowhere", "gone");
     assert!(make_folders(&base, "nowhere/x").is_err());
     assert!(make_folders(&base, "in/file/x").is_err());
+    assert!(make_folders(&base, "made/../../beside").is_err());
+    assert!(!ground.root.path().join("beside").exists());
 }
 
 #[test]
@@ -130,25 +132,48 @@ fn a_part_is_bound_once_and_anew_when_it_has_changed() {
 }
 
 #[test]
-fn what_is_mounted_below_a_bound_part_later_can_go_without_the_host_losing_it() {
-    if !may_mount("what_is_mounted_below_a_bound_part_later_can_go_without_the_host_losing_it") {
+fn a_bound_part_follows_the_host_and_the_host_loses_nothing_when_it_goes() {
+    if !may_mount("a_bound_part_follows_the_host_and_the_host_loses_nothing_when_it_goes") {
         return;
     }
     let ground = Ground::new();
     let host = ground.volume();
     mount_bind(&host, &host).unwrap();
     mount_change(&host, MountPropagationFlags::SHARED).unwrap();
-    bind(&host, "in", &ground.target(), Outward::Seen).unwrap();
-    crate::tmpfs::mount(&host.join("in/deep"), Some(4096)).unwrap();
-    let copy = ground.target().join("deep");
-    let seen_below = is_mounted(&copy);
-    let released = release(&ground.target(), UnmountFlags::DETACH);
-    let still_there = is_mounted(&host.join("in/deep"));
-    release(&host.join("in/deep"), UnmountFlags::empty()).unwrap();
+    let looks = [Outward::Hidden, Outward::Seen].map(|outward| look_at_bound_part(&ground, outward));
     release(&host, UnmountFlags::empty()).unwrap();
-    assert!(seen_below.unwrap(), "the part is shared with the host, else the test shows nothing");
-    released.unwrap();
-    assert!(still_there.unwrap());
+    let seen_on_host = [Outward::Hidden, Outward::Seen].map(|outward| outward == Outward::Seen);
+    for (look, seen_on_host) in looks.into_iter().zip(seen_on_host) {
+        let expected = Look { is_shared: true, follows: true, seen_on_host, host_keeps: true };
+        assert_eq!(look, expected);
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Look {
+    is_shared: bool,
+    /// What the host mounts is seen in the part.
+    follows: bool,
+    /// What is mounted in the part is seen on the host.
+    seen_on_host: bool,
+    /// The host keeps what it has mounted when the part goes.
+    host_keeps: bool,
+}
+
+fn look_at_bound_part(ground: &Ground, outward: Outward) -> Look {
+    let (host, target) = (ground.volume(), ground.target());
+    fs::create_dir_all(host.join("in/other")).unwrap();
+    bind(&host, "in", &target, outward).unwrap();
+    let is_shared = MountTable::read().unwrap().at(&target.canonicalize().unwrap()).unwrap().is_shared;
+    crate::tmpfs::mount(&host.join("in/deep"), Some(4096)).unwrap();
+    let follows = is_mounted(&target.join("deep")).unwrap();
+    crate::tmpfs::mount(&target.join("other"), Some(4096)).unwrap();
+    let seen_on_host = is_mounted(&host.join("in/other")).unwrap();
+    unmount(target.join("other"), UnmountFlags::empty()).unwrap();
+    release(&target, UnmountFlags::DETACH).unwrap();
+    let host_keeps = is_mounted(&host.join("in/deep")).unwrap();
+    unmount(host.join("in/deep"), UnmountFlags::empty()).unwrap();
+    Look { is_shared, follows, seen_on_host, host_keeps }
 }
 
 /// Paths of the names that there are, of links and of steps back.
