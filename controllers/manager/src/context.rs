@@ -10,18 +10,26 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service, ServiceAccount};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use keelson_controller_runtime::{EventRecorder, Informer, Scope};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
+use crate::backends;
 use crate::claim::kin;
+use crate::endpoint_slice;
 use crate::options::Options;
 
-/// An informer's work.
-pub(crate) type Following = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// The index of pods by the node that they are given to.
+pub(crate) const BY_NODE: &str = "node";
+
+/// Starts an informer's work; once more if it broke.
+pub(crate) type Follow = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// What all controllers share.
 pub(crate) struct Shared {
@@ -35,7 +43,7 @@ pub(crate) struct Shared {
 /// Where informers learn.
 enum Source {
     /// From the API; what they do has to be run by whoever holds the other end.
-    Api { client: Client, start: mpsc::UnboundedSender<Following> },
+    Api { client: Client, start: mpsc::UnboundedSender<Follow> },
     /// From tests, by hand.
     #[cfg(test)]
     Detached,
@@ -53,7 +61,7 @@ impl Shared {
         client: Client,
         recorder: EventRecorder,
         options: Options,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Following>) {
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Follow>) {
         let (start, informers) = mpsc::unbounded_channel();
         (Arc::new(Self::of(Source::Api { client, start }, recorder, options)), informers)
     }
@@ -84,8 +92,9 @@ impl Shared {
                 let mut config = watcher::Config::default();
                 config.field_selector = (!fields.is_empty()).then(|| fields.to_owned());
                 let informer = Informer::new(Api::all(client.clone()), config);
+                let following = informer.clone();
                 // The receiver is gone only when the controllers are being dropped.
-                let _ = start.send(Box::pin(informer.clone().run()));
+                let _ = start.send(Box::new(move || Box::pin(following.clone().run())));
                 informer
             }
             #[cfg(test)]
@@ -124,12 +133,40 @@ impl Context {
         self.informer(|_| {})
     }
 
+    pub(crate) fn nodes(&self) -> Informer<Node> {
+        self.informer(|_| {})
+    }
+
+    /// The Leases by which nodes say that they live.
+    pub(crate) fn node_leases(&self) -> Informer<Lease> {
+        self.some("metadata.namespace=kube-node-lease")
+    }
+
     pub(crate) fn pods(&self) -> Informer<Pod> {
-        self.informer(kin::index)
+        self.informer(|pods| {
+            kin::index(pods);
+            pods.add_index(BY_NODE, node_of);
+        })
+    }
+
+    pub(crate) fn services(&self) -> Informer<Service> {
+        self.informer(|services| services.add_index(backends::BY_SELECTOR_PAIR, backends::selector_pair))
+    }
+
+    pub(crate) fn endpoints(&self) -> Informer<Endpoints> {
+        self.informer(|_| {})
+    }
+
+    pub(crate) fn endpoint_slices(&self) -> Informer<EndpointSlice> {
+        self.informer(|slices| slices.add_index(endpoint_slice::BY_SERVICE, endpoint_slice::service_of))
     }
 
     pub(crate) fn replica_sets(&self) -> Informer<ReplicaSet> {
         self.informer(kin::index)
+    }
+
+    pub(crate) fn jobs(&self) -> Informer<Job> {
+        self.informer(|_| {})
     }
 
     pub(crate) fn deployments(&self) -> Informer<Deployment> {
@@ -161,4 +198,13 @@ impl Context {
     {
         self.shared.informer(fields, |_| {}).scoped(&self.scope)
     }
+}
+
+fn node_of(pod: &Pod) -> Vec<String> {
+    pod.spec
+        .as_ref()
+        .and_then(|spec| spec.node_name.clone())
+        .filter(|name| !name.is_empty())
+        .into_iter()
+        .collect()
 }

@@ -6,6 +6,7 @@ use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 /// One request.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,12 +21,19 @@ pub(crate) struct Call {
 
 /// What was asked so far.
 #[derive(Clone, Default)]
-pub(crate) struct Calls(Arc<Mutex<Vec<Call>>>);
+pub(crate) struct Calls(Arc<Mutex<Vec<Call>>>, Arc<Notify>);
 
 impl Calls {
     /// All calls, in order.
     pub(crate) fn all(&self) -> Vec<Call> {
         self.0.lock().unwrap().clone()
+    }
+
+    /// Until there have been so many calls.
+    pub(crate) async fn wait_for(&self, count: usize) {
+        while self.all().len() < count {
+            self.1.notified().await;
+        }
     }
 
     /// The calls as `METHOD path`.
@@ -51,6 +59,7 @@ pub(crate) fn fake_api(answer: impl Fn(&Call) -> (u16, Value) + Send + Sync + 's
             };
             let (code, body) = answer(&call);
             log.0.lock().unwrap().push(call);
+            log.1.notify_one();
             Ok::<_, kube::Error>(
                 Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap(),
             )

@@ -4,21 +4,32 @@
 //! long as [`run`] is polled. Whoever calls it does so as the leader of an election. Deliberately absent: that
 //! election, and any other way to the cluster than its API.
 
+mod backends;
+mod changes;
 mod claim;
 mod context;
 mod deployment;
+mod endpoint_slice;
+mod endpoint_slice_mirroring;
+mod endpoints;
 #[cfg(test)]
 mod fake_api;
 mod garbage_collector;
+mod job;
 mod namespace;
+mod node_ipam;
+mod node_lifecycle;
 mod options;
 mod pod_control;
+mod pod_gc;
 mod pod_state;
 mod replica_set;
 mod root_ca;
 mod service_account;
 mod supervise;
 mod table;
+mod taint_eviction;
+mod ttl_after_finished;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -48,7 +59,9 @@ pub async fn run(connection: Connection, options: Options) -> Result<Infallible,
     }
     loop {
         tokio::select! {
-            Some(informer) = informers.recv() => drop(tasks.spawn(informer)),
+            Some(follow) = informers.recv() => {
+                tasks.spawn(async move { supervise::keep_up("informer", follow).await });
+            }
             Some(ended) = tasks.join_next() => supervise::report(ended),
         }
     }

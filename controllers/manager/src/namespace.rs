@@ -10,6 +10,8 @@
 mod conditions;
 mod contents;
 mod discovery;
+#[cfg(test)]
+pub(crate) mod samples;
 
 use std::sync::Arc;
 use std::time::Duration;

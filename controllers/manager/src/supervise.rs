@@ -25,15 +25,7 @@ pub(crate) async fn keep_running(
     connection: Connection,
     shared: Arc<Shared>,
 ) {
-    let mut backoff = Backoff::default();
-    loop {
-        let begun = Instant::now();
-        run_once(controller, &connection, &shared).await;
-        if begun.elapsed() >= STEADY {
-            backoff.reset();
-        }
-        sleep(backoff.next_delay()).await;
-    }
+    keep_up(controller.name, || run_once(controller, &connection, &shared)).await;
 }
 
 /// Runs the controller until it cannot start, ends or panics.
@@ -49,12 +41,26 @@ async fn run_once(controller: &'static Controller, connection: &Connection, shar
     };
     tracing::info!(controller = name, "starting");
     let context = Arc::new(Context::new(Arc::clone(shared)));
-    match AssertUnwindSafe((controller.run)(context, identity.client())).catch_unwind().await {
-        Ok(()) => tracing::error!(controller = name, "ended, which it never should; starting it again"),
-        Err(panic) => {
-            let panic = text_of(panic.as_ref());
-            tracing::error!(controller = name, panic, "panicked; starting it again");
+    (controller.run)(context, identity.client()).await;
+    tracing::error!(controller = name, "ended, which it never should");
+}
+
+/// Does something that never should end again and again, for ever: also when it panics.
+pub(crate) async fn keep_up<F, Fut>(name: &str, start: F)
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let mut backoff = Backoff::default();
+    loop {
+        let begun = Instant::now();
+        if let Err(panic) = AssertUnwindSafe(start()).catch_unwind().await {
+            tracing::error!(name, panic = text_of(panic.as_ref()), "panicked; starting it again");
         }
+        if begun.elapsed() >= STEADY {
+            backoff.reset();
+        }
+        sleep(backoff.next_delay()).await;
     }
 }
 
@@ -69,4 +75,38 @@ pub(crate) fn report(ended: Result<(), JoinError>) {
 fn text_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_ends_or_panics_is_started_again_and_at_once_if_it_ran_well() {
+        let starts = Arc::new(Mutex::new(Vec::new()));
+        let (begun, log) = (Instant::now(), Arc::clone(&starts));
+        let task = tokio::spawn(async move {
+            keep_up("test", || {
+                log.lock().unwrap().push(begun.elapsed());
+                let count = log.lock().unwrap().len();
+                async move {
+                    match count {
+                        1..=6 => {}
+                        7 => sleep(STEADY).await,
+                        8 => panic!("a bug"),
+                        _ => std::future::pending().await,
+                    }
+                }
+            })
+            .await;
+        });
+        sleep(Duration::from_secs(600)).await;
+        let starts = starts.lock().unwrap().clone();
+        assert_eq!(starts.len(), 9);
+        assert!(starts[6] - starts[5] >= Duration::from_secs(1), "it keeps failing: {starts:?}");
+        assert!(starts[7] - starts[6] < STEADY + Duration::from_millis(100), "it ran well: {starts:?}");
+        task.abort();
+    }
 }

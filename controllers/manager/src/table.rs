@@ -6,7 +6,11 @@ use std::sync::Arc;
 use kube::Client;
 
 use crate::context::Context;
-use crate::{deployment, garbage_collector, namespace, replica_set, root_ca, service_account};
+use crate::{
+    deployment, endpoint_slice, endpoint_slice_mirroring, endpoints, garbage_collector, job, namespace,
+    node_ipam, node_lifecycle, pod_gc, replica_set, root_ca, service_account, taint_eviction,
+    ttl_after_finished,
+};
 
 /// One controller.
 pub(crate) struct Controller {
@@ -29,14 +33,49 @@ pub(crate) const CONTROLLERS: &[Controller] = &[
         run: |context, client| Box::pin(deployment::run(context, client)),
     },
     Controller {
+        name: "endpoints-controller",
+        service_account: "endpoint-controller",
+        run: |context, client| Box::pin(endpoints::run(context, client)),
+    },
+    Controller {
+        name: "endpointslice-controller",
+        service_account: "endpointslice-controller",
+        run: |context, client| Box::pin(endpoint_slice::run(context, client)),
+    },
+    Controller {
+        name: "endpointslice-mirroring-controller",
+        service_account: "endpointslicemirroring-controller",
+        run: |context, client| Box::pin(endpoint_slice_mirroring::run(context, client)),
+    },
+    Controller {
         name: "garbage-collector-controller",
         service_account: "generic-garbage-collector",
         run: |context, client| Box::pin(garbage_collector::run(context, client)),
     },
     Controller {
+        name: "job-controller",
+        service_account: "job-controller",
+        run: |context, client| Box::pin(job::run(context, client)),
+    },
+    Controller {
         name: "namespace-controller",
         service_account: "namespace-controller",
         run: |context, client| Box::pin(namespace::run(context, client)),
+    },
+    Controller {
+        name: "node-ipam-controller",
+        service_account: "node-controller",
+        run: |context, client| Box::pin(node_ipam::run(context, client)),
+    },
+    Controller {
+        name: "node-lifecycle-controller",
+        service_account: "node-controller",
+        run: |context, client| Box::pin(node_lifecycle::run(context, client)),
+    },
+    Controller {
+        name: "pod-garbage-collector-controller",
+        service_account: "pod-garbage-collector",
+        run: |context, client| Box::pin(pod_gc::run(context, client)),
     },
     Controller {
         name: "replicaset-controller",
@@ -53,6 +92,16 @@ pub(crate) const CONTROLLERS: &[Controller] = &[
         service_account: "service-account-controller",
         run: |context, client| Box::pin(service_account::run(context, client)),
     },
+    Controller {
+        name: "taint-eviction-controller",
+        service_account: "node-controller",
+        run: |context, client| Box::pin(taint_eviction::run(context, client)),
+    },
+    Controller {
+        name: "ttl-after-finished-controller",
+        service_account: "ttl-after-finished-controller",
+        run: |context, client| Box::pin(ttl_after_finished::run(context, client)),
+    },
 ];
 
 #[cfg(test)]
@@ -62,8 +111,11 @@ mod tests {
     #[test]
     fn controllers_stand_in_order_and_no_two_are_alike() {
         assert!(CONTROLLERS.is_sorted_by(|a, b| a.name < b.name));
-        let accounts: std::collections::BTreeSet<_> =
-            CONTROLLERS.iter().map(|controller| controller.service_account).collect();
-        assert_eq!(accounts.len(), CONTROLLERS.len());
+        // Upstream's role for what concerns nodes is one.
+        let own = || {
+            CONTROLLERS.iter().map(|it| it.service_account).filter(|account| *account != "node-controller")
+        };
+        let accounts: std::collections::BTreeSet<_> = own().collect();
+        assert_eq!(accounts.len(), own().count());
     }
 }

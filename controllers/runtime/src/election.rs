@@ -52,7 +52,7 @@ pub struct Election {
     pub identity: String,
     /// The pace.
     pub times: Times,
-    /// Tells users who leads.
+    /// Tells users who leads. `None`: a recorder of the election's own does, in the Lease's name.
     pub events: Option<EventRecorder>,
 }
 
@@ -67,7 +67,7 @@ enum End {
 }
 
 impl Election {
-    /// For this Lease in `kube-system`, with the usual pace, without events.
+    /// For this Lease in `kube-system`, with the usual pace.
     pub fn new(lease: &'static str, identity: impl Into<String>) -> Self {
         Self {
             namespace: "kube-system".to_owned(),
@@ -96,7 +96,12 @@ impl Election {
         Fut: Future<Output = ()>,
     {
         let mut stop = std::pin::pin!(stop);
-        let mut replica = Replica::of(&self, client);
+        let events = self.events.clone().unwrap_or_else(|| {
+            let (recorder, writing) = EventRecorder::new(client.clone(), self.lease, None);
+            tokio::spawn(writing);
+            recorder
+        });
+        let mut replica = Replica::of(&self, client, events);
         loop {
             let held_since = tokio::select! {
                 () = &mut stop => return,
@@ -130,7 +135,7 @@ struct Replica {
     leases: Api<Lease>,
     times: Times,
     candidate: Candidate,
-    events: Option<EventRecorder>,
+    events: EventRecorder,
 }
 
 /// What an attempt to have the Lease has come to.
@@ -142,7 +147,7 @@ enum Standing {
 }
 
 impl Replica {
-    fn of(election: &Election, client: Client) -> Self {
+    fn of(election: &Election, client: Client, events: EventRecorder) -> Self {
         Self {
             leases: Api::namespaced(client, &election.namespace),
             times: election.times,
@@ -152,7 +157,7 @@ impl Replica {
                 &election.identity,
                 election.times.lease,
             ),
-            events: election.events.clone(),
+            events,
         }
     }
 
@@ -245,10 +250,8 @@ impl Replica {
     fn tell(&self, what: &str) {
         let (lease, identity) = (self.candidate.lease(), self.candidate.identity());
         tracing::info!(lease, identity, what);
-        if let Some(events) = &self.events {
-            let object = reference_to(&self.candidate.reference());
-            events.normal(&object, "LeaderElection", format!("{identity} {what}"));
-        }
+        let object = reference_to(&self.candidate.reference());
+        self.events.normal(&object, "LeaderElection", format!("{identity} {what}"));
     }
 
     fn complain(&self, what: &str, error: Option<&kube::Error>) {

@@ -117,9 +117,16 @@ impl Drop for Reign {
     }
 }
 
+/// An election of whose events nobody hears.
+fn quiet(name: &str) -> Election {
+    let mut election = Election::new("kube-scheduler", name);
+    election.events = Some(EventRecorder::detached().0);
+    election
+}
+
 /// Starts a replica; the second is what stops it.
 fn replica(name: &str, kept: &Kept, link: &Link, diary: &Diary) -> (JoinHandle<()>, Arc<Notify>) {
-    let election = Election::new("kube-scheduler", name);
+    let election = quiet(name);
     let (client, diary, name) = (kept.client(link), diary.clone(), name.to_owned());
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);
@@ -214,7 +221,7 @@ async fn who_comes_back_with_his_own_name_need_not_wait() {
 #[tokio::test(start_paused = true)]
 async fn a_leader_whose_work_ends_stands_by_again() {
     let (kept, diary, link) = (Kept::default(), Diary::new(), Link::default());
-    let (election, client) = (Election::new("kube-scheduler", "a"), kept.client(&link));
+    let (election, client) = (quiet("a"), kept.client(&link));
     let begun = diary.clone();
     let _task = tokio::spawn(election.run(client, move || {
         begun.write("+".to_owned());
@@ -227,7 +234,7 @@ async fn a_leader_whose_work_ends_stands_by_again() {
 
 #[tokio::test]
 async fn users_are_told_who_leads() {
-    let (kept, diary, link) = (Kept::default(), Diary::new(), Link::default());
+    let (kept, link) = (Kept::default(), Link::default());
     let (recorder, mut events) = EventRecorder::detached();
     let mut election = Election::new("kube-scheduler", "a");
     election.events = Some(recorder);
@@ -239,5 +246,4 @@ async fn users_are_told_who_leads() {
         (event.object.kind.as_deref(), event.object.name.as_deref()),
         (Some("Lease"), Some("kube-scheduler"))
     );
-    drop(diary);
 }
