@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# A cluster of this checkout on this machine: three servers on 127.0.0.2 to 127.0.0.4, with the same port, and all
-# of them on 127.0.0.1, too, where kubectl finds whichever is alive. Everything that it makes lies below var/.
+# A cluster of this checkout on this machine: three servers, each with an address of its own and the same port, and
+# all of them on 127.0.0.1, too, where kubectl finds whichever is alive; and one node, where the machine and the user
+# allow it. Everything that it makes lies below var/, or vanishes with the node's network namespace.
 #
-#   cluster.sh up       make certificates, start the servers that do not run, wait until all are well
-#   cluster.sh down     stop the servers that run
-#   cluster.sh status   print the servers
+#   cluster.sh up       make certificates, start what does not run, wait until all is well
+#   cluster.sh down     stop what runs
+#   cluster.sh status   print servers, leaders and nodes
 set -euo pipefail
 umask 077
 
@@ -18,22 +19,44 @@ readonly api_port=${KEELSON_API_PORT:-6443} peer_port=${KEELSON_PEER_PORT:-2380}
 readonly shared_address=127.0.0.1
 readonly kubeconfig=$var/admin.kubeconfig
 readonly ready_seconds=60 stop_seconds=20
+with_node=no
 # The oldest kubectl that works with this API: older ones look for its schema in a form that is not served.
 readonly kubectl_minor=27
 
 say() { echo "cluster: $*"; }
 die() { echo "cluster: $*" >&2; exit 1; }
 
-address() {
+# shellcheck source=node.sh
+source "$root/deploy/dev/node.sh"
+
+# server_number NAME: the last part of its addresses.
+server_number() {
     case $1 in
-        a) echo 127.0.0.2 ;;
-        b) echo 127.0.0.3 ;;
-        c) echo 127.0.0.4 ;;
+        a) echo 2 ;;
+        b) echo 3 ;;
+        c) echo 4 ;;
         *) die "unknown server $1" ;;
     esac
 }
 
-data_dir() { echo "$var/lib/server-$1"; }
+# Where its store is reached by the others.
+peer_address() { echo "127.0.0.$(server_number "$1")"; }
+
+# Where it serves the API: on the node's network, if there is a node, because pods cannot reach the loopback.
+address() {
+    if [[ $with_node == yes ]]; then
+        echo "$node_network.$(server_number "$1")"
+    else
+        peer_address "$1"
+    fi
+}
+
+data_dir() {
+    case $1 in
+        "$node") echo "$node_folder" ;;
+        *) echo "$var/lib/server-$1" ;;
+    esac
+}
 pid_file() { echo "$var/run/$1.pid"; }
 log_file() { echo "$var/log/$1.log"; }
 
@@ -46,12 +69,12 @@ joined() {
 
 initial_cluster() {
     local server parts=()
-    for server in "${servers[@]}"; do parts+=("$server=https://$(address "$server"):$peer_port"); done
+    for server in "${servers[@]}"; do parts+=("$server=https://$(peer_address "$server"):$peer_port"); done
     joined , "${parts[@]}"
 }
 
-# Prints the pid of the running server. A pid file may outlive its process, and the pid may be another's by now:
-# only a process of this binary with this server's data folder counts.
+# Prints the pid of the running server or node. A pid file may outlive its process, and the pid may be another's by
+# now: only a process of this binary with its data folder counts.
 running_pid() {
     local pid exe
     pid=$(cat "$(pid_file "$1")" 2>/dev/null) || return 1
@@ -64,9 +87,13 @@ running_pid() {
 # The binary was built anew while the process ran.
 runs_an_older_build() { [[ $(readlink "/proc/$1/exe") == *" (deleted)" ]]; }
 
+# Whatever is missing now: certificates name both the loopback and the node's network, so that the cluster can be
+# started with and without a node.
 make_certificates() {
-    local server flags=()
-    for server in "${servers[@]}"; do flags+=(--server "$server=$(address "$server")"); done
+    local server flags=(--node "$node=$node_address")
+    for server in "${servers[@]}"; do
+        flags+=(--server "$server=$(peer_address "$server"),$node_network.$(server_number "$server")")
+    done
     "$bin" pki init --dir "$var/pki" --server-url "https://$shared_address:$api_port" "${flags[@]}" | sed 's/^/pki: /'
     ln -sfn pki/clients/admin.kubeconfig "$kubeconfig"
 }
@@ -77,9 +104,11 @@ server_flags() {
 --data-dir=$(data_dir "$1")
 --listen=$(address "$1"):$api_port
 --shared-listen=$shared_address:$api_port
---peer-listen=$(address "$1"):$peer_port
+--peer-listen=$(peer_address "$1"):$peer_port
 --initial-cluster=$(initial_cluster)
 --pki-dir=$var/pki
+--cluster-cidr=$pod_network
+--service-cidr=$service_network
 FLAGS
 }
 
@@ -89,22 +118,29 @@ wait_until_executed() {
     while exe=$(readlink "/proc/$1/exe" 2>/dev/null) && [[ ${exe% (deleted)} != "$bin" ]]; do sleep 0.01; done
 }
 
-start_server() {
-    local pid flags
-    if pid=$(running_pid "$1"); then
-        say "$1 runs (pid $pid)"
+# start_process NAME WHERE COMMAND...: starts a server or node unless it runs.
+start_process() {
+    local name=$1 where=$2 pid
+    shift 2
+    if pid=$(running_pid "$name"); then
+        say "$name runs (pid $pid)"
         if runs_an_older_build "$pid"; then
-            say "$1 runs an older build; to change to the new one: make down && make up"
+            say "$name runs an older build; to change to the new one: make down && make up"
         fi
         return
     fi
-    mapfile -t flags < <(server_flags "$1")
     # A session of its own, so that Ctrl-C at the terminal reaches it no more.
-    setsid "$bin" server "${flags[@]}" >>"$(log_file "$1")" 2>&1 </dev/null &
+    setsid "$@" >>"$(log_file "$name")" 2>&1 </dev/null &
     pid=$!
-    echo "$pid" >"$(pid_file "$1")"
+    echo "$pid" >"$(pid_file "$name")"
     wait_until_executed "$pid"
-    say "started $1 (pid $pid) at https://$(address "$1"):$api_port"
+    say "started $name (pid $pid) at $where"
+}
+
+start_server() {
+    local flags
+    mapfile -t flags < <(server_flags "$1")
+    start_process "$1" "https://$(address "$1"):$api_port" "$bin" server "${flags[@]}"
 }
 
 status() {
@@ -112,19 +148,19 @@ status() {
     "$bin" status --kubeconfig "$kubeconfig"
 }
 
-# A server that ended says why in the last lines of its log.
+# Who ended says why in the last lines of its log.
 fail_if_any_ended() {
-    local server
-    for server in "${servers[@]}"; do
-        running_pid "$server" >/dev/null && continue
-        tail -n 20 "$(log_file "$server")" >&2
-        die "$server ended; the last lines of $(log_file "$server") are above"
+    local name
+    for name in "${started[@]}"; do
+        running_pid "$name" >/dev/null && continue
+        tail -n 20 "$(log_file "$name")" >&2
+        die "$name ended; the last lines of $(log_file "$name") are above"
     done
 }
 
 wait_until_well() {
     local deadline=$((SECONDS + ready_seconds)) report="" last=""
-    say "waiting until all servers are ready and agree on a leader (at most $ready_seconds s)"
+    say "waiting until all is well: ${started[*]} (at most $ready_seconds s)"
     until report=$(status 2>&1); do
         fail_if_any_ended
         if [[ $SECONDS -ge $deadline ]]; then
@@ -154,22 +190,62 @@ tell_about_kubectl() {
     fi
 }
 
+# Sets with_node: whether this machine and this user can have a node, and says what is missing if not.
+decide_on_node() {
+    local lacks
+    mapfile -t lacks < <(node_lacks)
+    if ((${#lacks[@]} == 0)); then
+        with_node=yes
+        return
+    fi
+    say "starting the control plane without a node, because this machine lacks:"
+    printf '  %s\n' "${lacks[@]}"
+}
+
+# Servers that run already keep the addresses that they have: with them up, a node can neither come nor go.
+respect_running_servers() {
+    local server pid
+    for server in "${servers[@]}"; do
+        pid=$(running_pid "$server") || continue
+        if ! tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qxF -- "--listen=$(address "$server"):$api_port"; then
+            die "$server runs with other addresses than it would get now, because a node has become possible or impossible since: make down && make up"
+        fi
+    done
+}
+
 up() {
-    local server
+    local server started=("${servers[@]}")
     mkdir -p "$var"/{run,log,lib}
+    decide_on_node
+    respect_running_servers
     make_certificates
+    # The servers' addresses are on the node's link.
+    if [[ $with_node == yes ]]; then node_network_up; fi
     for server in "${servers[@]}"; do start_server "$server"; done
+    if [[ $with_node == yes ]]; then
+        node_up
+        started+=("$node")
+    fi
     wait_until_well
     tell_about_kubectl
+    tell_what_next
+}
+
+tell_what_next() {
+    local next="kubectl get namespaces" what="three servers"
+    if [[ $with_node == yes ]]; then
+        next="kubectl apply -f examples/shop.yaml
+    kubectl -n shop rollout status deployment/web"
+        what="three servers and a node"
+    fi
     cat <<NEXT
 
-The control plane is ready: three servers. Next:
+The cluster is ready: $what. Next:
 
     export KUBECONFIG=$kubeconfig
-    kubectl get namespaces
-    $bin status
+    $next
 
-Logs: ${var#"$PWD"/}/log. A server that was killed is started again by \`make up\`; \`make down\` stops all.
+How it is: make status. Logs: ${var#"$PWD"/}/log. What was killed is started again by \`make up\`; \`make down\` stops all.
 NEXT
 }
 
@@ -185,7 +261,7 @@ wait_until_gone() {
     done
 }
 
-stop_server() {
+stop_process() {
     local pid
     if pid=$(running_pid "$1"); then
         kill -TERM "$pid" 2>/dev/null || true
@@ -195,10 +271,11 @@ stop_server() {
     rm -f "$(pid_file "$1")"
 }
 
-# One after the other, so that each but the last can hand its leadership over.
+# One server after the other, so that each but the last can hand its leadership over.
 down() {
     local server
-    for server in "${servers[@]}"; do stop_server "$server"; done
+    for server in "${servers[@]}"; do stop_process "$server"; done
+    node_down
 }
 
 case ${1:-} in

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{pki, server, status, store};
+use crate::{node, pki, server, status, store};
 
 /// A Kubernetes control plane in one binary, with its own replicated store.
 #[derive(Debug, Parser)]
@@ -22,6 +22,11 @@ enum Command {
     /// Without --initial-cluster it is a cluster of one. Certificates and keys come from `keelson pki init`. Each
     /// flag can also be given as an environment variable.
     Server(Box<server::Command>),
+    /// Run a node: pods through a container runtime, Service traffic, and the cluster's DNS.
+    ///
+    /// It needs root, a container runtime (containerd, CRI-O) and nftables. Certificates come from `keelson pki init
+    /// --node`. What runs in containers goes on while this process does not.
+    Node(Box<node::Command>),
     /// Print the servers, who leads what, the nodes, and what is not well.
     Status(status::StatusArgs),
     /// Make and renew the cluster's certificates.
@@ -40,6 +45,7 @@ impl Cli {
     pub(crate) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         match self.command {
             Command::Server(command) => command.run(),
+            Command::Node(command) => command.run(),
             Command::Status(args) => args.run(),
             Command::Pki(command) => command.run(),
             Command::Store(command) => command.run(),

@@ -12,11 +12,15 @@ mod pki;
 
 mod server;
 
+mod node;
+
 mod store;
 
 mod status;
 
 mod table;
+
+mod quorum;
 
 mod error_chain;
 
@@ -27,6 +31,10 @@ mod initial_cluster;
 mod endpoint;
 
 mod service_network;
+
+mod pod_network;
+
+mod span;
 
 mod process;
 

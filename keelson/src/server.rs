@@ -1,13 +1,15 @@
 //! `keelson server`: an API server with its replica of the store.
 //!
 //! Stations of a start: [`flags`] (text) → [`options`] (checked, plain) → [`files`] (certificates and keys) →
-//! [`run`].
+//! [`run`], with [`components`] beside it.
 
 mod flags;
 
 mod options;
 
 mod files;
+
+mod components;
 
 mod run;
 

@@ -15,6 +15,10 @@ pub(super) struct Pem {
     pub(super) service_account_key: String,
     /// Empty where there are no earlier keys.
     pub(super) service_account_earlier_keys: String,
+    pub(super) server_authority: String,
+    pub(super) kubelet_client_certificate: String,
+    pub(super) kubelet_client_key: String,
+    pub(super) node_authority: String,
 }
 
 /// A file that cannot be read.
@@ -40,6 +44,10 @@ impl Pem {
             client_authority: read(&files.client_authority)?,
             service_account_key: read(&files.service_account_key)?,
             service_account_earlier_keys: earlier.map(read).transpose()?.unwrap_or_default(),
+            server_authority: read(&files.server_authority)?,
+            kubelet_client_certificate: read(&files.kubelet_client_certificate)?,
+            kubelet_client_key: read(&files.kubelet_client_key)?,
+            node_authority: read(&files.node_authority)?,
         })
     }
 }

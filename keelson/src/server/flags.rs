@@ -9,10 +9,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::options::{NodePorts, Retention};
+use super::options::NodePorts;
 use crate::endpoint::Endpoint;
+use crate::pod_network::PodNetwork;
 use crate::process::LogLevel;
 use crate::service_network::ServiceNetwork;
+use crate::span::Span;
 
 /// All flags, in the order of the help.
 #[derive(Debug, Args)]
@@ -25,6 +27,8 @@ pub(crate) struct Flags {
     pub(crate) pki: PkiFlags,
     #[command(flatten)]
     pub(crate) services: ServiceFlags,
+    #[command(flatten)]
+    pub(crate) controllers: ControllerFlags,
     /// How much to log: error, warn, info, debug or trace. KEELSON_LOG, where set, has more say: for instance
     /// info,keelson_store::peer=debug.
     #[arg(long, env = "KEELSON_LOG_LEVEL", value_enum, default_value_t = LogLevel::Info)]
@@ -71,7 +75,7 @@ pub(crate) struct StoreFlags {
     pub(crate) initial_cluster_token: String,
     /// How long superseded versions stay readable, for watches that resume and lists that continue: 90s, 5m, 1h.
     #[arg(long, env = "KEELSON_HISTORY_RETENTION", value_name = "DURATION", default_value = "5m")]
-    pub(crate) history_retention: Retention,
+    pub(crate) history_retention: Span,
 }
 
 /// Certificates and keys: the folder that `keelson pki init` makes, or single files that are elsewhere.
@@ -105,6 +109,26 @@ pub(crate) struct PkiFlags {
     /// Public keys of earlier signers whose tokens are still good.
     #[arg(long, env = "KEELSON_SERVICE_ACCOUNT_EARLIER_KEYS_FILE", value_name = "FILE")]
     pub(crate) service_account_earlier_keys_file: Option<PathBuf>,
+    /// The authority of the servers' certificates, which pods are told [default: cluster-server-ca.crt].
+    #[arg(long, env = "KEELSON_SERVER_CA_FILE", value_name = "FILE")]
+    pub(crate) server_ca_file: Option<PathBuf>,
+    /// As whom the controllers speak with the API; its URL does not count, they ask this server [default:
+    /// clients/controller-manager.kubeconfig].
+    #[arg(long, env = "KEELSON_CONTROLLER_MANAGER_KUBECONFIG", value_name = "FILE")]
+    pub(crate) controller_manager_kubeconfig: Option<PathBuf>,
+    /// As whom the scheduler does [default: clients/scheduler.kubeconfig].
+    #[arg(long, env = "KEELSON_SCHEDULER_KUBECONFIG", value_name = "FILE")]
+    pub(crate) scheduler_kubeconfig: Option<PathBuf>,
+    /// The certificate shown to nodes when these are asked for logs or to run commands [default:
+    /// servers/NAME/kubelet-client.crt].
+    #[arg(long, env = "KEELSON_KUBELET_CLIENT_CERT_FILE", value_name = "FILE")]
+    pub(crate) kubelet_client_cert_file: Option<PathBuf>,
+    /// Its private key [default: servers/NAME/kubelet-client.key].
+    #[arg(long, env = "KEELSON_KUBELET_CLIENT_KEY_FILE", value_name = "FILE")]
+    pub(crate) kubelet_client_key_file: Option<PathBuf>,
+    /// The authority of the nodes' serving certificates [default: cluster-node-ca.crt].
+    #[arg(long, env = "KEELSON_NODE_CA_FILE", value_name = "FILE")]
+    pub(crate) node_ca_file: Option<PathBuf>,
 }
 
 /// What Services get; the same on all servers.
@@ -122,4 +146,20 @@ pub(crate) struct ServiceFlags {
         default_value = "30000-32767"
     )]
     pub(crate) service_node_port_range: NodePorts,
+}
+
+/// What the controllers do; the same on all servers.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Controllers")]
+pub(crate) struct ControllerFlags {
+    /// The network of all pods, from which each node gets a part.
+    #[arg(long, env = "KEELSON_CLUSTER_CIDR", value_name = "CIDR", default_value = "10.244.0.0/16")]
+    pub(crate) cluster_cidr: PodNetwork,
+    /// How many bits of it name the node: a /24 has room for about 250 pods.
+    #[arg(long, env = "KEELSON_NODE_CIDR_MASK_SIZE", value_name = "BITS", default_value_t = 24)]
+    pub(crate) node_cidr_mask_size: u8,
+    /// After this time without a sign of life a node counts as unhealthy, and its pods are evicted when their
+    /// tolerations end.
+    #[arg(long, env = "KEELSON_NODE_MONITOR_GRACE_PERIOD", value_name = "DURATION", default_value = "50s")]
+    pub(crate) node_monitor_grace_period: Span,
 }

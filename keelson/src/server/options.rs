@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::flags::{Flags, PkiFlags, ServerFlags, ServiceFlags, StoreFlags};
+use super::flags::{ControllerFlags, Flags, PkiFlags, ServerFlags, ServiceFlags, StoreFlags};
 use crate::endpoint::{Endpoint, Scheme};
 use crate::initial_cluster::{self, InitialClusterError};
+use crate::pod_network::PodNetwork;
 use crate::replica::PeerFiles;
 use crate::service_network::ServiceNetwork;
 
@@ -44,6 +45,12 @@ pub(crate) struct ServerOptions {
     pub(crate) service_network: ServiceNetwork,
     /// The ports of Services of type NodePort.
     pub(crate) node_ports: NodePorts,
+    /// The network of all pods.
+    pub(crate) pod_network: PodNetwork,
+    /// How many of its bits name the node.
+    pub(crate) node_mask_size: u8,
+    /// After this time without a sign of life a node counts as unhealthy.
+    pub(crate) node_grace_period: Duration,
 }
 
 /// Where certificates and keys lie.
@@ -61,6 +68,18 @@ pub(crate) struct Files {
     pub(crate) service_account_key: PathBuf,
     /// Public keys of earlier signers.
     pub(crate) service_account_earlier_keys: Option<PathBuf>,
+    /// Who signs what the servers show to clients: pods are told.
+    pub(crate) server_authority: PathBuf,
+    /// As whom the controllers speak with the API.
+    pub(crate) controller_manager: PathBuf,
+    /// As whom the scheduler does.
+    pub(crate) scheduler: PathBuf,
+    /// The certificate shown to nodes.
+    pub(crate) kubelet_client_certificate: PathBuf,
+    /// Its private key.
+    pub(crate) kubelet_client_key: PathBuf,
+    /// Who signs what nodes show.
+    pub(crate) node_authority: PathBuf,
 }
 
 /// Flags that contradict each other.
@@ -94,6 +113,11 @@ pub(crate) enum OptionsError {
     PeerUrlWildcard(Endpoint),
     #[error("{flag} has {url}: stores of servers always speak TLS, so write https://")]
     PlainPeer { flag: &'static str, url: Endpoint },
+    #[error(
+        "--node-cidr-mask-size {mask} does not fit --cluster-cidr {pod_network}: use a number between its prefix and \
+         what leaves a node some addresses"
+    )]
+    NodeMask { pod_network: PodNetwork, mask: u8 },
     #[error(transparent)]
     InitialCluster(#[from] InitialClusterError),
 }
@@ -103,7 +127,7 @@ const PEER_URL: &str = "--peer-url";
 impl ServerOptions {
     /// Checks the flags against each other.
     pub(crate) fn from_flags(flags: Flags) -> Result<Self, OptionsError> {
-        let Flags { server, store, pki, services, log_level: _ } = flags;
+        let Flags { server, store, pki, services, controllers, log_level: _ } = flags;
         let ServerFlags { name, data_dir, listen, shared_listen, advertise_address } = server;
         // It becomes part of paths; further rules are those of `keelson pki init`.
         if name.is_empty() || name.contains('/') || name.starts_with('.') {
@@ -122,6 +146,11 @@ impl ServerOptions {
             return Err(OptionsError::PlainPeer { flag: "--initial-cluster", url: url.clone() });
         }
         let ServiceFlags { service_cidr: service_network, service_node_port_range: node_ports } = services;
+        let ControllerFlags { cluster_cidr: pod_network, node_cidr_mask_size, node_monitor_grace_period } =
+            controllers;
+        if !pod_network.can_be_split(node_cidr_mask_size) {
+            return Err(OptionsError::NodeMask { pod_network, mask: node_cidr_mask_size });
+        }
         Ok(Self {
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from(format!("{name}.keelson"))),
             files: Files::from_flags(pki, &name),
@@ -133,9 +162,12 @@ impl ServerOptions {
             peer_url,
             initial_cluster,
             cluster_token: initial_cluster_token,
-            history_retention: history_retention.0,
+            history_retention: history_retention.get(),
             service_network,
             node_ports,
+            pod_network,
+            node_mask_size: node_cidr_mask_size,
+            node_grace_period: node_monitor_grace_period.get(),
         })
     }
 }
@@ -186,6 +218,15 @@ impl Files {
             peer,
             service_account_key: or(flags.service_account_key_file, pki_dir.join("service-account.key")),
             service_account_earlier_keys: flags.service_account_earlier_keys_file,
+            server_authority: or(flags.server_ca_file, pki_dir.join("cluster-server-ca.crt")),
+            controller_manager: or(
+                flags.controller_manager_kubeconfig,
+                pki_dir.join("clients/controller-manager.kubeconfig"),
+            ),
+            scheduler: or(flags.scheduler_kubeconfig, pki_dir.join("clients/scheduler.kubeconfig")),
+            kubelet_client_certificate: or(flags.kubelet_client_cert_file, own.join("kubelet-client.crt")),
+            kubelet_client_key: or(flags.kubelet_client_key_file, own.join("kubelet-client.key")),
+            node_authority: or(flags.node_ca_file, pki_dir.join("cluster-node-ca.crt")),
         }
     }
 }
@@ -203,30 +244,6 @@ impl FromStr for NodePorts {
         match ends {
             Some((first, last)) if first <= last => Ok(Self(first..=last)),
             Some(_) | None => Err("write it as FIRST-LAST, for instance 30000-32767".to_owned()),
-        }
-    }
-}
-
-/// How long history is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Retention(Duration);
-
-/// Below this, a client that reads a list page by page would find the later pages gone.
-const LEAST_RETENTION: Duration = Duration::from_secs(1);
-
-impl FromStr for Retention {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let units = [("s", 1), ("m", 60), ("h", 3600)];
-        let parsed = units.iter().find_map(|(unit, seconds)| {
-            let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
-            count.checked_mul(*seconds).map(Duration::from_secs)
-        });
-        match parsed {
-            Some(duration) if duration >= LEAST_RETENTION => Ok(Self(duration)),
-            Some(_) => Err("at least 1s is needed".to_owned()),
-            None => Err("write it as a number with s, m or h, for instance 5m".to_owned()),
         }
     }
 }

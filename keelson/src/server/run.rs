@@ -3,8 +3,8 @@
 //! In: [`ServerOptions`]. Out: a server that serves until SIGTERM or SIGINT, then hands its leadership over.
 //!
 //! Order of a start: everything that can be wrong on this machine first (certificates, sockets, disk), then the
-//! cluster. Stopping goes the other way round: first the clients' doors, so that nothing new comes in, then the
-//! store.
+//! cluster. Stopping goes the other way round: first the controllers and the scheduler, which give back what they lead,
+//! then the clients' doors, so that nothing new comes in, then the store.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use keelson_apiserver::authn::x509::ClientAuthorities;
+use keelson_apiserver::nodes::NodeClient;
 use keelson_apiserver::serve::{self, Sharing};
 use keelson_apiserver::server::{self as api, Server, ServiceAccountKeys};
 use keelson_apiserver::{bootstrap, tls};
@@ -20,6 +21,7 @@ use keelson_store::runtime::{seeded, spawn};
 use keelson_store::{Store, compactor};
 use tokio::net::TcpListener;
 
+use super::components::Components;
 use super::files::Pem;
 use super::flags::Flags;
 use super::options::ServerOptions;
@@ -63,7 +65,11 @@ async fn serve(
 ) -> Result<(), Box<dyn Error>> {
     let keys =
         ServiceAccountKeys { signing: pem.service_account_key, earlier: pem.service_account_earlier_keys };
-    let server = Server::open(store.clone(), &keys, api_options(options, pem.client_authority))?;
+    let node_client =
+        NodeClient::from_pem(&pem.kubelet_client_certificate, &pem.kubelet_client_key, &pem.node_authority)?;
+    let api_options = api_options(options, pem.client_authority, node_client);
+    let server = Server::open(store.clone(), &keys, api_options)?;
+    let components = Components::start(options, &pem.server_authority).await?;
     tracing::info!(
         name = options.name,
         listen = %options.listen,
@@ -74,7 +80,10 @@ async fn serve(
     let presence = server.clone();
     let presence = spawn(async move { bootstrap::run(&presence).await });
     let mut ended = Ok(());
-    let stop = async { ended = replica::ended(&store, signals).await };
+    let stop = async {
+        ended = replica::ended(&store, signals).await;
+        components.stop().await;
+    };
     serve::serve(server, listeners, tls, stop).await;
     // It takes this server off the list of those that clients are sent to, which needs the store.
     if let Err(panicked) = presence.await {
@@ -96,11 +105,16 @@ fn store_options(options: &ServerOptions) -> StoreOptions {
 }
 
 /// What the API server is told; everything that has no flag keeps its default.
-fn api_options(options: &ServerOptions, client_ca_pem: String) -> api::ServerOptions {
+fn api_options(
+    options: &ServerOptions,
+    client_ca_pem: String,
+    node_client: NodeClient,
+) -> api::ServerOptions {
     let (address, port) = (options.advertise_address, options.listen.port());
     api::ServerOptions {
         service_cluster_ip_range: options.service_network.range(),
         service_node_ports: options.node_ports.0.clone(),
+        node_client: Some(node_client),
         ..api::ServerOptions::new(options.name.clone(), address, port, client_ca_pem)
     }
 }

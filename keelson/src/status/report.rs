@@ -1,13 +1,12 @@
 //! What the answers mean: servers, leaders, nodes, and what is not well with the next step. Pure.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::query::{Answer, Answers, Server};
+use crate::quorum::{self, Replica, Role};
 use crate::table::align;
 
 /// The state of the cluster. Its JSON form is a promise to programs.
@@ -30,16 +29,6 @@ struct ServerRow {
     role: Role,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<State>,
-}
-
-/// What a server's replica of the store is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-enum Role {
-    Leader,
-    Follower,
-    Learner,
-    Unreachable,
 }
 
 /// The numbers of a server that answered.
@@ -108,7 +97,8 @@ impl Report {
                 )),
             }
         }
-        self.problems.extend(quorum_problem(servers));
+        let replicas: Vec<_> = servers.iter().map(replica).collect();
+        self.problems.extend(quorum::problem(&replicas).map(|problem| problem.to_string()));
     }
 
     fn add_lease(&mut self, lease: &Lease, now: OffsetDateTime) {
@@ -168,31 +158,14 @@ impl Report {
     }
 }
 
-/// Whether the cluster can decide anything. A leader that lost its followers may not have noticed yet, so its word
-/// alone is not enough.
-fn quorum_problem(servers: &[Server]) -> Option<String> {
-    let voters = servers.iter().filter(|server| server.member.voter).count();
-    let heard = || servers.iter().filter_map(|server| Some((server, server.answer.as_ref().ok()?)));
-    let voting = heard().filter(|(server, _)| server.member.voter).count();
-    let leaders: BTreeSet<_> = heard().filter_map(|(_, answer)| answer.store.leader.as_ref()).collect();
-    // After a restart the others still name the old one, which does not lead until it is elected anew.
-    let denies = heard().any(|(server, answer)| {
-        leaders.contains(&server.member.replica)
-            && answer.store.leader.as_ref() != Some(&server.member.replica)
-    });
-    if voting * 2 <= voters {
-        Some(format!(
-            "only {voting} of {voters} voters answer: reads and writes wait until a majority does. Next: start the \
-             others again"
-        ))
-    } else {
-        match leaders.len() {
-            0 => Some("the store has no leader: reads and writes wait until one is elected".to_owned()),
-            1 if denies => Some("nobody leads the store yet: an election is in progress".to_owned()),
-            1 => None,
-            _ => Some("the servers name different leaders: an election is in progress".to_owned()),
-        }
-    }
+/// A server's replica of the store, as the rules of a quorum see it.
+fn replica(server: &Server) -> Replica<&str> {
+    let answer = match server.answer.as_ref().map(|answer| answer.store.leader.as_deref()) {
+        Ok(Some(leader)) => quorum::Answer::Follows(leader),
+        Ok(None) => quorum::Answer::Leaderless,
+        Err(_) => quorum::Answer::Silent,
+    };
+    Replica { id: &server.member.replica, voter: server.member.voter, answer }
 }
 
 /// The checks that failed, in one line. What passed is of no interest here.
@@ -204,40 +177,22 @@ fn failed_checks(text: &str) -> String {
 impl ServerRow {
     fn new(server: &Server, furthest: u64) -> Self {
         let Server { member, answer } = server;
-        let (role, state) = match answer {
-            Ok(answer) => (role(server, answer), Some(State::new(answer, furthest))),
-            Err(_) => (Role::Unreachable, None),
-        };
+        let state = answer.as_ref().ok().map(|answer| State::new(answer, furthest));
+        let role = replica(server).role();
         Self { name: member.name.clone(), urls: member.server_urls.clone(), role, state }
     }
 
     fn cells(&self) -> [String; 7] {
-        let role = match self.role {
-            Role::Leader => "leader",
-            Role::Follower => "follower",
-            Role::Learner => "learner",
-            Role::Unreachable => "unreachable",
-        };
         let told = |of: fn(&State) -> String| self.state.as_ref().map_or_else(|| "-".to_owned(), of);
         [
             self.name.clone(),
-            role.to_owned(),
+            self.role.name().to_owned(),
             told(|state| if state.ready { "yes".to_owned() } else { "no".to_owned() }),
             told(|state| state.revision.to_string()),
             told(|state| state.lag.to_string()),
             told(|state| state.term.to_string()),
             self.urls.join(","),
         ]
-    }
-}
-
-fn role(server: &Server, answer: &Answer) -> Role {
-    if !server.member.voter {
-        Role::Learner
-    } else if answer.store.leader.as_ref() == Some(&server.member.replica) {
-        Role::Leader
-    } else {
-        Role::Follower
     }
 }
 

@@ -116,7 +116,7 @@ fn a_minority_no_leader_and_two_leaders_are_problems() {
     let mut torn = three_well();
     torn[0].answer = Ok(answer("b", 40));
     let report = Report::new(&answers(torn), now());
-    assert!(report.problems[0].starts_with("the servers name different leaders"), "{:?}", report.problems);
+    assert!(report.problems[0].starts_with("the replicas name different leaders"), "{:?}", report.problems);
 }
 
 #[test]

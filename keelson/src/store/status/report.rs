@@ -1,11 +1,10 @@
 //! What the answers mean: one row per member, and what is not well. Pure.
 
-use std::collections::BTreeSet;
-
 use keelson_proto::etcd::rpc::StatusResponse;
 use serde::Serialize;
 
 use super::query::Answer;
+use crate::quorum::{self, Replica, Role};
 use crate::table::align;
 
 /// The state of the cluster as its members tell it. Its JSON form is a promise to programs.
@@ -28,15 +27,6 @@ struct Row {
     role: Role,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<State>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-enum Role {
-    Leader,
-    Follower,
-    Learner,
-    Unreachable,
 }
 
 /// The numbers of a member that answered.
@@ -69,7 +59,8 @@ impl Report {
                 Err(reason) => problems.push(format!("{} does not answer: {reason}", label(answer))),
             }
         }
-        problems.extend(quorum_problem(answers));
+        let replicas: Vec<_> = answers.iter().map(replica).collect();
+        problems.extend(quorum::problem(&replicas).map(|problem| problem.to_string()));
         Self { members, problems }
     }
 
@@ -86,30 +77,19 @@ impl Report {
     }
 }
 
-/// Whether the cluster can decide anything. A leader that lost its followers may not have noticed yet, so its word
-/// alone is not enough.
-fn quorum_problem(answers: &[Answer]) -> Option<String> {
-    let voters = answers.iter().filter(|answer| !answer.member.is_learner).count();
-    let heard: Vec<_> = answers.iter().filter_map(|answer| answer.status.as_ref().ok()).collect();
-    let voting = heard.iter().filter(|status| !status.is_learner).count();
-    let leaders: BTreeSet<u64> =
-        heard.iter().map(|status| status.leader).filter(|leader| *leader != 0).collect();
-    // After a restart the others still name the old one, which does not lead until it is elected anew.
-    let denies = answers.iter().any(|answer| {
-        let status = answer.status.as_ref().ok();
-        leaders.contains(&answer.member.id) && status.is_some_and(|status| status.leader != answer.member.id)
-    });
-    if voting * 2 <= voters {
-        Some(format!("only {voting} of {voters} voters answer: writes and reads wait until a majority does"))
-    } else if leaders.is_empty() {
-        Some("there is no leader: writes and reads wait until one is elected".to_owned())
-    } else if leaders.len() > 1 {
-        Some("members name different leaders: an election is in progress".to_owned())
-    } else if denies {
-        Some("nobody leads yet: an election is in progress".to_owned())
-    } else {
-        None
-    }
+/// A member as the rules of a quorum see it. etcd's id for no leader is 0.
+fn replica(answer: &Answer) -> Replica<u64> {
+    let word = match answer.status.as_ref().map(|status| status.leader) {
+        Ok(0) => quorum::Answer::Leaderless,
+        Ok(leader) => quorum::Answer::Follows(leader),
+        Err(_) => quorum::Answer::Silent,
+    };
+    Replica { id: answer.member.id, voter: !is_learner(answer), answer: word }
+}
+
+/// The member itself knows it first.
+fn is_learner(answer: &Answer) -> bool {
+    answer.status.as_ref().map_or(answer.member.is_learner, |status| status.is_learner)
 }
 
 fn label(answer: &Answer) -> String {
@@ -119,26 +99,13 @@ fn label(answer: &Answer) -> String {
 
 fn row(answer: &Answer, committed: u64) -> Row {
     let member = &answer.member;
-    let (role, state) = match &answer.status {
-        Ok(status) => (role(member.id, status), Some(State::new(status, committed))),
-        Err(_) => (Role::Unreachable, None),
-    };
+    let state = answer.status.as_ref().ok().map(|status| State::new(status, committed));
     Row {
         id: format!("{:x}", member.id),
         name: member.name.clone(),
         client_urls: member.client_ur_ls.clone(),
-        role,
+        role: replica(answer).role(),
         state,
-    }
-}
-
-const fn role(id: u64, status: &StatusResponse) -> Role {
-    if status.is_learner {
-        Role::Learner
-    } else if status.leader == id {
-        Role::Leader
-    } else {
-        Role::Follower
     }
 }
 
@@ -156,17 +123,11 @@ impl State {
 
 impl Row {
     fn cells(&self) -> [String; 9] {
-        let role = match self.role {
-            Role::Leader => "leader",
-            Role::Follower => "follower",
-            Role::Learner => "learner",
-            Role::Unreachable => "unreachable",
-        };
         let number = |of: fn(&State) -> String| self.state.as_ref().map_or_else(|| "-".to_owned(), of);
         [
             self.id.clone(),
             self.name.clone(),
-            role.to_owned(),
+            self.role.name().to_owned(),
             number(|state| state.revision.to_string()),
             number(|state| state.applied_index.to_string()),
             number(|state| state.lag.to_string()),
@@ -236,11 +197,11 @@ mod tests {
     #[test]
     fn no_leader_or_two_are_problems() {
         let none = Report::new(&[answer(0xa, "a", Ok(status(0, 1)))]);
-        assert!(none.problems[0].starts_with("there is no leader"));
+        assert!(none.problems[0].starts_with("the store has no leader"));
         let two = Report::new(&[answer(0xa, "a", Ok(status(0xa, 1))), answer(0xb, "b", Ok(status(0xb, 1)))]);
-        assert!(two.problems[0].starts_with("members name different leaders"));
+        assert!(two.problems[0].starts_with("the replicas name different leaders"));
         let old = Report::new(&[answer(0xa, "a", Ok(status(0, 1))), answer(0xb, "b", Ok(status(0xa, 1)))]);
-        assert!(old.problems[0].starts_with("nobody leads yet"), "{:?}", old.problems);
+        assert!(old.problems[0].starts_with("nobody leads the store yet"), "{:?}", old.problems);
     }
 
     #[test]

@@ -1,0 +1,131 @@
+//! Keeps the packet filter true.
+//!
+//! In: informers. Out: rules, after every change, and again from scratch after a failure. Waits for all Services and
+//! slices before the first rules: half of them would refuse traffic that yesterday's rules still lead right.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use keelson_controller_runtime::Informer;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::act::{self, RulesError};
+use crate::routes::family::{FAMILIES, Family, Network};
+use crate::routes::{self, Node, Route};
+use crate::table::{self, Table};
+use crate::{flows, nft};
+
+/// What has to be known beside what the API says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// This node's name.
+    pub node: String,
+    /// The network of all pods. Traffic from elsewhere to ClusterIPs, and from pods to elsewhere, looks as if the node
+    /// had sent it. `None`: only what has to.
+    pub pods: Option<Network>,
+    /// `ClusterIP`s that this node answers itself, as the one of its DNS.
+    pub own_cluster_ips: BTreeSet<IpAddr>,
+}
+
+/// The least time between two changes of the rules: many objects change together.
+const PACE: Duration = Duration::from_millis(50);
+
+/// How soon rules that were refused are tried again, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Keeps the rules of this network namespace true, until dropped; the caller runs the informers.
+pub async fn run(
+    services: &Informer<Service>,
+    slices: &Informer<EndpointSlice>,
+    options: Options,
+) -> Infallible {
+    let changed = Arc::new(Notify::new());
+    let (on_service, on_slice) = (changed.clone(), changed.clone());
+    services.on_change(move |_| on_service.notify_one());
+    slices.on_change(move |_| on_slice.notify_one());
+    services.synced().await;
+    slices.synced().await;
+    follow(services, slices, &changed, &options).await
+}
+
+async fn follow(
+    services: &Informer<Service>,
+    slices: &Informer<EndpointSlice>,
+    changed: &Notify,
+    options: &Options,
+) -> Infallible {
+    let node = Node { name: options.node.clone(), own_cluster_ips: options.own_cluster_ips.clone() };
+    let mut proxy = Proxy::default();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let routes = routes::routes(&services.list(), &slices.list(), &node);
+        match proxy.update(routes, options.pods).await {
+            Ok(()) => {
+                pause = FIRST_PAUSE;
+                sleep(PACE).await;
+                changed.notified().await;
+            }
+            Err(error) => {
+                tracing::error!(%error, retry_seconds = pause.as_secs(), "Service traffic is not up to date");
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+/// What is in the packet filter, as far as is known.
+#[derive(Default)]
+struct Proxy {
+    /// `None`: not known, because nothing was done yet, or the last change failed.
+    applied: Option<[Table; 2]>,
+    routes: Vec<Route>,
+    /// Whether it was told that flows cannot be forgotten.
+    complained: bool,
+}
+
+impl Proxy {
+    async fn update(&mut self, routes: Vec<Route>, pods: Option<Network>) -> Result<(), RulesError> {
+        let wanted = FAMILIES.map(|family| {
+            let of_family = routes.iter().filter(|route| Family::of(route.cluster_ip) == family);
+            table::table(family, of_family, pods)
+        });
+        let script = script(self.applied.as_ref(), &wanted);
+        if !script.is_empty() {
+            self.applied = None;
+            act::apply(&script).await?;
+            tracing::debug!(
+                routes = routes.len(),
+                bytes = script.len(),
+                "changed the rules of Service traffic"
+            );
+        }
+        self.applied = Some(wanted);
+        let stale = flows::stale(&self.routes, &routes);
+        self.routes = routes;
+        if let Err(error) = act::forget(&stale).await
+            && !std::mem::replace(&mut self.complained, true)
+        {
+            tracing::warn!(%error, "cannot run conntrack: UDP clients may keep sending to endpoints that are gone");
+        }
+        Ok(())
+    }
+}
+
+fn script(applied: Option<&[Table; 2]>, wanted: &[Table; 2]) -> String {
+    let mut script = String::new();
+    for (at, family) in FAMILIES.into_iter().enumerate() {
+        script += &match applied {
+            Some(applied) => nft::change(family, &applied[at], &wanted[at]),
+            None => nft::replace(family, &wanted[at]),
+        };
+    }
+    script
+}
