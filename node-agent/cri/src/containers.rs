@@ -30,9 +30,12 @@ impl Runtime {
             config: Some(config),
             sandbox_config: Some(sandbox_config),
         };
-        self.runtime("CreateContainer", DEADLINE, request, async |mut c, r| c.create_container(r).await)
-            .await
-            .map(|answer| answer.container_id)
+        // The messages are large.
+        Box::pin(
+            self.runtime("CreateContainer", DEADLINE, request, async |mut c, r| c.create_container(r).await),
+        )
+        .await
+        .map(|answer| answer.container_id)
     }
 
     /// Starts a container that was made.

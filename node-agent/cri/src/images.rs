@@ -38,7 +38,8 @@ impl Runtime {
         sandbox_config: Option<PodSandboxConfig>,
     ) -> Result<String, RuntimeError> {
         let request = PullImageRequest { image: Some(named(image)), auth, sandbox_config };
-        self.image("PullImage", PULL_DEADLINE, request, async |mut c, r| c.pull_image(r).await)
+        // The messages are large.
+        Box::pin(self.image("PullImage", PULL_DEADLINE, request, async |mut c, r| c.pull_image(r).await))
             .await
             .map(|answer| answer.image_ref)
     }

@@ -19,9 +19,12 @@ impl Runtime {
         let request =
             RunPodSandboxRequest { config: Some(config), runtime_handler: runtime_handler.to_owned() };
         // Upstream gives it twice the time of other calls.
-        self.runtime("RunPodSandbox", DEADLINE * 2, request, async |mut c, r| c.run_pod_sandbox(r).await)
-            .await
-            .map(|answer| answer.pod_sandbox_id)
+        // The messages are large.
+        Box::pin(
+            self.runtime("RunPodSandbox", DEADLINE * 2, request, async |mut c, r| c.run_pod_sandbox(r).await),
+        )
+        .await
+        .map(|answer| answer.pod_sandbox_id)
     }
 
     /// Stops what runs in a sandbox and gives its address back. Idempotent.
