@@ -1,0 +1,221 @@
+//! Keeps the Node object true: registers it, tells its status, sets up the network that it names.
+//!
+//! In: the machine and the runtime as they are. Out: one Node in the API. A Node of that name that exists is taken over;
+//! one that somebody deletes is made again. With an unreachable API this waits and tries; nothing else waits for it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Node, NodeStatus, ObjectReference};
+use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::{EventRecorder, Informer, ObjectKey};
+use keelson_cri::Runtime;
+use keelson_proto::cri::v1::{NetworkConfig, RuntimeConfig};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
+
+use super::conditions::{Health, Turn};
+use super::facts::Facts;
+use super::health::RuntimeHealth;
+use super::pressure::{Gauge, Pressure};
+use super::registration::Registration;
+use super::status::{self, REPORT_PERIOD};
+use crate::cni::{self, Configured};
+use crate::images::inventory;
+use crate::options::Options;
+
+/// Pause after the API could not be reached.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Keeps the Node object true.
+pub(crate) struct Keeper {
+    pub(crate) options: Arc<Options>,
+    pub(crate) facts: Facts,
+    pub(crate) client: Client,
+    pub(crate) runtime: Runtime,
+    pub(crate) recorder: EventRecorder,
+    pub(crate) health: watch::Receiver<RuntimeHealth>,
+    /// The Node as the API has it.
+    pub(crate) node: Informer<Node>,
+    /// Told when the Node object has changed.
+    pub(crate) changed: Arc<Notify>,
+}
+
+/// What was told last, and when.
+struct Told {
+    status: NodeStatus,
+    at: Instant,
+}
+
+impl Keeper {
+    /// Registers the node and keeps it true for ever.
+    pub(crate) async fn run(mut self) -> Infallible {
+        let mut gauge = Gauge::default();
+        self.recorder.normal(&self.reference(), "Starting", "Starting kubelet.");
+        loop {
+            let node = self.register(&mut gauge).await;
+            self.configure_network(&node).await;
+            let mut told = Told { status: node.status.unwrap_or_default(), at: Instant::now() };
+            while self.tell(&mut told, &mut gauge).await {
+                self.wait().await;
+                if let Some(node) = self.node.get(&self.key()) {
+                    self.configure_network(&node).await;
+                }
+            }
+            tracing::warn!(
+                node = self.options.node_name,
+                "the API does not have this node: registering it again"
+            );
+        }
+    }
+
+    /// Until it is time to look again: now and then, and when the runtime or the Node has changed.
+    async fn wait(&mut self) {
+        tokio::select! {
+            () = sleep(self.options.heartbeat.status_period) => {}
+            () = self.changed.notified() => {}
+            () = turned(&mut self.health) => {}
+        }
+    }
+
+    /// Makes the Node, or takes over the one that is there.
+    async fn register(&self, gauge: &mut Gauge) -> Node {
+        let api: Api<Node> = Api::all(self.client.clone());
+        loop {
+            match self.try_register(&api, gauge).await {
+                Ok(node) => {
+                    tracing::info!(node = self.options.node_name, "registered");
+                    return node;
+                }
+                Err(error) => tracing::warn!(%error, "cannot register the node"),
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn try_register(&self, api: &Api<Node>, gauge: &mut Gauge) -> Result<Node, kube::Error> {
+        let registration = Registration {
+            name: &self.options.node_name,
+            architecture: self.facts.architecture,
+            labels: &self.options.registration.labels,
+            taints: &self.options.registration.taints,
+        };
+        let (status, _) = self.status(&NodeStatus::default(), gauge).await;
+        match api.create(&PostParams::default(), &registration.node(status)).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            made => return made,
+        }
+        let existing = api.get(&self.options.node_name).await?;
+        match registration.mending(&existing) {
+            Some(patch) => {
+                api.patch(&self.options.node_name, &PatchParams::default(), &Patch::Merge(&patch)).await
+            }
+            None => Ok(existing),
+        }
+    }
+
+    /// Tells what is new; `false` if the API does not have the node.
+    async fn tell(&self, told: &mut Told, gauge: &mut Gauge) -> bool {
+        let (status, turns) = self.status(&told.status, gauge).await;
+        let is_due = told.at.elapsed() >= REPORT_PERIOD;
+        let Some(patch) = status::patch(&told.status, &status, is_due) else { return true };
+        let api: Api<Node> = Api::all(self.client.clone());
+        let name = &self.options.node_name;
+        match api.patch_status(name, &PatchParams::default(), &Patch::Strategic(&patch)).await {
+            Ok(_) => {
+                *told = Told { status, at: Instant::now() };
+                self.tell_turns(&turns);
+                true
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => false,
+            Err(error) => {
+                tracing::warn!(%error, "the API cannot be told of the node");
+                true
+            }
+        }
+    }
+
+    fn tell_turns(&self, turns: &[Turn]) {
+        for turn in turns {
+            let message = format!("Node {} status is now: {turn}", self.options.node_name);
+            self.recorder.normal(&self.reference(), turn, message);
+        }
+    }
+
+    async fn status(&self, old: &NodeStatus, gauge: &mut Gauge) -> (NodeStatus, Vec<Turn>) {
+        let health = self.health.borrow().clone();
+        let obstacles = health.obstacles(Instant::now());
+        let pressure = gauge.read(&self.options.root, Instant::now()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot tell whether the machine runs short of something");
+            Pressure::default()
+        });
+        let images = match self.runtime.list_images(None).await {
+            Ok(images) => inventory::told(images),
+            // What was told before still holds, as far as anybody knows.
+            Err(_) => old.images.clone().unwrap_or_default(),
+        };
+        status::compute(&status::Input {
+            name: &self.options.node_name,
+            addresses: &self.options.node_addresses,
+            port: self.options.serving.address.port(),
+            facts: &self.facts,
+            max_pods: self.options.max_pods,
+            reserved: &self.options.reserved,
+            runtime: health.version.as_ref(),
+            images: &images,
+            health: Health { pressure, obstacles: &obstacles },
+            old_conditions: old.conditions.as_deref().unwrap_or_default(),
+            now: Timestamp::now(),
+        })
+    }
+
+    /// Gives the runtime a network in the ranges that the Node names.
+    async fn configure_network(&self, node: &Node) {
+        let spec = node.spec.as_ref();
+        let all = spec.and_then(|spec| spec.pod_cidrs.clone()).unwrap_or_default();
+        let ranges: Vec<String> = match all.is_empty() {
+            true => spec.and_then(|spec| spec.pod_cidr.clone()).into_iter().collect(),
+            false => all,
+        };
+        if ranges.is_empty() {
+            return;
+        }
+        match cni::configure(&self.options.cni_configurations, &self.options.root, &ranges) {
+            Ok(Configured::Ours) => {}
+            Ok(Configured::Foreign(file)) => {
+                tracing::debug!(file = %file.display(), "the pods' network is somebody else's");
+            }
+            Err(error) => tracing::warn!(%error, "cannot configure the pods' network"),
+        }
+        let network = NetworkConfig { pod_cidr: ranges.join(",") };
+        let config = RuntimeConfig { network_config: Some(network) };
+        if let Err(error) = self.runtime.update_runtime_config(config).await {
+            tracing::debug!(%error, "the container runtime is not told of the pods' range");
+        }
+    }
+
+    fn key(&self) -> ObjectKey {
+        ObjectKey::new("", self.options.node_name.as_str())
+    }
+
+    /// Events about a node name it instead of its uid, as upstream's do.
+    fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Node".to_owned()),
+            name: Some(self.options.node_name.clone()),
+            uid: Some(self.options.node_name.clone()),
+            ..ObjectReference::default()
+        }
+    }
+}
+
+/// Until what keeps pods from running has changed.
+async fn turned(health: &mut watch::Receiver<RuntimeHealth>) {
+    let before = health.borrow_and_update().obstacles(Instant::now());
+    // The sender lives as long as the agent.
+    let _ = health.wait_for(|health| health.obstacles(Instant::now()) != before).await;
+}

@@ -1,0 +1,219 @@
+//! The pods of this node, as long as anything of them is here.
+//!
+//! In: what the API wants, what the runtime has, what workers find out. Out: a [`Record`] per pod, which everybody shares
+//! who has to do with the pod: its worker, its probes, the node's own API.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use tokio::sync::{Notify, watch};
+
+use crate::pod::spec;
+use crate::pod::state::State;
+use crate::runtime::observed::Observed;
+use crate::status::Troubles;
+
+/// A pod as it shall be.
+#[derive(Clone, Debug)]
+pub(crate) struct Desired {
+    pub(crate) pod: Arc<Pod>,
+    /// Whether the API has it no more; then `pod` is the last that was known of it.
+    pub(crate) is_removed: bool,
+}
+
+/// A pod as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    pub(crate) state: State,
+    pub(crate) observed: Observed,
+    pub(crate) troubles: Troubles,
+    /// The status that was told last; at first the API's.
+    pub(crate) told: PodStatus,
+}
+
+/// One pod.
+#[derive(Debug)]
+pub(crate) struct Record {
+    desired: watch::Sender<Desired>,
+    wake: Notify,
+    /// Whether an object that the pod names has changed since the worker looked.
+    has_news: AtomicBool,
+    /// Whether the worker is in the middle of a round.
+    is_busy: AtomicBool,
+    view: Mutex<View>,
+}
+
+impl Record {
+    fn new(desired: Desired) -> Self {
+        let view = View {
+            state: State::Waiting,
+            observed: Observed::default(),
+            troubles: Troubles::new(),
+            told: desired.pod.status.clone().unwrap_or_default(),
+        };
+        Self {
+            desired: watch::Sender::new(desired),
+            wake: Notify::new(),
+            has_news: AtomicBool::new(false),
+            is_busy: AtomicBool::new(false),
+            view: Mutex::new(view),
+        }
+    }
+
+    /// The pod as it shall be.
+    pub(crate) fn pod(&self) -> Arc<Pod> {
+        self.desired.borrow().pod.clone()
+    }
+
+    /// Follows what shall be.
+    pub(crate) fn desires(&self) -> watch::Receiver<Desired> {
+        self.desired.subscribe()
+    }
+
+    /// What the worker and others know.
+    pub(crate) fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the worker look again.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Makes the worker look again at the objects that the pod names.
+    pub(crate) fn tell_news(&self) {
+        self.has_news.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Whether there are news about the objects that the pod names; asking takes them.
+    pub(crate) fn take_news(&self) -> bool {
+        self.has_news.swap(false, Ordering::Relaxed)
+    }
+
+    /// The worker begins a round, or ends one.
+    pub(crate) fn set_busy(&self, is_busy: bool) {
+        self.is_busy.store(is_busy, Ordering::Relaxed);
+    }
+
+    /// Whether the worker is in the middle of a round.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_busy.load(Ordering::Relaxed)
+    }
+
+    /// Until somebody wakes the worker.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+}
+
+/// All pods, by uid.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    records: Mutex<HashMap<String, Arc<Record>>>,
+}
+
+impl Registry {
+    /// Takes in what the API says of a pod. The record, if it is a new one: then it needs a worker.
+    pub(crate) fn want(&self, pod: Arc<Pod>) -> Option<Arc<Record>> {
+        let uid = spec::uid(&pod).to_owned();
+        let desired = Desired { pod, is_removed: false };
+        let mut records = self.records();
+        if let Some(record) = records.get(&uid) {
+            record.desired.send_replace(desired);
+            return None;
+        }
+        let record = Arc::new(Record::new(desired));
+        records.insert(uid, record.clone());
+        Some(record)
+    }
+
+    /// Takes in that the API does not have a pod.
+    pub(crate) fn lose(&self, uid: &str) {
+        if let Some(record) = self.get(uid) {
+            record.desired.send_modify(|desired| desired.is_removed = true);
+        }
+    }
+
+    /// A record for a pod that only the runtime knows, to bring it to its end; `None` if there is one already.
+    pub(crate) fn adopt(&self, pod: Pod) -> Option<Arc<Record>> {
+        let uid = spec::uid(&pod).to_owned();
+        let mut records = self.records();
+        if records.contains_key(&uid) {
+            return None;
+        }
+        let record = Arc::new(Record::new(Desired { pod: Arc::new(pod), is_removed: true }));
+        records.insert(uid, record.clone());
+        Some(record)
+    }
+
+    /// The record of a pod.
+    pub(crate) fn get(&self, uid: &str) -> Option<Arc<Record>> {
+        self.records().get(uid).cloned()
+    }
+
+    /// Forgets a pod of which nothing is left.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.records().remove(uid);
+    }
+
+    /// All records.
+    pub(crate) fn all(&self) -> Vec<Arc<Record>> {
+        self.records().values().cloned().collect()
+    }
+
+    /// The uids of all pods.
+    pub(crate) fn uids(&self) -> HashSet<String> {
+        self.records().keys().cloned().collect()
+    }
+
+    /// The pods that use the node: taken, and not ended; without the one that is asked for.
+    pub(crate) fn active_besides(&self, uid: &str) -> Vec<Arc<Pod>> {
+        let is_active = |record: &Arc<Record>| match record.view().state {
+            State::Running | State::Terminating(_) => true,
+            State::Waiting | State::Terminated(_) | State::Gone => false,
+        };
+        let records = self.all();
+        let active = records.iter().filter(|record| is_active(record)).map(|record| record.pod());
+        active.filter(|pod| spec::uid(pod) != uid).collect()
+    }
+
+    fn records(&self) -> MutexGuard<'_, HashMap<String, Arc<Record>>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::pod;
+
+    #[test]
+    fn a_pod_has_one_record_until_nothing_of_it_is_left() {
+        let registry = Registry::default();
+        let pod = Arc::new(pod(json!({"containers": []})));
+        let record = registry.want(pod.clone()).unwrap();
+        assert!(registry.want(pod.clone()).is_none());
+        assert!(registry.adopt((*pod).clone()).is_none());
+        registry.lose("uid-1");
+        assert!(record.desires().borrow().is_removed);
+        registry.forget("uid-1");
+        assert!(registry.get("uid-1").is_none());
+        let orphan = registry.adopt((*pod).clone()).unwrap();
+        assert!(orphan.desires().borrow().is_removed);
+    }
+
+    #[test]
+    fn only_pods_that_were_taken_use_the_node() {
+        let registry = Registry::default();
+        let record = registry.want(Arc::new(pod(json!({"containers": []})))).unwrap();
+        assert!(registry.active_besides("other").is_empty());
+        record.view().state = State::Running;
+        assert_eq!(registry.active_besides("other").len(), 1);
+        assert!(registry.active_besides("uid-1").is_empty());
+    }
+}

@@ -1,0 +1,265 @@
+//! One round of a pod that shall run.
+//!
+//! In: the pod, what the runtime has. Out: one plan carried out, and when to look again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use keelson_controller_runtime::reference_to;
+use keelson_cri::RuntimeError;
+use keelson_node_volumes::VolumeError;
+use keelson_proto::cri::v1::PodSandboxConfig;
+use time::OffsetDateTime;
+
+use super::start::{Job, Place};
+use super::{Next, SOON, Worker, stop};
+use crate::pod::plan::{Plan, Start, plan};
+use crate::pod::spec;
+use crate::pod::state::{Event, Failure};
+use crate::runtime::observed::Observed;
+
+/// Pause after a sandbox could not be made.
+const SANDBOX_PAUSE: Duration = Duration::from_secs(10);
+
+/// Pause after volumes could not be set up; it doubles with each failure in a row.
+const VOLUME_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_VOLUME_PAUSE: Duration = Duration::from_secs(120);
+
+/// What the pod's volumes have come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mounts {
+    /// This worker has not set them up.
+    Missing,
+    /// They are there, with what the pod said at this revision.
+    There { revision: Option<String>, refresh: Option<OffsetDateTime> },
+}
+
+/// A round did not come to its end; the next is then.
+pub(super) struct Setback(Next);
+
+impl Worker {
+    /// One round.
+    pub(super) async fn sync(&mut self, pod: &Arc<Pod>) -> Next {
+        let deadline = match self.deadline(pod) {
+            Some(at) if at <= Timestamp::now() => return self.overdue(pod),
+            Some(at) => Next::at(at),
+            None => Next::Woken,
+        };
+        match self.carry_out(pod).await {
+            Ok(next) => next.or(deadline),
+            Err(Setback(next)) => next.or(deadline),
+        }
+    }
+
+    /// When the pod has run as long as it may.
+    fn deadline(&self, pod: &Pod) -> Option<Timestamp> {
+        let seconds = spec::spec(pod).active_deadline_seconds?;
+        let start = self.record.view().told.start_time.as_ref()?.0;
+        start.checked_add(SignedDuration::from_secs(seconds)).ok()
+    }
+
+    fn overdue(&self, pod: &Pod) -> Next {
+        let failure = Failure {
+            reason: "DeadlineExceeded".to_owned(),
+            message: "Pod was active on the node longer than the specified deadline".to_owned(),
+        };
+        self.shared.recorder.normal(&reference_to(pod), "DeadlineExceeded", failure.message.clone());
+        self.happens(Event::Overdue(failure));
+        Next::Now
+    }
+
+    async fn carry_out(&mut self, pod: &Arc<Pod>) -> Result<Next, Setback> {
+        self.observe(pod).await?;
+        let observed = self.record.view().observed.clone();
+        self.clear_away(&observed).await;
+        match plan(pod, &observed, &self.shared.probes.verdicts(spec::uid(pod))) {
+            Plan::End => {
+                self.happens(Event::Ended);
+                Ok(Next::Now)
+            }
+            Plan::Renew { attempt, replaced, start } => {
+                self.prepare(pod, true).await?;
+                self.leave(pod, &observed, replaced.as_deref()).await?;
+                let (sandbox, config) = self.new_sandbox(pod, attempt).await?;
+                self.observe(pod).await?;
+                Ok(self.start_all(Place { pod, sandbox: &sandbox, config: &config }, &start).await)
+            }
+            Plan::Keep { sandbox, stop, start } => {
+                let has_stopped = !stop.is_empty();
+                self.stop_some(pod, &observed, &stop).await.map_err(|error| failed(pod, &error))?;
+                if start != Start::default() {
+                    self.prepare(pod, false).await?;
+                    let attempt = observed.sandboxes.first().map_or(0, |sandbox| sandbox.attempt);
+                    let config =
+                        self.sandbox_config(pod, attempt).map_err(|why| self.no_sandbox(pod, &why))?;
+                    self.observe(pod).await?;
+                    return Ok(self
+                        .start_all(Place { pod, sandbox: &sandbox, config: &config }, &start)
+                        .await);
+                }
+                if has_stopped { Ok(Next::Now) } else { Ok(self.keep_fresh(pod).await) }
+            }
+        }
+    }
+
+    async fn observe(&self, pod: &Pod) -> Result<(), Setback> {
+        self.shared.observe(&self.record).await.map_err(|error| failed(pod, &error))
+    }
+
+    /// Removes instances and sandboxes that are of no use any more. What does not go now goes later.
+    async fn clear_away(&self, observed: &Observed) {
+        let runtime = &self.shared.runtime;
+        let instances = observed.superfluous();
+        let instances = join_all(instances.iter().map(|it| runtime.remove_container(&it.id))).await;
+        let abandoned = observed.abandoned();
+        let sandboxes = join_all(abandoned.iter().map(|it| runtime.remove_pod_sandbox(&it.id))).await;
+        for error in instances.into_iter().chain(sandboxes).filter_map(Result::err) {
+            tracing::debug!(%error, "something of the pod that is of no use any more is still there");
+        }
+    }
+
+    /// What has to be there before anything of the pod is started.
+    async fn prepare(&mut self, pod: &Arc<Pod>, is_new: bool) -> Result<(), Setback> {
+        if is_new && !spec::is_host_network(pod) {
+            self.check_network(pod)?;
+        }
+        if let Err(error) = self.shared.cgroups.set_up_pod(pod) {
+            let message = format!("Failed to create pod sandbox: {error}");
+            self.shared.recorder.warning(&reference_to(pod.as_ref()), "FailedCreatePodSandBox", message);
+            return Err(Setback(Next::after(SANDBOX_PAUSE)));
+        }
+        self.set_up_volumes(pod).await
+    }
+
+    fn check_network(&self, pod: &Pod) -> Result<(), Setback> {
+        let Some(obstacle) = self.shared.health.borrow().network_obstacle() else { return Ok(()) };
+        let message = format!("network is not ready: {obstacle}");
+        self.shared.recorder.warning(&reference_to(pod), "NetworkNotReady", message);
+        Err(Setback(Next::after(SOON)))
+    }
+
+    async fn set_up_volumes(&mut self, pod: &Arc<Pod>) -> Result<(), Setback> {
+        if self.mounts != Mounts::Missing {
+            return Ok(());
+        }
+        let node = self.shared.node_facts();
+        let now = OffsetDateTime::now_utc();
+        match self.volumes.set_up(pod, &self.shared.source, &node, now).await {
+            Ok(refresh) => {
+                self.failures = 0;
+                self.mounts = Mounts::There { revision: pod.metadata.resource_version.clone(), refresh };
+                Ok(())
+            }
+            Err(errors) => {
+                self.tell_volume_errors(pod, &errors.0);
+                let pause = VOLUME_PAUSE.saturating_mul(1 << self.failures.min(20)).min(LONGEST_VOLUME_PAUSE);
+                self.failures += 1;
+                Err(Setback(Next::after(pause)))
+            }
+        }
+    }
+
+    fn tell_volume_errors(&self, pod: &Pod, errors: &[VolumeError]) {
+        for error in errors {
+            self.shared.recorder.warning(&reference_to(pod), VolumeError::REASON, error.to_string());
+        }
+    }
+
+    /// Leaves a sandbox behind that is of no use: everything in it ends, and init containers are forgotten.
+    async fn leave(&self, pod: &Pod, observed: &Observed, replaced: Option<&str>) -> Result<(), Setback> {
+        if replaced.is_none() {
+            return Ok(());
+        }
+        let message = "Pod sandbox changed, it will be killed and re-created.";
+        self.shared.recorder.normal(&reference_to(pod), "SandboxChanged", message);
+        let grace = stop::grace_of_container(pod, None, crate::pod::plan::Why::Other);
+        stop::stop_all(&self.shared, pod, observed, grace).await.map_err(|error| failed(pod, &error))?;
+        let is_init = |name: &str| spec::init_containers(pod).iter().any(|it| it.name == name);
+        for instance in observed.instances.iter().filter(|instance| is_init(&instance.name)) {
+            let removed = self.shared.runtime.remove_container(&instance.id).await;
+            removed.map_err(|error| failed(pod, &error))?;
+        }
+        Ok(())
+    }
+
+    async fn new_sandbox(&self, pod: &Pod, attempt: u32) -> Result<(String, PodSandboxConfig), Setback> {
+        let config = self.sandbox_config(pod, attempt).map_err(|why| self.no_sandbox(pod, &why))?;
+        let id = self.make_sandbox(pod, config.clone()).await.map_err(|why| self.no_sandbox(pod, &why))?;
+        Ok((id, config))
+    }
+
+    fn no_sandbox(&self, pod: &Pod, why: &str) -> Setback {
+        let message = format!("Failed to create pod sandbox: {why}");
+        self.shared.recorder.warning(&reference_to(pod), "FailedCreatePodSandBox", message);
+        Setback(Next::after(SANDBOX_PAUSE))
+    }
+
+    /// Starts containers one after the other. An init container that cannot be started holds up what comes after it.
+    async fn start_all(&mut self, place: Place<'_>, start: &Start) -> Next {
+        let pod = place.pod;
+        let mut next = Next::Woken;
+        let mut has_started = false;
+        let mut take_in = |done: Result<(), Next>| match done {
+            Ok(()) => {
+                has_started = true;
+                true
+            }
+            Err(at) => {
+                next = next.or(at);
+                false
+            }
+        };
+        for index in &start.ephemeral {
+            let Some(ephemeral) = spec::ephemeral_containers(pod).get(*index) else { continue };
+            let container = spec::as_container(ephemeral);
+            take_in(self.start(place, Job { container: &container, ephemeral: Some(ephemeral) }).await);
+        }
+        for container in start.init.iter().filter_map(|index| spec::init_containers(pod).get(*index)) {
+            let is_started = take_in(self.start(place, Job { container, ephemeral: None }).await);
+            if !is_started && !spec::is_sidecar(container) {
+                break;
+            }
+        }
+        for container in start.main.iter().filter_map(|index| spec::containers(pod).get(*index)) {
+            take_in(self.start(place, Job { container, ephemeral: None }).await);
+        }
+        self.shared.report(&self.record);
+        if has_started { Next::Now } else { next }
+    }
+
+    /// Brings volumes up to date, if there is a reason to.
+    async fn keep_fresh(&mut self, pod: &Arc<Pod>) -> Next {
+        let now = OffsetDateTime::now_utc();
+        let has_news = self.record.take_news();
+        let is_stale = match &self.mounts {
+            // An earlier agent has set them up: this one has to know the pod's objects and tokens again.
+            Mounts::Missing => true,
+            Mounts::There { revision, refresh } => {
+                has_news || *revision != pod.metadata.resource_version || refresh.is_some_and(|at| at <= now)
+            }
+        };
+        if is_stale {
+            let node = self.shared.node_facts();
+            let done = self.volumes.refresh(pod, &self.shared.source, &node, now).await;
+            self.tell_volume_errors(pod, &done.errors);
+            self.mounts =
+                Mounts::There { revision: pod.metadata.resource_version.clone(), refresh: done.next };
+        }
+        match &self.mounts {
+            Mounts::There { refresh: Some(at), .. } => {
+                let pause = (*at - now).max(time::Duration::seconds(1));
+                Next::after(pause.try_into().unwrap_or(SOON))
+            }
+            Mounts::There { refresh: None, .. } | Mounts::Missing => Next::Woken,
+        }
+    }
+}
+
+/// The runtime did not do what it was asked.
+fn failed(pod: &Pod, error: &RuntimeError) -> Setback {
+    tracing::debug!(pod = spec::described(pod), %error, "a round for the pod has failed");
+    Setback(Next::after(SOON))
+}
