@@ -22,7 +22,7 @@ use crate::{
     hosts::{hosts_file, hosts_file_of_node},
     path::no_backsteps,
     subpath::{self, Outward},
-    volume::{self, Source},
+    volume::{self, Place, Source},
 };
 
 /// Where containers look for host names.
@@ -83,7 +83,7 @@ fn of_volume(request: &MountRequest<'_>, index: usize, mount: &VolumeMount) -> R
     let volume = volume::named(request.pod, &mount.name).ok_or_else(missing)?;
     let source = Source::of(volume).map_err(|problem| MountError::Invalid(problem.to_string()))?;
     let location = source.location(request.folders, &volume.name);
-    if source.kind().is_some() && !location.is_dir() {
+    if matches!(source.place(), Place::Pod(_)) && !location.is_dir() {
         let text = missing().to_string();
         return Err(MountError::Host { text, error: io::ErrorKind::NotFound.into() });
     }

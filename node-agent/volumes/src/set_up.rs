@@ -65,6 +65,22 @@ enum Which {
     Changing,
 }
 
+/// What one look at a Pod's volumes is made with.
+struct Round<'a, S> {
+    pod: &'a Pod,
+    source: &'a S,
+    node: &'a Node,
+    now: OffsetDateTime,
+}
+
+impl<S> Copy for Round<'_, S> {}
+
+impl<S> Clone for Round<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
 impl PodVolumes {
     /// Of the Pod with these folders.
     #[must_use]
@@ -91,7 +107,7 @@ impl PodVolumes {
         node: &Node,
         now: OffsetDateTime,
     ) -> Result<Option<OffsetDateTime>, VolumeErrors> {
-        let done = self.go_through(Which::All, pod, source, node, now).await;
+        let done = self.go_through(Which::All, Round { pod, source, node, now }).await;
         if done.errors.is_empty() { Ok(done.next) } else { Err(VolumeErrors(done.errors)) }
     }
 
@@ -103,22 +119,15 @@ impl PodVolumes {
         node: &Node,
         now: OffsetDateTime,
     ) -> Refreshed {
-        self.go_through(Which::Changing, pod, source, node, now).await
+        self.go_through(Which::Changing, Round { pod, source, node, now }).await
     }
 
-    async fn go_through<S: ObjectSource>(
-        &mut self,
-        which: Which,
-        pod: &Pod,
-        source: &S,
-        node: &Node,
-        now: OffsetDateTime,
-    ) -> Refreshed {
+    async fn go_through<S: ObjectSource>(&mut self, which: Which, round: Round<'_, S>) -> Refreshed {
         let mut done = Refreshed::default();
-        for name in used_volumes(pod) {
+        for name in used_volumes(round.pod) {
             // A mount of a volume that the Pod does not have is refused when the container is created.
-            let Some(volume) = named(pod, name) else { continue };
-            match self.one(which, volume, pod, source, node, now).await {
+            let Some(volume) = named(round.pod, name) else { continue };
+            match self.one(which, volume, round).await {
                 Ok(Written::Changed) => done.changed.push(volume.name.clone()),
                 Ok(Written::Unchanged) => {}
                 Err(problem) => done.errors.push(VolumeError::new(name, problem)),
@@ -132,40 +141,48 @@ impl PodVolumes {
         &mut self,
         which: Which,
         volume: &Volume,
-        pod: &Pod,
-        source: &S,
-        node: &Node,
-        now: OffsetDateTime,
+        round: Round<'_, S>,
     ) -> Result<Written, Problem> {
         let from = Source::of(volume)?;
-        let size = |limit| empty_dir::memory_size(pod, node, limit);
-        match (from, from.kind()) {
-            (Source::EmptyDir { .. } | Source::HostPath(_), _) if which == Which::Changing => {
+        match from {
+            Source::EmptyDir { .. } | Source::HostPath(_) if which == Which::Changing => {
                 Ok(Written::Unchanged)
             }
-            (Source::EmptyDir { medium, limit }, _) => {
+            Source::EmptyDir { medium, limit } => {
+                let size = empty_dir::memory_size(round.pod, round.node, limit);
                 let folder = from.location(&self.folders, &volume.name);
-                let ownership = Ownership { group: fs_group(pod), read_only: false };
+                let ownership = Ownership { group: fs_group(round.pod), read_only: false };
                 self.make_pod_folder()?;
-                let made = empty_dir::set_up(&folder, medium, size(limit), ownership);
+                let made = empty_dir::set_up(&folder, medium, size, ownership);
                 made.map_err(|error| Problem::host(format!("setting up {}", folder.display()), error))?;
                 Ok(Written::Unchanged)
             }
-            (Source::HostPath(path), _) => host_path::set_up(path).map(|()| Written::Unchanged),
-            (_, kind) => {
-                let named = self.fetch(&from, pod, source, now).await;
-                let files = files(&from, pod, node, &named)?;
-                let inside = nested_mount_points(pod, &volume.name)?;
-                let folder = from.location(&self.folders, &volume.name);
-                let ownership = Ownership { group: fs_group(pod), read_only: true };
-                self.make_pod_folder()?;
-                let in_memory = kind.is_some_and(Kind::is_in_memory);
-                let written = make_folder(&folder, in_memory, size(None), ownership)
-                    .and_then(|()| make_mount_points(&folder, &inside))
-                    .and_then(|()| write(&folder, &files, ownership, now));
-                written.map_err(|error| Problem::host(format!("writing {}", folder.display()), error))
-            }
+            Source::HostPath(path) => host_path::set_up(path).map(|()| Written::Unchanged),
+            Source::ConfigMap(_) => self.project(Kind::ConfigMap, &from, &volume.name, round).await,
+            Source::Secret(_) => self.project(Kind::Secret, &from, &volume.name, round).await,
+            Source::DownwardApi(_) => self.project(Kind::DownwardApi, &from, &volume.name, round).await,
+            Source::Projected(_) => self.project(Kind::Projected, &from, &volume.name, round).await,
         }
+    }
+
+    async fn project<S: ObjectSource>(
+        &mut self,
+        kind: Kind,
+        from: &Source<'_>,
+        name: &str,
+        round: Round<'_, S>,
+    ) -> Result<Written, Problem> {
+        let named = self.fetch(from, round).await;
+        let files = files(from, round.pod, round.node, &named)?;
+        let inside = nested_mount_points(round.pod, name)?;
+        let size = empty_dir::memory_size(round.pod, round.node, None);
+        let folder = self.folders.volume(kind, name);
+        let ownership = Ownership { group: fs_group(round.pod), read_only: true };
+        self.make_pod_folder()?;
+        let written = make_folder(&folder, kind.medium(), size, ownership)
+            .and_then(|()| make_mount_points(&folder, &inside))
+            .and_then(|()| write(&folder, &files, ownership, round.now));
+        written.map_err(|error| Problem::host(format!("writing {}", folder.display()), error))
     }
 
     fn make_pod_folder(&self) -> Result<(), Problem> {
@@ -175,13 +192,8 @@ impl PodVolumes {
     }
 
     /// Everything that a volume names.
-    async fn fetch<S: ObjectSource>(
-        &mut self,
-        from: &Source<'_>,
-        pod: &Pod,
-        source: &S,
-        now: OffsetDateTime,
-    ) -> Named {
+    async fn fetch<S: ObjectSource>(&mut self, from: &Source<'_>, round: Round<'_, S>) -> Named {
+        let Round { pod, source, now, .. } = round;
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         let names = Names::of(from);
         let mut named = Named::default();
@@ -264,10 +276,9 @@ impl<'a> Names<'a> {
 
 /// The folder of a volume whose contents are projected. Secrets stay in memory where the host lets the agent mount;
 /// where it does not, they lie on the disk in a folder that the agent's user alone may enter.
-fn make_folder(folder: &Path, in_memory: bool, size: Option<u64>, ownership: Ownership) -> io::Result<()> {
-    let medium = if in_memory { Medium::Memory } else { Medium::Disk };
+fn make_folder(folder: &Path, medium: Medium, size: Option<u64>, ownership: Ownership) -> io::Result<()> {
     match empty_dir::set_up(folder, medium, size, Ownership::default()) {
-        Err(error) if in_memory && error.kind() == io::ErrorKind::PermissionDenied => {
+        Err(error) if medium == Medium::Memory && error.kind() == io::ErrorKind::PermissionDenied => {
             tracing::warn!(folder = %folder.display(), %error, "no tmpfs here: a volume's files lie on the disk");
             if let Some(above) = folder.parent() {
                 fs::set_permissions(above, fs::Permissions::from_mode(0o700))?;

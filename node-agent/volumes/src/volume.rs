@@ -40,11 +40,11 @@ impl Kind {
         }
     }
 
-    /// Whether its files are kept off the disk. Not so ConfigMaps, as upstream.
-    pub(crate) fn is_in_memory(self) -> bool {
+    /// What its projected files lie on. ConfigMaps lie on the disk, as upstream.
+    pub(crate) fn medium(self) -> Medium {
         match self {
-            Self::Secret | Self::DownwardApi | Self::Projected => true,
-            Self::EmptyDir | Self::ConfigMap => false,
+            Self::Secret | Self::DownwardApi | Self::Projected => Medium::Memory,
+            Self::EmptyDir | Self::ConfigMap => Medium::Disk,
         }
     }
 }
@@ -58,6 +58,15 @@ pub(crate) enum Source<'a> {
     DownwardApi(&'a DownwardAPIVolumeSource),
     Projected(&'a ProjectedVolumeSource),
     HostPath(&'a HostPathVolumeSource),
+}
+
+/// Where a volume lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place<'a> {
+    /// Below the Pod's folder, with others of its kind.
+    Pod(Kind),
+    /// Anywhere on the host.
+    Host(&'a str),
 }
 
 /// What an emptyDir lies on.
@@ -95,15 +104,15 @@ impl<'a> Source<'a> {
         Ok(Self::EmptyDir { medium, limit: source.and_then(|it| it.size_limit.as_ref()) })
     }
 
-    /// The folder that the volume has below the Pod's, if it has one.
-    pub(crate) fn kind(&self) -> Option<Kind> {
+    /// Where it has its place.
+    pub(crate) fn place(&self) -> Place<'a> {
         match self {
-            Self::EmptyDir { .. } => Some(Kind::EmptyDir),
-            Self::ConfigMap(_) => Some(Kind::ConfigMap),
-            Self::Secret(_) => Some(Kind::Secret),
-            Self::DownwardApi(_) => Some(Kind::DownwardApi),
-            Self::Projected(_) => Some(Kind::Projected),
-            Self::HostPath(_) => None,
+            Self::EmptyDir { .. } => Place::Pod(Kind::EmptyDir),
+            Self::ConfigMap(_) => Place::Pod(Kind::ConfigMap),
+            Self::Secret(_) => Place::Pod(Kind::Secret),
+            Self::DownwardApi(_) => Place::Pod(Kind::DownwardApi),
+            Self::Projected(_) => Place::Pod(Kind::Projected),
+            Self::HostPath(source) => Place::Host(&source.path),
         }
     }
 
@@ -117,9 +126,9 @@ impl<'a> Source<'a> {
 
     /// Where the volume `name` lies on the node.
     pub(crate) fn location(&self, folders: &PodFolders, name: &str) -> PathBuf {
-        match (self, self.kind()) {
-            (Self::HostPath(source), _) => PathBuf::from(&source.path),
-            (_, kind) => folders.volume(kind.unwrap_or(Kind::EmptyDir), name),
+        match self.place() {
+            Place::Pod(kind) => folders.volume(kind, name),
+            Place::Host(path) => PathBuf::from(path),
         }
     }
 }
