@@ -57,11 +57,12 @@ fn watch_namespaces(namespaces: &Informer<Namespace>, queue: &WorkQueue<String>)
 
 /// Everything else waits for the pods.
 fn watch_pods(pods: &Informer<Pod>, namespaces: &Informer<Namespace>, queue: &WorkQueue<String>) {
-    let (queue, namespaces) = (queue.clone(), namespaces.clone());
+    let (queue, namespaces, left) = (queue.clone(), namespaces.clone(), pods.clone());
     pods.on_change(move |change| match change {
         Change::Deleted(pod) => {
             let namespace = ObjectKey::of(pod.as_ref()).namespace;
-            if namespaces.get(&ObjectKey::new("", &namespace)).is_some_and(|it| is_terminating(&it)) {
+            let known = namespaces.get(&ObjectKey::new("", &namespace));
+            if known.is_some_and(|it| is_terminating(&it)) && !left.any_in_namespace(&namespace) {
                 queue.add(namespace);
             }
         }

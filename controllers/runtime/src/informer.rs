@@ -40,10 +40,25 @@ pub enum Change<K> {
 }
 
 /// How long handlers live: those that were registered through an informer [`scoped`](Informer::scoped) with this
-/// are forgotten when it is dropped.
-#[derive(Debug, Default)]
+/// are gone when it is dropped. A handler must not hold its own scope, or neither ever goes.
+#[derive(Default)]
 pub struct Scope {
-    _private: (),
+    /// Take the handlers out of their informers.
+    undo: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        for undo in self.undo.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            undo();
+        }
+    }
+}
+
+impl Debug for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scope(..)")
+    }
 }
 
 type Call<K> = Box<dyn Fn(&Change<K>) + Send + Sync>;
@@ -115,6 +130,20 @@ where
             handler(&Change::Added(object));
         }
         handlers.push(Handler { call: Box::new(handler), scope: self.scope.clone() });
+        drop(handlers);
+        self.remove_with_scope();
+    }
+
+    /// Has the handlers of this clone's scope removed when that ends.
+    fn remove_with_scope(&self) {
+        let Some(scope) = self.scope.as_ref().and_then(Weak::upgrade) else { return };
+        let shared = Arc::downgrade(&self.shared);
+        let undo = move || {
+            if let Some(shared) = shared.upgrade() {
+                shared.remove_ended();
+            }
+        };
+        scope.undo.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(undo));
     }
 
     /// The object of this key.
@@ -130,6 +159,11 @@ where
     /// The objects of a namespace, by name.
     pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
         self.store().in_namespace(namespace)
+    }
+
+    /// Whether there is an object in a namespace.
+    pub fn any_in_namespace(&self, namespace: &str) -> bool {
+        self.store().any_in_namespace(namespace)
     }
 
     /// The objects for which the index's function names `value`, by namespace and name.
@@ -169,21 +203,21 @@ where
     pub fn apply(&self, object: K) {
         let handlers = self.handlers();
         let changes = self.store_mut().apply(stripped(object));
-        tell(handlers, changes);
+        tell(&handlers, &changes);
     }
 
     /// Takes in that an object is gone; `object` is the last that is known of it.
     pub fn remove(&self, object: K) {
         let handlers = self.handlers();
         let changes = self.store_mut().remove(stripped(object));
-        tell(handlers, changes);
+        tell(&handlers, &changes);
     }
 
     /// Takes in everything there is: what is not in it is gone.
     fn replace(&self, objects: Vec<K>) {
         let handlers = self.handlers();
         let changes = self.store_mut().replace(objects.into_iter().map(stripped).collect());
-        tell(handlers, changes);
+        tell(&handlers, &changes);
         self.shared.synced.send_replace(true);
     }
 
@@ -196,7 +230,29 @@ where
     }
 
     fn handlers(&self) -> MutexGuard<'_, Vec<Handler<K>>> {
-        self.shared.handlers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.handlers()
+    }
+}
+
+impl<K> Shared<K> {
+    fn handlers(&self) -> MutexGuard<'_, Vec<Handler<K>>> {
+        self.handlers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the handlers whose scope has ended, and with them whatever they hold.
+    fn remove_ended(&self) {
+        let mut handlers = self.handlers();
+        let (lasting, ended): (Vec<_>, Vec<_>) = handlers.drain(..).partition(Handler::lasts);
+        *handlers = lasting;
+        drop(handlers);
+        // They may hold the last of something that has handlers of its own.
+        drop(ended);
+    }
+}
+
+impl<K> Handler<K> {
+    fn lasts(&self) -> bool {
+        self.scope.as_ref().is_none_or(|scope| scope.strong_count() > 0)
     }
 }
 
@@ -219,11 +275,11 @@ impl<K> Debug for Informer<K> {
     }
 }
 
-fn tell<K>(mut handlers: MutexGuard<'_, Vec<Handler<K>>>, changes: Vec<Change<K>>) {
-    handlers.retain(|handler| handler.scope.as_ref().is_none_or(|scope| scope.strong_count() > 0));
+/// The handlers are locked: everybody hears everything in order.
+fn tell<K>(handlers: &[Handler<K>], changes: &[Change<K>]) {
     for change in changes {
-        for handler in handlers.iter() {
-            tell_one(&handler.call, &change);
+        for handler in handlers {
+            tell_one(&handler.call, change);
         }
     }
 }

@@ -258,8 +258,8 @@ async fn the_last_pod_to_go_brings_the_namespace_up_again() {
     let queue = WorkQueue::new("test");
     watch_namespaces(&namespaces, &queue);
     watch_pods(&pods, &namespaces, &queue);
-    let pod = |namespace: &str| -> Pod {
-        serde_json::from_value(json!({"metadata": {"name": "web", "namespace": namespace}})).unwrap()
+    let pod = |namespace: &str, name: &str| -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": name, "namespace": namespace}})).unwrap()
     };
     namespaces.apply(namespace("alive", "Active"));
     namespaces.apply(namespace("shop", "Terminating"));
@@ -268,8 +268,13 @@ async fn the_last_pod_to_go_brings_the_namespace_up_again() {
     assert!(begun.elapsed() >= SETTLING);
     queue.done(&"shop".to_owned());
     for namespace in ["alive", "shop"] {
-        pods.apply(pod(namespace));
-        pods.remove(pod(namespace));
+        pods.apply(pod(namespace, "web"));
+        pods.apply(pod(namespace, "db"));
+        pods.remove(pod(namespace, "web"));
+    }
+    assert!(queue.is_empty(), "there are pods left");
+    for namespace in ["alive", "shop"] {
+        pods.remove(pod(namespace, "db"));
     }
     assert_eq!((queue.next().await.as_str(), queue.len()), ("shop", 0));
 }

@@ -50,6 +50,11 @@ impl<K: Resource> Store<K> {
         objects.map(|(_, object)| Arc::clone(object)).collect()
     }
 
+    pub(super) fn any_in_namespace(&self, namespace: &str) -> bool {
+        let first = ObjectKey::new(namespace, "");
+        self.objects.range(first..).next().is_some_and(|(key, _)| key.namespace == namespace)
+    }
+
     pub(super) fn by_index(&self, index: &'static str, value: &str) -> Vec<Arc<K>> {
         let Some(index) = self.indexes.get(index) else { panic!("the informer has no index {index}") };
         index.entries.get(value).into_iter().flat_map(BTreeMap::values).cloned().collect()

@@ -105,6 +105,18 @@ fn handlers_end_with_their_scope_and_do_not_harm_each_other() {
 }
 
 #[test]
+fn a_handler_that_holds_its_informer_does_not_keep_it_for_ever() {
+    let (informer, scope) = (Informer::<ConfigMap>::detached(), Arc::default());
+    let held = informer.clone();
+    informer.scoped(&scope).on_change(move |_| drop(held.list()));
+    let shared = Arc::downgrade(&informer.shared);
+    drop(informer);
+    assert!(shared.upgrade().is_some());
+    drop(scope);
+    assert!(shared.upgrade().is_none());
+}
+
+#[test]
 fn indexes_follow_the_objects() {
     fn node(pod: &Pod) -> Vec<String> {
         pod.spec.iter().filter_map(|spec| spec.node_name.clone()).collect()
@@ -129,6 +141,7 @@ fn indexes_follow_the_objects() {
     assert_eq!(names(informer.by_index("node", "n1")), ["xx/c"]);
     assert_eq!(names(informer.by_index("node", "n2")), ["x/b"]);
     assert_eq!(names(informer.in_namespace("x")), ["x/b"]);
+    assert_eq!(["w", "x", "xx", "xxx"].map(|it| informer.any_in_namespace(it)), [false, true, true, false]);
     assert_eq!(informer.len(), 2);
     assert!(informer.by_index("node", "n3").is_empty());
 }
