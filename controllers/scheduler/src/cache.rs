@@ -14,8 +14,9 @@
 //! - A pod that is bound is never forgotten: a late failure of a binding that the informer has seen means nothing.
 //!
 //! Everything here belongs to the one task that also runs the cycles, so a cycle reads it in place: there is no
-//! snapshot to refresh, and nothing changes while a pod is compared with nodes. Indexes (labels, taints, images) are
-//! kept up to date change by change. Nodes keep their [slot](NodeSlot) while they are known.
+//! snapshot to refresh, and nothing changes while a pod is compared with nodes. Indexes are kept up to date change by
+//! change, so that no cycle looks at all pods: which nodes have a label, a taint, an image; which are in one place; how
+//! many pods of a kind are where; what pods say of others. Nodes keep their [slot](NodeSlot) while they are known.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,19 +24,27 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{ContainerImage, Node, Taint};
 
 use crate::pod_info::{PodInfo, Uid};
+use crate::pod_matcher::NamespaceLabels;
 
+mod by_namespace;
 mod images;
 mod labels;
 mod node_info;
 mod order;
+mod pod_counts;
 mod slots;
 mod taints;
+mod terms_held;
+mod topology;
 
 pub(crate) use images::{Image, ImageIndex};
 pub(crate) use labels::{LabelIndex, Labels, Operator};
 pub(crate) use node_info::NodeInfo;
+pub(crate) use pod_counts::{Among, Counts, PodCounts, Question};
 pub(crate) use slots::{NodeSet, NodeSlot};
 pub(crate) use taints::{Effect, TaintTable, tolerate};
+pub(crate) use terms_held::{Role, TermsHeld, held_by};
+pub(crate) use topology::{Topologies, Topology};
 
 use order::Zone;
 
@@ -52,6 +61,12 @@ pub(crate) struct Cache {
     pub(crate) labels: LabelIndex,
     pub(crate) taints: TaintTable,
     pub(crate) images: ImageIndex,
+    pub(crate) topologies: Topologies,
+    pub(crate) counts: PodCounts,
+    pub(crate) terms: TermsHeld,
+    pub(crate) namespaces: NamespaceLabels,
+    /// Counts the pods that have asked for something to be kept.
+    turn: u64,
 }
 
 /// In which order nodes are tried.
@@ -122,9 +137,11 @@ impl Cache {
         });
         let taints = self.taints.acquire(taints_of(&node));
         self.labels.add(slot, node.metadata.labels.as_ref());
+        self.topologies.add(slot, node.metadata.labels.as_ref());
         self.images.add(slot, images_of(&node));
         let mut info = NodeInfo::new(slot, node, taints);
         for pod in self.strays.remove(&info.name).unwrap_or_default() {
+            self.index(&pod, slot);
             info.add_pod(pod);
         }
         self.slots.insert(Arc::clone(&info.name), slot);
@@ -145,6 +162,8 @@ impl Cache {
             changes.push(NodeChange::Labels);
             self.labels.remove(slot, old);
             self.labels.add(slot, new);
+            self.topologies.remove(slot, old);
+            self.topologies.add(slot, new);
             if Zone::of(old) != Zone::of(new) {
                 self.order = Order::Outdated;
             }
@@ -172,8 +191,10 @@ impl Cache {
         self.order = Order::Outdated;
         self.taints.release(&info.taints);
         self.labels.remove(slot, info.node.metadata.labels.as_ref());
+        self.topologies.remove(slot, info.node.metadata.labels.as_ref());
         self.images.remove(slot, images_of(&info.node));
         let pods = std::mem::take(&mut info.pods);
+        pods.iter().for_each(|pod| self.unindex(pod, slot));
         if !pods.is_empty() {
             self.strays.insert(Arc::clone(&info.name), pods);
         }
@@ -261,10 +282,44 @@ impl Cache {
         self.pods.get(uid).map(|placed| (&placed.info, &placed.node))
     }
 
+    /// A namespace that came or has other labels, or is gone. Says whether that is news.
+    pub(crate) fn set_namespace(&mut self, name: &str, labels: Option<&Labels>) -> bool {
+        let before = match labels {
+            Some(labels) => self.namespaces.insert(name.to_owned(), labels.clone()),
+            None => self.namespaces.remove(name),
+        };
+        let is_news = before.as_ref() != labels;
+        if is_news {
+            self.counts.forget_selecting();
+        }
+        is_news
+    }
+
+    /// Another pod begins to ask for things to be kept.
+    pub(crate) fn begin_turn(&mut self) {
+        self.turn += 1;
+    }
+
+    /// Keeps the places of a topology key, at least for this turn.
+    pub(crate) fn watch_topology(&mut self, key: &str) {
+        let nodes = self.nodes.iter().flatten();
+        let labels = nodes.map(|node| (node.slot, node.node.metadata.labels.as_ref()));
+        self.topologies.watch(key, self.turn, labels);
+    }
+
+    /// Keeps the answer to a question, at least for this turn.
+    pub(crate) fn watch_count(&mut self, question: &Question) {
+        let nodes = self.nodes.iter().flatten();
+        let pods = nodes.flat_map(|node| node.pods.iter().map(|pod| (node.slot, &**pod)));
+        self.counts.watch(question, self.turn, &self.namespaces, pods);
+    }
+
     fn put(&mut self, placed: Placed) {
         let info = Arc::clone(&placed.info);
         match self.slots.get(&placed.node) {
             Some(slot) => {
+                let slot = *slot;
+                self.index(&info, slot);
                 if let Some(node) = &mut self.nodes[slot.index()] {
                     node.add_pod(info);
                 }
@@ -279,6 +334,8 @@ impl Cache {
         let placed = self.pods.remove(uid)?;
         match self.slots.get(&placed.node) {
             Some(slot) => {
+                let slot = *slot;
+                self.unindex(&placed.info, slot);
                 if let Some(node) = &mut self.nodes[slot.index()] {
                     node.remove_pod(uid);
                 }
@@ -286,6 +343,16 @@ impl Cache {
             None => self.take_stray(uid, &placed.node),
         }
         Some(placed)
+    }
+
+    fn index(&mut self, pod: &PodInfo, slot: NodeSlot) {
+        self.counts.add(pod, slot, &self.namespaces);
+        self.terms.add(pod, slot);
+    }
+
+    fn unindex(&mut self, pod: &PodInfo, slot: NodeSlot) {
+        self.counts.remove(pod, slot, &self.namespaces);
+        self.terms.remove(pod, slot);
     }
 
     fn take_stray(&mut self, uid: &Uid, node: &Arc<str>) {

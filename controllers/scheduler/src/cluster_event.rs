@@ -1,7 +1,7 @@
 //! What happens in the cluster that may make room for a pod that found none.
 //!
 //! In: changes that were taken into the cache. Out: events that plugins are asked about. Deliberately absent: changes
-//! that only take room away.
+//! that can only take room away.
 
 use k8s_openapi::api::core::v1::Node;
 
@@ -18,18 +18,36 @@ pub(crate) enum ClusterEvent<'a> {
         before: &'a Node,
         now: &'a NodeInfo,
     },
-    /// A pod that was on a node is gone from there.
-    PodRemoved(&'a PodInfo),
-    /// A pod on a node asks for less than it did.
-    PodScaledDown,
+    NodeRemoved,
+    /// Something happened to a pod on a node. Of a pod that was only promised room there, that is gone.
+    Pod {
+        change: PodChange,
+        pod: &'a PodInfo,
+        /// As it is now, if it is known.
+        node: Option<&'a NodeInfo>,
+    },
+    /// The namespaces, or their labels, are others.
+    Namespaces,
     /// The waiting pod itself was changed.
     Own(OwnChange),
+}
+
+/// What happened to a pod on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PodChange {
+    Added,
+    Removed,
+    /// It asks for less than it did.
+    ScaledDown,
+    /// It has other labels.
+    Labels,
 }
 
 /// What changed in a waiting pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OwnChange {
     GatesEliminated,
+    Labels,
     Tolerations,
     /// It asks for less.
     ScaledDown,
@@ -39,28 +57,53 @@ pub(crate) enum OwnChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EventKind {
     NodeAdded,
-    NodeAllocatable,
-    NodeLabels,
-    NodeTaints,
-    PodRemoved,
-    PodScaledDown,
-    OwnGatesEliminated,
-    OwnTolerations,
-    OwnScaledDown,
+    Node(NodeChange),
+    NodeRemoved,
+    Pod(PodChange),
+    Namespaces,
+    Own(OwnChange),
 }
 
 impl ClusterEvent<'_> {
     pub(crate) fn kind(&self) -> EventKind {
         match self {
             Self::NodeAdded(_) => EventKind::NodeAdded,
-            Self::NodeChanged { change: NodeChange::Allocatable, .. } => EventKind::NodeAllocatable,
-            Self::NodeChanged { change: NodeChange::Labels, .. } => EventKind::NodeLabels,
-            Self::NodeChanged { change: NodeChange::Taints, .. } => EventKind::NodeTaints,
-            Self::PodRemoved(_) => EventKind::PodRemoved,
-            Self::PodScaledDown => EventKind::PodScaledDown,
-            Self::Own(OwnChange::GatesEliminated) => EventKind::OwnGatesEliminated,
-            Self::Own(OwnChange::Tolerations) => EventKind::OwnTolerations,
-            Self::Own(OwnChange::ScaledDown) => EventKind::OwnScaledDown,
+            Self::NodeChanged { change, .. } => EventKind::Node(*change),
+            Self::NodeRemoved => EventKind::NodeRemoved,
+            Self::Pod { change, .. } => EventKind::Pod(*change),
+            Self::Namespaces => EventKind::Namespaces,
+            Self::Own(change) => EventKind::Own(*change),
+        }
+    }
+
+    /// The node that it is about, as it is now.
+    pub(crate) fn node(&self) -> Option<&NodeInfo> {
+        match self {
+            Self::NodeAdded(node) | Self::NodeChanged { now: node, .. } => Some(node),
+            Self::Pod { node, .. } => *node,
+            Self::NodeRemoved | Self::Namespaces | Self::Own(_) => None,
+        }
+    }
+
+    /// The node that it is about, as it was.
+    pub(crate) fn node_before(&self) -> Option<&Node> {
+        match self {
+            Self::NodeChanged { before, .. } => Some(before),
+            Self::NodeAdded(_) | Self::NodeRemoved | Self::Pod { .. } | Self::Namespaces | Self::Own(_) => {
+                None
+            }
+        }
+    }
+
+    /// The pod on a node that it is about.
+    pub(crate) fn pod(&self) -> Option<&PodInfo> {
+        match self {
+            Self::Pod { pod, .. } => Some(pod),
+            Self::NodeAdded(_)
+            | Self::NodeChanged { .. }
+            | Self::NodeRemoved
+            | Self::Namespaces
+            | Self::Own(_) => None,
         }
     }
 }
@@ -73,6 +116,9 @@ pub(crate) fn own_changes(old: &PodInfo, new: &PodInfo) -> Vec<OwnChange> {
     let mut changes = Vec::new();
     if gates(old) > 0 && gates(new) == 0 {
         changes.push(OwnChange::GatesEliminated);
+    }
+    if old.labels() != new.labels() {
+        changes.push(OwnChange::Labels);
     }
     if old.tolerations() != new.tolerations() {
         changes.push(OwnChange::Tolerations);

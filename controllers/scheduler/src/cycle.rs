@@ -17,7 +17,7 @@ use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
 use crate::cache::{Cache, NodeSlot};
-use crate::cluster_event::ClusterEvent;
+use crate::cluster_event::PodChange;
 use crate::diagnosis::{Diagnosis, Reason, Reasons};
 use crate::framework::{BindError, Framework, Nomination, Obstacle, PluginSet, Stuck};
 use crate::nominations::Nominations;
@@ -133,6 +133,10 @@ impl Core {
         if self.cache.order().is_empty() {
             return Err(Nowhere::without_nodes());
         }
+        self.cache.begin_turn();
+        for (_, plugin) in self.framework.at(|row| row.pre_filter) {
+            plugin.prepare(pod, &mut self.cache);
+        }
         let filters = Filters::prepare(self.framework, pod, &self.cache, &self.nominations);
         let nominated = self.nominations.node_of(&pod.uid);
         let nominated = nominated.and_then(|name| self.cache.node_named(name));
@@ -154,9 +158,8 @@ impl Core {
 
     /// Asks what can be done for a pod that fits nowhere.
     fn post_filter(&self, pod: &PodInfo, filters: &Filters<'_>, mut diagnosis: Diagnosis) -> Nowhere {
-        let fits = |node: &_, removed: &[_], reasons: &mut Reasons| {
-            filters.check(node, removed, reasons).is_ok()
-        };
+        let fits =
+            |node: &_, removed: &[_], reasons: &mut Reasons| filters.check(node, removed, reasons).is_ok();
         let stuck = Stuck {
             pod,
             cache: &self.cache,
@@ -201,7 +204,9 @@ impl Core {
     ) -> Result<Vec<BoxFuture<'static, Result<(), Reason>>>, Nowhere> {
         let node = self.cache.node(slot);
         for (id, plugin) in self.framework.at(|row| row.reserve) {
-            plugin.reserve(pod, node).map_err(|reason| Nowhere::at_one_node(PluginSet::of(id), slot, reason))?;
+            plugin
+                .reserve(pod, node)
+                .map_err(|reason| Nowhere::at_one_node(PluginSet::of(id), slot, reason))?;
         }
         let mut permits = Vec::new();
         for (id, plugin) in self.framework.at(|row| row.permit) {
@@ -256,7 +261,7 @@ impl Core {
     ) -> Option<Failure> {
         let pod = Arc::clone(&queued.info);
         let latest = self.release(&pod, node)?;
-        self.queue.on_event(&ClusterEvent::PodRemoved(&pod), now);
+        self.pod_event(PodChange::Removed, &pod, node, now);
         let (reason, message) = match error {
             // The informer says what became of it.
             BindError::Settled => return None,

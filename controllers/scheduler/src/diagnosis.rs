@@ -57,7 +57,9 @@ impl fmt::Display for Reason {
         match self {
             Self::Said(words) => f.write_str(words),
             Self::Insufficient(name) => write!(f, "Insufficient {name}"),
-            Self::NotNamedBy(plugins) => write!(f, "node(s) didn't satisfy plugin(s) [{}]", plugins.join(" ")),
+            Self::NotNamedBy(plugins) => {
+                write!(f, "node(s) didn't satisfy plugin(s) [{}]", plugins.join(" "))
+            }
         }
     }
 }

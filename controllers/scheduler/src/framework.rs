@@ -82,6 +82,11 @@ pub(crate) enum PreFiltered<'a> {
 
 /// Looks at a pod before it is compared with nodes.
 pub(crate) trait PreFilter: Plugin {
+    /// Has the cache keep what will be asked of it for this pod.
+    fn prepare(&self, pod: &PodInfo, cache: &mut Cache) {
+        let _ = (pod, cache);
+    }
+
     fn pre_filter<'a>(&self, pod: &'a PodInfo, cache: &'a Cache) -> PreFiltered<'a>;
 }
 
@@ -126,12 +131,14 @@ pub(crate) trait PostFilter: Plugin {
     fn post_filter(&self, stuck: &Stuck<'_>, diagnosis: &Diagnosis) -> PostFiltered;
 }
 
+/// Whether a pod fits a node as it would be without these pods.
+pub(crate) type Fits<'a> = dyn Fn(&NodeInfo, &[Arc<PodInfo>], &mut Reasons) -> bool + 'a;
+
 /// A pod that fits nowhere, and what is known of it.
 pub(crate) struct Stuck<'a> {
     pub(crate) pod: &'a PodInfo,
     pub(crate) cache: &'a Cache,
-    /// Whether the pod fits a node as it would be without these pods.
-    pub(crate) fits: &'a dyn Fn(&NodeInfo, &[Arc<PodInfo>], &mut Reasons) -> bool,
+    pub(crate) fits: &'a Fits<'a>,
     /// The node that the pod is kept for already.
     pub(crate) nominated_node: Option<&'a str>,
     /// A number that differs from attempt to attempt.

@@ -1,6 +1,6 @@
 //! The scheduler: finds a node for every pod that has none.
 //!
-//! In: nodes and pods, through informers. Out: bindings; and for pods that fit nowhere a condition, an event that says
+//! In: nodes, pods and namespaces, through informers. Out: bindings; and for pods that fit nowhere a condition, an event that says
 //! why, and room made by removing pods that matter less. The way of one pod:
 //!
 //! ```text
@@ -19,7 +19,6 @@
 
 use std::convert::Infallible;
 
-use k8s_openapi::api::core::v1::{Node, Pod};
 use keelson_controller_runtime::{Connection, ConnectionError, EventRecorder, Informer};
 use kube::Api;
 use kube::runtime::watcher;
@@ -36,6 +35,8 @@ mod nominations;
 mod observe;
 mod plugins;
 mod pod_info;
+mod pod_matcher;
+mod pod_terms;
 mod preemption;
 mod quantity;
 mod queue;
@@ -46,7 +47,7 @@ mod status;
 mod testing;
 
 use cycle::Core;
-use scheduler::Scheduler;
+use scheduler::{Informers, Scheduler};
 
 /// Pods that have ended use nothing.
 const LIVE_PODS: &str = "status.phase!=Succeeded,status.phase!=Failed";
@@ -76,21 +77,28 @@ impl Default for Options {
 pub async fn run(connection: &Connection, options: Options) -> Result<Infallible, ConnectionError> {
     let client = connection.client("keelson-scheduler")?;
     let (events, write_events) = EventRecorder::new(client.clone(), options.scheduler_name, None);
-    let nodes: Informer<Node> = Informer::new(Api::all(client.clone()), watcher::Config::default());
-    let live = watcher::Config::default().fields(LIVE_PODS);
-    let pods: Informer<Pod> = Informer::new(Api::all(client.clone()), live);
-    let inbox = scheduler::listen(&nodes, &pods);
+    let live_pods = watcher::Config::default().fields(LIVE_PODS);
+    let informers = Informers {
+        nodes: Informer::new(Api::all(client.clone()), watcher::Config::default()),
+        pods: Informer::new(Api::all(client.clone()), live_pods),
+        namespaces: Informer::new(Api::all(client.clone()), watcher::Config::default()),
+    };
+    let inbox = scheduler::listen(&informers);
     let core = Core::new(
         plugins::DEFAULT,
         options.scheduler_name,
         options.percentage_of_nodes_to_score,
         rand::random(),
     );
+    let Informers { nodes, pods, namespaces } = &informers;
     let schedule = async {
-        tokio::join!(nodes.synced(), pods.synced());
+        tokio::join!(nodes.synced(), pods.synced(), namespaces.synced());
         tracing::info!(nodes = nodes.len(), pods = pods.len(), "scheduling begins");
         Scheduler::new(core, client, events, inbox).run().await;
     };
-    tokio::join!(nodes.clone().run(), pods.clone().run(), write_events, schedule);
+    let learn = async {
+        tokio::join!(nodes.clone().run(), pods.clone().run(), namespaces.clone().run());
+    };
+    tokio::join!(learn, write_events, schedule);
     unreachable!("informers run until they are dropped")
 }

@@ -1,16 +1,16 @@
 //! What the informers tell, taken into the cache and the queue.
 //!
-//! In: changes of nodes and pods. Out: an up-to-date cache, and pods that events may have helped. Pods that belong to
+//! In: changes of nodes, pods and namespaces. Out: an up-to-date cache, and pods that events may have helped. Pods that belong to
 //! another scheduler count once they are on a node, and pods that have ended do not count.
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use keelson_controller_runtime::Change;
 use tokio::time::Instant;
 
 use crate::cache::Settled;
-use crate::cluster_event::{ClusterEvent, asks_for_less};
+use crate::cluster_event::{ClusterEvent, PodChange, asks_for_less};
 use crate::cycle::Core;
 use crate::nominations::nominated_node;
 use crate::pod_info::{PodInfo, Uid};
@@ -20,6 +20,7 @@ use crate::pod_info::{PodInfo, Uid};
 pub(crate) enum Observation {
     Node(Version<Node>),
     Pod(Version<Pod>),
+    Namespace(Version<Namespace>),
 }
 
 /// What an object was and what it is; it lacks one of both when it is new or gone.
@@ -75,9 +76,17 @@ impl Core {
             Observation::Node(Version { new: Some(node), .. }) => self.node_is(node, now),
             Observation::Node(Version { old: Some(node), new: None }) => {
                 self.cache.remove_node(node.metadata.name.as_deref().unwrap_or_default());
+                self.queue.on_event(&ClusterEvent::NodeRemoved, now);
             }
             Observation::Pod(Version { old, new: Some(pod) }) => self.pod_is(old.as_deref(), pod, now),
             Observation::Pod(Version { old: Some(pod), new: None }) => self.pod_is_gone(&pod, now),
+            Observation::Namespace(Version { old, new }) => {
+                let labels = new.as_deref().map(|new| new.metadata.labels.clone().unwrap_or_default());
+                let name = new.or(old).and_then(|namespace| namespace.metadata.name.clone());
+                if self.cache.set_namespace(&name.unwrap_or_default(), labels.as_ref()) {
+                    self.queue.on_event(&ClusterEvent::Namespaces, now);
+                }
+            }
             Observation::Node(Version { old: None, new: None })
             | Observation::Pod(Version { old: None, new: None }) => {}
         }
@@ -104,9 +113,9 @@ impl Core {
             Standing::Ended => self.pod_is_gone(&pod, now),
             Standing::Assigned(node) => {
                 let node = node.to_owned();
-                self.pod_is_assigned(PodInfo::of(pod), &node, now);
+                self.pod_is_assigned(&PodInfo::of(pod), &node, now);
             }
-            Standing::Waiting => self.pod_waits(old, PodInfo::of(pod), now),
+            Standing::Waiting => self.pod_waits(old, &PodInfo::of(pod), now),
             Standing::Foreign => {}
         }
     }
@@ -115,43 +124,53 @@ impl Core {
         let uid = Uid::of(pod);
         self.queue.remove(&uid);
         self.leaving.remove(&uid);
-        let promised = self.nominations.node_of(&uid).is_some();
+        let promised = self.nominations.node_of(&uid).cloned();
         self.nominations.clear(&uid);
-        match self.cache.remove(&uid) {
-            Some((removed, _)) => self.queue.on_event(&ClusterEvent::PodRemoved(&removed), now),
-            None if promised => {
-                let never_there = PodInfo::of(Arc::new(pod.clone()));
-                self.queue.on_event(&ClusterEvent::PodRemoved(&never_there), now);
-            }
-            None => {}
+        if let Some((removed, node)) = self.cache.remove(&uid) {
+            self.pod_event(PodChange::Removed, &removed, &node, now);
+        } else if let Some(node) = promised {
+            self.pod_event(PodChange::Removed, &PodInfo::of(Arc::new(pod.clone())), &node, now);
         }
     }
 
-    fn pod_is_assigned(&mut self, pod: Arc<PodInfo>, node: &str, now: Instant) {
+    fn pod_is_assigned(&mut self, pod: &Arc<PodInfo>, node: &str, now: Instant) {
         self.queue.remove(&pod.uid);
         self.nominations.clear(&pod.uid);
         let before = self.cache.placement(&pod.uid);
         let before = before.map(|(known, node)| (Arc::clone(known), Arc::clone(node)));
-        let settled = self.cache.place(Arc::clone(&pod), node);
-        let Some((known, known_node)) = before else { return };
-        if *known_node != *node {
-            self.queue.on_event(&ClusterEvent::PodRemoved(&known), now);
-        } else if settled == Settled::Renewed && asks_for_less(&known, &pod) {
-            self.queue.on_event(&ClusterEvent::PodScaledDown, now);
+        let settled = self.cache.place(Arc::clone(pod), node);
+        if let Some((known, known_node)) = &before {
+            if **known_node != *node {
+                self.pod_event(PodChange::Removed, known, known_node, now);
+            }
+            if settled == Settled::Renewed && asks_for_less(known, pod) {
+                self.pod_event(PodChange::ScaledDown, pod, node, now);
+            }
+            if settled == Settled::Renewed && known.labels() != pod.labels() {
+                self.pod_event(PodChange::Labels, pod, node, now);
+            }
+        }
+        if settled != Settled::Renewed {
+            self.pod_event(PodChange::Added, pod, node, now);
         }
     }
 
-    fn pod_waits(&mut self, old: Option<&Pod>, pod: Arc<PodInfo>, now: Instant) {
-        if self.cache.renew_assumed(&pod) {
+    fn pod_waits(&mut self, old: Option<&Pod>, pod: &Arc<PodInfo>, now: Instant) {
+        if self.cache.renew_assumed(pod) {
             return;
         }
         let before = old.and_then(nominated_node);
-        self.nominations.observe(before, &pod);
-        let lost = before.is_some() && before != nominated_node(&pod.pod);
-        self.queue.update(Arc::clone(&pod), now);
-        if lost {
-            self.queue.on_event(&ClusterEvent::PodRemoved(&pod), now);
+        self.nominations.observe(before, pod);
+        self.queue.update(Arc::clone(pod), now);
+        if let Some(lost) = before.filter(|before| nominated_node(&pod.pod) != Some(before)) {
+            self.pod_event(PodChange::Removed, pod, lost, now);
         }
+    }
+
+    /// Lets those that wait know of a change of a pod on a node.
+    pub(crate) fn pod_event(&mut self, change: PodChange, pod: &PodInfo, node: &str, now: Instant) {
+        let node = self.cache.node_named(node);
+        self.queue.on_event(&ClusterEvent::Pod { change, pod, node }, now);
     }
 }
 

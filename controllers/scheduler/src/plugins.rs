@@ -9,6 +9,7 @@ use crate::framework::{Framework, Row};
 mod default_binder;
 mod default_preemption;
 mod image_locality;
+mod inter_pod_affinity;
 mod node_affinity;
 mod node_name;
 mod node_ports;
@@ -16,6 +17,7 @@ mod node_resources_balanced_allocation;
 mod node_resources_fit;
 mod node_unschedulable;
 mod normalize;
+mod pod_topology_spread;
 mod priority_sort;
 mod scheduling_gates;
 mod taint_toleration;
@@ -26,12 +28,14 @@ mod tests;
 use default_binder::DefaultBinder;
 use default_preemption::DefaultPreemption;
 use image_locality::ImageLocality;
+use inter_pod_affinity::InterPodAffinity;
 use node_affinity::NodeAffinity;
 use node_name::NodeName;
 use node_ports::NodePorts;
 use node_resources_balanced_allocation::NodeResourcesBalancedAllocation;
 use node_resources_fit::NodeResourcesFit;
 use node_unschedulable::NodeUnschedulable;
+use pod_topology_spread::PodTopologySpread;
 use priority_sort::PrioritySort;
 use scheduling_gates::SchedulingGates;
 use taint_toleration::TaintToleration;
@@ -53,6 +57,16 @@ pub(crate) const DEFAULT: Framework = Framework::new(&[
         pre_filter: Some(&NodeResourcesFit),
         pre_score: Some((&NodeResourcesFit, 1)),
         ..Row::of(&NodeResourcesFit)
+    },
+    Row {
+        pre_filter: Some(&PodTopologySpread),
+        pre_score: Some((&PodTopologySpread, 2)),
+        ..Row::of(&PodTopologySpread)
+    },
+    Row {
+        pre_filter: Some(&InterPodAffinity),
+        pre_score: Some((&InterPodAffinity, 2)),
+        ..Row::of(&InterPodAffinity)
     },
     Row { post_filter: Some(&DefaultPreemption), ..Row::of(&DefaultPreemption) },
     Row {

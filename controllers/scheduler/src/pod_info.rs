@@ -9,7 +9,9 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Pod, PodSpec, Toleration};
 use keelson_controller_runtime::ObjectKey;
 
+use crate::cache::Labels;
 use crate::host_ports::{self, HostPort};
+use crate::pod_terms::{PodTerms, SpreadConstraint, spread_constraints};
 use crate::resources::{ComputeResources, Resources, requests, scoring_requests};
 
 /// What tells a pod from an earlier one of the same name.
@@ -31,6 +33,9 @@ pub(crate) struct PodInfo {
     /// What scoring takes it to use.
     pub(crate) scoring_requests: ComputeResources,
     pub(crate) host_ports: Vec<HostPort>,
+    /// What it says of other pods.
+    pub(crate) terms: PodTerms,
+    pub(crate) spread: Vec<SpreadConstraint>,
 }
 
 impl PodInfo {
@@ -43,6 +48,8 @@ impl PodInfo {
             requests: requests(&pod),
             scoring_requests: scoring_requests(&pod),
             host_ports: spec.map(host_ports::of).unwrap_or_default(),
+            terms: PodTerms::of(&pod),
+            spread: spec.map(|spec| spread_constraints(&pod, spec)).unwrap_or_default(),
             key,
             pod,
         })
@@ -54,6 +61,10 @@ impl PodInfo {
 
     pub(crate) fn tolerations(&self) -> &[Toleration] {
         self.spec().and_then(|spec| spec.tolerations.as_deref()).unwrap_or_default()
+    }
+
+    pub(crate) fn labels(&self) -> Option<&Labels> {
+        self.pod.metadata.labels.as_ref()
     }
 
     pub(crate) fn is_being_deleted(&self) -> bool {

@@ -33,7 +33,8 @@ impl Parts {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, suffix) = rest.split_at(end);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|digit| digit.wrapping_sub(b'0')).collect();
+        let digits: Vec<u8> =
+            whole.bytes().chain(fraction.bytes()).map(|digit| digit.wrapping_sub(b'0')).collect();
         if digits.is_empty() || digits.iter().any(|digit| *digit > 9) {
             return None;
         }
@@ -153,7 +154,10 @@ mod tests {
 
     #[test]
     fn what_is_no_quantity_has_no_amount() {
-        for text in ["", "-", "+", ".", "m", "1.2.3", "1mm", "1 ", " 1", "1ki", "1K", "0x10", "1e", "1e1.5", "--1", "1i"] {
+        for text in [
+            "", "-", "+", ".", "m", "1.2.3", "1mm", "1 ", " 1", "1ki", "1K", "0x10", "1e", "1e1.5", "--1",
+            "1i",
+        ] {
             assert_eq!(units(text), None, "{text:?}");
         }
     }

@@ -35,8 +35,10 @@ use crate::framework::{Framework, PluginSet};
 use crate::pod_info::{PodInfo, Uid};
 
 mod ordered;
+mod parked;
 
 use ordered::Ordered;
+use parked::Parked;
 
 /// The pause after the first attempt that came to nothing; it doubles with every further one,
 const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
@@ -53,8 +55,7 @@ pub(crate) struct Queue {
     active: Ordered<Rank>,
     /// By the end of their pause.
     backoff: Ordered<Instant>,
-    /// By the time of their last attempt.
-    unschedulable: Ordered<Instant>,
+    unschedulable: Parked,
     gated: HashMap<Uid, QueuedPod>,
 }
 
@@ -131,7 +132,7 @@ impl Queue {
             framework,
             active: Ordered::new(),
             backoff: Ordered::new(),
-            unschedulable: Ordered::new(),
+            unschedulable: Parked::new(),
             gated: HashMap::new(),
         }
     }
@@ -144,10 +145,10 @@ impl Queue {
         } else if let Some(mut pod) = self.gated.remove(uid) {
             pod.info = new;
             self.enter(pod, now);
-        } else if let Some(pod) = self.unschedulable.get_mut(uid) {
+        } else if let Some(pod) = self.unschedulable.get(uid) {
             let changes = own_changes(&pod.info, &new);
             let uid = uid.clone();
-            pod.info = new;
+            self.unschedulable.renew(new);
             if changes.into_iter().any(|change| self.is_helped_by_own(&uid, change)) {
                 self.let_go(&uid, now);
             }
@@ -156,10 +157,10 @@ impl Queue {
         }
     }
 
-    fn is_helped_by_own(&mut self, uid: &Uid, change: OwnChange) -> bool {
+    fn is_helped_by_own(&self, uid: &Uid, change: OwnChange) -> bool {
         let (event, framework) = (ClusterEvent::Own(change), self.framework);
         let listeners = framework.listening_to(event.kind());
-        let pod = self.unschedulable.get_mut(uid);
+        let pod = self.unschedulable.get(uid);
         pod.is_some_and(|pod| pod.may_be_helped_by(&event, framework, listeners))
     }
 
@@ -175,7 +176,7 @@ impl Queue {
         pod.rejections += 1;
         pod.errors = 0;
         pod.waits_for = waits_for;
-        self.unschedulable.insert(now, pod);
+        self.unschedulable.insert(pod);
     }
 
     /// Something went wrong with a pod that came from here; `latest` is what it is as of now.
@@ -196,6 +197,9 @@ impl Queue {
     pub(crate) fn on_event(&mut self, event: &ClusterEvent<'_>, now: Instant) {
         let framework = self.framework;
         let listeners = framework.listening_to(event.kind());
+        if !self.unschedulable.any_waits_for(listeners) {
+            return;
+        }
         let helped = self.unschedulable.iter();
         let helped = helped.filter(|pod| pod.may_be_helped_by(event, framework, listeners));
         let helped: Vec<Uid> = helped.map(|pod| pod.info.uid.clone()).collect();
@@ -210,13 +214,13 @@ impl Queue {
 
     /// When something becomes ready by the passing of time alone.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let leftover = self.unschedulable.first_key().map(|since| since + LEFTOVER);
+        let leftover = self.unschedulable.oldest().map(|since| since + LEFTOVER);
         [self.backoff.first_key(), leftover].into_iter().flatten().min()
     }
 
     /// Moves what has waited long enough.
     fn flush(&mut self, now: Instant) {
-        while self.unschedulable.first_key().is_some_and(|since| since + LEFTOVER <= now) {
+        while self.unschedulable.oldest().is_some_and(|since| since + LEFTOVER <= now) {
             if let Some(pod) = self.unschedulable.pop() {
                 self.enter(pod, now);
             }
@@ -258,7 +262,7 @@ impl Queue {
             Whereabouts::Active
         } else if self.backoff.get_mut(uid).is_some() {
             Whereabouts::Backoff
-        } else if self.unschedulable.get_mut(uid).is_some() {
+        } else if self.unschedulable.get(uid).is_some() {
             Whereabouts::Unschedulable
         } else if self.gated.contains_key(uid) {
             Whereabouts::Gated

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use keelson_controller_runtime::{EventRecorder, Informer, reference_to};
 use kube::Client;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -35,6 +35,13 @@ pub(crate) struct Scheduler {
     tasks: JoinSet<Done>,
 }
 
+/// What the scheduler knows of the cluster comes from these.
+pub(crate) struct Informers {
+    pub(crate) nodes: Informer<Node>,
+    pub(crate) pods: Informer<Pod>,
+    pub(crate) namespaces: Informer<Namespace>,
+}
+
 /// What a task brings back.
 enum Done {
     Bound(Binding),
@@ -43,12 +50,14 @@ enum Done {
 }
 
 /// Lets the informers tell everything that they learn. To be called before they run.
-pub(crate) fn listen(nodes: &Informer<Node>, pods: &Informer<Pod>) -> UnboundedReceiver<Observation> {
+pub(crate) fn listen(informers: &Informers) -> UnboundedReceiver<Observation> {
     let (sender, inbox) = mpsc::unbounded_channel();
-    let for_pods = sender.clone();
+    let (for_pods, for_namespaces) = (sender.clone(), sender.clone());
     // A receiver that is gone is a scheduler that no longer leads.
-    nodes.on_change(move |change| drop(sender.send(Observation::Node(Version::from(change)))));
-    pods.on_change(move |change| drop(for_pods.send(Observation::Pod(Version::from(change)))));
+    informers.nodes.on_change(move |change| drop(sender.send(Observation::Node(Version::from(change)))));
+    informers.pods.on_change(move |change| drop(for_pods.send(Observation::Pod(Version::from(change)))));
+    let tell = move |change: &_| drop(for_namespaces.send(Observation::Namespace(Version::from(change))));
+    informers.namespaces.on_change(tell);
     inbox
 }
 
@@ -148,8 +157,7 @@ impl Scheduler {
         let Failure { pod, reason, message, nomination, displaced } = failure;
         let event = shortened(&message).into_owned();
         self.events.warning(&reference_to(&*pod.pod), "FailedScheduling", event);
-        let condition =
-            Condition { kind: "PodScheduled", status: "False", reason: reason.word(), message };
+        let condition = Condition { kind: "PodScheduled", status: "False", reason: reason.word(), message };
         let nominated_node = match &nomination {
             Nomination::Keep => NominatedNode::Keep,
             Nomination::Clear => NominatedNode::None,

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{
     Affinity, Container, ContainerImage, ContainerPort, ContainerStatus, Node, NodeAffinity, NodeSelector,
-    NodeSelectorRequirement, NodeSelectorTerm, NodeSpec, NodeStatus, Pod, PodCondition, PodSchedulingGate, PodSpec,
-    PodStatus, PreferredSchedulingTerm, ResourceRequirements, Taint, Toleration,
+    NodeSelectorRequirement, NodeSelectorTerm, NodeSpec, NodeStatus, Pod, PodAffinityTerm, PodCondition,
+    PodSchedulingGate, PodSpec, PodStatus, PreferredSchedulingTerm, ResourceRequirements, Taint, Toleration,
+    TopologySpreadConstraint, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -60,6 +61,36 @@ pub(crate) fn requirement((key, operator, values): (&str, &str, &[&str])) -> Nod
         key: key.to_owned(),
         operator: operator.to_owned(),
         values: Some(values.iter().map(|value| (*value).to_owned()).collect()),
+    }
+}
+
+/// A selector of pods or namespaces by exact labels.
+pub(crate) fn selector(labels: &[(&str, &str)]) -> LabelSelector {
+    LabelSelector { match_labels: Some(strings(labels)), match_expressions: None }
+}
+
+/// Pods with these labels in the own namespace, and within what they count.
+pub(crate) fn pod_term(topology_key: &str, labels: &[(&str, &str)]) -> PodAffinityTerm {
+    PodAffinityTerm {
+        label_selector: Some(selector(labels)),
+        topology_key: topology_key.into(),
+        ..PodAffinityTerm::default()
+    }
+}
+
+/// A constraint on pods with these labels.
+pub(crate) fn spread(
+    topology_key: &str,
+    max_skew: i32,
+    unsatisfiable: &str,
+    labels: &[(&str, &str)],
+) -> TopologySpreadConstraint {
+    TopologySpreadConstraint {
+        label_selector: Some(selector(labels)),
+        max_skew,
+        topology_key: topology_key.into(),
+        when_unsatisfiable: unsatisfiable.into(),
+        ..TopologySpreadConstraint::default()
     }
 }
 
@@ -140,7 +171,11 @@ impl MakePod {
     pub(crate) fn init_container(mut self, cpu: &str, memory: &str) -> Self {
         let containers = self.spec().init_containers.get_or_insert_default();
         let resources = requesting(&[("cpu", cpu), ("memory", memory)]);
-        containers.push(Container { name: format!("i{}", containers.len()), resources, ..Container::default() });
+        containers.push(Container {
+            name: format!("i{}", containers.len()),
+            resources,
+            ..Container::default()
+        });
         self
     }
 
@@ -155,7 +190,10 @@ impl MakePod {
     /// A port of the container that was added last.
     pub(crate) fn host_port(mut self, protocol: &str, address: &str, port: i32) -> Self {
         let spec = self.spec();
-        let container = spec.containers.last_mut().or(spec.init_containers.as_mut().and_then(|all| all.last_mut()));
+        let container = spec
+            .containers
+            .last_mut()
+            .or_else(|| spec.init_containers.as_mut().and_then(|all| all.last_mut()));
         container.expect("there is a container").ports.get_or_insert_default().push(ContainerPort {
             container_port: port,
             host_ip: Some(address.into()),
@@ -272,6 +310,46 @@ impl MakePod {
         self
     }
 
+    pub(crate) fn namespace(mut self, namespace: &str) -> Self {
+        self.pod.metadata.namespace = Some(namespace.into());
+        self
+    }
+
+    pub(crate) fn near(mut self, term: PodAffinityTerm) -> Self {
+        let affinity = self.affinity().pod_affinity.get_or_insert_default();
+        affinity.required_during_scheduling_ignored_during_execution.get_or_insert_default().push(term);
+        self
+    }
+
+    pub(crate) fn apart(mut self, term: PodAffinityTerm) -> Self {
+        let affinity = self.affinity().pod_anti_affinity.get_or_insert_default();
+        affinity.required_during_scheduling_ignored_during_execution.get_or_insert_default().push(term);
+        self
+    }
+
+    /// A weight below zero prefers to be apart.
+    pub(crate) fn prefers_near(mut self, weight: i32, pod_affinity_term: PodAffinityTerm) -> Self {
+        let term = WeightedPodAffinityTerm { weight: weight.abs(), pod_affinity_term };
+        let affinity = self.affinity();
+        let preferred = match weight < 0 {
+            true => {
+                let apart = affinity.pod_anti_affinity.get_or_insert_default();
+                &mut apart.preferred_during_scheduling_ignored_during_execution
+            }
+            false => {
+                let near = affinity.pod_affinity.get_or_insert_default();
+                &mut near.preferred_during_scheduling_ignored_during_execution
+            }
+        };
+        preferred.get_or_insert_default().push(term);
+        self
+    }
+
+    pub(crate) fn spreads(mut self, constraint: TopologySpreadConstraint) -> Self {
+        self.spec().topology_spread_constraints.get_or_insert_default().push(constraint);
+        self
+    }
+
     fn node_affinity(&mut self) -> &mut NodeAffinity {
         self.affinity().node_affinity.get_or_insert_default()
     }
@@ -297,7 +375,8 @@ impl MakePod {
 impl MakeNode {
     /// With room for 110 pods and for nothing else.
     pub(crate) fn named(name: &str) -> Self {
-        let metadata = ObjectMeta { name: Some(name.into()), uid: Some(name.into()), ..ObjectMeta::default() };
+        let metadata =
+            ObjectMeta { name: Some(name.into()), uid: Some(name.into()), ..ObjectMeta::default() };
         let allocatable = Some(quantities(&[("pods", "110")]));
         let status = NodeStatus { allocatable, ..NodeStatus::default() };
         let spec = NodeSpec::default();

@@ -22,7 +22,7 @@ type Values = HashMap<Box<str>, Vec<NodeSlot>>;
 pub(crate) type Labels = BTreeMap<String, String>;
 
 /// How a requirement compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Operator {
     In,
     NotIn,
@@ -144,9 +144,16 @@ mod tests {
 
     fn requirement() -> impl Strategy<Value = NodeSelectorRequirement> {
         let values = proptest::collection::vec("[1-3]|x", 0..3);
-        ("[a-c]", proptest::sample::select(&["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt", "Near"][..]), values).prop_map(|(key, operator, values)| {
-            NodeSelectorRequirement { key, operator: operator.to_owned(), values: Some(values) }
-        })
+        (
+            "[a-c]",
+            proptest::sample::select(&["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt", "Near"][..]),
+            values,
+        )
+            .prop_map(|(key, operator, values)| NodeSelectorRequirement {
+                key,
+                operator: operator.to_owned(),
+                values: Some(values),
+            })
     }
 
     fn allows(requirement: &NodeSelectorRequirement, labels: &Labels) -> bool {

@@ -181,6 +181,10 @@ mod tests {
         assert_eq!(table.untolerated(&[], |_| true), [true, true]);
         table.release(&both);
         assert!(table.untolerated(&[], |_| true).is_empty() && table.ids.is_empty());
-        assert_eq!(table.acquire(&[taint("c", "", "NoExecute")])[0].index(), 0, "free numbers are used again");
+        assert_eq!(
+            table.acquire(&[taint("c", "", "NoExecute")])[0].index(),
+            0,
+            "free numbers are used again"
+        );
     }
 }

@@ -112,7 +112,10 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn pod(at: usize) -> Arc<PodInfo> {
     let name = format!("p{at}");
-    MakePod::named(&name).container(&format!("{}m", 1 << at), "1Gi").host_port("TCP", "", at as i32 + 1).info()
+    MakePod::named(&name)
+        .container(&format!("{}m", 1 << at), "1Gi")
+        .host_port("TCP", "", at as i32 + 1)
+        .info()
 }
 
 proptest! {
@@ -133,10 +136,10 @@ proptest! {
                     nodes[at] = false;
                 }
                 Step::Assume(at, to) => {
-                    if !model.contains_key(&at) {
+                    model.entry(at).or_insert_with(|| {
                         cache.assume(&pod(at), &format!("n{to}").into());
-                        model.insert(at, (to, true));
-                    }
+                        (to, true)
+                    });
                 }
                 Step::Forget(at) => {
                     let was_assumed = model.get(&at).is_some_and(|(_, assumed)| *assumed);

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use crate::cache::{Cache, NodeInfo, NodeSlot};
 use crate::diagnosis::{Absent, Diagnosis, Reason, Reasons, names};
-use crate::framework::{
-    Filter, Framework, Obstacle, PluginId, PluginSet, PreFiltered, WhatIf,
-};
+use crate::framework::{Filter, Framework, Obstacle, PluginId, PluginSet, PreFiltered, WhatIf};
 use crate::nominations::Nominations;
 use crate::pod_info::PodInfo;
 
@@ -46,14 +44,13 @@ impl<'a> Filters<'a> {
         cache: &'a Cache,
         nominations: &'a Nominations,
     ) -> Self {
-        let mut all =
-            Self { pod, nominations, filters: Vec::new(), only: None, rejected: None, framework };
+        let mut all = Self { pod, nominations, filters: Vec::new(), only: None, rejected: None, framework };
         for (id, plugin) in framework.at(|row| row.pre_filter) {
             match plugin.pre_filter(pod, cache) {
                 PreFiltered::Skip => {}
                 PreFiltered::Filter(filter) => all.filters.push((id, filter)),
                 PreFiltered::FilterOf(nodes, filter) => {
-                    all.narrow(id, nodes);
+                    all.narrow(id, &nodes);
                     all.filters.push((id, filter));
                 }
                 PreFiltered::Reject(reason) => {
@@ -65,8 +62,8 @@ impl<'a> Filters<'a> {
         all
     }
 
-    fn narrow(&mut self, plugin: PluginId, nodes: Vec<NodeSlot>) {
-        let (only, plugins) = self.only.get_or_insert_with(|| (nodes.clone(), PluginSet::default()));
+    fn narrow(&mut self, plugin: PluginId, nodes: &[NodeSlot]) {
+        let (only, plugins) = self.only.get_or_insert_with(|| (nodes.to_vec(), PluginSet::default()));
         only.retain(|slot| nodes.contains(slot));
         plugins.insert(plugin);
     }
@@ -158,7 +155,8 @@ mod tests {
 
     #[test]
     fn the_more_nodes_the_smaller_the_part_that_is_enough() {
-        let cases = [(0, 0), (99, 99), (100, 100), (250, 120), (1000, 420), (5000, 500), (6000, 300), (20000, 1000)];
+        let cases =
+            [(0, 0), (99, 99), (100, 100), (250, 120), (1000, 420), (5000, 500), (6000, 300), (20000, 1000)];
         for (nodes, expected) in cases {
             assert_eq!(enough(nodes, None), expected, "{nodes}");
         }

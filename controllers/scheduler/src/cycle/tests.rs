@@ -145,7 +145,8 @@ fn room_that_was_promised_is_kept_for_the_pod_and_found_first() {
     let mut cluster = Cluster::new([room("a"), room("b")]);
     cluster.pod(MakePod::named("on").container("4", "1Gi").node("b").priority(5));
     cluster.pod(MakePod::named("kept").container("4", "1Gi").priority(5).nominated("a").gate("wait"));
-    cluster.pod(MakePod::named("kept").container("4", "1Gi").priority(5).nominated("a").gate("wait").version(2));
+    cluster
+        .pod(MakePod::named("kept").container("4", "1Gi").priority(5).nominated("a").gate("wait").version(2));
     cluster.pod(small("equal").priority(5));
     assert!(cluster.turn().starts_with("equal: 0/2 nodes are available: 2 Insufficient cpu."));
     cluster.pod(MakePod::named("kept").container("4", "1Gi").priority(5).nominated("a").version(3));

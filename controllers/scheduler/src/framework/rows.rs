@@ -1,7 +1,8 @@
 //! The table's rows, and what can be asked of all of them.
 
 use super::{
-    Bind, Permit, Plugin, PluginId, PluginSet, PostFilter, PreBind, PreEnqueue, PreFilter, PreScore, QueueSort, Reserve,
+    Bind, Permit, Plugin, PluginId, PluginSet, PostFilter, PreBind, PreEnqueue, PreFilter, PreScore,
+    QueueSort, Reserve,
 };
 use crate::cluster_event::{ClusterEvent, EventKind};
 use crate::pod_info::PodInfo;

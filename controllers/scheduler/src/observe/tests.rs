@@ -61,7 +61,9 @@ fn a_promise_that_is_taken_back_frees_what_it_held() {
     let mut cluster = cluster();
     cluster.pod(small("kept").gate("g").nominated("n"));
     cluster.pod(small("p"));
-    assert!(cluster.turn().starts_with("p: 0/1 nodes are available: 1 Insufficient cpu."));
+    assert!(
+        cluster.turn().starts_with("p: 0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory.")
+    );
     cluster.pod(small("kept").gate("g").version(2));
     assert_eq!(cluster.whereabouts("p"), Whereabouts::Backoff);
     cluster.pod(small("kept").gate("g").nominated("n").version(3));

@@ -27,7 +27,12 @@ impl Plugin for ImageLocality {
 }
 
 impl PreScore for ImageLocality {
-    fn pre_score<'a>(&self, pod: &'a PodInfo, cache: &'a Cache, _: &[NodeSlot]) -> Option<Box<dyn Score + 'a>> {
+    fn pre_score<'a>(
+        &self,
+        pod: &'a PodInfo,
+        cache: &'a Cache,
+        _: &[NodeSlot],
+    ) -> Option<Box<dyn Score + 'a>> {
         let spec = pod.spec()?;
         let images: Vec<&Image> = containers(spec).filter_map(|container| known(container, cache)).collect();
         if images.is_empty() {

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{
     Node, NodeAffinity as Terms, NodeSelectorRequirement, NodeSelectorTerm, PreferredSchedulingTerm,
 };
 
-use crate::cache::{Cache, NodeInfo, NodeSet, NodeSlot, Operator};
+use crate::cache::{Cache, NodeChange, NodeInfo, NodeSet, NodeSlot, Operator};
 use crate::cluster_event::{ClusterEvent, EventKind};
 use crate::diagnosis::{Reason, Reasons};
 use crate::framework::{Filter, Obstacle, Plugin, PreFilter, PreFiltered, PreScore, Score, WhatIf};
@@ -35,37 +35,20 @@ impl Plugin for NodeAffinity {
     }
 
     fn events(&self) -> &'static [EventKind] {
-        &[EventKind::NodeAdded, EventKind::NodeLabels]
+        &[EventKind::NodeAdded, EventKind::Node(NodeChange::Labels)]
     }
 
     fn may_help(&self, event: &ClusterEvent<'_>, pod: &PodInfo) -> bool {
-        match event {
-            ClusterEvent::NodeAdded(node) => allows(pod, &node.node),
-            ClusterEvent::NodeChanged { before, now, .. } => allows(pod, &now.node) && !allows(pod, before),
-            ClusterEvent::PodRemoved(_) | ClusterEvent::PodScaledDown | ClusterEvent::Own(_) => false,
-        }
+        let now = event.node().is_some_and(|node| allows(pod, &node.node));
+        now && event.node_before().is_none_or(|node| !allows(pod, node))
     }
 }
 
 impl PreFilter for NodeAffinity {
     fn pre_filter<'a>(&self, pod: &'a PodInfo, cache: &'a Cache) -> PreFiltered<'a> {
-        let (labels, terms) = (selector(pod), required(pod));
-        if labels.is_none() && terms.is_none() {
-            return PreFiltered::Skip;
-        }
-        let mut allowed = NodeSet::all(cache.slots());
-        for (key, value) in labels.into_iter().flatten() {
-            let mut having = NodeSet::none(cache.slots());
-            cache.labels.having(key, value).iter().for_each(|slot| having.insert(*slot));
-            allowed.intersect(&having);
-        }
-        if let Some(terms) = terms {
-            let mut any = NodeSet::none(cache.slots());
-            terms.iter().for_each(|term| any.unite(&meeting(term, cache)));
-            allowed.intersect(&any);
-        }
+        let Some(allowed) = allowed(pod, cache) else { return PreFiltered::Skip };
         let filter = Box::new(Allowed(allowed));
-        match terms.and_then(named) {
+        match required(pod).and_then(named) {
             None => PreFiltered::Filter(filter),
             Some(names) if names.is_empty() => PreFiltered::Reject(Reason::Said(CONFLICT)),
             Some(names) => {
@@ -77,7 +60,12 @@ impl PreFilter for NodeAffinity {
 }
 
 impl PreScore for NodeAffinity {
-    fn pre_score<'a>(&self, pod: &'a PodInfo, cache: &'a Cache, _: &[NodeSlot]) -> Option<Box<dyn Score + 'a>> {
+    fn pre_score<'a>(
+        &self,
+        pod: &'a PodInfo,
+        cache: &'a Cache,
+        _: &[NodeSlot],
+    ) -> Option<Box<dyn Score + 'a>> {
         let terms = preferred(pod).iter();
         let terms = terms.filter(|term| term.weight != 0 && !is_empty(&term.preference));
         let sets: Vec<_> =
@@ -131,6 +119,26 @@ fn labels_of(term: &NodeSelectorTerm) -> &[NodeSelectorRequirement] {
 
 fn fields_of(term: &NodeSelectorTerm) -> &[NodeSelectorRequirement] {
     term.match_fields.as_deref().unwrap_or_default()
+}
+
+/// The nodes that the pod may go to; `None`: all of them.
+pub(super) fn allowed(pod: &PodInfo, cache: &Cache) -> Option<NodeSet> {
+    let (labels, terms) = (selector(pod), required(pod));
+    if labels.is_none() && terms.is_none() {
+        return None;
+    }
+    let mut allowed = NodeSet::all(cache.slots());
+    for (key, value) in labels.into_iter().flatten() {
+        let mut having = NodeSet::none(cache.slots());
+        cache.labels.having(key, value).iter().for_each(|slot| having.insert(*slot));
+        allowed.intersect(&having);
+    }
+    if let Some(terms) = terms {
+        let mut any = NodeSet::none(cache.slots());
+        terms.iter().for_each(|term| any.unite(&meeting(term, cache)));
+        allowed.intersect(&any);
+    }
+    Some(allowed)
 }
 
 /// A term without any requirement allows nothing.

@@ -22,13 +22,7 @@ impl Plugin for NodeName {
     }
 
     fn may_help(&self, event: &ClusterEvent<'_>, pod: &PodInfo) -> bool {
-        match event {
-            ClusterEvent::NodeAdded(node) => wanted(pod) == Some(&*node.name),
-            ClusterEvent::NodeChanged { .. }
-            | ClusterEvent::PodRemoved(_)
-            | ClusterEvent::PodScaledDown
-            | ClusterEvent::Own(_) => false,
-        }
+        event.node().is_some_and(|node| wanted(pod) == Some(&*node.name))
     }
 }
 

@@ -1,7 +1,7 @@
 //! NodePorts: two pods cannot have the same port of a node.
 
 use crate::cache::{Cache, NodeInfo};
-use crate::cluster_event::{ClusterEvent, EventKind};
+use crate::cluster_event::{ClusterEvent, EventKind, PodChange};
 use crate::diagnosis::Reasons;
 use crate::framework::{Filter, Obstacle, Plugin, PreFilter, PreFiltered, WhatIf};
 use crate::host_ports::HostPort;
@@ -19,15 +19,11 @@ impl Plugin for NodePorts {
     }
 
     fn events(&self) -> &'static [EventKind] {
-        &[EventKind::NodeAdded, EventKind::PodRemoved]
+        &[EventKind::NodeAdded, EventKind::Pod(PodChange::Removed)]
     }
 
     fn may_help(&self, event: &ClusterEvent<'_>, pod: &PodInfo) -> bool {
-        match event {
-            ClusterEvent::NodeAdded(node) => !meet(&pod.host_ports, &node.host_ports),
-            ClusterEvent::PodRemoved(removed) => meet(&pod.host_ports, &removed.host_ports),
-            ClusterEvent::NodeChanged { .. } | ClusterEvent::PodScaledDown | ClusterEvent::Own(_) => false,
-        }
+        event.pod().is_none_or(|gone| meet(&pod.host_ports, &gone.host_ports))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::cache::{Cache, NodeInfo, NodeSlot};
-use crate::cluster_event::{ClusterEvent, EventKind};
+use crate::cache::{Cache, NodeChange, NodeInfo, NodeSlot};
+use crate::cluster_event::{ClusterEvent, EventKind, OwnChange, PodChange};
 use crate::diagnosis::{Reason, Reasons};
 use crate::framework::{
     Filter, MAX_NODE_SCORE, Obstacle, Plugin, PreFilter, PreFiltered, PreScore, Score, WhatIf,
@@ -34,41 +34,37 @@ impl Plugin for NodeResourcesFit {
     fn events(&self) -> &'static [EventKind] {
         &[
             EventKind::NodeAdded,
-            EventKind::NodeAllocatable,
-            EventKind::PodRemoved,
-            EventKind::PodScaledDown,
-            EventKind::OwnScaledDown,
+            EventKind::Node(NodeChange::Allocatable),
+            EventKind::Pod(PodChange::Removed),
+            EventKind::Pod(PodChange::ScaledDown),
+            EventKind::Own(OwnChange::ScaledDown),
         ]
     }
 
     fn may_help(&self, event: &ClusterEvent<'_>, pod: &PodInfo) -> bool {
-        match event {
-            ClusterEvent::NodeAdded(node) | ClusterEvent::NodeChanged { now: node, .. } => fits_empty(pod, node),
-            // Any pod that goes leaves at least room for one.
-            ClusterEvent::PodRemoved(_) | ClusterEvent::PodScaledDown | ClusterEvent::Own(_) => true,
-        }
+        let reasons = &mut Reasons::default();
+        event.node().is_none_or(|node| Fit::of(pod).compare(node, reasons).is_ok())
     }
-}
-
-/// Whether the pod would fit if it had the node for itself.
-fn fits_empty(pod: &PodInfo, node: &NodeInfo) -> bool {
-    let (wanted, room) = (&pod.requests, &node.allocatable);
-    node.allowed_pods > 0
-        && wanted.milli_cpu <= room.milli_cpu
-        && wanted.memory <= room.memory
-        && wanted.ephemeral_storage <= room.ephemeral_storage
-        && wanted.scalars.iter().all(|(name, amount)| *amount <= room.scalar(name))
 }
 
 impl PreFilter for NodeResourcesFit {
     fn pre_filter<'a>(&self, pod: &'a PodInfo, _: &'a Cache) -> PreFiltered<'a> {
-        let requests = &pod.requests;
-        PreFiltered::Filter(Box::new(Fit { requests, asks_for_nothing: requests.is_zero() }))
+        PreFiltered::Filter(Box::new(Fit::of(pod)))
     }
 }
 
 impl Filter for Fit<'_> {
     fn filter(&self, node: &NodeInfo, _: &WhatIf<'_>, reasons: &mut Reasons) -> Result<(), Obstacle> {
+        self.compare(node, reasons)
+    }
+}
+
+impl<'a> Fit<'a> {
+    fn of(pod: &'a PodInfo) -> Self {
+        Self { requests: &pod.requests, asks_for_nothing: pod.requests.is_zero() }
+    }
+
+    fn compare(&self, node: &NodeInfo, reasons: &mut Reasons) -> Result<(), Obstacle> {
         let mut tally = Tally { obstacle: None, reasons };
         if node.pod_count() >= node.allowed_pods {
             tally.add(Reason::Said(TOO_MANY_PODS), Obstacle::Unschedulable);

@@ -1,7 +1,7 @@
 //! NodeUnschedulable: nodes that are cordoned take no pods, but for those that tolerate just that.
 
-use crate::cache::{Cache, NodeInfo, tolerate};
-use crate::cluster_event::{ClusterEvent, EventKind};
+use crate::cache::{Cache, NodeChange, NodeInfo, tolerate};
+use crate::cluster_event::{ClusterEvent, EventKind, OwnChange};
 use crate::diagnosis::Reasons;
 use crate::framework::{Filter, Obstacle, Plugin, PreFilter, PreFiltered, WhatIf};
 use crate::pod_info::PodInfo;
@@ -21,15 +21,11 @@ impl Plugin for NodeUnschedulable {
     }
 
     fn events(&self) -> &'static [EventKind] {
-        &[EventKind::NodeAdded, EventKind::NodeTaints, EventKind::OwnTolerations]
+        &[EventKind::NodeAdded, EventKind::Node(NodeChange::Taints), EventKind::Own(OwnChange::Tolerations)]
     }
 
     fn may_help(&self, event: &ClusterEvent<'_>, pod: &PodInfo) -> bool {
-        match event {
-            ClusterEvent::NodeAdded(node) | ClusterEvent::NodeChanged { now: node, .. } => !node.unschedulable,
-            ClusterEvent::Own(_) => tolerates(pod),
-            ClusterEvent::PodRemoved(_) | ClusterEvent::PodScaledDown => false,
-        }
+        event.node().map_or_else(|| tolerates(pod), |node| !node.unschedulable)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Deliberately absent: the condition `SchedulingGated`. The API server writes it when it stores such a pod.
 
-use crate::cluster_event::EventKind;
+use crate::cluster_event::{EventKind, OwnChange};
 use crate::framework::{Plugin, PreEnqueue};
 use crate::pod_info::PodInfo;
 
@@ -14,7 +14,7 @@ impl Plugin for SchedulingGates {
     }
 
     fn events(&self) -> &'static [EventKind] {
-        &[EventKind::OwnGatesEliminated]
+        &[EventKind::Own(OwnChange::GatesEliminated)]
     }
 }
 

@@ -1,7 +1,7 @@
 //! TaintToleration: nodes keep pods away that do not tolerate their taints, or would rather have others.
 
-use crate::cache::{Cache, Effect, NodeInfo, NodeSlot, tolerate};
-use crate::cluster_event::{ClusterEvent, EventKind};
+use crate::cache::{Cache, Effect, NodeChange, NodeInfo, NodeSlot, tolerate};
+use crate::cluster_event::{ClusterEvent, EventKind, OwnChange};
 use crate::diagnosis::Reasons;
 use crate::framework::{Filter, Obstacle, Plugin, PreFilter, PreFiltered, PreScore, Score, WhatIf};
 use crate::plugins::normalize::{Better, normalize};
@@ -20,22 +20,18 @@ impl Plugin for TaintToleration {
     }
 
     fn events(&self) -> &'static [EventKind] {
-        &[EventKind::NodeAdded, EventKind::NodeTaints, EventKind::OwnTolerations]
+        &[EventKind::NodeAdded, EventKind::Node(NodeChange::Taints), EventKind::Own(OwnChange::Tolerations)]
     }
 
     fn may_help(&self, event: &ClusterEvent<'_>, pod: &PodInfo) -> bool {
-        match event {
-            ClusterEvent::NodeAdded(node) | ClusterEvent::NodeChanged { now: node, .. } => {
-                let taints = node.node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
-                let mut hard = taints.filter(|taint| Effect::of(&taint.effect).is_some_and(Effect::is_hard));
-                hard.all(|taint| {
-                    let value = taint.value.as_deref().unwrap_or_default();
-                    tolerate(pod.tolerations(), &taint.key, value, &taint.effect)
-                })
-            }
-            ClusterEvent::Own(_) => true,
-            ClusterEvent::PodRemoved(_) | ClusterEvent::PodScaledDown => false,
-        }
+        event.node().is_none_or(|node| {
+            let taints = node.node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+            let mut hard = taints.filter(|taint| Effect::of(&taint.effect).is_some_and(Effect::is_hard));
+            hard.all(|taint| {
+                let value = taint.value.as_deref().unwrap_or_default();
+                tolerate(pod.tolerations(), &taint.key, value, &taint.effect)
+            })
+        })
     }
 }
 
@@ -50,7 +46,12 @@ impl PreFilter for TaintToleration {
 }
 
 impl PreScore for TaintToleration {
-    fn pre_score<'a>(&self, pod: &'a PodInfo, cache: &'a Cache, _: &[NodeSlot]) -> Option<Box<dyn Score + 'a>> {
+    fn pre_score<'a>(
+        &self,
+        pod: &'a PodInfo,
+        cache: &'a Cache,
+        _: &[NodeSlot],
+    ) -> Option<Box<dyn Score + 'a>> {
         let untolerated = cache.taints.untolerated(pod.tolerations(), |effect| !effect.is_hard());
         (!untolerated.is_empty()).then(|| Box::new(Untolerated(untolerated)) as Box<dyn Score>)
     }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::cache::{Cache, NodeInfo};
-use crate::cluster_event::{ClusterEvent, OwnChange};
+use crate::cluster_event::{ClusterEvent, OwnChange, PodChange};
 use crate::diagnosis::{Reasons, sentence};
 use crate::framework::{Obstacle, Plugin, PreFilter, PreFiltered, PreScore, WhatIf};
 use crate::plugins::{
-    DEFAULT, ImageLocality, NodeAffinity, NodeName, NodePorts, NodeResourcesBalancedAllocation, NodeResourcesFit,
-    NodeUnschedulable, TaintToleration,
+    DEFAULT, ImageLocality, NodeAffinity, NodeName, NodePorts, NodeResourcesBalancedAllocation,
+    NodeResourcesFit, NodeUnschedulable, TaintToleration,
 };
 use crate::testing::{MakeNode, MakePod, term};
 
@@ -68,9 +68,10 @@ fn node() -> MakeNode {
 
 #[test]
 fn the_table_is_upstreams() {
-    let rows: Vec<_> = (DEFAULT.at(|row| Some((row.plugin.name(), row.pre_score.map_or(0, |(_, weight)| weight)))))
-        .map(|(_, row)| row)
-        .collect();
+    let rows: Vec<_> = (DEFAULT
+        .at(|row| Some((row.plugin.name(), row.pre_score.map_or(0, |(_, weight)| weight)))))
+    .map(|(_, row)| row)
+    .collect();
     let expected = [
         ("SchedulingGates", 0),
         ("PrioritySort", 0),
@@ -80,6 +81,8 @@ fn the_table_is_upstreams() {
         ("NodeAffinity", 2),
         ("NodePorts", 0),
         ("NodeResourcesFit", 1),
+        ("PodTopologySpread", 2),
+        ("InterPodAffinity", 2),
         ("DefaultPreemption", 0),
         ("NodeResourcesBalancedAllocation", 1),
         ("ImageLocality", 1),
@@ -169,7 +172,8 @@ fn a_node_has_all_that_a_pod_asks_for_and_says_all_that_it_lacks() {
 #[test]
 fn a_node_takes_as_many_pods_as_it_says() {
     let on = pod().uid("on").plain_container().node("n");
-    let verdict = |pods: &str| verdict(&NodeResourcesFit, pod(), node().room("pods", pods), &[on.clone()]);
+    let verdict =
+        |pods: &str| verdict(&NodeResourcesFit, pod(), node().room("pods", pods), std::slice::from_ref(&on));
     assert_eq!(verdict("2"), "ok");
     assert_eq!(verdict("1"), "unschedulable: 1 Too many pods.");
 }
@@ -179,7 +183,7 @@ fn the_emptier_node_is_better() {
     let nodes = [MakeNode::named("a").capacity("4", "10000"), MakeNode::named("b").capacity("4", "10000")];
     let on = pod().uid("on").container("3", "5000").node("b");
     // a: 25 % and 100 % are left; b: nothing and 50 %.
-    let scores_of = |pod| scores(&NodeResourcesFit, pod, &nodes, &[on.clone()]);
+    let scores_of = |pod| scores(&NodeResourcesFit, pod, &nodes, std::slice::from_ref(&on));
     assert_eq!(scores_of(pod().container("3", "0")), Some(vec![(25 + 100) / 2, 25]));
     let half_room = [MakeNode::named("a").room("cpu", "4")];
     assert_eq!(scores(&NodeResourcesFit, pod().container("1", "0"), &half_room, &[]), Some(vec![75]));
@@ -190,7 +194,7 @@ fn the_emptier_node_is_better() {
 fn a_node_whose_resources_are_used_alike_is_better() {
     let nodes = [MakeNode::named("a").capacity("4", "10000"), MakeNode::named("b").capacity("4", "10000")];
     let on = pod().uid("on").container("0", "5000").node("b");
-    let scores_of = |pod| scores(&NodeResourcesBalancedAllocation, pod, &nodes, &[on.clone()]);
+    let scores_of = |pod| scores(&NodeResourcesBalancedAllocation, pod, &nodes, std::slice::from_ref(&on));
     assert_eq!(scores_of(pod().container("2", "0")), Some(vec![75, 100]));
     assert_eq!(scores_of(pod().plain_container()), None, "a pod that asks for nothing balances nothing");
 }
@@ -222,18 +226,23 @@ fn plugins_tell_news_that_may_help_from_news_that_cannot() {
         let info = pod.clone().info();
         helps(plugin, pod, |node| plugin.may_help(&ClusterEvent::NodeAdded(node), &info), node)
     };
-    assert!(added(&NodeUnschedulable, pod(), node()) && !added(&NodeUnschedulable, pod(), node().unschedulable()));
+    assert!(
+        added(&NodeUnschedulable, pod(), node()) && !added(&NodeUnschedulable, pod(), node().unschedulable())
+    );
     assert!(added(&NodeName, pod().node("n"), node()) && !added(&NodeName, pod().node("m"), node()));
     let tainted = || node().taint("k", "", "NoSchedule");
     assert!(!added(&TaintToleration, pod(), tainted()));
     assert!(added(&TaintToleration, pod().tolerates("k", "", ""), tainted()));
     let picky = || pod().requires(&[term(&[("zone", "In", &["a"])])]);
-    assert!(added(&NodeAffinity, picky(), node().label("zone", "a")) && !added(&NodeAffinity, picky(), node()));
+    assert!(
+        added(&NodeAffinity, picky(), node().label("zone", "a")) && !added(&NodeAffinity, picky(), node())
+    );
     assert!(added(&NodeResourcesFit, pod().container("1", "1"), node().capacity("1", "1")));
     assert!(!added(&NodeResourcesFit, pod().container("2", "1"), node().capacity("1", "1")));
 
     let removed = |pod: &MakePod, gone: &MakePod| {
-        NodePorts.may_help(&ClusterEvent::PodRemoved(&gone.clone().info()), &pod.clone().info())
+        let (change, gone) = (PodChange::Removed, gone.clone().info());
+        NodePorts.may_help(&ClusterEvent::Pod { change, pod: &gone, node: None }, &pod.clone().info())
     };
     let with_port = |port| pod().plain_container().host_port("TCP", "", port);
     assert!(removed(&with_port(80), &with_port(80)) && !removed(&with_port(80), &with_port(81)));

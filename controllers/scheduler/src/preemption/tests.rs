@@ -34,7 +34,12 @@ fn urgent(cpu: &str) -> MakePod {
 
 #[test]
 fn as_few_as_possible_leave_and_the_least_important_first() {
-    let pods = vec![on("a", "low", "1", 1), on("a", "lower", "1", 0), on("a", "high", "1", 50), on("a", "equal", "1", 100)];
+    let pods = vec![
+        on("a", "low", "1", 1),
+        on("a", "lower", "1", 0),
+        on("a", "high", "1", 50),
+        on("a", "equal", "1", 100),
+    ];
     let plan = plan_for(&["a"], pods.clone(), urgent("1"));
     assert_eq!(plan, Ok(("a".to_owned(), vec!["lower".to_owned()])));
     let plan = plan_for(&["a"], pods.clone(), urgent("2"));
@@ -56,7 +61,12 @@ fn the_node_whose_victims_matter_least_is_taken() {
     let b = Ok("b".to_owned());
     assert_eq!(choose(vec![on("a", "p", "4", 2), on("b", "q", "4", 1)]), b, "the highest priority");
     assert_eq!(
-        choose(vec![on("a", "p", "2", 2), on("a", "p2", "2", 2), on("b", "q", "2", 2), on("b", "q2", "2", 1)]),
+        choose(vec![
+            on("a", "p", "2", 2),
+            on("a", "p2", "2", 2),
+            on("b", "q", "2", 2),
+            on("b", "q2", "2", 1)
+        ]),
         b,
         "the sum"
     );

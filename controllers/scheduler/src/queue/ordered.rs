@@ -27,6 +27,10 @@ impl<K: Ord + Copy> Ordered<K> {
         debug_assert!(before.is_none(), "a pod waits in one place");
     }
 
+    pub(super) fn get(&self, uid: &Uid) -> Option<&QueuedPod> {
+        self.pods.get(self.keys.get(uid)?)
+    }
+
     pub(super) fn get_mut(&mut self, uid: &Uid) -> Option<&mut QueuedPod> {
         self.pods.get_mut(self.keys.get(uid)?)
     }

@@ -17,8 +17,8 @@ fn room(name: &str) -> MakeNode {
 }
 
 /// What `pod` waits for, by the plugins' names.
-fn rejected_by(cluster: &mut Cluster, pod: &str) -> Vec<&'static str> {
-    match cluster.core.queue.unschedulable.get_mut(&Cluster::uid(pod)).map(|pod| pod.waits_for) {
+fn rejected_by(cluster: &Cluster, pod: &str) -> Vec<&'static str> {
+    match cluster.core.queue.unschedulable.get(&Cluster::uid(pod)).map(|pod| pod.waits_for) {
         Some(WaitsFor::Plugins(plugins)) => names(plugins::DEFAULT, plugins),
         other => panic!("it waits for {other:?}"),
     }
@@ -58,7 +58,7 @@ fn a_pod_waits_for_an_event_that_may_help_and_no_other() {
     cluster.pod(small("on").node("n"));
     cluster.pod(small("p"));
     assert!(cluster.turn().contains("Insufficient cpu"));
-    assert_eq!(rejected_by(&mut cluster, "p"), ["NodeResourcesFit"]);
+    assert_eq!(rejected_by(&cluster, "p"), ["NodeResourcesFit"]);
     cluster.pass(SECOND * 20);
     cluster.node(room("n").label("any", "label"));
     cluster.node(MakeNode::named("too small").capacity("500m", "1Gi"));
@@ -114,7 +114,7 @@ fn a_pod_that_changes_itself_is_tried_again_if_that_may_help() {
     let mut cluster = Cluster::new([room("n").taint("k", "v", "NoSchedule")]);
     cluster.pod(small("p"));
     cluster.turn();
-    assert_eq!(rejected_by(&mut cluster, "p"), ["TaintToleration"]);
+    assert_eq!(rejected_by(&cluster, "p"), ["TaintToleration"]);
     cluster.pod(small("p").version(2).condition("PodScheduled", "False", "Unschedulable"));
     assert_eq!(cluster.whereabouts("p"), Whereabouts::Unschedulable, "its own condition is no news");
     cluster.pod(small("p").version(3).tolerates("k", "v", "NoSchedule"));
@@ -141,7 +141,7 @@ fn plugins_are_asked_only_about_what_they_listen_to() {
     let mut cluster = Cluster::new([room("n").label("disk", "slow")]);
     cluster.pod(small("p").node_selector(&[("disk", "fast")]));
     cluster.turn();
-    assert_eq!(rejected_by(&mut cluster, "p"), ["NodeAffinity"]);
+    assert_eq!(rejected_by(&cluster, "p"), ["NodeAffinity"]);
     cluster.pass(SECOND);
     cluster.node(room("n").label("disk", "slow").room("cpu", "64"));
     assert_eq!(cluster.whereabouts("p"), Whereabouts::Unschedulable);

@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn sidecars_stay_beside_all_that_starts_after_them() {
-        let pod = MakePod::named("p").init_container("3", "0").sidecar("1", "10").init_container("2500m", "0");
+        let pod =
+            MakePod::named("p").init_container("3", "0").sidecar("1", "10").init_container("2500m", "0");
         let pod = pod.container("1", "10");
         // 3 before the sidecar; 2.5 beside it; 1 beside it.
         assert_eq!(compute(&pod.pod()), (3500, 20));
@@ -176,7 +177,8 @@ mod tests {
     fn a_resize_counts_with_the_larger_of_old_and_new_until_it_is_settled() {
         let pod = MakePod::named("p").container("1", "10");
         assert_eq!(compute(&pod.clone().resources_of_first("3", "5").pod()), (3000, 10));
-        let infeasible = pod.resources_of_first("500m", "5").condition("PodResizePending", "True", "Infeasible");
+        let infeasible =
+            pod.resources_of_first("500m", "5").condition("PodResizePending", "True", "Infeasible");
         assert_eq!(compute(&infeasible.pod()), (500, 5));
     }
 

@@ -22,13 +22,14 @@ struct Running {
 
 impl Running {
     fn start(nodes: impl IntoIterator<Item = MakeNode>) -> Self {
-        let (all_nodes, pods) = (Informer::detached(), Informer::detached());
-        let inbox = listen(&all_nodes, &pods);
+        let (nodes_informer, pods) = (Informer::detached(), Informer::detached());
         let api = FakeApi::followed_by(&pods);
+        let informers = Informers { nodes: nodes_informer.clone(), pods, namespaces: Informer::detached() };
+        let inbox = listen(&informers);
         let (events, told) = EventRecorder::detached();
         let core = Core::new(plugins::DEFAULT, "default-scheduler", None, 1);
         let task = tokio::spawn(Scheduler::new(core, api.client(), events, inbox).run());
-        let running = Self { nodes: all_nodes, api, told, task };
+        let running = Self { nodes: nodes_informer, api, told, task };
         nodes.into_iter().for_each(|node| running.node(node));
         running
     }
@@ -92,7 +93,10 @@ async fn a_pod_that_fits_nowhere_says_so_and_is_bound_when_there_is_room() {
     let pod = running.until("p", |pod| pod["status"]["conditions"][0]["message"] == message).await;
     let condition = &pod["status"]["conditions"][0];
     assert_eq!((&condition["type"], &condition["status"]), (&"PodScheduled".into(), &"False".into()));
-    assert_eq!((&condition["reason"], &condition["observedGeneration"]), (&"Unschedulable".into(), &1.into()));
+    assert_eq!(
+        (&condition["reason"], &condition["observedGeneration"]),
+        (&"Unschedulable".into(), &1.into())
+    );
     running.node(room("n"));
     assert_eq!(running.next_event().await, "p Scheduled: Successfully assigned default/p to n");
 }
@@ -149,16 +153,14 @@ async fn what_is_late_is_not_said_of_a_pod_that_is_bound() {
     let stale = Arc::new(small("p").pod());
     api.create(small("p").node("n").pod());
     api.create(small("p").node("n").pod());
-    let condition = Condition {
-        kind: "PodScheduled",
-        status: "False",
-        reason: "Unschedulable",
-        message: String::new(),
-    };
+    let condition =
+        Condition { kind: "PodScheduled", status: "False", reason: "Unschedulable", message: String::new() };
     let said = Said { condition: Some(condition), nominated_node: NominatedNode::Keep };
     status::write(&api.client(), &stale, &said, Audience::Waiting).await.expect("it is no error");
     assert_eq!(api.get("p").map(|pod| pod["status"]["conditions"].is_null()), Some(true));
-    status::write(&api.client(), &stale, &said, Audience::Any).await.expect("it is written at the second try");
+    status::write(&api.client(), &stale, &said, Audience::Any)
+        .await
+        .expect("it is written at the second try");
     assert_eq!(api.get("p").map(|pod| pod["status"]["conditions"].is_array()), Some(true));
 }
 

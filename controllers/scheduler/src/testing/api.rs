@@ -127,7 +127,8 @@ impl State {
             self.requests.push((asked.what.to_owned(), asked.body.clone()));
         }
         let scripted = self.next.get_mut(asked.what).and_then(VecDeque::pop_front);
-        match scripted.or_else(|| self.always.get(asked.what).cloned()).filter(|_| asked.verb != Method::GET) {
+        match scripted.or_else(|| self.always.get(asked.what).cloned()).filter(|_| asked.verb != Method::GET)
+        {
             Some(Answer::Refused(code, why)) => failure(code, why),
             Some(Answer::Unavailable) => failure(503, "try again later"),
             Some(Answer::DoneButLost) => {

@@ -62,11 +62,7 @@ impl Reserve for Noting {
 }
 
 impl Permit for Noting {
-    fn permit(
-        &self,
-        pod: &PodInfo,
-        _: &NodeInfo,
-    ) -> Result<BoxFuture<'static, Result<(), Reason>>, Reason> {
+    fn permit(&self, pod: &PodInfo, _: &NodeInfo) -> Result<BoxFuture<'static, Result<(), Reason>>, Reason> {
         self.answer("permit", pod)?;
         Ok(std::future::ready(self.answer("wait", pod)).boxed())
     }

@@ -50,7 +50,11 @@ fn operators_mean_what_they_say() {
     ];
     for (operator, values, expected) in cases {
         let pod = MakePod::named("p").requires(&[term(&[("zone", operator, values)])]);
-        assert_eq!(allowed(pod, &cluster()).as_deref(), Ok(&*expected.iter().map(ToString::to_string).collect::<Vec<_>>()), "{operator} {values:?}");
+        assert_eq!(
+            allowed(pod, &cluster()).as_deref(),
+            Ok(&*expected.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            "{operator} {values:?}"
+        );
     }
     let cores = |operator, bound| {
         allowed(MakePod::named("p").requires(&[term(&[("cores", operator, &[bound])])]), &cluster())
@@ -64,7 +68,8 @@ fn terms_are_alternatives_requirements_add_up_and_an_empty_term_allows_nothing()
     let pod = || MakePod::named("p");
     let west = ("zone", "In", &["west"] as &[&str]);
     assert_eq!(allowed(pod(), &cluster()).map(|names| names.len()), Ok(4));
-    let either = pod().requires(&[term(&[west, ("cores", "Gt", &["4"])]), term(&[("zone", "DoesNotExist", &[])])]);
+    let either =
+        pod().requires(&[term(&[west, ("cores", "Gt", &["4"])]), term(&[("zone", "DoesNotExist", &[])])]);
     assert_eq!(allowed(either, &cluster()), Ok(vec!["b".to_owned(), "d".to_owned()]));
     assert_eq!(allowed(pod().requires(&[term(&[])]), &cluster()), Ok(vec![]));
     assert_eq!(allowed(pod().requires(&[]), &cluster()), Ok(vec![]));
@@ -76,7 +81,10 @@ fn terms_are_alternatives_requirements_add_up_and_an_empty_term_allows_nothing()
 #[test]
 fn names_narrow_the_search_and_names_that_exclude_each_other_end_it() {
     let pod = || MakePod::named("p");
-    assert_eq!(allowed(pod().requires(&[name_term("In", &["b", "gone"])]), &cluster()), Ok(vec!["b".to_owned()]));
+    assert_eq!(
+        allowed(pod().requires(&[name_term("In", &["b", "gone"])]), &cluster()),
+        Ok(vec!["b".to_owned()])
+    );
     let not = pod().requires(&[name_term("NotIn", &["b"])]);
     assert_eq!(allowed(not, &cluster()).map(|names| names.len()), Ok(3));
     let mut conflict = name_term("In", &["a"]);
