@@ -158,10 +158,18 @@ fail_if_any_ended() {
     done
 }
 
+# A node that has not registered yet is no problem to the servers, which do not know of it.
+all_are_listed() {
+    local name
+    for name in "${started[@]}"; do
+        grep -q "^$name " <<<"$1" || return
+    done
+}
+
 wait_until_well() {
     local deadline=$((SECONDS + ready_seconds)) report="" last=""
     say "waiting until all is well: ${started[*]} (at most $ready_seconds s)"
-    until report=$(status 2>&1); do
+    until report=$(status 2>&1) && all_are_listed "$report"; do
         fail_if_any_ended
         if [[ $SECONDS -ge $deadline ]]; then
             die "not well after $ready_seconds s: $report"

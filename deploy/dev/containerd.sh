@@ -145,7 +145,7 @@ TOML
 running_pid() {
     local pid
     pid=$(cat "$1/containerd.pid" 2>/dev/null) || return 1
-    tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF -- "$1/config.toml" || return 1
+    { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qxF -- "$1/config.toml" || return 1
     echo "$pid"
 }
 
@@ -171,10 +171,11 @@ start() {
 
 # Processes that outlive containerd: each shim names the socket of the containerd that it belongs to.
 shim_pids() {
-    local file
+    local file words
     for file in /proc/[0-9]*/cmdline; do
-        if tr '\0' '\n' <"$file" 2>/dev/null | grep -qxF -- "$1/containerd.sock" &&
-            tr '\0' '\n' <"$file" 2>/dev/null | grep -q 'containerd-shim'; then
+        # A process may end while it is looked at.
+        words=$({ tr '\0' '\n' <"$file"; } 2>/dev/null) || continue
+        if grep -q 'containerd-shim' <<<"$words" && grep -qxF -- "$1/containerd.sock" <<<"$words"; then
             basename "$(dirname "$file")"
         fi
     done

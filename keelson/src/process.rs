@@ -27,13 +27,13 @@ pub(crate) enum LogLevel {
 }
 
 impl LogLevel {
-    /// The filter of `tracing` for it. openraft reports at info what it does; only what goes wrong is of interest
-    /// to who runs a cluster.
+    /// The filter of `tracing` for it. openraft warns of every message that a dead peer does not get, a hundred times a
+    /// second, and kube of every answer that is an error: those who ask tell of it themselves, once and in context.
     const fn filter(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Warn => "warn",
-            Self::Info => "info,openraft=warn",
+            Self::Info => "info,openraft=error,kube_client=off",
             Self::Debug => "debug",
             Self::Trace => "trace",
         }

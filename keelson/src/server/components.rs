@@ -109,7 +109,9 @@ where
         stop: watch::Receiver<bool>,
     ) -> Result<JoinHandle<()>, String> {
         let connection = connect(&self.kubeconfig, options).await?;
-        let identity = format!("{}_{:016x}", options.name, rand::random::<u64>());
+        // The name alone: only one process can have this server's disk, so one that starts again may go on with what
+        // the last one held, and nobody waits for a dead server's Lease.
+        let identity = options.name.clone();
         let name = self.name;
         let work = move || match process::runtime() {
             Ok(runtime) => runtime.block_on(self.stand(connection, identity, stop)),
