@@ -147,7 +147,11 @@ impl Reconcile for Allocator {
             }
             Step::Settle(blocks) => {
                 if act::settle(&self.api, &node, &blocks).await? == Outcome::Written {
-                    tracing::info!(node = name, pod_cidrs = ?blocks, "a node has got its pod addresses");
+                    tracing::info!(
+                        node = name,
+                        pod_cidrs = act::listed(&blocks),
+                        "a node has got its pod addresses"
+                    );
                 }
             }
             Step::Exhausted(pool) => {

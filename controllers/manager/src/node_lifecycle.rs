@@ -178,10 +178,10 @@ impl Controller {
         match cluster {
             None => return,
             Some(Disruption::Total) => {
-                tracing::warn!("no node is ready any more: none is evicted until one is")
+                tracing::warn!("no node is ready: pods are evicted from none until one is")
             }
             Some(Disruption::Limited) => {
-                tracing::info!("a node is ready again: others that are not may be evicted")
+                tracing::info!("a node is ready: pods may be evicted from others that are not")
             }
         }
         self.nodes.list().iter().for_each(|node| self.queue.add(name(node)));

@@ -21,7 +21,7 @@ pub(super) async fn claim(nodes: &Api<Node>, node: &Node, blocks: &[Cidr]) -> ku
     let patch = json!({"metadata": {
         "resourceVersion": node.metadata.resource_version,
         "uid": node.metadata.uid,
-        "annotations": {CLAIM_ANNOTATION: texts(blocks).join(",")},
+        "annotations": {CLAIM_ANNOTATION: listed(blocks)},
     }});
     write(nodes, node, &patch).await
 }
@@ -38,6 +38,11 @@ pub(super) async fn settle(nodes: &Api<Node>, node: &Node, blocks: &[Cidr]) -> k
         "spec": {"podCIDR": texts.first(), "podCIDRs": texts},
     });
     write(nodes, node, &patch).await
+}
+
+/// The blocks as one text, separated by commas.
+pub(super) fn listed(blocks: &[Cidr]) -> String {
+    texts(blocks).join(",")
 }
 
 fn texts(blocks: &[Cidr]) -> Vec<String> {
