@@ -33,13 +33,13 @@ rocksdb: deps ## Build RocksDB's archive into the cache folder, once.
 build: rocksdb ## Build the release binary.
 	cargo build $(LOCKED) --release --package keelson
 
-up: build ## Start a cluster of three servers on this machine, or restart those that died.
+up: build ## Start three servers and a node on this machine, or restart what died.
 	@deploy/dev/cluster.sh up
 
 down: ## Stop what `make up` started.
 	@deploy/dev/cluster.sh down
 
-status: ## Print the servers, who leads what, and what is not well.
+status: ## Print servers, leaders and nodes, and what is not well.
 	@deploy/dev/cluster.sh status
 
 clean: down ## Stop it and remove its data, certificates and logs (var/).
@@ -53,8 +53,9 @@ lint: rocksdb ## Check format, lints and the project's own rules.
 test: lint ## Run all checks and all tests.
 	cargo test $(LOCKED) --workspace
 
-bench: build ## Measure the store on this machine, beside etcd where it is installed.
-	cargo run $(LOCKED) --release --quiet --package keelson-bench -- --binary $(KEELSON_BIN)
+bench: build ## Measure the store beside etcd, the API servers, and pods on the node of `make up`.
+	cargo run $(LOCKED) --release --quiet --package keelson-bench -- --binary $(KEELSON_BIN) \
+		$(if $(wildcard var/run/node-1.pid),--kubeconfig var/admin.kubeconfig)
 
 fmt: ## Format the sources.
 	cargo fmt --all

@@ -3,7 +3,6 @@
 use std::{
     error::Error,
     fs::File,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -14,7 +13,7 @@ use keelson_proto::etcd::rpc::{
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
-use crate::machine;
+use crate::processes::{self, Idle};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -45,15 +44,6 @@ struct Running {
     peer_port: u16,
 }
 
-/// What three idle members cost.
-#[derive(Clone, Copy)]
-pub(crate) struct Idle {
-    /// Resident memory of the largest member, in bytes.
-    pub(crate) resident_bytes: u64,
-    /// Processor time of the busiest member, in percent of one core.
-    pub(crate) cpu_percent: f64,
-}
-
 impl Program {
     pub(crate) fn keelson(path: PathBuf) -> Result<Self, Box<dyn Error>> {
         let version = version(&path).ok_or_else(|| format!("{} does not run", path.display()))?;
@@ -77,8 +67,9 @@ impl Cluster {
     /// Starts three members; `keelson` makes their certificates, whatever they are.
     pub(crate) async fn start(program: &Program, keelson: &Path) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
-        make_certificates(keelson, &folder.path().join("pki"))?;
-        let ports = (0..NAMES.len()).map(|_| Ok((free_port()?, free_port()?)));
+        let members: Vec<_> = NAMES.iter().map(|name| format!("--member={name}=127.0.0.1")).collect();
+        processes::make_certificates(keelson, &folder.path().join("pki"), &members)?;
+        let ports = (0..NAMES.len()).map(|_| Ok((processes::free_port()?, processes::free_port()?)));
         let ports: Vec<(u16, u16)> = ports.collect::<Result<_, std::io::Error>>()?;
         let started = Instant::now();
         let mut cluster = Self {
@@ -148,16 +139,10 @@ impl Cluster {
         }
     }
 
-    /// Watches what the members cost while nobody asks anything of them.
+    /// What the members cost while nobody asks anything of them.
     pub(crate) async fn idle(&self, duration: Duration) -> Result<Idle, Box<dyn Error>> {
         let pids: Vec<u32> = self.members.iter().map(|member| member.process.id()).collect();
-        let ticks = |pid: &u32| machine::cpu_ticks(*pid).ok_or("a member is gone");
-        let before = pids.iter().map(ticks).collect::<Result<Vec<_>, _>>()?;
-        tokio::time::sleep(duration).await;
-        let after = pids.iter().map(ticks).collect::<Result<Vec<_>, _>>()?;
-        let busiest = before.iter().zip(&after).map(|(before, after)| after - before).max().unwrap_or(0);
-        let resident_bytes = pids.iter().filter_map(|pid| machine::resident_bytes(*pid)).max().unwrap_or(0);
-        Ok(Idle { resident_bytes, cpu_percent: busiest as f64 / duration.as_secs_f64() })
+        Idle::watch(&pids, duration).await
     }
 
     fn spawn(&self, number: usize, ports: &[(u16, u16)]) -> Result<Child, Box<dyn Error>> {
@@ -220,22 +205,4 @@ impl Drop for Cluster {
             let _ = member.process.wait();
         }
     }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-fn make_certificates(keelson: &Path, dir: &Path) -> Result<(), Box<dyn Error>> {
-    let mut command = Command::new(keelson);
-    command.args(["pki", "init", "--dir"]).arg(dir);
-    for name in NAMES {
-        command.arg("--member").arg(format!("{name}=127.0.0.1"));
-    }
-    let output = command.output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
 }

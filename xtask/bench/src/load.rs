@@ -8,7 +8,7 @@ use std::{
 use keelson_proto::etcd::rpc::{PutRequest, kv_client::KvClient};
 use tonic::transport::Channel;
 
-use crate::cluster::Cluster;
+use crate::{cluster::Cluster, processes::share_of};
 
 /// Bytes per value.
 const VALUE_BYTES: usize = 256;
@@ -46,12 +46,8 @@ pub(crate) async fn puts(
         latencies.extend(client.await??);
     }
     latencies.sort_unstable();
-    let at = |share: f64| {
-        let index = (latencies.len() as f64 * share) as usize;
-        latencies.get(index.min(latencies.len().saturating_sub(1))).copied().unwrap_or_default()
-    };
     let per_second = latencies.len() as f64 / duration.as_secs_f64();
-    Ok(Point { per_second, p50: at(0.5), p99: at(0.99) })
+    Ok(Point { per_second, p50: share_of(&latencies, 0.5), p99: share_of(&latencies, 0.99) })
 }
 
 async fn put_until(

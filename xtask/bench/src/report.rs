@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use crate::{
-    cluster::{Idle, Program},
-    load::Point,
-    machine,
-};
+use crate::{api, cluster::Program, load::Point, machine, pods, processes::Idle};
 
 /// All figures of a run.
 pub(crate) struct Report {
     programs: Vec<(&'static str, String, Figures)>,
+    /// Of three API servers.
+    pub(crate) api: Option<api::Figures>,
+    /// Of a cluster with a node.
+    pub(crate) pods: Option<pods::Figures>,
 }
 
 /// What was measured of one program.
@@ -26,7 +26,7 @@ pub(crate) struct Figures {
 impl Report {
     pub(crate) fn new(programs: &[Program]) -> Self {
         let row = |program: &Program| (program.name, program.version.clone(), Figures::default());
-        Self { programs: programs.iter().map(row).collect() }
+        Self { programs: programs.iter().map(row).collect(), api: None, pods: None }
     }
 
     /// The figures of a program.
@@ -62,6 +62,12 @@ impl fmt::Display for Report {
             if let Some(ratio) = self.ratio(*clients) {
                 writeln!(f, "puts/s at {clients:>4} clients: {ratio:.2} times etcd, round by round")?;
             }
+        }
+        if let Some(api) = &self.api {
+            write!(f, "\nthree API servers on this machine, controllers and scheduler included\n\n{api}")?;
+        }
+        if let Some(pods) = &self.pods {
+            write!(f, "\na node, beside the servers of `make up`\n\n{pods}")?;
         }
         Ok(())
     }
