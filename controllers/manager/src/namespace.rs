@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::jiff::Timestamp;
-use keelson_controller_runtime::{Change, Informer, Next, ObjectKey, Reconcile, WorkQueue, work};
+use keelson_controller_runtime::{Change, Informer, Next, ObjectKey, Reconcile, WorkQueue, explain, work};
 use kube::api::PostParams;
 use kube::{Api, Client};
 
@@ -85,6 +85,14 @@ pub(crate) fn is_no_place_to_create(error: &kube::Error) -> bool {
 
 fn is_terminating(namespace: &Namespace) -> bool {
     namespace.metadata.deletion_timestamp.is_some()
+}
+
+/// An error as conditions tell it: what the API said, if it did.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => explain(other),
+    }
 }
 
 struct Emptier {

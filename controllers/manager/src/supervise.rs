@@ -8,7 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use keelson_controller_runtime::{Backoff, Connection, Identity};
+use keelson_controller_runtime::{Backoff, Connection, Identity, explain};
 use tokio::task::JoinError;
 use tokio::time::{Duration, Instant, sleep};
 
@@ -35,7 +35,7 @@ async fn run_once(controller: &'static Controller, connection: &Connection, shar
     let identity = match Identity::of_service_account(connection, controller.service_account, &agent).await {
         Ok(identity) => identity,
         Err(error) => {
-            let error = &error as &dyn std::error::Error;
+            let error = explain(&error);
             return tracing::warn!(controller = name, error, "has no identity yet; will try again");
         }
     };

@@ -5,10 +5,10 @@
 //! again. Deliberately absent: in-cluster configuration and proxies.
 
 mod failover;
+mod transport;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use http::{HeaderValue, Request, Uri, header};
 use kube::client::{Body, ClientBuilder};
@@ -18,13 +18,7 @@ use tokio::sync::Notify;
 use tower::util::{MapRequestLayer, MapResponseLayer};
 
 use self::failover::Failover;
-
-/// How long a server may take to accept a connection.
-const CONNECT: Duration = Duration::from_secs(5);
-
-/// How long a server may be silent on a connection that waits for it. A watch hears a bookmark every minute, so a
-/// server that says less than that is gone without having said so.
-const SILENCE: Duration = Duration::from_secs(90);
+use self::transport::transport;
 
 /// Where the API servers are, and who the caller is.
 #[derive(Clone, Debug)]
@@ -65,11 +59,7 @@ impl Connection {
         Ok(Self::of(config))
     }
 
-    fn of(mut config: Config) -> Self {
-        config.default_retry = false;
-        config.connect_timeout = Some(CONNECT);
-        config.read_timeout = Some(SILENCE);
-        config.reset_reader_on_write = true;
+    fn of(config: Config) -> Self {
         Self { config, others: Vec::new() }
     }
 
@@ -113,23 +103,23 @@ impl Connection {
         if token.is_some() {
             config.auth_info = AuthInfo::default();
         }
-        let first = dial_one(config.clone(), token)?;
+        let first = dial_one(&config, token)?;
         if self.others.is_empty() {
             return Ok(first);
         }
         let mut clients = vec![first];
         for url in &self.others {
             config.cluster_url = url.clone();
-            clients.push(dial_one(config.clone(), token)?);
+            clients.push(dial_one(&config, token)?);
         }
         Ok(Client::new(Failover::among(clients), &self.config.default_namespace))
     }
 }
 
 /// A client of one server.
-fn dial_one(config: Config, token: Option<&TokenSource>) -> Result<Client, ConnectionError> {
-    let builder =
-        ClientBuilder::try_from(config).map_err(|error| ConnectionError::Client(Box::new(error)))?;
+fn dial_one(config: &Config, token: Option<&TokenSource>) -> Result<Client, ConnectionError> {
+    let transport = transport(config).map_err(|error| ConnectionError::Client(Box::new(error)))?;
+    let builder = ClientBuilder::new(transport, &config.default_namespace);
     let Some(token) = token.cloned() else { return Ok(builder.build()) };
     let refusals = token.clone();
     let sign = MapRequestLayer::new(move |request| token.sign(request));

@@ -17,7 +17,9 @@ use kube::{Api, Client};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::record::{Candidate, Step};
+use crate::backoff::Backoff;
 use crate::events::{EventRecorder, reference_to};
+use crate::explain::explain;
 
 /// The pace of an election. Everybody who takes part has to have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,14 +166,20 @@ impl Replica {
     /// Until this replica has the Lease. Returns a time from before it had.
     async fn acquire(&mut self) -> Instant {
         let mut pause = Duration::ZERO;
+        let mut backoff = Backoff::default();
         loop {
             sleep(pause).await;
             let begun = Instant::now();
-            // Everybody looks at other times, or they would all be in each other's way.
-            pause = self.times.retry.mul_f64(1.0 + rand::random::<f64>() * 0.2);
+            // What fails is tried again soon at first: a server that starts, or another one that answers.
+            pause = backoff.next_delay().min(self.times.retry);
             match timeout(self.times.renew_deadline / 2, self.attempt()).await {
                 Ok(Ok(Standing::Leader)) => return begun,
-                Ok(Ok(Standing::Follower(until))) => pause = pause.min(self.just_after(until)),
+                Ok(Ok(Standing::Follower(until))) => {
+                    backoff.reset();
+                    // Everybody looks at other times, or they would all be in each other's way.
+                    let usual = self.times.retry.mul_f64(1.0 + rand::random::<f64>() * 0.2);
+                    pause = usual.min(self.just_after(until));
+                }
                 Ok(Err(error)) => self.complain("cannot look at the Lease", Some(&error)),
                 Err(_elapsed) => self.complain("cannot look at the Lease: no answer in time", None),
             }
@@ -255,7 +263,7 @@ impl Replica {
     }
 
     fn complain(&self, what: &str, error: Option<&kube::Error>) {
-        let error = error.map(|error| error as &dyn std::error::Error);
+        let error = error.map(|error| explain(error));
         tracing::warn!(lease = self.candidate.lease(), error, "{what}");
     }
 }

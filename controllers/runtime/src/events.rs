@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use self::correlate::{Correlator, Deed};
 use crate::backoff::Backoff;
+use crate::explain::explain;
 
 /// How many events may wait to be written.
 const BUFFER: usize = 1000;
@@ -132,12 +133,12 @@ async fn persist(client: &Client, event: &Event, repeats: bool) {
             Err(kube::Error::Api(status)) if status.code < 500 && status.code != 429 => {
                 // An Event of this name exists: an earlier try has worked. Anything else will not get better.
                 if !status.is_already_exists() {
-                    tracing::debug!(reason = event.reason, %status, "the API refuses an event");
+                    tracing::debug!(reason = event.reason, refusal = status.message, "an event is refused");
                 }
                 return;
             }
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
+                let error = explain(&error);
                 tracing::debug!(reason = event.reason, error, "cannot write an event; will try again");
             }
         }

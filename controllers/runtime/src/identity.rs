@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::backoff::Backoff;
 use crate::connection::{Connection, ConnectionError, TokenSource};
+use crate::explain::explain;
 
 /// Where the ServiceAccounts of controllers are.
 const NAMESPACE: &str = "kube-system";
@@ -165,11 +166,7 @@ impl Issuer {
                 Ok(issued) if source.replace(&issued.text) => return issued.life,
                 Ok(_) => tracing::warn!(account = self.name, "the API gave no usable token"),
                 Err(error) => {
-                    tracing::warn!(
-                        account = self.name,
-                        error = &error as &dyn std::error::Error,
-                        "no new token"
-                    );
+                    tracing::warn!(account = self.name, error = explain(&error), "no new token");
                 }
             }
             tokio::time::sleep(backoff.next_delay()).await;

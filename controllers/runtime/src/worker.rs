@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
 
+use crate::explain::explain;
 use crate::queue::WorkQueue;
 
 /// Brings what a key names closer to what is wanted.
@@ -79,10 +80,11 @@ impl<T: Clone + Eq + Hash + Debug> Work<'_, T> {
 
     fn failed(&self, controller: &'static str, error: &(dyn std::error::Error + 'static)) {
         let retries = self.queue.retries(&self.key);
+        let (key, error_text) = (&self.key, explain(error));
         if is_conflict(error) {
-            tracing::debug!(controller, key = ?self.key, error, "somebody else wrote first; trying again");
+            tracing::debug!(controller, ?key, error = error_text, "somebody else wrote first; trying again");
         } else {
-            tracing::warn!(controller, key = ?self.key, retries, error, "will try again");
+            tracing::warn!(controller, ?key, retries, error = error_text, "will try again");
         }
         self.queue.add_rate_limited(self.key.clone());
     }

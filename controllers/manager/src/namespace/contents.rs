@@ -13,7 +13,7 @@ use kube::api::{
 };
 use kube::{Api, Client, ResourceExt};
 
-use super::is_terminating;
+use super::{is_terminating, said};
 
 /// How many objects come with one answer.
 const PAGE: u32 = 500;
@@ -157,7 +157,7 @@ impl<'a> Contents<'a> {
                 Ok(objects) => found.push((kind, objects)),
                 // A kind that has just been abolished, or one that only claims to be listable.
                 Err(kube::Error::Api(status)) if matches!(status.code, 404 | 405) => {}
-                Err(error) => findings.failures.push(error.to_string()),
+                Err(error) => findings.failures.push(said(&error)),
             }
         }
         found
@@ -192,7 +192,7 @@ impl<'a> Contents<'a> {
             match deleted {
                 Ok(()) => {}
                 Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
-                Err(error) => findings.failures.push(error.to_string()),
+                Err(error) => findings.failures.push(said(&error)),
             }
         }
     }

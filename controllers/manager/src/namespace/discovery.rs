@@ -7,6 +7,8 @@ use kube::Client;
 use kube::api::ApiResource;
 use kube::core::discovery::v2::{APIGroupDiscovery, APIGroupDiscoveryList, APIResourceDiscovery};
 
+use super::said;
+
 /// What the API server said.
 #[derive(Debug, Default)]
 pub(super) struct Discovered {
@@ -23,7 +25,7 @@ pub(super) async fn discover(client: &Client) -> Discovered {
     match (core, groups) {
         (Ok(core), Ok(groups)) => deletable(&[core, groups]),
         (Err(error), _) | (_, Err(error)) => {
-            Discovered { failures: vec![error.to_string()], ..Discovered::default() }
+            Discovered { failures: vec![said(&error)], ..Discovered::default() }
         }
     }
 }

@@ -67,7 +67,6 @@ async fn a_kubeconfig_file_says_where_and_who() {
     .unwrap();
     let connection = Connection::from_kubeconfig(file.path()).await.unwrap();
     assert_eq!(connection.config.cluster_url, "https://192.0.2.1:6443");
-    assert!(!connection.config.default_retry, "only a caller knows whether to repeat a request");
     let moved = connection.at("https://192.0.2.2:6443".parse().unwrap());
     assert_eq!(moved.config.cluster_url, "https://192.0.2.2:6443");
 }

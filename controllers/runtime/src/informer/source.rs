@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Informer;
 use crate::backoff::Backoff;
+use crate::explain::explain;
 
 /// A watch ends after so many seconds, more or less, and the next begins: an even load, and another server's turn.
 const WATCH_SECONDS: std::ops::Range<u32> = 240..290;
@@ -106,7 +107,7 @@ where
     }
 
     fn complain(&self, failure: &Failure, delay: Duration, persistent: bool) {
-        let (resource, error) = (self.api.resource_url(), failure as &dyn std::error::Error);
+        let (resource, error) = (self.api.resource_url(), explain(failure));
         if persistent {
             tracing::warn!(resource, error, ?delay, "cannot follow; will try again");
         } else {
