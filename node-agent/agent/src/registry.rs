@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use crate::pod::spec;
 use crate::pod::state::State;
 use crate::runtime::observed::Observed;
-use crate::status::Troubles;
+use crate::status::{self, Troubles};
 
 /// A pod as it shall be.
 #[derive(Clone, Debug)]
@@ -122,7 +122,11 @@ impl Registry {
         let desired = Desired { pod, is_removed: false };
         let mut records = self.records();
         if let Some(record) = records.get(&uid) {
-            record.desired.send_replace(desired);
+            record.desired.send_if_modified(|known| {
+                let is_news = is_news(&known.pod, &desired.pod);
+                *known = desired;
+                is_news
+            });
             return None;
         }
         let record = Arc::new(Record::new(desired));
@@ -185,6 +189,19 @@ impl Registry {
     }
 }
 
+/// Whether a pod has changed in what concerns its worker: not only in what the worker itself has told.
+fn is_news(old: &Pod, new: &Pod) -> bool {
+    let facts = |pod: &Pod| {
+        let meta = &pod.metadata;
+        let deletion = (meta.deletion_timestamp.clone(), meta.deletion_grace_period_seconds);
+        (meta.generation, meta.labels.clone(), meta.annotations.clone(), deletion)
+    };
+    old.spec != new.spec
+        || facts(old) != facts(new)
+        || spec::phase(old) != spec::phase(new)
+        || !status::has_same_foreign_conditions(old, new)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -205,6 +222,24 @@ mod tests {
         assert!(registry.get("uid-1").is_none());
         let orphan = registry.adopt((*pod).clone()).unwrap();
         assert!(orphan.desires().borrow().is_removed);
+    }
+
+    #[test]
+    fn what_the_worker_has_told_itself_is_no_news() {
+        let old = pod(json!({"containers": []}));
+        let with = |status| Pod { status: serde_json::from_value(status).unwrap(), ..old.clone() };
+        assert!(!is_news(
+            &old,
+            &with(json!({"podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]}))
+        ));
+        assert!(is_news(&old, &with(json!({"phase": "Failed"}))));
+        assert!(is_news(
+            &old,
+            &with(json!({"conditions": [{"type": "example.com/gate", "status": "True"}]}))
+        ));
+        let mut deleted = old.clone();
+        deleted.metadata.deletion_grace_period_seconds = Some(3);
+        assert!(is_news(&old, &deleted));
     }
 
     #[test]

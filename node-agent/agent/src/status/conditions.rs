@@ -11,6 +11,16 @@ use crate::pod::{plan, spec};
 pub(super) const OWNED: [&str; 5] =
     ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
 
+/// Whether two states of a pod agree in the conditions that others write.
+pub(crate) fn has_same_foreign_conditions(a: &Pod, b: &Pod) -> bool {
+    let foreign = |pod: &'_ Pod| -> Vec<(String, String)> {
+        let all = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        let foreign = all.filter(|it| !OWNED.contains(&it.type_.as_str()));
+        foreign.map(|it| (it.type_.clone(), it.status.clone())).collect()
+    };
+    foreign(a) == foreign(b)
+}
+
 /// What a condition says.
 struct Finding {
     is_true: bool,

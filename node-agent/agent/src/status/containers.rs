@@ -83,6 +83,8 @@ fn status(
         None => without_instance(input, container, old.copied()),
     };
     apply_trouble(input, role, container, &mut status);
+    // The API writes an empty one where there is none.
+    status.last_state.get_or_insert_default();
     match role {
         Role::Init | Role::Main => judge(input, role, container, &mut status),
         Role::Ephemeral => {}

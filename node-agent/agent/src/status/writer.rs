@@ -131,19 +131,20 @@ impl Writer {
     }
 
     async fn write(&self, uid: &str, entry: &Entry) -> Result<(), kube::Error> {
-        let Some(pod) = self.newest(uid, entry) else { return Ok(()) };
+        let Some(mut pod) = self.newest(uid, entry) else { return Ok(()) };
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &entry.key.namespace);
         let empty = PodStatus::default();
-        let known = pod.status.as_ref().unwrap_or(&empty);
-        if let Some(change) = patch(uid, known, &entry.wanted) {
+        if let Some(change) = patch(uid, pod.status.as_ref().unwrap_or(&empty), &entry.wanted) {
             let change = Patch::Strategic(&change);
-            let answer = api.patch_status(&entry.key.name, &PatchParams::default(), &change).await?;
-            if let Some(entry) = self.entries().get_mut(uid) {
-                entry.answer = Some(Arc::new(answer));
+            pod = Arc::new(api.patch_status(&entry.key.name, &PatchParams::default(), &change).await?);
+            let answered = pod.status.as_ref().unwrap_or(&empty);
+            if let Some(left) = patch(uid, answered, &entry.wanted) {
+                // Telling it again would not help.
+                tracing::warn!(pod = %entry.key, left = %left, "the API keeps a part of the status to itself");
             }
-            // What was set meanwhile comes with the next round.
-            self.queue.add(uid.to_owned());
-            return Ok(());
+            if let Some(entry) = self.entries().get_mut(uid) {
+                entry.answer = Some(pod.clone());
+            }
         }
         if entry.end == End::Reached && spec::is_deleting(&pod) {
             self.delete(&api, uid, entry).await?;

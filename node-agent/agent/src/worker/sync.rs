@@ -29,12 +29,12 @@ const VOLUME_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_VOLUME_PAUSE: Duration = Duration::from_secs(120);
 
 /// What the pod's volumes have come to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Mounts {
     /// This worker has not set them up.
     Missing,
-    /// They are there, with what the pod said at this revision.
-    There { revision: Option<String>, refresh: Option<OffsetDateTime> },
+    /// They are there, with what the pod said then; to be refreshed at that time.
+    There { pod: Arc<Pod>, refresh: Option<OffsetDateTime> },
 }
 
 /// A round did not come to its end; the next is then.
@@ -142,7 +142,7 @@ impl Worker {
     }
 
     async fn set_up_volumes(&mut self, pod: &Arc<Pod>) -> Result<(), Setback> {
-        if self.mounts != Mounts::Missing {
+        if matches!(self.mounts, Mounts::There { .. }) {
             return Ok(());
         }
         let node = self.shared.node_facts();
@@ -150,7 +150,7 @@ impl Worker {
         match self.volumes.set_up(pod, &self.shared.source, &node, now).await {
             Ok(refresh) => {
                 self.failures = 0;
-                self.mounts = Mounts::There { revision: pod.metadata.resource_version.clone(), refresh };
+                self.mounts = Mounts::There { pod: pod.clone(), refresh };
                 Ok(())
             }
             Err(errors) => {
@@ -237,16 +237,17 @@ impl Worker {
         let is_stale = match &self.mounts {
             // An earlier agent has set them up: this one has to know the pod's objects and tokens again.
             Mounts::Missing => true,
-            Mounts::There { revision, refresh } => {
-                has_news || *revision != pod.metadata.resource_version || refresh.is_some_and(|at| at <= now)
+            Mounts::There { pod: known, refresh } => {
+                let has_changed = known.metadata.labels != pod.metadata.labels
+                    || known.metadata.annotations != pod.metadata.annotations;
+                has_news || has_changed || refresh.is_some_and(|at| at <= now)
             }
         };
         if is_stale {
             let node = self.shared.node_facts();
             let done = self.volumes.refresh(pod, &self.shared.source, &node, now).await;
             self.tell_volume_errors(pod, &done.errors);
-            self.mounts =
-                Mounts::There { revision: pod.metadata.resource_version.clone(), refresh: done.next };
+            self.mounts = Mounts::There { pod: pod.clone(), refresh: done.next };
         }
         match &self.mounts {
             Mounts::There { refresh: Some(at), .. } => {

@@ -197,7 +197,7 @@ fn the_same_end_is_not_shown_twice() {
     case.troubles.clear();
     let status = case.next();
     assert!(container(&status).state.as_ref().unwrap().terminated.is_some());
-    assert_eq!(container(&status).last_state, None);
+    assert_eq!(container(&status).last_state.as_ref().unwrap().terminated, None);
 }
 
 #[test]
