@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::direct::{self, Asking};
 use crate::kubectl::{self, Kubectl, Printed, config_map};
+use crate::network::Network;
 use crate::process;
 use crate::servers::Servers;
 
@@ -128,7 +129,8 @@ fn components_may_what_their_roles_say(servers: &Servers) {
 fn foreign_certificates_are_unauthorized(servers: &Servers) {
     let elsewhere = servers.file("elsewhere");
     let folder = elsewhere.to_str().unwrap();
-    let made = process::run(&["pki", "init", "--dir", folder, "--server", "x=127.0.0.9"]);
+    let made =
+        process::run(&Network::default(), &["pki", "init", "--dir", folder, "--server", "x=127.0.0.9"]);
     assert!(made.status.success(), "{made:?}");
     for stem in ["clients/admin", "servers/x/serving"] {
         let file = |end: &str| elsewhere.join(format!("{stem}.{end}")).display().to_string();

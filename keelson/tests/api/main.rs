@@ -9,11 +9,21 @@
 // A test stops at the first thing that is not as it should be.
 #![allow(clippy::unwrap_used)]
 
-mod direct;
+#[path = "../harness/following.rs"]
+mod following;
+#[path = "../harness/kubectl.rs"]
 mod kubectl;
+#[path = "../harness/network.rs"]
+mod network;
+#[path = "../harness/process.rs"]
 mod process;
+#[path = "../harness/servers.rs"]
 mod servers;
+#[path = "../harness/wait.rs"]
 mod wait;
+
+mod direct;
+mod loopback;
 
 mod access;
 mod discovery;

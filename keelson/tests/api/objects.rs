@@ -46,15 +46,20 @@ fn a_manifest_applied_twice_changes_nothing_and_its_objects_can_be_changed_and_d
     nothing_changes_by_a_dry_run(&admin);
     whatever_is_wrong_is_said(&admin);
 
+    its_namespace_ends(&admin);
+}
+
+fn its_namespace_ends(admin: &Kubectl) {
+    let mut last = config_map("last");
+    last["metadata"]["finalizers"] = serde_json::json!(["example.com/held"]);
+    admin.create(&["-n", "shop"], &last);
     let deleted = admin.run_with(&["delete", "--wait=false", "-f", "-"], SHOP).ok();
     assert!(deleted.contains("namespace \"shop\" deleted"), "{deleted}");
-    let namespace = admin.json("get namespace shop");
-    assert_eq!(
-        namespace["status"]["phase"], "Terminating",
-        "its contents are the namespace controller's to delete"
-    );
+    assert_eq!(admin.json("get namespace shop")["status"]["phase"], "Terminating", "something is held in it");
     let refused = admin.create_fails(&["-n", "shop"], &config_map("late"));
     assert!(refused.contains("because it is being terminated"), "{refused}");
+    admin.ok(r#"-n shop patch configmap last --type=merge --patch={"metadata":{"finalizers":null}}"#);
+    admin.ok("wait --for=delete namespace/shop --timeout=60s");
 }
 
 fn secrets_are_encoded_and_services_have_addresses(admin: &Kubectl) {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::kubectl::{self, Kubectl, config_map};
+use crate::network::Network;
 use crate::process;
 use crate::servers::Servers;
 
@@ -39,17 +40,17 @@ fn a_server_that_is_asked_to_stop_hands_over_and_exits_in_peace() {
 fn what_is_wrong_with_a_start_is_said_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("absent");
-    let refused = process::run(&["server", "--pki-dir", absent.to_str().unwrap()]);
+    let refused = process::run(&Network::default(), &["server", "--pki-dir", absent.to_str().unwrap()]);
     let text = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success());
     assert!(text.contains("servers/default/serving.crt") && text.contains("keelson pki init"), "{text}");
 
-    let refused = process::run(&["server", "--listen", "0.0.0.0:6443"]);
+    let refused = process::run(&Network::default(), &["server", "--listen", "0.0.0.0:6443"]);
     let text = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && text.contains("give --advertise-address"), "{text}");
 
     let nobody = folder.path().join("nobody.kubeconfig");
-    let refused = process::run(&["status", "--kubeconfig", nobody.to_str().unwrap()]);
+    let refused = process::run(&Network::default(), &["status", "--kubeconfig", nobody.to_str().unwrap()]);
     let text = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && text.contains("cannot use the kubeconfig file"), "{text}");
 }

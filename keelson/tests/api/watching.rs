@@ -1,49 +1,9 @@
 //! `kubectl get --watch`.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::Child;
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
-
+use crate::following::Following;
 use crate::kubectl::{self, Kubectl, config_map};
 use crate::servers::Servers;
 use crate::wait;
-
-/// A watch that runs, and its lines as they come. It ends with this value.
-struct Watch {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Watch {
-    fn start(kubectl: &Kubectl, arguments: &[&str]) -> Self {
-        let mut child = kubectl.spawn(arguments);
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            // It ends when the child does, or when nobody listens any more.
-            for line in output.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { child, lines }
-    }
-
-    /// Its next line. Panics when none comes in time.
-    fn next(&self) -> String {
-        self.lines.recv_timeout(wait::PATIENCE).expect("a line comes")
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[test]
 fn a_watch_shows_every_change_in_order_whichever_server_took_it() {
@@ -55,7 +15,7 @@ fn a_watch_shows_every_change_in_order_whichever_server_took_it() {
     admin.create(&[], &config_map("first"));
     let arguments =
         ["get", "configmaps", "--watch", "-o", "name", "--field-selector=metadata.name!=kube-root-ca.crt"];
-    let watch = Watch::start(&admin, &arguments);
+    let watch = Following::start(&admin, &arguments);
     assert_eq!(watch.next(), "configmap/first");
     for round in 0..6 {
         let own = format!("--server={}", servers.url(round % 3));
@@ -65,8 +25,10 @@ fn a_watch_shows_every_change_in_order_whichever_server_took_it() {
     admin.ok("delete configmap first");
     assert_eq!(watch.next(), "configmap/first", "the deletion");
 
-    let events =
-        Watch::start(&admin, &["get", "configmaps", "--watch-only", "--output-watch-events", "--no-headers"]);
+    let events = Following::start(
+        &admin,
+        &["get", "configmaps", "--watch-only", "--output-watch-events", "--no-headers"],
+    );
     // The watch begins at a moment nobody tells; changes are made until one is seen.
     let seen = wait::until("a change is seen", || {
         admin.ok("label configmap round-0 --overwrite turn=odd");

@@ -1,95 +1,98 @@
-//! Servers on this machine, each a process with a folder and an address of its own.
+//! Three servers on this machine, each a process with a folder and an address of its own.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Output;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::network::Network;
 use crate::process::{self, Process};
 use crate::wait;
 
-const NAMES: [&str; 3] = ["a", "b", "c"];
-const ADDRESSES: [Ipv4Addr; 3] =
-    [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3), Ipv4Addr::new(127, 0, 0, 4)];
-const SHARED: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// The servers' names.
+pub(crate) const NAMES: [&str; 3] = ["a", "b", "c"];
 
-/// Ports below those that the system gives to outgoing connections.
-const PORTS: std::ops::Range<u16> = 10_000..30_000;
+/// Where all of them listen, too.
+pub(crate) const SHARED: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+/// Where servers are, and what they are told beside that.
+pub(crate) struct Layout {
+    pub(crate) network: Network,
+    /// Each server's own, for clients and for the other servers.
+    pub(crate) addresses: [Ipv4Addr; 3],
+    pub(crate) api_port: u16,
+    pub(crate) peer_port: u16,
+    /// A node that gets certificates, as `keelson pki init` takes it.
+    pub(crate) node: String,
+    /// Further flags of every server.
+    pub(crate) flags: Vec<String>,
+}
 
 /// Everything of one test: it ends and vanishes with this value, also when the test panics.
 pub(crate) struct Servers {
     /// Before the folder of their files, so that the processes end first.
     running: [Option<Process>; 3],
-    api_port: u16,
-    peer_port: u16,
+    layout: Layout,
     folder: TempDir,
 }
 
 impl Servers {
-    /// Starts three servers and waits until all are well.
-    pub(crate) fn start() -> Self {
-        let mut servers = Self {
-            running: [None, None, None],
-            api_port: free_port(),
-            peer_port: free_port(),
-            folder: tempfile::tempdir().unwrap(),
-        };
+    /// Makes certificates and starts three servers, with everything in the folder. They need a moment until they are
+    /// well.
+    pub(crate) fn launch(layout: Layout, folder: TempDir) -> Self {
+        let mut servers = Self { running: [None, None, None], layout, folder };
         servers.make_certificates();
-        servers.start_missing();
+        servers.launch_missing();
         servers
     }
 
     fn make_certificates(&self) {
-        let url = format!("https://{SHARED}:{}", self.api_port);
+        let url = format!("https://{SHARED}:{}", self.layout.api_port);
         let pki = self.file("pki");
-        let named = |index: usize| format!("{}={}", NAMES[index], ADDRESSES[index]);
+        let named = |index: usize| format!("{}={}", NAMES[index], self.layout.addresses[index]);
         let (a, b, c) = (named(0), named(1), named(2));
-        let folder = pki.to_str().unwrap();
-        let made = process::run(&[
-            "pki",
-            "init",
-            "--dir",
-            folder,
-            "--server-url",
-            &url,
-            "--server",
-            &a,
-            "--server",
-            &b,
-            "--server",
-            &c,
-            "--node",
-            "worker",
-        ]);
+        let mut arguments = vec!["pki", "init", "--dir", pki.to_str().unwrap(), "--server-url", &url];
+        arguments.extend(["--server", &a, "--server", &b, "--server", &c, "--node", &self.layout.node]);
+        let made = process::run(self.network(), &arguments);
         assert!(made.status.success(), "{made:?}");
     }
 
-    /// Starts every server that does not run, and waits until all are well.
-    pub(crate) fn start_missing(&mut self) {
+    /// Starts every server that does not run.
+    pub(crate) fn launch_missing(&mut self) {
         for (index, name) in NAMES.iter().enumerate() {
             if self.running[index].is_none() {
                 let log = self.file(&format!("{name}.log"));
-                self.running[index] = Some(Process::spawn(&self.arguments(index), log));
+                self.running[index] = Some(Process::spawn(self.network(), &self.arguments(index), log));
             }
         }
-        wait::until("all servers are well", || {
+    }
+
+    /// Waits until `keelson status` finds nothing that is not well.
+    pub(crate) fn wait_until_well(&mut self) {
+        wait::until("all is well", || {
             self.running.iter_mut().flatten().for_each(Process::assert_runs);
             let report = self.status(&[]);
             if report.status.success() { Ok(()) } else { Err(format!("{report:?}")) }
         });
     }
 
+    /// Starts every server that does not run, and waits until all are well.
+    pub(crate) fn start_missing(&mut self) {
+        self.launch_missing();
+        self.wait_until_well();
+    }
+
     fn arguments(&self, index: usize) -> Vec<String> {
-        let (name, address) = (NAMES[index], ADDRESSES[index]);
-        let (api_port, peer_port) = (self.api_port, self.peer_port);
+        let Layout { addresses, api_port, peer_port, flags, .. } = &self.layout;
+        let (name, address) = (NAMES[index], addresses[index]);
         let peers: Vec<String> = NAMES
             .iter()
-            .zip(ADDRESSES)
+            .zip(addresses)
             .map(|(name, address)| format!("{name}=https://{address}:{peer_port}"))
             .collect();
-        vec![
+        let mut arguments = vec![
             "server".to_owned(),
             format!("--name={name}"),
             format!("--data-dir={}", self.file(&format!("data-{name}")).display()),
@@ -98,7 +101,14 @@ impl Servers {
             format!("--peer-listen={address}:{peer_port}"),
             format!("--initial-cluster={}", peers.join(",")),
             format!("--pki-dir={}", self.file("pki").display()),
-        ]
+        ];
+        arguments.extend(flags.iter().cloned());
+        arguments
+    }
+
+    /// Where they run.
+    pub(crate) fn network(&self) -> &Network {
+        &self.layout.network
     }
 
     /// A file in the cluster's folder.
@@ -113,7 +123,7 @@ impl Servers {
 
     /// A server's own URL.
     pub(crate) fn url(&self, index: usize) -> String {
-        format!("https://{}:{}", ADDRESSES[index], self.api_port)
+        format!("https://{}:{}", self.layout.addresses[index], self.layout.api_port)
     }
 
     /// `keelson status`.
@@ -121,7 +131,7 @@ impl Servers {
         let kubeconfig = self.kubeconfig("clients/admin");
         let mut arguments = vec!["status", "--kubeconfig", kubeconfig.to_str().unwrap()];
         arguments.extend(flags);
-        process::run(&arguments)
+        process::run(self.network(), &arguments)
     }
 
     /// The index of the server whose store leads.
@@ -138,20 +148,11 @@ impl Servers {
 
     /// Ends a server as `kill -9` does.
     pub(crate) fn kill(&mut self, index: usize) {
-        self.running[index].take().unwrap().kill();
+        self.take(index).kill();
     }
 
     /// A server's process, no longer looked after.
     pub(crate) fn take(&mut self, index: usize) -> Process {
         self.running[index].take().unwrap()
     }
-}
-
-/// A port that is free at all addresses.
-fn free_port() -> u16 {
-    let is_free = |port: &u16| {
-        [SHARED].iter().chain(&ADDRESSES).all(|address| TcpListener::bind((*address, *port)).is_ok())
-    };
-    let mut candidates = std::iter::repeat_with(|| rand::random_range(PORTS)).take(1000);
-    candidates.find(is_free).expect("a port is free")
 }

@@ -4,16 +4,26 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::network::Network;
 use crate::servers::Servers;
 
 /// The oldest minor version that these tests are made for.
 const LEAST_MINOR: u32 = 32;
 
+/// No call takes so long, unless it would never end.
+const LONGEST: Duration = Duration::from_secs(120);
+
 /// kubectl with one client's kubeconfig file.
+#[derive(Clone)]
 pub(crate) struct Kubectl {
+    network: Network,
     kubeconfig: PathBuf,
     /// Where it keeps what it has learned about the cluster.
     home: PathBuf,
@@ -65,11 +75,15 @@ impl Kubectl {
 
     /// As a client that has a kubeconfig file.
     pub(crate) fn of(servers: &Servers, client: &str) -> Self {
-        Self { kubeconfig: servers.kubeconfig(client), home: servers.file("home") }
+        Self {
+            network: servers.network().clone(),
+            kubeconfig: servers.kubeconfig(client),
+            home: servers.file("home"),
+        }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("kubectl");
+        let mut command = self.network.command("kubectl");
         command.env_remove("KUBECONFIG").env("HOME", &self.home);
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -78,14 +92,14 @@ impl Kubectl {
 
     /// Runs it to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Printed {
-        Printed::from(self.command(arguments).output().unwrap())
+        finish(self.command(arguments).spawn().unwrap())
     }
 
     /// Runs it with something on its standard input.
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Printed {
         let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        Printed::from(child.wait_with_output().unwrap())
+        finish(child)
     }
 
     /// Starts it; the caller ends it.
@@ -133,6 +147,22 @@ impl Kubectl {
 /// An empty config map: something small to write.
 pub(crate) fn config_map(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}})
+}
+
+/// Waits until it ends; makes it end when it does not.
+fn finish(child: Child) -> Printed {
+    let pid = Pid::from_child(&child);
+    let (ended, running) = mpsc::channel::<()>();
+    let guard = thread::spawn(move || {
+        if running.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+            // It may have ended just now.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(ended);
+    guard.join().unwrap();
+    Printed::from(output)
 }
 
 fn words(line: &str) -> Vec<&str> {

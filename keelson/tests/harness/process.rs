@@ -6,18 +6,23 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::network::Network;
 use crate::wait;
 
-/// The binary with a clean environment: what the developer's shell sets must not change a test.
-fn keelson() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_keelson"));
+/// The binary with a clean environment: what the developer's shell sets must not change a test. Only PATH stays, which
+/// says where other programs are.
+fn keelson(network: &Network) -> Command {
+    let mut command = network.command(env!("CARGO_BIN_EXE_keelson"));
     command.env_clear().stdin(Stdio::null());
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
     command
 }
 
 /// Runs the binary to its end.
-pub(crate) fn run(arguments: &[&str]) -> Output {
-    keelson().args(arguments).output().unwrap()
+pub(crate) fn run(network: &Network, arguments: &[&str]) -> Output {
+    keelson(network).args(arguments).output().unwrap()
 }
 
 /// A running process. It dies with this value.
@@ -28,9 +33,9 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts the binary; everything that it prints is added to the file `log`.
-    pub(crate) fn spawn(arguments: &[String], log: PathBuf) -> Self {
+    pub(crate) fn spawn(network: &Network, arguments: &[String], log: PathBuf) -> Self {
         let file = File::options().create(true).append(true).open(&log).unwrap();
-        let mut command = keelson();
+        let mut command = keelson(network);
         command.args(arguments).stdout(file.try_clone().unwrap()).stderr(file);
         Self { child: command.spawn().unwrap(), log }
     }
