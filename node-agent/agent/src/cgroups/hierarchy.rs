@@ -28,7 +28,8 @@ const MAX_WEIGHT: i64 = 10_000;
 /// The mounted hierarchies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Hierarchies {
-    /// Each with its controllers.
+    /// Each with its controllers. Where version 2 is mounted beside them, it has none, and the runtime makes groups
+    /// there nevertheless.
     V1(Vec<(Vec<String>, PathBuf)>),
     V2(PathBuf),
 }
@@ -184,7 +185,11 @@ fn hierarchies(mountinfo: &str) -> Option<Hierarchies> {
     }
     let has_controllers =
         v1.iter().any(|(options, _)| options.iter().any(|it| BOUNDED.contains(&it.as_str())));
-    if has_controllers { Some(Hierarchies::V1(v1)) } else { v2.map(Hierarchies::V2) }
+    if !has_controllers {
+        return v2.map(Hierarchies::V2);
+    }
+    v1.extend(v2.map(|point| (Vec::new(), point)));
+    Some(Hierarchies::V1(v1))
 }
 
 fn numbers_v1(controllers: &[String], limits: PodLimits) -> Vec<(&'static str, String)> {
@@ -297,7 +302,8 @@ mod tests {
         match hierarchies(V1) {
             Some(Hierarchies::V1(all)) => {
                 let points: Vec<_> = all.iter().map(|(_, point)| point.to_str().unwrap()).collect();
-                assert_eq!(points, ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/memory"]);
+                let beside = "/sys/fs/cgroup/unified";
+                assert_eq!(points, ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/memory", beside]);
             }
             other => panic!("{other:?}"),
         }
