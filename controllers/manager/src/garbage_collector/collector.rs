@@ -93,9 +93,9 @@ pub(super) enum Written {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestError {
     #[error("the object has changed since it was read")]
-    Conflict(#[source] Box<kube::Error>),
+    Conflict(#[source] kube::Error),
     #[error("the API did not answer as hoped")]
-    Api(#[source] Box<kube::Error>),
+    Api(#[source] kube::Error),
     #[error("the API serves no {kind} in {api_version}")]
     UnknownKind { api_version: String, kind: String },
 }

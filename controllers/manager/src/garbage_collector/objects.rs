@@ -146,9 +146,9 @@ fn failure(at: &Coordinates, error: kube::Error) -> Result<(), RequestError> {
             false => Err(unknown(at)),
         },
         kube::Error::Api(status) if status.is_conflict() => {
-            Err(RequestError::Conflict(Box::new(kube::Error::Api(status))))
+            Err(RequestError::Conflict(kube::Error::Api(status)))
         }
-        error => Err(RequestError::Api(Box::new(error))),
+        error => Err(RequestError::Api(error)),
     }
 }
 

@@ -167,7 +167,8 @@ impl Actor<'_> {
     }
 
     async fn remove_one(&self, owner: &ObjectReference, pod: &Pod) -> (bool, Result<(), Error>) {
-        let result = match self.release(pod).await {
+        // Of the pod as it was seen: one that has ended meanwhile is counted.
+        let result = match self.release(pod, pod.metadata.resource_version.as_deref()).await {
             Ok(()) => self.controller.control.delete(owner, pod).await.map_err(Error::Delete),
             Err(error) => Err(error),
         };
@@ -180,10 +181,12 @@ impl Actor<'_> {
         (is_ready(pod), result.map(drop))
     }
 
-    /// Gives pods the finalizer back.
+    /// Gives pods the finalizer back, as they were seen: one that has ended meanwhile may have been counted.
     async fn track(&self, pods: &[Arc<Pod>]) -> Result<(), Error> {
         for pod in pods {
-            let patch = json!({"metadata": {"uid": uid(pod), "finalizers": [TRACKING]}});
+            let version = &pod.metadata.resource_version;
+            let metadata = json!({"uid": uid(pod), "resourceVersion": version, "finalizers": [TRACKING]});
+            let patch = json!({ "metadata": metadata });
             match self.controller.control.patch(pod, &patch).await {
                 Ok(_) => self.controller.ledger.release_observed(self.key, uid(pod)),
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}
@@ -193,17 +196,19 @@ impl Actor<'_> {
         Ok(())
     }
 
-    /// Takes the finalizer from a pod. From then on it may vanish.
-    async fn release(&self, pod: &Pod) -> Result<(), Error> {
+    /// Takes the finalizer from a pod, if it still has this version. From then on it may vanish.
+    async fn release(&self, pod: &Pod, version: Option<&str>) -> Result<(), Error> {
         let Controller { control, ledger, .. } = self.controller;
         if !has_finalizer(pod) {
             return Ok(());
         }
         ledger.release(self.key, uid(pod));
-        match control.patch(pod, &without_finalizer(pod, None)).await {
+        match control.patch(pod, &without_finalizer(pod, version)).await {
             Ok(_) => Ok(()),
-            // Gone, and with it the finalizer; or another pod has its name.
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+            // Gone, and with it the finalizer.
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            // Another pod has its name.
+            Err(kube::Error::Api(status)) if status.is_conflict() && version.is_none() => Ok(()),
             Err(error) => {
                 ledger.release_observed(self.key, uid(pod));
                 Err(Error::Release(error))
@@ -237,7 +242,7 @@ impl Actor<'_> {
         );
         let mut tracked = view.tracked;
         let releases = stream::iter(account.release.clone())
-            .map(|pod| async move { (uid(&pod).to_owned(), self.release(&pod).await) });
+            .map(|pod| async move { (uid(&pod).to_owned(), self.release(&pod, None).await) });
         let results: Vec<_> = releases.buffer_unordered(IN_FLIGHT).collect().await;
         let mut failed = Ok(());
         for (uid, result) in results {

@@ -14,7 +14,7 @@ use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use super::{
     backoff::{Failures, remaining_in_index},
     indexes::Indexes,
-    pods::{completion_index, restarts},
+    pods::{completion_index, has_finalizer, restarts},
     terms::Replacement,
     verdict::{Verdict, time_left, verdict},
     view::{IndexView, View},
@@ -78,7 +78,7 @@ fn manage(view: &View<'_>, failures: Failures, now: Timestamp) -> (Step, Option<
     if !surplus.is_empty() {
         return (Step::Remove(surplus), None);
     }
-    let lost: Vec<_> = view.active.iter().filter(|pod| !view.is_tracked(pod)).cloned().collect();
+    let lost: Vec<_> = view.active.iter().filter(|pod| !has_finalizer(pod)).cloned().collect();
     if !lost.is_empty() {
         return (Step::Track(lost), None);
     }

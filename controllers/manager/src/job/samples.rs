@@ -1,11 +1,13 @@
 //! Jobs and pods for tests.
 
+use std::sync::Arc;
+
 use k8s_openapi::{
     api::{
-        batch::v1::{Job, JobSpec},
+        batch::v1::{Job, JobCondition, JobSpec, JobStatus},
         core::v1::{
-            Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodSpec, PodStatus,
-            PodTemplateSpec,
+            Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodCondition, PodSpec,
+            PodStatus, PodTemplateSpec,
         },
     },
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time},
@@ -13,7 +15,39 @@ use k8s_openapi::{
 };
 use keelson_controller_runtime::new_controller_ref;
 
-use super::pods::{COMPLETION_INDEX, TRACKING};
+use super::{
+    pods::{COMPLETION_INDEX, TRACKING, has_finalizer},
+    terms::Terms,
+    view::View,
+};
+
+/// What there is to know of a Job with these pods, when nobody else counts them.
+pub(super) fn view(job: &Job, pods: Vec<Pod>) -> View<'_> {
+    let tracked = pods.iter().filter(|pod| has_finalizer(pod)).filter_map(|pod| pod.metadata.uid.clone());
+    let tracked = tracked.collect();
+    let terms = Terms::of(job.spec.as_ref().unwrap()).unwrap();
+    View::new(job, terms, pods.into_iter().map(Arc::new).collect(), tracked)
+}
+
+/// The names of pods.
+pub(super) fn names(pods: &[Arc<Pod>]) -> Vec<&str> {
+    pods.iter().filter_map(|pod| pod.metadata.name.as_deref()).collect()
+}
+
+/// The Job with this status.
+pub(super) fn with_status(job: Job, status: JobStatus) -> Job {
+    Job { status: Some(status), ..job }
+}
+
+/// A condition that holds.
+pub(super) fn holds(kind: &str, reason: &str) -> JobCondition {
+    JobCondition {
+        type_: kind.into(),
+        status: "True".into(),
+        reason: Some(reason.into()),
+        ..JobCondition::default()
+    }
+}
 
 /// The time of a test.
 pub(super) fn at(second: i64) -> Timestamp {
@@ -120,6 +154,18 @@ pub(super) fn exited(mut pod: Pod, code: i32, second: i64) -> Pod {
         ..ContainerStatus::default()
     };
     pod.status.get_or_insert_default().container_statuses = Some(vec![container]);
+    pod
+}
+
+/// The pod, ready since then.
+pub(super) fn ready(mut pod: Pod, since: i64) -> Pod {
+    let condition = PodCondition {
+        type_: "Ready".into(),
+        status: "True".into(),
+        last_transition_time: Some(Time(at(since))),
+        ..PodCondition::default()
+    };
+    pod.status.get_or_insert_default().conditions = Some(vec![condition]);
     pod
 }
 

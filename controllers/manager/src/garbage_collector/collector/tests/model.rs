@@ -263,7 +263,7 @@ impl Model {
 }
 
 fn conflict() -> RequestError {
-    RequestError::Conflict(Box::new(kube::Error::LinesCodecMaxLineLengthExceeded))
+    RequestError::Conflict(kube::Error::LinesCodecMaxLineLengthExceeded)
 }
 
 impl Objects for Model {
