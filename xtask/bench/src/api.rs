@@ -140,10 +140,10 @@ async fn watch(writer: &Client, watcher: &Client) -> Result<Vec<Duration>, Box<d
     let mut events = watched.watch(&params, &version).await?.boxed();
     let mut latencies = Vec::new();
     for update in 0..UPDATES {
-        let patch = Patch::Merge(json!({"data": {"update": update.to_string()}}));
+        let (params, patch) =
+            (PatchParams::default(), Patch::Merge(json!({"data": {"update": update.to_string()}})));
         let begun = Instant::now();
-        let (patched, event) =
-            tokio::join!(maps.patch("watched", &PatchParams::default(), &patch), events.try_next());
+        let (patched, event) = tokio::join!(maps.patch("watched", &params, &patch), events.try_next());
         patched?;
         match event? {
             Some(WatchEvent::Modified(_)) => latencies.push(begun.elapsed()),

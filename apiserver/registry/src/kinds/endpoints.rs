@@ -30,6 +30,17 @@ impl Strategy for Rules {
         true
     }
 
+    fn default(&self, object: &mut Object) {
+        let subsets = object.0.get_mut("subsets").and_then(Value::as_array_mut);
+        let ports = subsets.into_iter().flatten().filter_map(|subset| subset.get_mut("ports"));
+        for port in ports.filter_map(Value::as_array_mut).flatten().filter_map(Value::as_object_mut) {
+            let protocol = port.entry("protocol").or_insert_with(|| "TCP".into());
+            if protocol.is_null() {
+                *protocol = "TCP".into();
+            }
+        }
+    }
+
     fn validate(&self, object: &Object) -> Vec<FieldError> {
         let mut errors = Vec::new();
         for subset in Place::at(object, &["subsets"]).items() {
@@ -112,6 +123,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_port_without_a_protocol_is_one_of_tcp() {
+        let mut object =
+            Object(json!({"subsets": [{"ports": [{"port": 80}, {"port": 53, "protocol": "UDP"}]}, {}]}));
+        Rules.default(&mut object);
+        let ports = json!([{"port": 80, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}]);
+        assert_eq!(object.0["subsets"][0]["ports"], ports);
+    }
 
     #[test]
     fn addresses_and_ports_are_checked() {
