@@ -5,6 +5,8 @@
 //! live look at the owner: a cache may still show one that was deleted and made anew. Deliberately absent: taking an
 //! object away from another controller.
 
+pub(crate) mod kin;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -103,6 +105,12 @@ where
             }
         }
         failed.map_or(Ok(own), Err)
+    }
+
+    /// Whether an object is the owner's own as it is.
+    pub(crate) fn owns(&self, object: &ObjectMeta) -> bool {
+        let controller = controller_of(object).map(|controller| &controller.uid);
+        controller.is_some() && controller == self.owner.meta().uid.as_ref() && self.selects(object)
     }
 
     fn selects(&self, object: &ObjectMeta) -> bool {

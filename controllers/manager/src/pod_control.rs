@@ -13,7 +13,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource};
 use serde_json::Value;
 
-pub(crate) use self::slow_start::{Started, slow_start};
+pub(crate) use self::slow_start::slow_start;
 
 /// How many requests a controller has under way at once for one of its objects. A client has a connection for each.
 pub(crate) const IN_FLIGHT: usize = 32;

@@ -19,7 +19,8 @@ fn owner(uid: &str) -> ReplicaSet {
 }
 
 fn pod(name: &str, app: &str, controller: Option<&str>) -> Pod {
-    let reference = |uid: &str| OwnerReference { uid: uid.into(), controller: Some(true), ..Default::default() };
+    let reference =
+        |uid: &str| OwnerReference { uid: uid.into(), controller: Some(true), ..Default::default() };
     let metadata = ObjectMeta {
         namespace: Some("shop".into()),
         name: Some(name.into()),
@@ -133,7 +134,9 @@ async fn an_orphan_that_is_gone_is_no_failure_but_an_unreachable_api_is() {
     let live = serde_json::to_value(owner("u")).unwrap();
     let answers = move |code: u16, reason: &'static str| {
         let live = live.clone();
-        move |call: &Call| if call.method == "GET" { (200, live.clone()) } else { refusal(code, reason, "…") }
+        move |call: &Call| {
+            if call.method == "GET" { (200, live.clone()) } else { refusal(code, reason, "…") }
+        }
     };
     for (code, reason) in [(404, "NotFound"), (409, "Conflict"), (422, "Invalid")] {
         let (names, _) = claim(vec![pod("a", "web", None)], None, answers(code, reason)).await;
