@@ -21,7 +21,10 @@ mod process;
 mod servers;
 #[path = "../harness/wait.rs"]
 mod wait;
+#[path = "../harness/writing.rs"]
+mod writing;
 
+mod asking;
 mod direct;
 mod loopback;
 

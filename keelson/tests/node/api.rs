@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use serde_json::Value;
 
@@ -13,7 +14,8 @@ use crate::wait;
 /// `kubectl proxy` at a socket, which is a file: so it is reached from outside of its network namespace.
 pub(crate) struct Api {
     socket: PathBuf,
-    _proxy: Following,
+    /// Only kept until the end. Threads that share the rest leave it alone.
+    _proxy: Mutex<Following>,
 }
 
 impl Api {
@@ -21,7 +23,7 @@ impl Api {
     pub(crate) fn start(kubectl: &Kubectl, socket: PathBuf) -> Self {
         let flag = format!("--unix-socket={}", socket.display());
         let proxy = Following::start(kubectl, &["proxy", &flag]);
-        Self { socket, _proxy: proxy }
+        Self { socket, _proxy: Mutex::new(proxy) }
     }
 
     /// What is found at a path, or what there is instead.

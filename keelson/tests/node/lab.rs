@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
 use crate::api::Api;
@@ -117,6 +118,41 @@ impl Lab {
     /// The agent's process, no longer looked after.
     pub(crate) fn take_agent(&mut self) -> Process {
         self.agent.take().unwrap()
+    }
+
+    /// Ends containerd as `kill -9` does. Containers have other parents.
+    pub(crate) fn kill_containerd(&self) {
+        let pid = std::fs::read_to_string(self.traces.containerd().join("containerd.pid")).unwrap();
+        let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        kill_process(pid, Signal::KILL).unwrap();
+        wait::until("it is gone", || match test_kill_process(pid) {
+            Ok(()) => Err("it runs".to_owned()),
+            Err(_) => Ok(()),
+        });
+    }
+
+    /// Ends containerd and all containers at once.
+    pub(crate) fn cut_power_of_containerd(&self) {
+        let mut script = Command::new(checkout("deploy/dev/containerd.sh"));
+        run(script.arg("stop").arg(self.traces.containerd()));
+    }
+
+    /// The index of the server that the agent has connections with.
+    pub(crate) fn server_of_the_agent(&self) -> usize {
+        wait::until("the agent uses a server", || {
+            let output = self.node_network.command("ss").args(["-Htn", "state", "established"]).output();
+            let connections = String::from_utf8(output.unwrap().stdout).unwrap();
+            let uses = |address: &Ipv4Addr| connections.contains(&format!(" {address}:{API_PORT}"));
+            SERVER_ADDRESSES.iter().position(uses).ok_or(connections)
+        })
+    }
+
+    /// What is found at a URL from there, or what is said instead.
+    pub(crate) fn fetch(&self, from: &Network, url: &str) -> Result<String, String> {
+        // This wget's own time limit does not work everywhere.
+        let output = from.command("timeout").args(["5", "busybox", "wget", "-qO-", url]).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 
     /// The folders of the pods' control groups.

@@ -22,12 +22,19 @@ mod process;
 mod servers;
 #[path = "../harness/wait.rs"]
 mod wait;
+#[path = "../harness/writing.rs"]
+mod writing;
 
 mod api;
 mod lab;
 mod machine;
 mod remains;
+mod scenario;
 mod space;
 mod traces;
 
+mod failures;
+mod lifecycle;
+mod pods;
+mod services;
 mod shop;

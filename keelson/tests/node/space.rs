@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::following::Following;
 use crate::kubectl::Printed;
-use crate::lab::Lab;
+use crate::lab::{Lab, condition};
 use crate::wait;
 
 /// A namespace of the cluster.
@@ -84,5 +84,55 @@ impl<'a> Space<'a> {
             let pod = self.pod(name)?;
             probe(&pod).ok_or_else(|| pod["status"].to_string())
         })
+    }
+
+    /// Waits until a pod is in a phase.
+    pub(crate) fn until_phase(&self, name: &str, phase: &str) {
+        self.until_pod(name, phase, |pod| (pod["status"]["phase"] == phase).then_some(()));
+    }
+
+    /// Waits until a pod is ready.
+    pub(crate) fn until_ready(&self, name: &str) {
+        self.until_pod(name, "is ready", |pod| (condition(pod, "Ready") == "True").then_some(()));
+    }
+
+    /// Waits until a pod's first container has been restarted this many times, and runs.
+    pub(crate) fn until_restarted(&self, name: &str, times: u64) {
+        self.until_pod(name, "is restarted", |pod| {
+            let status = &pod["status"]["containerStatuses"][0];
+            let count = status["restartCount"].as_u64().unwrap_or_default();
+            (count >= times && status["state"]["running"].is_object()).then_some(())
+        });
+    }
+
+    /// Waits until there is an event of that reason about an object; answers its message.
+    pub(crate) fn until_event(&self, object: &str, reason: &str) -> String {
+        let selector = format!("involvedObject.name%3D{object},reason%3D{reason}");
+        let path = format!("/api/v1/namespaces/{}/events?fieldSelector={selector}", self.name);
+        wait::until(&format!("an event {reason} of {object}"), || {
+            let events = self.lab.api.get(&path)?;
+            let message = events["items"][0]["message"].as_str();
+            message.map(str::to_owned).ok_or_else(|| "none".to_owned())
+        })
+    }
+
+    /// Waits until a pod's first container waits for that reason; answers the message.
+    pub(crate) fn until_waiting(&self, name: &str, reason: &str) -> String {
+        self.until_pod(name, reason, |pod| {
+            let waiting = &pod["status"]["containerStatuses"][0]["state"]["waiting"];
+            (waiting["reason"] == reason).then(|| waiting["message"].as_str().unwrap_or_default().to_owned())
+        })
+    }
+
+    /// A Service as it is.
+    pub(crate) fn service(&self, name: &str) -> Value {
+        self.lab.api.get(&format!("/api/v1/namespaces/{}/services/{name}", self.name)).unwrap()
+    }
+
+    /// What a pod finds at a URL, or what is said instead.
+    pub(crate) fn ask(&self, pod: &str, url: &str) -> Result<String, String> {
+        // This wget's own time limit does not work everywhere.
+        let printed = self.exec(pod, &["timeout", "5", "wget", "-qO-", url]);
+        if printed.succeeded { Ok(printed.out) } else { Err(printed.err) }
     }
 }

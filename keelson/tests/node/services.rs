@@ -1,0 +1,56 @@
+//! Services: where their traffic goes, and which names they have.
+
+mod addresses;
+mod names;
+mod readiness;
+
+use crate::lab::Lab;
+use crate::machine;
+use crate::scenario::{self, Scenario};
+
+const SCENARIOS: &[Scenario] = &[
+    ("traffic reaches every endpoint", addresses::traffic_reaches_every_endpoint),
+    ("traffic of another protocol", addresses::datagrams),
+    ("nobody to ask", addresses::nobody_to_ask),
+    ("one client one endpoint", addresses::affinity),
+    ("endpoints by hand", addresses::endpoints_by_hand),
+    ("endpoints follow readiness", readiness::endpoints_follow_readiness),
+    ("names", names::of_services_and_pods),
+    ("own name servers", names::of_pods_with_their_own_settings),
+];
+
+#[test]
+fn traffic_and_names() {
+    if !machine::can_run("services") {
+        return;
+    }
+    let lab = Lab::start("services");
+    scenario::run(&lab, SCENARIOS);
+}
+
+/// A web server that says its pod's name, and a pod that asks.
+const WEB: &str = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - name: main
+        image: busybox:1.36
+        command: [sh, -c, "mkdir /tmp/w; hostname > /tmp/w/who; exec httpd -f -p 8080 -h /tmp/w"]
+        ports: [{name: web, containerPort: 8080}]
+        readinessProbe: {httpGet: {path: /who, port: web}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: main, image: "busybox:1.36", command: [sleep, "3600"]}]
+"#;
