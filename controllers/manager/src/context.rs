@@ -36,9 +36,11 @@ pub(crate) struct Shared {
     source: Source,
     recorder: EventRecorder,
     options: Options,
-    /// By kind and field selector.
-    informers: Mutex<HashMap<(TypeId, &'static str), Box<dyn Any + Send>>>,
+    informers: Mutex<Informers>,
 }
+
+/// By kind and field selector, each an [`Informer`] of that kind.
+type Informers = HashMap<(TypeId, &'static str), Box<dyn Any + Send>>;
 
 /// Where informers learn.
 enum Source {
@@ -89,8 +91,8 @@ impl Shared {
     {
         match &self.source {
             Source::Api { client, start } => {
-                let mut config = watcher::Config::default();
-                config.field_selector = (!fields.is_empty()).then(|| fields.to_owned());
+                let field_selector = (!fields.is_empty()).then(|| fields.to_owned());
+                let config = watcher::Config { field_selector, ..watcher::Config::default() };
                 let informer = Informer::new(Api::all(client.clone()), config);
                 let following = informer.clone();
                 // The receiver is gone only when the controllers are being dropped.

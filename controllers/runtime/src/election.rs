@@ -180,6 +180,7 @@ impl Replica {
                     let usual = self.times.retry.mul_f64(1.0 + rand::random::<f64>() * 0.2);
                     pause = usual.min(self.just_after(until));
                 }
+                Ok(Err(error)) if !backoff.is_persistent() => self.note(&error),
                 Ok(Err(error)) => self.complain("cannot look at the Lease", Some(&error)),
                 Err(_elapsed) => self.complain("cannot look at the Lease: no answer in time", None),
             }
@@ -260,6 +261,15 @@ impl Replica {
         tracing::info!(lease, identity, what);
         let object = reference_to(&self.candidate.reference());
         self.events.normal(&object, "LeaderElection", format!("{identity} {what}"));
+    }
+
+    /// At first it is a server that starts, or somebody who was quicker.
+    fn note(&self, error: &kube::Error) {
+        tracing::debug!(
+            lease = self.candidate.lease(),
+            error = explain(error),
+            "does not have the Lease yet"
+        );
     }
 
     fn complain(&self, what: &str, error: Option<&kube::Error>) {
