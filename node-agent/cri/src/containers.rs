@@ -10,6 +10,7 @@ use keelson_proto::cri::v1::{
     StartContainerRequest, StopContainerRequest, UpdateContainerResourcesRequest,
 };
 
+use crate::error::gone_is_done;
 use crate::runtime::DEADLINE;
 use crate::sandboxes::empty;
 use crate::{Runtime, RuntimeError};
@@ -51,17 +52,19 @@ impl Runtime {
         let timeout = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
         let request = StopContainerRequest { container_id: id.to_owned(), timeout };
         let deadline = DEADLINE.saturating_add(grace);
-        self.runtime("StopContainer", deadline, request, async |mut c, r| c.stop_container(r).await)
-            .await
-            .map(drop)
+        let answer = self
+            .runtime("StopContainer", deadline, request, async |mut c, r| c.stop_container(r).await)
+            .await;
+        gone_is_done(answer)
     }
 
     /// Removes a container, by force if it runs. Idempotent.
     pub async fn remove_container(&self, id: &str) -> Result<(), RuntimeError> {
         let request = RemoveContainerRequest { container_id: id.to_owned() };
-        self.runtime("RemoveContainer", DEADLINE, request, async |mut c, r| c.remove_container(r).await)
-            .await
-            .map(drop)
+        let answer = self
+            .runtime("RemoveContainer", DEADLINE, request, async |mut c, r| c.remove_container(r).await)
+            .await;
+        gone_is_done(answer)
     }
 
     /// The containers that pass the filter.

@@ -122,6 +122,15 @@ impl RuntimeError {
     }
 }
 
+/// What has been stopped or removed when the runtime does not know the object: it is gone. Runtimes should say so
+/// themselves, and some do not.
+pub(crate) fn gone_is_done<T>(answer: Result<T, RuntimeError>) -> Result<(), RuntimeError> {
+    match answer {
+        Err(error) if !error.is_not_found() => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Who made a status.
 enum Origin {
     /// The client, because there was no connection.
@@ -180,6 +189,12 @@ mod tests {
         assert_eq!(error.to_string(), "rpc error: code = NotFound desc = no such container");
         assert_eq!(error.description(), "no such container");
         assert!(of_wire(Code::Unimplemented, "unknown method").is_unimplemented());
+    }
+
+    #[test]
+    fn what_is_gone_has_been_stopped() {
+        assert_eq!(gone_is_done::<()>(Err(of_wire(Code::NotFound, "x"))), Ok(()));
+        assert!(gone_is_done::<()>(Err(of_wire(Code::Unknown, "x"))).is_err());
     }
 
     #[test]

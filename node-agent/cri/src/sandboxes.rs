@@ -6,6 +6,7 @@ use keelson_proto::cri::v1::{
     RemovePodSandboxRequest, RunPodSandboxRequest, StopPodSandboxRequest,
 };
 
+use crate::error::gone_is_done;
 use crate::runtime::DEADLINE;
 use crate::{Code, Runtime, RuntimeError};
 
@@ -30,17 +31,19 @@ impl Runtime {
     /// Stops what runs in a sandbox and gives its address back. Idempotent.
     pub async fn stop_pod_sandbox(&self, id: &str) -> Result<(), RuntimeError> {
         let request = StopPodSandboxRequest { pod_sandbox_id: id.to_owned() };
-        self.runtime("StopPodSandbox", DEADLINE, request, async |mut c, r| c.stop_pod_sandbox(r).await)
-            .await
-            .map(drop)
+        let answer = self
+            .runtime("StopPodSandbox", DEADLINE, request, async |mut c, r| c.stop_pod_sandbox(r).await)
+            .await;
+        gone_is_done(answer)
     }
 
     /// Removes a sandbox and its containers. Idempotent.
     pub async fn remove_pod_sandbox(&self, id: &str) -> Result<(), RuntimeError> {
         let request = RemovePodSandboxRequest { pod_sandbox_id: id.to_owned() };
-        self.runtime("RemovePodSandbox", DEADLINE, request, async |mut c, r| c.remove_pod_sandbox(r).await)
-            .await
-            .map(drop)
+        let answer = self
+            .runtime("RemovePodSandbox", DEADLINE, request, async |mut c, r| c.remove_pod_sandbox(r).await)
+            .await;
+        gone_is_done(answer)
     }
 
     /// The state of a sandbox.

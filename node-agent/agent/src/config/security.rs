@@ -68,11 +68,13 @@ pub(crate) fn namespaces(pod: &Pod) -> NamespaceOption {
 pub(crate) fn of_sandbox(pod: &Pod) -> LinuxSandboxSecurityContext {
     let context = spec::spec(pod).security_context.as_ref();
     let all = spec::init_containers(pod).iter().chain(spec::containers(pod));
+    let user = context.and_then(|it| it.run_as_user);
     LinuxSandboxSecurityContext {
         namespace_options: Some(namespaces(pod)),
         selinux_options: context.and_then(|it| it.se_linux_options.as_ref()).map(selinux),
-        run_as_user: context.and_then(|it| it.run_as_user).map(number),
-        run_as_group: context.and_then(|it| it.run_as_group).map(number),
+        run_as_user: user.map(number),
+        // Runtimes refuse a group without a user; here, no process of the pod's own depends on it.
+        run_as_group: user.and_then(|_| context?.run_as_group).map(number),
         supplemental_groups: groups(context),
         supplemental_groups_policy: groups_policy(context).into(),
         // A privileged container needs a sandbox that is privileged, too.
@@ -96,7 +98,7 @@ pub(crate) fn of_container(
     check_root(pod, container, run_as_user, image)?;
     let run_as_group = own.and_then(|it| it.run_as_group).or_else(|| of_pod?.run_as_group);
     let image_user = image.filter(|_| run_as_user.is_none());
-    let by_image = image_user.and_then(|image| image.uid.as_ref()).map(|uid| uid.value);
+    let by_image = image_user.and_then(user_of);
     let selinux_options = own.and_then(|it| it.se_linux_options.as_ref());
     let is_unmasked = own.and_then(|it| it.proc_mount.as_deref()) == Some("Unmasked");
     let paths =
@@ -149,6 +151,12 @@ fn check_root(
         },
         (None, None) => Err(RootError::Image { pod, container }),
     }
+}
+
+/// The user of an image by number; one that names nobody means root, one that has a name has no number.
+fn user_of(image: &Image) -> Option<i64> {
+    let number = image.uid.as_ref().map(|uid| uid.value);
+    number.or_else(|| image.username.is_empty().then_some(0))
 }
 
 fn is_privileged(context: Option<&SecurityContext>) -> bool {
@@ -276,8 +284,13 @@ mod tests {
     fn the_images_user_counts_if_nobody_says_otherwise() {
         let image = Image { uid: Some(number(101)), ..Image::default() };
         assert_eq!(context(&json!({}), &json!({}), Some(&image)).unwrap().run_as_user, Some(number(101)));
+        assert_eq!(
+            context(&json!({}), &json!({}), Some(&Image::default())).unwrap().run_as_user,
+            Some(number(0))
+        );
         let image = Image { username: "web".into(), ..Image::default() };
-        assert_eq!(context(&json!({}), &json!({}), Some(&image)).unwrap().run_as_username, "web");
+        let named = context(&json!({}), &json!({}), Some(&image)).unwrap();
+        assert_eq!((named.run_as_user, named.run_as_username.as_str()), (None, "web"));
         assert_eq!(context(&json!({"runAsUser": 7}), &json!({}), Some(&image)).unwrap().run_as_username, "");
     }
 
@@ -313,6 +326,16 @@ mod tests {
         assert_eq!(modes(json!({"containers": [], "shareProcessNamespace": true})), (Pod, Pod, Pod));
         let node = json!({"containers": [], "hostNetwork": true, "hostPID": true, "hostIPC": true});
         assert_eq!(modes(node), (Node, Node, Node));
+    }
+
+    #[test]
+    fn the_sandbox_has_a_group_only_if_it_has_a_user() {
+        let groups = |context: Value| {
+            let context = of_sandbox(&pod(json!({"containers": [], "securityContext": context})));
+            (context.run_as_user.map(|it| it.value), context.run_as_group.map(|it| it.value))
+        };
+        assert_eq!(groups(json!({"runAsGroup": 2})), (None, None));
+        assert_eq!(groups(json!({"runAsUser": 1, "runAsGroup": 2})), (Some(1), Some(2)));
     }
 
     #[test]

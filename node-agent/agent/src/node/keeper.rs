@@ -59,10 +59,17 @@ impl Keeper {
             let node = self.register(&mut gauge).await;
             self.configure_network(&node).await;
             let mut told = Told { status: node.status.unwrap_or_default(), at: Instant::now() };
+            let mut was_seen = false;
             while self.tell(&mut told, &mut gauge).await {
                 self.wait().await;
-                if let Some(node) = self.node.get(&self.key()) {
-                    self.configure_network(&node).await;
+                match self.node.get(&self.key()) {
+                    Some(node) => {
+                        was_seen = true;
+                        self.configure_network(&node).await;
+                    }
+                    // Somebody has deleted it.
+                    None if was_seen => break,
+                    None => {}
                 }
             }
             tracing::warn!(

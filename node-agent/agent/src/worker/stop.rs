@@ -66,10 +66,7 @@ impl One<'_> {
         let left = || self.grace.saturating_sub(begin.elapsed());
         // Whoever it serves has had the same time.
         let _ = timeout(left(), turn).await;
-        match self.shared.runtime.stop_container(&self.instance.id, left().max(MIN_GRACE)).await {
-            Err(error) if !error.is_not_found() => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        self.shared.runtime.stop_container(&self.instance.id, left().max(MIN_GRACE)).await
     }
 
     async fn pre_stop(&self) {
