@@ -19,6 +19,8 @@ use crate::{
 
 /// What all requests share.
 pub(crate) struct Node {
+    /// The node's name.
+    pub(crate) name: String,
     pub(crate) pods: Arc<dyn Pods>,
     pub(crate) containers: Arc<dyn Containers>,
     pub(crate) reviews: Arc<dyn Reviews>,

@@ -15,6 +15,9 @@ pub trait Containers: Send + Sync + 'static {
     fn ready_sandbox<'a>(&'a self, pod_uid: &'a str)
     -> BoxFuture<'a, Result<Option<String>, RuntimeFailure>>;
 
+    /// What the sandboxes and their containers use.
+    fn stats(&self) -> BoxFuture<'_, Result<Vec<cri::PodSandboxStats>, RuntimeFailure>>;
+
     /// Prepares a command in a container; the URL leads to its streams, once.
     fn exec(&self, request: cri::ExecRequest) -> BoxFuture<'_, Result<String, RuntimeFailure>>;
 

@@ -15,15 +15,29 @@ mod chain;
 
 mod containers;
 
+mod keep_alive;
+
+mod logs;
+
+mod memory;
+
 mod paths;
 
 mod pods;
+
+mod query;
 
 mod reviews;
 
 mod runtime;
 
 mod server;
+
+mod spdy;
+
+mod stats;
+
+mod streams;
 
 mod tls;
 

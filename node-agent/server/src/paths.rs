@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::{
     answer::{self, Refusal, Response},
     chain::Node,
+    logs, stats, streams,
 };
 
 /// What a path is about.
@@ -98,7 +99,13 @@ pub(crate) async fn answer(
         Target::Health => Ok(answer::text(StatusCode::OK, "ok")),
         Target::Pods => Ok(pods(node)),
         Target::Metrics => Ok(answer::text(StatusCode::OK, node.pods.metrics())),
-        _ => Err(Refusal::not_found(request.uri().path())),
+        Target::Logs(name) => logs::answer(node, &name, request).await,
+        Target::Exec(name) => streams::exec(node, &name, request).await,
+        Target::Attach(name) => streams::attach(node, &name, request).await,
+        Target::PortForward { namespace, pod } => {
+            streams::port_forward(node, &namespace, &pod, request).await
+        }
+        Target::Summary => stats::summary(node).await,
     }
 }
 

@@ -3,7 +3,8 @@
 use futures_util::future::{BoxFuture, FutureExt};
 use keelson_cri::{Code, Runtime, RuntimeError};
 use keelson_proto::cri::v1::{
-    AttachRequest, ContainerState, ExecRequest, PodSandbox, PodSandboxState, PortForwardRequest,
+    AttachRequest, ContainerState, ExecRequest, PodSandbox, PodSandboxState, PodSandboxStats,
+    PortForwardRequest,
 };
 
 use crate::containers::{Container, Containers, RuntimeFailure};
@@ -32,6 +33,10 @@ impl Containers for Runtime {
             Ok(newest_ready(sandboxes, pod_uid))
         }
         .boxed()
+    }
+
+    fn stats(&self) -> BoxFuture<'_, Result<Vec<PodSandboxStats>, RuntimeFailure>> {
+        async move { self.list_pod_sandbox_stats(None).await.map_err(|error| failure(&error)) }.boxed()
     }
 
     fn exec(&self, request: ExecRequest) -> BoxFuture<'_, Result<String, RuntimeFailure>> {

@@ -18,6 +18,7 @@ use crate::{
     access::Reviews,
     chain::{self, Caller, Node},
     containers::Containers,
+    keep_alive::keep_alive,
     pods::Pods,
     tls::{self, BadCertificate, CertifiedUser, Identity},
 };
@@ -51,8 +52,9 @@ impl Server {
         reviews: Arc<dyn Reviews>,
     ) -> Result<Self, BadCertificate> {
         let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(identity)?));
+        let name = tls::node_name(identity);
         let (alive, serving) = watch::channel(());
-        Ok(Self { acceptor, node: Arc::new(Node { pods, containers, reviews, serving }), alive })
+        Ok(Self { acceptor, node: Arc::new(Node { name, pods, containers, reviews, serving }), alive })
     }
 
     /// Serves until `stop` completes. Then it takes no more connections and tears those that there are: logs that
@@ -98,7 +100,7 @@ impl Connection {
     async fn run(self, stream: TcpStream, acceptor: TlsAcceptor) {
         let from = self.from;
         // Keystrokes and their echoes are small, and must not wait for each other's acknowledgements.
-        if let Err(error) = stream.set_nodelay(true) {
+        if let Err(error) = stream.set_nodelay(true).and_then(|()| keep_alive(&stream)) {
             tracing::debug!(%from, %error, "the connection is gone");
             return;
         }

@@ -60,6 +60,15 @@ pub(crate) fn server_config(identity: &Identity<'_>) -> Result<ServerConfig, Bad
     Ok(config)
 }
 
+/// The name of the node as its certificate bears it: `system:node:<name>`, as upstream's signer demands. Whoever has
+/// another certificate is called by what it says.
+pub(crate) fn node_name(identity: &Identity<'_>) -> String {
+    let chain = certificates(identity.certificate).unwrap_or_default();
+    let user = chain.first().and_then(CertifiedUser::read).map(|certified| certified.user.name);
+    let user = user.unwrap_or_default();
+    user.strip_prefix("system:node:").unwrap_or(&user).to_owned()
+}
+
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     CertificateDer::pem_slice_iter(pem.as_bytes())
         .collect::<Result<_, _>>()
