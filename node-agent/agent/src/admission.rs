@@ -37,7 +37,7 @@ pub(crate) fn judge<'a>(
 ) -> Result<(), Failure> {
     check_os(pod)?;
     check_sysctls(pod)?;
-    check_resources(pod, node, others.clone())?;
+    check_resources(pod, node, &others)?;
     check_affinity(pod, node)?;
     check_ports(pod, others)?;
     check_taints(pod, node)
@@ -100,7 +100,7 @@ fn amount(resource: &str) -> fn(Option<&Resources>, &str) -> i64 {
 fn check_resources<'a>(
     pod: &Pod,
     node: &Node,
-    others: impl Iterator<Item = &'a Pod> + Clone,
+    others: &(impl Iterator<Item = &'a Pod> + Clone),
 ) -> Result<(), Failure> {
     let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
     let capacity = |resource| amount(resource)(allocatable, resource);
@@ -195,7 +195,8 @@ fn host_ports(pod: &Pod) -> impl Iterator<Item = HostPort<'_>> {
     let sidecars = spec::init_containers(pod).iter().filter(|it| spec::is_sidecar(it));
     let ports = sidecars.chain(spec::containers(pod)).flat_map(|it| it.ports.iter().flatten());
     ports.filter_map(move |port| {
-        let number = port.host_port.filter(|it| *it > 0).or(on_node.then_some(port.container_port))?;
+        let number =
+            port.host_port.filter(|it| *it > 0).or_else(|| on_node.then_some(port.container_port))?;
         let address = port.host_ip.as_deref().filter(|it| !it.is_empty()).unwrap_or("0.0.0.0");
         Some((port.protocol.as_deref().unwrap_or("TCP"), address, number))
     })

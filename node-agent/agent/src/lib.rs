@@ -14,6 +14,8 @@
 //! Deliberately absent: static pods, eviction and image garbage collection, resizing of pods in place, device plugins,
 //! user namespaces, dynamic certificates.
 
+#![cfg_attr(test, allow(clippy::needless_pass_by_value, reason = "tests write JSON where it is used"))]
+
 mod admission;
 mod agent;
 mod cgroups;

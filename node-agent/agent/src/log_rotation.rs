@@ -27,12 +27,13 @@ pub(crate) enum RotationError {
 /// Rotates the log of the container `id`, if it has grown too large.
 pub(crate) async fn rotate(runtime: &Runtime, id: &str, log: &Path) -> Result<(), RotationError> {
     match fs::metadata(log) {
+        Ok(metadata) if metadata.len() <= MAX_BYTES => return Ok(()),
+        Ok(_) => {}
         // It has not begun, or the runtime has not come back to it after the last time.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(runtime.reopen_container_log(id).await?);
         }
-        metadata if metadata.as_ref().is_ok_and(|it| it.len() <= MAX_BYTES) => return Ok(()),
-        metadata => drop(metadata?),
+        Err(error) => return Err(error.into()),
     }
     remove_oldest(log)?;
     let aside = aside(log, Timestamp::now());

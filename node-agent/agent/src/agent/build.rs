@@ -132,7 +132,7 @@ fn shared(
             source: ApiSource::new(client.clone(), informers.services.clone(), on_object),
             images: Images::new(runtime.clone(), recorder.clone(), signals.imported.subscribe()),
             probes: Probes::new(runtime.clone(), recorder.clone(), on_verdict),
-            statuses: Statuses::new(client.clone(), informers.pods.clone()),
+            statuses: Statuses::new(client.clone(), &informers.pods),
             cgroups,
             restarts: Mutex::new(Backoff::new()),
             client,

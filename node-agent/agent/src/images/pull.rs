@@ -191,7 +191,7 @@ impl Images {
             match self.runtime.pull_image(image, auth, Some(request.sandbox.clone())).await {
                 Ok(reference) => {
                     let pulled = self.runtime.image_status(&reference).await?;
-                    return Ok(pulled.unwrap_or(Image { id: reference, ..Image::default() }));
+                    return Ok(pulled.unwrap_or_else(|| Image { id: reference, ..Image::default() }));
                 }
                 Err(error) => failure = Some(error),
             }

@@ -156,7 +156,7 @@ pub(crate) fn is_host_network(pod: &Pod) -> bool {
 /// How many seconds the pod's containers have for their end: what the deletion says, else what the pod says.
 pub(crate) fn grace_seconds(pod: &Pod) -> i64 {
     let by_deletion = pod.metadata.deletion_grace_period_seconds;
-    by_deletion.or(spec(pod).termination_grace_period_seconds).unwrap_or(GRACE_SECONDS)
+    by_deletion.or_else(|| spec(pod).termination_grace_period_seconds).unwrap_or(GRACE_SECONDS)
 }
 
 /// The phase that the API has.

@@ -100,7 +100,7 @@ impl Probes {
 
     fn begin(&self, view: View<'_>, wanted: &Wanted<'_>, verdicts: &watch::Sender<Verdicts>) -> Task {
         let Wanted { kind, container, probe, instance, running_since } = *wanted;
-        let initial = taken_over(view.told, kind, instance).unwrap_or(Judge::initial(kind));
+        let initial = taken_over(view.told, kind, instance).unwrap_or_else(|| Judge::initial(kind));
         verdicts.send_if_modified(|verdicts| verdicts.set(kind, &instance.id, initial));
         let address = view.observed.addresses().first().map_or(view.node_address, String::as_str);
         let prober = Prober {

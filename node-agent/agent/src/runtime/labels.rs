@@ -137,10 +137,10 @@ pub(crate) fn restored<'a>(
     for (name, annotations) in containers {
         let number = |key: &str| annotations.get(key).and_then(|it| it.parse::<i64>().ok());
         pod.metadata.deletion_grace_period_seconds =
-            pod.metadata.deletion_grace_period_seconds.or(number(POD_DELETION_GRACE));
+            pod.metadata.deletion_grace_period_seconds.or_else(|| number(POD_DELETION_GRACE));
         if let Some(spec) = &mut pod.spec {
             spec.termination_grace_period_seconds =
-                spec.termination_grace_period_seconds.or(number(POD_TERMINATION_GRACE));
+                spec.termination_grace_period_seconds.or_else(|| number(POD_TERMINATION_GRACE));
         }
         by_name.entry(name).or_insert_with(|| restored_container(name, annotations));
     }

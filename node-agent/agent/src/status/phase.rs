@@ -37,6 +37,7 @@ impl Phase {
 }
 
 /// How a container stands.
+#[derive(Clone, Copy)]
 enum Standing {
     Running,
     /// Ended, or is being started again.

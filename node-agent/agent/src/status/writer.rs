@@ -59,7 +59,7 @@ enum End {
 
 impl Statuses {
     /// Written through `client`; `pods` is what the API has, kept by somebody else.
-    pub(crate) fn new(client: Client, pods: Informer<Pod>) -> Self {
+    pub(crate) fn new(client: Client, pods: &Informer<Pod>) -> Self {
         let queue = WorkQueue::new("pod statuses");
         let shared = Arc::new(Writer { client, pods: pods.clone(), queue, entries: Mutex::default() });
         let writer = Arc::downgrade(&shared);
