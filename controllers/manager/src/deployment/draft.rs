@@ -145,8 +145,8 @@ impl Draft {
     }
 
     /// Makes it at least this revision. One that was a lower revision before remembers that. A revision that is no
-    /// number is left alone: somebody else has a use for it.
-    pub(super) fn promote(&mut self, revision: i64) {
+    /// number is left alone: somebody else has a use for it. Whether it is another revision now.
+    pub(super) fn promote(&mut self, revision: i64) -> bool {
         let before = self.annotation(REVISION).map(str::to_owned);
         match before.as_deref().map(str::parse::<i64>) {
             None => self.annotate(REVISION, &revision.to_string()),
@@ -159,6 +159,7 @@ impl Draft {
             Some(Ok(_)) => {}
             Some(Err(_)) => tracing::warn!(set = self.name(), ?before, "the revision is not a number"),
         }
+        self.annotation(REVISION) != before.as_deref()
     }
 
     /// Gives it so many pods, as a part of a deployment that wants `desired` and bears `max`.

@@ -122,15 +122,16 @@ impl<'a> Rollout<'a> {
     /// Makes the new set, if there is one, the latest revision, with what it has of the deployment.
     pub(super) fn settle_revision(&mut self) {
         let revision = self.next_revision();
-        let has_deadline = self.progress_deadline().is_some();
+        let (has_deadline, is_paused) = (self.progress_deadline().is_some(), self.is_paused());
         let Some(new) = &mut self.new else { return };
         for (key, value) in copied(self.deployment.metadata.annotations.as_ref()) {
             new.annotate(key, value);
         }
-        new.promote(revision);
+        let is_undone = new.promote(revision) && !is_paused;
         new.set_min_ready_seconds(min_ready_seconds(self.deployment));
         self.revision = new.annotation(REVISION).map(str::to_owned);
-        if has_deadline && self.conditions.get(PROGRESSING).is_none() {
+        // A rollout that was undone is another one, whatever was said of its end.
+        if has_deadline && (is_undone || self.conditions.get(PROGRESSING).is_none()) {
             let message = format!("Found new replica set \"{}\"", new.name());
             self.note_progress("True", "FoundNewReplicaSet", &message);
         }

@@ -38,11 +38,11 @@ fn changes_add_up_to_one_step() {
 #[test]
 fn a_set_that_becomes_the_latest_again_remembers_what_it_was() {
     let mut draft = Draft::existing(set("v1", 2, 3, 3, 3));
-    draft.promote(5);
-    draft.promote(9);
+    assert!(draft.promote(5));
+    assert!(draft.promote(9));
     assert_eq!(draft.annotation(REVISION), Some("9"));
     assert_eq!(draft.annotation(REVISION_HISTORY), Some("2,5"));
-    draft.promote(4);
+    assert!(!draft.promote(4));
     assert_eq!(draft.annotation(REVISION), Some("9"), "revisions do not go down");
 }
 
@@ -51,7 +51,7 @@ fn a_revision_that_is_no_number_is_left_alone() {
     let mut odd = set("v1", 1, 3, 3, 3);
     Arc::make_mut(&mut odd).metadata.annotations = Some([(REVISION.into(), "first".into())].into());
     let mut draft = Draft::existing(odd);
-    draft.promote(5);
+    assert!(!draft.promote(5));
     assert_eq!(draft.into_step(), None);
 }
 

@@ -2,7 +2,9 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use std::sync::Arc;
 
 use super::super::plan::Plan;
-use super::super::samples::{at, condition_line, deployment, plan_of, set, set_status, settled};
+use super::super::samples::{
+    at, condition_line, deployment, plan_of, recreate, set, set_status, settled, template,
+};
 use super::*;
 
 fn told(plan: &Plan) -> &DeploymentStatus {
@@ -123,6 +125,23 @@ fn a_rollout_that_stands_still_runs_out_of_time_and_can_recover() {
     assert!(condition_line(told(&plan), PROGRESSING).starts_with("Progressing=True ReplicaSetUpdated"));
     stuck.spec.progress_deadline_seconds = None;
     assert_eq!(condition_line(told(&plan_of(&stuck, &sets)), PROGRESSING), "", "nobody asks");
+}
+
+#[test]
+fn undoing_a_rollout_that_ran_out_of_time_starts_the_clock_anew() {
+    let broken = [set("v1", 1, 3, 0, 0), set("v2", 2, 3, 3, 0)];
+    let mut late = since_the_epoch(settled(deployment("v2", 3), &broken));
+    late.spec.strategy = Some(recreate());
+    late.spec.progress_deadline_seconds = Some(10);
+    late.status = Some(told(&plan_of(&late, &broken)).clone());
+    assert!(condition_line(late.status.as_ref().unwrap(), PROGRESSING).contains("ProgressDeadlineExceeded"));
+    late.spec.template = template("v1");
+    let plan = plan_of(&late, &broken);
+    assert_eq!(
+        condition_line(told(&plan), PROGRESSING),
+        "Progressing=True FoundNewReplicaSet: Found new replica set \"web-v1\""
+    );
+    assert_eq!(plan.again, Some(Duration::from_secs(11)));
 }
 
 #[test]
