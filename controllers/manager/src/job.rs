@@ -18,11 +18,11 @@ mod orphans;
 mod plan;
 mod pods;
 mod policy;
-#[cfg(test)]
-mod samples;
 mod status;
 mod template;
 mod terms;
+#[cfg(test)]
+mod testing;
 mod verdict;
 mod view;
 mod watch;

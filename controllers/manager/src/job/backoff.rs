@@ -59,7 +59,7 @@ fn remaining(failures: u32, last: Timestamp, now: Timestamp) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::samples::{at, failed_at, succeeded_at};
+    use crate::job::testing::{at, failed_at, succeeded_at};
 
     fn failures(seconds: &[i64]) -> Vec<Arc<Pod>> {
         seconds.iter().map(|second| Arc::new(failed_at("p", *second))).collect()

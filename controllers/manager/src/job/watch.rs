@@ -52,7 +52,10 @@ impl Watch {
                 self.enqueue_pods_of_finished(new);
             }
             Change::Deleted(job) => {
-                self.queue.add(ObjectKey::of(&**job));
+                // Another Job may get the name at once, and must not wait for what this one did.
+                let key = ObjectKey::of(&**job);
+                self.expectations.forget(&key);
+                self.ledger.forget(&key);
                 self.enqueue_pods(job);
             }
         }
@@ -68,7 +71,7 @@ impl Watch {
             Change::Added(pod) => match kin::owner_of(&self.jobs, &pod.metadata) {
                 Some(job) => {
                     self.expectations.creation_observed(&ObjectKey::of(&*job));
-                    self.enqueue(&job);
+                    self.enqueue(&job, pod);
                 }
                 None => self.pod_orphaned(pod),
             },
@@ -84,7 +87,7 @@ impl Watch {
             if !has_finalizer(new) {
                 self.ledger.release_observed(&ObjectKey::of(&*job), uid(new));
             }
-            self.enqueue(&job);
+            self.enqueue(&job, new);
         }
         if changed_hands || old.metadata.labels != new.metadata.labels {
             self.pod_orphaned(new);
@@ -93,18 +96,13 @@ impl Watch {
 
     /// A pod that has a deletion time will not come back: the Job need not wait for its end.
     fn pod_leaving(&self, pod: &Pod, is_released: bool) {
-        let job = kin::owner_of(&self.jobs, &pod.metadata);
-        let unfinished = job.filter(|job| !is_finished(conditions(job)));
-        let Some(job) = unfinished else {
-            // Nobody counts it any more.
-            return self.enqueue_orphan(pod);
-        };
+        let Some(job) = kin::owner_of(&self.jobs, &pod.metadata) else { return self.enqueue_orphan(pod) };
         let key = ObjectKey::of(&*job);
         self.expectations.deletion_observed(&key, uid(pod));
         if is_released {
             self.ledger.release_observed(&key, uid(pod));
         }
-        self.enqueue(&job);
+        self.enqueue(&job, pod);
     }
 
     /// Tells those that may adopt the pod, if it is an orphan.
@@ -136,8 +134,13 @@ impl Watch {
         }
     }
 
-    fn enqueue(&self, job: &Job) {
-        self.queue.add_after(ObjectKey::of(job), BATCH);
+    /// Something has become of a pod of the Job.
+    fn enqueue(&self, job: &Job, pod: &Pod) {
+        match is_finished(conditions(job)) {
+            // Nobody counts the pod any more.
+            true => self.enqueue_orphan(pod),
+            false => self.queue.add_after(ObjectKey::of(job), BATCH),
+        }
     }
 }
 

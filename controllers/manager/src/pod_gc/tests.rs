@@ -1,3 +1,5 @@
+//! The collector with caches that are filled by hand and an API that takes everything.
+
 use k8s_openapi::{
     api::core::v1::{NodeCondition, NodeSpec, NodeStatus, PodSpec, PodStatus, Taint},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,

@@ -1,3 +1,5 @@
+//! The graph, change by change, and against one that is counted anew.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Every kind of fate, and what follows from it.
+
 use super::*;
 
 fn owner(uid: &str) -> OwnerReference {

@@ -1,11 +1,13 @@
+//! The three phases of counting, one by one; `tests.rs` stops between them.
+
 use super::*;
 use crate::job::{
     pods::INDEX_FAILURES,
-    samples::{
+    status::Turn,
+    testing::{
         annotate, at, failed_at, holds, indexed, job, leaving, names, of_index, pod, released, succeeded_at,
         view, with, with_status,
     },
-    status::Turn,
     verdict::Why,
     view::status,
 };

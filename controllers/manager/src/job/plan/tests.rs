@@ -1,9 +1,11 @@
+//! How many pods, which, and when.
+
 use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::Time};
 
 use super::*;
 use crate::job::{
     pods::INDEX_FAILURES,
-    samples::{
+    testing::{
         annotate, at, failed_at, indexed, job, leaving, names, of_index, pod, ready, released, succeeded_at,
         view, with,
     },

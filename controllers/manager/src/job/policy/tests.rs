@@ -1,10 +1,12 @@
+//! Rules about failed pods and succeeded indexes, and upstream's messages.
+
 use k8s_openapi::api::{
     batch::v1::{PodFailurePolicyOnPodConditionsPattern, SuccessPolicyRule},
     core::v1::PodCondition,
 };
 
 use super::*;
-use crate::job::samples::{exited, pod};
+use crate::job::testing::{exited, pod};
 
 fn on_codes(action: &str, container: Option<&str>, operator: &str, values: &[i32]) -> PodFailurePolicyRule {
     PodFailurePolicyRule {

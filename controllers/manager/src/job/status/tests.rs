@@ -1,8 +1,10 @@
+//! Numbers, and the turns between running and being suspended.
+
 use k8s_openapi::api::batch::v1::UncountedTerminatedPods;
 
 use super::*;
 use crate::job::{
-    samples::{at, holds, job, leaving, pod, ready, succeeded_at, view, with, with_status},
+    testing::{at, holds, job, leaving, pod, ready, succeeded_at, view, with, with_status},
     verdict::verdict,
 };
 

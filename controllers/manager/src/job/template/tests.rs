@@ -1,5 +1,7 @@
+//! What new pods look like.
+
 use super::*;
-use crate::job::samples::{annotate, failed_at, indexed, job, with};
+use crate::job::testing::{annotate, failed_at, indexed, job, with};
 
 fn annotation(pod: &Pod, key: &str) -> Option<String> {
     pod.metadata.annotations.as_ref()?.get(key).cloned()

@@ -200,7 +200,7 @@ impl World {
             // One that is being deleted counts as failed, and whether it had been counted by now would matter.
             let succeeds = succeeds && pod.metadata.deletion_timestamp.is_none();
             // Long ago, so that nobody waits before it is replaced.
-            *pod = samples::exited(pod.clone(), i32::from(!succeeds), 0);
+            *pod = testing::exited(pod.clone(), i32::from(!succeeds), 0);
             let phase = if succeeds { "Succeeded" } else { "Failed" };
             pod.status.get_or_insert_default().phase = Some(phase.into());
         });
@@ -222,6 +222,28 @@ impl World {
     pub(super) fn check(&self) {
         let (counted, ended) = (self.counted(), self.ended());
         assert!(counted.0 <= ended.0 && counted.1 <= ended.1, "counted {counted:?} of {ended:?}");
+    }
+
+    /// In the end all are counted that nobody holds back any more. As a Job fails, it takes pods for failed that may
+    /// just have succeeded.
+    pub(super) fn check_end(&self) -> Result<(), TestCaseError> {
+        let (counted, ended, waiting) = (self.counted(), self.ended(), self.waiting());
+        prop_assert_eq!(counted.1 + waiting.1, ended.1);
+        if verdict::holding(conditions(&self.job()), "Failed").is_none() {
+            prop_assert_eq!(counted.0 + waiting.0, ended.0);
+        }
+        Ok(())
+    }
+
+    /// How many pods have ended and have not been released: those that succeeded, and all.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        let stored = self.stored();
+        let waiting = |uids: &[String]| {
+            let is_held =
+                |pod: &&Pod| pods::has_finalizer(pod) && uids.iter().any(|uid| uid == pods::uid(pod));
+            stored.pods.values().filter(is_held).count()
+        };
+        (waiting(&stored.succeeded), waiting(&stored.ended))
     }
 
     /// How many pods the status counts: those that succeeded, and all.

@@ -1,3 +1,5 @@
+//! Every way in which a Job ends.
+
 use k8s_openapi::api::batch::v1::{
     Job, JobStatus, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule,
     SuccessPolicy, SuccessPolicyRule,
@@ -6,7 +8,7 @@ use k8s_openapi::api::batch::v1::{
 use super::*;
 use crate::job::{
     pods::INDEX_FAILURES,
-    samples::{
+    testing::{
         annotate, at, exited, failed_at, holds, indexed, job, of_index, pod, released, succeeded_at, view,
         with, with_status,
     },

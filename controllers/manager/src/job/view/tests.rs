@@ -1,9 +1,11 @@
+//! What pods amount to.
+
 use k8s_openapi::api::batch::v1::UncountedTerminatedPods;
 
 use super::*;
 use crate::job::{
     pods::INDEX_FAILURES,
-    samples::{
+    testing::{
         annotate, failed_at, indexed, job, leaving, names, of_index, pod, ready, released, succeeded_at,
         view, with, with_status,
     },

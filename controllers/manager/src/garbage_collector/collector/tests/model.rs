@@ -62,7 +62,7 @@ pub(super) struct World {
     /// What users do between two requests of the collector.
     meanwhile: VecDeque<Act>,
     version: u64,
-    /// Objects that the collector deleted although an owner was there or had let them go.
+    /// Objects that the collector deleted although an owner was there, or somebody had deleted them already.
     pub(super) wronged: Vec<String>,
 }
 
@@ -332,7 +332,7 @@ impl Objects for Model {
             let owner = world.owner(reference, &stored.at.namespace);
             is_impossible || owner.is_some_and(|owner| owner.standing() != Standing::AwaitingDependents)
         };
-        if stored.owners.is_empty() || stored.owners.iter().any(keeps) {
+        if stored.is_leaving || stored.owners.is_empty() || stored.owners.iter().any(keeps) {
             let wronged = World::name(&stored);
             world.wronged.push(wronged);
         }
