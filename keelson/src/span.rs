@@ -36,7 +36,7 @@ impl FromStr for Span {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
-        let fits = UNITS.iter().find(|(_, unit)| seconds % unit == 0);
+        let fits = UNITS.iter().find(|(_, unit)| seconds.is_multiple_of(*unit));
         let (unit, length) = fits.copied().unwrap_or(("s", 1));
         write!(f, "{}{unit}", seconds / length)
     }

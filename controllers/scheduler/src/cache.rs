@@ -18,13 +18,14 @@
 //! change, so that no cycle looks at all pods: which nodes have a label, a taint, an image; which are in one place; how
 //! many pods of a kind are where; what pods say of others. Nodes keep their [slot](NodeSlot) while they are known.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ContainerImage, Node, Taint};
 
 use crate::pod_info::{PodInfo, Uid};
 use crate::pod_matcher::NamespaceLabels;
+use crate::resources::ResourceList;
 
 mod by_namespace;
 mod images;
@@ -56,6 +57,8 @@ pub(crate) struct Cache {
     slots: HashMap<Arc<str>, NodeSlot>,
     order: Order,
     pods: HashMap<Uid, Placed>,
+    /// The same pods by namespace.
+    namespaced: HashMap<String, HashSet<Uid>>,
     /// Pods on nodes that are not known, or not any more.
     strays: HashMap<Arc<str>, Vec<Arc<PodInfo>>>,
     pub(crate) labels: LabelIndex,
@@ -153,8 +156,7 @@ impl Cache {
         let Some(info) = &mut self.nodes[slot.index()] else { return Vec::new() };
         let before = Arc::clone(&info.node);
         let mut changes = Vec::new();
-        let allocatable = |node: &Node| node.status.as_ref().and_then(|status| status.allocatable.clone());
-        if allocatable(&before) != allocatable(&node) {
+        if allocatable_of(&before) != allocatable_of(&node) {
             changes.push(NodeChange::Allocatable);
         }
         let (old, new) = (before.metadata.labels.as_ref(), node.metadata.labels.as_ref());
@@ -309,8 +311,16 @@ impl Cache {
 
     /// Keeps the answer to a question, at least for this turn.
     pub(crate) fn watch_count(&mut self, question: &Question) {
-        let nodes = self.nodes.iter().flatten();
-        let pods = nodes.flat_map(|node| node.pods.iter().map(|pod| (node.slot, &**pod)));
+        let namespaces = &question.all_of[0].namespaces;
+        let names: HashSet<&String> = match namespaces.selected {
+            Some(_) => self.namespaced.keys().collect(),
+            None => namespaces.names.iter().collect(),
+        };
+        let uids = names.into_iter().filter_map(|name| self.namespaced.get(name)).flatten();
+        let pods = uids.filter_map(|uid| {
+            let placed = self.pods.get(uid)?;
+            Some((*self.slots.get(&placed.node)?, &*placed.info))
+        });
         self.counts.watch(question, self.turn, &self.namespaces, pods);
     }
 
@@ -326,12 +336,27 @@ impl Cache {
             }
             None => self.strays.entry(Arc::clone(&placed.node)).or_default().push(info),
         }
-        let before = self.pods.insert(placed.info.uid.clone(), placed);
+        let (uid, namespace) = (placed.info.uid.clone(), &placed.info.key.namespace);
+        match self.namespaced.get_mut(namespace) {
+            Some(pods) => {
+                pods.insert(uid.clone());
+            }
+            None => {
+                self.namespaced.insert(namespace.clone(), HashSet::from([uid.clone()]));
+            }
+        }
+        let before = self.pods.insert(uid, placed);
         debug_assert!(before.is_none(), "a pod is counted once: {before:?}");
     }
 
     fn take(&mut self, uid: &Uid) -> Option<Placed> {
         let placed = self.pods.remove(uid)?;
+        if let Some(pods) = self.namespaced.get_mut(&placed.info.key.namespace) {
+            pods.remove(uid);
+            if pods.is_empty() {
+                self.namespaced.remove(&placed.info.key.namespace);
+            }
+        }
         match self.slots.get(&placed.node) {
             Some(slot) => {
                 let slot = *slot;
@@ -363,6 +388,10 @@ impl Cache {
             }
         }
     }
+}
+
+fn allocatable_of(node: &Node) -> Option<&ResourceList> {
+    node.status.as_ref()?.allocatable.as_ref()
 }
 
 fn taints_of(node: &Node) -> &[Taint] {

@@ -12,8 +12,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
 use crate::cache::{Cache, NodeSlot};
@@ -148,7 +148,8 @@ impl Core {
         match found {
             Found { feasible, .. } if feasible.len() == 1 => Ok(feasible[0]),
             Found { feasible, diagnosis, .. } if feasible.is_empty() => {
-                Err(self.post_filter(pod, &filters, diagnosis))
+                let salt = self.random.random_range(0..usize::MAX);
+                Err(self.post_filter(pod, &filters, diagnosis, salt))
             }
             Found { feasible, .. } => {
                 Ok(scores::best(self.framework, pod, &self.cache, &feasible, &mut self.random))
@@ -157,7 +158,13 @@ impl Core {
     }
 
     /// Asks what can be done for a pod that fits nowhere.
-    fn post_filter(&self, pod: &PodInfo, filters: &Filters<'_>, mut diagnosis: Diagnosis) -> Nowhere {
+    fn post_filter(
+        &self,
+        pod: &PodInfo,
+        filters: &Filters<'_>,
+        mut diagnosis: Diagnosis,
+        salt: usize,
+    ) -> Nowhere {
         let fits =
             |node: &_, removed: &[_], reasons: &mut Reasons| filters.check(node, removed, reasons).is_ok();
         let stuck = Stuck {
@@ -165,7 +172,7 @@ impl Core {
             cache: &self.cache,
             fits: &fits,
             nominated_node: self.nominations.node_of(&pod.uid).map(|name| &**name),
-            salt: self.next_start,
+            salt,
             leaving: &self.leaving,
         };
         let mut nomination = Nomination::Clear;

@@ -141,7 +141,7 @@ pub(crate) struct Stuck<'a> {
     pub(crate) fits: &'a Fits<'a>,
     /// The node that the pod is kept for already.
     pub(crate) nominated_node: Option<&'a str>,
-    /// A number that differs from attempt to attempt.
+    /// Any number, another one in each attempt.
     pub(crate) salt: usize,
     /// Pods that are on their way out because of earlier decisions.
     pub(crate) leaving: &'a HashSet<Uid>,

@@ -4,7 +4,7 @@
 //! is parsed while nodes are compared.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use k8s_openapi::api::core::v1::{Pod, PodSpec, Toleration};
 use keelson_controller_runtime::ObjectKey;
@@ -35,7 +35,8 @@ pub(crate) struct PodInfo {
     pub(crate) host_ports: Vec<HostPort>,
     /// What it says of other pods.
     pub(crate) terms: PodTerms,
-    pub(crate) spread: Vec<SpreadConstraint>,
+    /// Read when it is asked for the first time: most pods have a node and will never look for one.
+    spread: OnceLock<Vec<SpreadConstraint>>,
 }
 
 impl PodInfo {
@@ -49,7 +50,7 @@ impl PodInfo {
             scoring_requests: scoring_requests(&pod),
             host_ports: spec.map(host_ports::of).unwrap_or_default(),
             terms: PodTerms::of(&pod),
-            spread: spec.map(|spec| spread_constraints(&pod, spec)).unwrap_or_default(),
+            spread: OnceLock::new(),
             key,
             pod,
         })
@@ -61,6 +62,12 @@ impl PodInfo {
 
     pub(crate) fn tolerations(&self) -> &[Toleration] {
         self.spec().and_then(|spec| spec.tolerations.as_deref()).unwrap_or_default()
+    }
+
+    /// How it is to be spread.
+    pub(crate) fn spread(&self) -> &[SpreadConstraint] {
+        self.spread
+            .get_or_init(|| self.spec().map(|spec| spread_constraints(&self.pod, spec)).unwrap_or_default())
     }
 
     pub(crate) fn labels(&self) -> Option<&Labels> {

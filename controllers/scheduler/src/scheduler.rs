@@ -9,6 +9,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use keelson_controller_runtime::{EventRecorder, Informer, reference_to};
 use kube::Client;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -22,6 +23,9 @@ use crate::pod_info::PodInfo;
 use crate::preemption::Preemption;
 use crate::status::{self, Audience, Condition, NominatedNode, Said};
 
+/// How many pods' statuses are written at once. More would keep the API server from more urgent things.
+const STATUSES_AT_ONCE: usize = 8;
+
 /// How long the message of an event may be, in bytes.
 const EVENT_MESSAGE: usize = 1024;
 
@@ -31,6 +35,7 @@ pub(crate) struct Scheduler {
     client: Client,
     events: EventRecorder,
     binder: Binder,
+    statuses: Arc<Semaphore>,
     inbox: UnboundedReceiver<Observation>,
     tasks: JoinSet<Done>,
 }
@@ -69,7 +74,8 @@ impl Scheduler {
         inbox: UnboundedReceiver<Observation>,
     ) -> Self {
         let binder = Binder::new(client.clone(), core.framework);
-        Self { core, client, events, binder, inbox, tasks: JoinSet::new() }
+        let statuses = Arc::new(Semaphore::new(STATUSES_AT_ONCE));
+        Self { core, client, events, binder, statuses, inbox, tasks: JoinSet::new() }
     }
 
     /// Schedules until it is dropped. What exists already must have been told before.
@@ -173,8 +179,9 @@ impl Scheduler {
     }
 
     fn say(&mut self, pod: Arc<PodInfo>, said: Said) {
-        let client = self.client.clone();
+        let (client, statuses) = (self.client.clone(), Arc::clone(&self.statuses));
         self.tasks.spawn(async move {
+            let _room = statuses.acquire().await.expect("nobody closes it");
             if let Err(error) = status::write(&client, &pod.pod, &said, Audience::Waiting).await {
                 tracing::warn!(pod = %pod.key, %error, "cannot write the status of a pod");
             }

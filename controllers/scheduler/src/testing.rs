@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{
     TopologySpreadConstraint, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference, Time};
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -312,6 +312,16 @@ impl MakePod {
 
     pub(crate) fn namespace(mut self, namespace: &str) -> Self {
         self.pod.metadata.namespace = Some(namespace.into());
+        self
+    }
+
+    pub(crate) fn owned_by(mut self, kind: &str, uid: &str) -> Self {
+        self.pod.metadata.owner_references.get_or_insert_default().push(OwnerReference {
+            kind: kind.into(),
+            uid: uid.into(),
+            controller: Some(true),
+            ..OwnerReference::default()
+        });
         self
     }
 

@@ -30,7 +30,7 @@ pub(crate) enum Answer {
     /// The name does not exist.
     NoName,
     /// The name is another's, which may be anywhere.
-    Alias { record: Record, target: Name },
+    Alias { record: Box<Record>, target: Name },
     /// Somebody else knows.
     Elsewhere,
 }
@@ -320,7 +320,7 @@ fn alias(name: &Name, target: &str, kind: RecordType) -> Answer {
     let record = record(name, RData::CNAME(CNAME(target.clone())));
     match kind {
         RecordType::CNAME => records(vec![record]),
-        _ => Answer::Alias { record, target },
+        _ => Answer::Alias { record: Box::new(record), target },
     }
 }
 

@@ -71,7 +71,7 @@ impl Resolver {
                     return None;
                 }
                 Answer::Alias { record, target } => {
-                    response.add_answer(record);
+                    response.add_answer(*record);
                     name = target;
                 }
                 Answer::Elsewhere if response.answers.is_empty() => {

@@ -88,11 +88,7 @@ const LAYERS: &[Layer] = &[
         ]),
         foreign: Foreign::Except(ENGINES),
     },
-    Layer {
-        package: "keelson-controller-runtime",
-        own: Own::Only(&[]),
-        foreign: Foreign::Except(ENGINES),
-    },
+    Layer { package: "keelson-controller-runtime", own: Own::Only(&[]), foreign: Foreign::Except(ENGINES) },
     Layer {
         package: "keelson-controllers",
         own: Own::Only(&["keelson-controller-runtime"]),
@@ -103,7 +99,11 @@ const LAYERS: &[Layer] = &[
         own: Own::Only(&["keelson-controller-runtime"]),
         foreign: Foreign::Except(ENGINES),
     },
-    Layer { package: "keelson-cri", own: Own::Only(&["keelson-proto"]), foreign: Foreign::Except(KUBERNETES) },
+    Layer {
+        package: "keelson-cri",
+        own: Own::Only(&["keelson-proto"]),
+        foreign: Foreign::Except(KUBERNETES),
+    },
     Layer {
         package: "keelson-node-volumes",
         own: Own::Only(&["keelson-cri", "keelson-proto"]),

@@ -11,6 +11,10 @@ const SKIPPED: [&str; 3] = [".git", "target", "var"];
 const TEXT: [&str; 10] =
     [".rs", ".toml", ".md", ".sh", ".proto", ".yaml", ".yml", ".service", "Makefile", "run"];
 
+/// Files that are compiled for tests only, wherever they lie: tests, what they stand on, objects that they take, stand-ins
+/// for the API, and cores that are run against a model.
+const FOR_TESTS: [&str; 5] = ["tests.rs", "testing.rs", "samples.rs", "fake_api.rs", "simulation.rs"];
+
 /// A text file.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -24,14 +28,15 @@ impl Source {
         self.path.extension().is_some_and(|extension| extension == "rs")
     }
 
-    /// Whether the whole file is compiled for tests or benchmarks only: `tests.rs`, `testing.rs` (what tests
-    /// stand on), or anything in a folder `tests` or `benches`.
+    /// Whether the whole file is compiled for tests or benchmarks only: one of [`FOR_TESTS`], or anything in a folder
+    /// `tests`, `testing` or `benches`.
     pub(super) fn is_test(&self) -> bool {
-        self.path.file_name().is_some_and(|name| name == "tests.rs" || name == "testing.rs")
+        let name = self.path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| FOR_TESTS.contains(&name))
             || self
                 .path
                 .components()
-                .any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "benches")))
+                .any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "testing" | "benches")))
     }
 }
 

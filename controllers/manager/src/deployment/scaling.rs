@@ -17,7 +17,7 @@ pub(super) fn scale(rollout: &mut Rollout<'_>) {
     match active {
         0 => {
             // The latest; `new` is the last of all.
-            let new_or_latest = rollout.new.as_mut().or(rollout.old.last_mut());
+            let new_or_latest = rollout.new.as_mut().or_else(|| rollout.old.last_mut());
             if let Some(set) = new_or_latest {
                 set.scale(desired, desired, max);
             }

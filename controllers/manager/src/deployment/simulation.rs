@@ -132,8 +132,8 @@ impl World {
         let count = self.sets.len().max(1);
         match event {
             Event::Plan => drop(self.plan()),
-            Event::Pods(set) => self.sets.iter_mut().nth(set % count).into_iter().for_each(Set::settle_pods),
-            Event::Sync(set) => self.sets.iter_mut().nth(set % count).into_iter().for_each(Set::sync),
+            Event::Pods(set) => self.sets.get_mut(set % count).into_iter().for_each(Set::settle_pods),
+            Event::Sync(set) => self.sets.get_mut(set % count).into_iter().for_each(Set::sync),
             Event::Pod(set, pod) => {
                 if let Some(set) = self.sets.get_mut(set % count)
                     && !set.pods.is_empty()

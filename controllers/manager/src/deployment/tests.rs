@@ -1,3 +1,5 @@
+//! What is promised of the deployment, shown by example.
+
 use keelson_controller_runtime::RecordedEvent;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Receiver;

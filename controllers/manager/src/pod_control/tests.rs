@@ -1,3 +1,5 @@
+//! What is promised of the pod control, shown by example.
+
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::PodSpec;
 use keelson_controller_runtime::reference_to;

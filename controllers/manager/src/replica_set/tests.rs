@@ -1,3 +1,5 @@
+//! What is promised of the replica set, shown by example.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keelson_controller_runtime::EventRecorder;

@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use keelson_controller_runtime::is_controlled_by;
+
 use super::by_namespace::ByNamespace;
 use super::slots::NodeSlot;
 use crate::pod_info::PodInfo;
@@ -19,6 +21,8 @@ const KEPT: usize = 512;
 pub(crate) struct Question {
     /// Pods that all of these mean. There is at least one.
     pub(crate) all_of: Vec<PodMatcher>,
+    /// If any, only those that this controller owns, by its uid.
+    pub(crate) owner: Option<String>,
     pub(crate) among: Among,
 }
 
@@ -56,7 +60,8 @@ impl Question {
             Among::All => true,
             Among::NotBeingDeleted => !pod.is_being_deleted(),
         };
-        counts && self.all_of.iter().all(|matcher| matcher.matches(pod, namespaces))
+        let is_owned = || self.owner.as_ref().is_none_or(|uid| is_controlled_by(&pod.pod.metadata, uid));
+        counts && is_owned() && self.all_of.iter().all(|matcher| matcher.matches(pod, namespaces))
     }
 }
 

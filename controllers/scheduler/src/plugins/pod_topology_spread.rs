@@ -3,14 +3,12 @@
 //! In: the pod's constraints, and how many such pods each node has, which the cache keeps count of. Out: per place the
 //! sum over its nodes; a node is then two look-ups.
 //!
-//! Deliberately absent: upstream's default constraints for pods that have none, which would need Services and owners.
-
-use crate::cache::{Cache, Counts, NodeChange, NodeInfo, NodeSet, NodeSlot, Topology};
+use crate::cache::{Cache, Counts, NodeChange, NodeSet, NodeSlot, Topology};
 use crate::cluster_event::{ClusterEvent, EventKind, OwnChange, PodChange};
 use crate::framework::{Plugin, PreFilter, PreFiltered, PreScore, Score};
 use crate::plugins::node_affinity;
 use crate::pod_info::PodInfo;
-use crate::pod_terms::SpreadConstraint;
+use crate::pod_terms::{SpreadConstraint, Strictness};
 
 mod filter;
 mod score;
@@ -48,7 +46,7 @@ impl Plugin for PodTopologySpread {
 
 impl PreFilter for PodTopologySpread {
     fn prepare(&self, pod: &PodInfo, cache: &mut Cache) {
-        for constraint in &pod.spread {
+        for constraint in pod.spread() {
             cache.watch_topology(&constraint.topology_key);
             cache.watch_count(&constraint.question);
         }
@@ -69,17 +67,23 @@ impl PreScore for PodTopologySpread {
         cache: &'a Cache,
         feasible: &[NodeSlot],
     ) -> Option<Box<dyn Score + 'a>> {
-        soft(pod).next()?;
+        wishes(pod).next()?;
         Some(Box::new(score::Evenness::of(pod, cache, feasible)))
     }
 }
 
 fn hard(pod: &PodInfo) -> impl Iterator<Item = &SpreadConstraint> {
-    pod.spread.iter().filter(|constraint| constraint.is_hard)
+    pod.spread().iter().filter(|constraint| match constraint.strictness {
+        Strictness::Hard => true,
+        Strictness::Soft | Strictness::Default => false,
+    })
 }
 
-fn soft(pod: &PodInfo) -> impl Iterator<Item = &SpreadConstraint> {
-    pod.spread.iter().filter(|constraint| !constraint.is_hard)
+fn wishes(pod: &PodInfo) -> impl Iterator<Item = &SpreadConstraint> {
+    pod.spread().iter().filter(|constraint| match constraint.strictness {
+        Strictness::Hard => false,
+        Strictness::Soft | Strictness::Default => true,
+    })
 }
 
 /// A constraint, and what the cache keeps for it.
@@ -118,12 +122,13 @@ impl Eligible {
         }
     }
 
-    fn includes(&self, node: &NodeInfo, constraint: &SpreadConstraint) -> bool {
-        let by_affinity = !constraint.honors_affinity
-            || self.by_affinity.as_ref().is_none_or(|set| set.contains(node.slot));
+    /// The node itself is looked at only if its taints matter: there are many.
+    fn includes(&self, slot: NodeSlot, constraint: &SpreadConstraint, cache: &Cache) -> bool {
+        let by_affinity =
+            !constraint.honors_affinity || self.by_affinity.as_ref().is_none_or(|set| set.contains(slot));
         let by_taints = !constraint.honors_taints
             || self.untolerated.is_empty()
-            || node.taints.iter().all(|taint| !self.untolerated[taint.index()]);
+            || cache.node(slot).taints.iter().all(|taint| !self.untolerated[taint.index()]);
         by_affinity && by_taints
     }
 }

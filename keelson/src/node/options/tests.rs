@@ -1,3 +1,5 @@
+//! What is promised of the node options, shown by example.
+
 use clap::Parser;
 
 use super::*;

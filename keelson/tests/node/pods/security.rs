@@ -52,5 +52,5 @@ pub(super) fn users_and_rights(space: &Space<'_>) {
     let refused = space.until_waiting("not-root", "CreateContainerConfigError");
     assert!(refused.starts_with("container has runAsNonRoot and image will run as root"), "{refused}");
     space.until_ready("mighty");
-    assert_eq!(space.shell("mighty", "mount -t tmpfs none /mnt && echo mounted"), "mounted\n");
+    assert_eq!(space.shell("mighty", "mount -t tmpfs none /tmp && echo mounted"), "mounted\n");
 }

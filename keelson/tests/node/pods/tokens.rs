@@ -28,6 +28,7 @@ spec:
   serviceAccountName: robot
   volumes:
   - {name: machine, hostPath: {path: /}}
+  - {name: scratch, hostPath: {path: SCRATCH, type: DirectoryOrCreate}}
   - name: vault
     projected:
       sources: [{serviceAccountToken: {audience: vault, expirationSeconds: 600, path: token}}]
@@ -37,6 +38,7 @@ spec:
     command: [sleep, "3600"]
     volumeMounts:
     - {name: machine, mountPath: /machine, readOnly: true}
+    - {name: scratch, mountPath: /scratch}
     - {name: vault, mountPath: /vault}
 ---
 apiVersion: v1
@@ -50,7 +52,8 @@ spec:
 const FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 pub(super) fn a_pod_speaks_with_the_servers(space: &Space<'_>) {
-    space.apply(PODS);
+    let scratch = space.lab.servers.file("scratch").display().to_string();
+    space.apply(&PODS.replace("SCRATCH", &scratch));
     space.until_ready("asking");
     assert_eq!(space.shell("asking", &format!("cat {FOLDER}/namespace")), space.name);
     let user = format!("system:serviceaccount:{}:robot", space.name);
@@ -73,10 +76,11 @@ pub(super) fn a_pod_speaks_with_the_servers(space: &Space<'_>) {
     );
 
     // By way of the Service `kubernetes`, whose addresses are the servers'.
+    space.shell("asking", &format!("cp {FOLDER}/ca.crt /scratch"));
     let kubectl = format!(
-        "cp {FOLDER}/ca.crt {FOLDER}/token /tmp; chroot /machine kubectl --kubeconfig=/dev/null \
-         --server=https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT --token=$(cat {FOLDER}/token) \
-         --certificate-authority=/proc/1/root{FOLDER}/ca.crt -n {}",
+        "chroot /machine kubectl --server=https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT \
+         --kubeconfig=/dev/null --cache-dir={scratch} --certificate-authority={scratch}/ca.crt \
+         --token=$(cat {FOLDER}/token) -n {}",
         space.name
     );
     let names = space.shell("asking", &format!("{kubectl} get pods -o name"));

@@ -65,9 +65,8 @@ pub(super) fn traffic_reaches_every_endpoint(space: &Space<'_>) {
     all_answer(&names, || space.ask(own, "http://web/who"));
 
     // A change arrives, and the end.
-    space
-        .run(&["patch", "service", "web", "--patch", r#"{"spec":{"ports":[{"name":"http","port":81}]}}"#])
-        .ok();
+    let change = r#"[{"op":"replace","path":"/spec/ports/0/port","value":81}]"#;
+    space.run(&["patch", "service", "web", "--type=json", "--patch", change]).ok();
     let moved = format!("http://{address}:81/who");
     wait::until("the other port answers", || lab.fetch(&lab.node_network, &moved));
     space.ok("delete service web");

@@ -57,6 +57,11 @@ fn finds(space: &Space<'_>, kind: &str, name: &str, answers: &[&str]) {
     });
 }
 
+/// Under which name an address is looked up.
+fn reversed(address: &str) -> String {
+    address.rsplit('.').chain(["in-addr", "arpa"]).collect::<Vec<_>>().join(".")
+}
+
 pub(super) fn of_services_and_pods(space: &Space<'_>) {
     space.apply(&OBJECTS.replace("NAMESPACE", &space.name));
     space.until_ready("one");
@@ -72,8 +77,8 @@ pub(super) fn of_services_and_pods(space: &Space<'_>) {
     finds(space, "srv", &format!("_http._tcp.web.{domain}"), &[&format!("80 web.{domain}")]);
     let hosts = [format!("8080 first.group.{domain}"), format!("8080 second.group.{domain}")];
     finds(space, "srv", &format!("_http._tcp.group.{domain}"), &[&hosts[0], &hosts[1]]);
-    finds(space, "ptr", &web, &[&format!("name = web.{domain}")]);
-    finds(space, "ptr", &two, &[&format!("name = second.group.{domain}")]);
+    finds(space, "ptr", &reversed(&web), &[&format!("name = web.{domain}")]);
+    finds(space, "ptr", &reversed(&two), &[&format!("name = second.group.{domain}")]);
     finds(space, "cname", &format!("alias.{domain}"), &[&format!("canonical name = web.{domain}")]);
     finds(space, "a", &format!("alias.{domain}"), &[&web]);
     finds(space, "a", "kubernetes.default.svc.cluster.local", &["10.96.0.1"]);
@@ -88,7 +93,7 @@ pub(super) fn of_services_and_pods(space: &Space<'_>) {
     assert!(resolver.contains(&format!("search {domain} svc.cluster.local cluster.local")), "{resolver}");
     assert!(resolver.contains("ndots:5"), "{resolver}");
     for name in ["web", &format!("web.{}", space.name), "alias"] {
-        let found = space.shell("one", &format!("ping -c 1 -w 1 {name} | head -1"));
+        let found = space.shell("one", &format!("ping -c 1 -W 1 {name} | head -1"));
         assert!(found.contains(&format!("({web})")), "{name}: {found}");
     }
     assert_eq!(space.shell("one", "hostname; hostname -f"), format!("first\nfirst.group.{domain}\n"));

@@ -1,3 +1,5 @@
+//! What is promised of the admission, shown by example.
+
 use serde_json::{Value, json};
 
 use super::*;

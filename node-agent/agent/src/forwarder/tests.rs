@@ -1,3 +1,5 @@
+//! What is promised of the forwarder, shown by example.
+
 use super::*;
 
 #[test]

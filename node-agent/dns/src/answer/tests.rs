@@ -1,3 +1,5 @@
+//! What is promised of the answer, shown by example.
+
 use std::fmt::Write as _;
 
 use k8s_openapi::api::core::v1::{ServicePort, ServiceSpec};

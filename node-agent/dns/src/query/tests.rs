@@ -1,3 +1,5 @@
+//! What is promised of the query, shown by example.
+
 use std::net::IpAddr;
 
 use hickory_proto::op::Edns;

@@ -1,3 +1,5 @@
+//! What is promised of the nft, shown by example.
+
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};

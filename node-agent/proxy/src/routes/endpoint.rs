@@ -76,9 +76,10 @@ fn candidate(endpoint: &SliceEndpoint, port: u16, family: Family, node: &str) ->
 }
 
 /// Those that are ready; if none is, those that leave but still answer.
-pub(super) fn usable<'a>(candidates: impl Iterator<Item = &'a Candidate> + Clone) -> BTreeSet<Endpoint> {
+pub(super) fn usable<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> BTreeSet<Endpoint> {
+    let candidates: Vec<&Candidate> = candidates.collect();
     let of = |state| {
-        let those = candidates.clone().filter(move |candidate| candidate.state == state);
+        let those = candidates.iter().filter(|candidate| candidate.state == state);
         those.map(|candidate| candidate.endpoint).collect::<BTreeSet<_>>()
     };
     let ready = of(State::Ready);

@@ -1,3 +1,5 @@
+//! What is promised of the table, shown by example.
+
 use std::time::Duration;
 
 use super::*;

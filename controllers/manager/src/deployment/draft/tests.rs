@@ -1,3 +1,5 @@
+//! What is promised of the deployment draft, shown by example.
+
 use super::*;
 use crate::deployment::samples::set;
 

@@ -1,3 +1,5 @@
+//! What is promised of the deployment plan, shown by example.
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 

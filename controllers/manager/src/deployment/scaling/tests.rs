@@ -1,3 +1,5 @@
+//! What is promised of the deployment scaling, shown by example.
+
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 

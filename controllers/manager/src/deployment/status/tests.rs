@@ -1,3 +1,5 @@
+//! What is promised of the deployment status, shown by example.
+
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use std::sync::Arc;
 

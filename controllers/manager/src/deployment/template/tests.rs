@@ -1,14 +1,19 @@
+//! What is promised of the deployment template, shown by example.
+
 use proptest::prelude::*;
 use serde_json::{from_value, json};
 
 use super::*;
 
 fn of(template: Value) -> Canonical {
-    Canonical::of(&from_value::<PodTemplateSpec>(template).unwrap())
+    let template: PodTemplateSpec = from_value(template).unwrap();
+    Canonical::of(&template)
 }
 
 fn with(field: &str, value: Value) -> Canonical {
-    of(json!({"spec": {"containers": [{"name": "web", field: value}]}}))
+    let mut container = json!({"name": "web"});
+    container[field] = value;
+    of(json!({"spec": {"containers": [container]}}))
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! What is promised of the replica set rank, shown by example.
+
 use k8s_openapi::api::core::v1::Container;
 use proptest::prelude::*;
 

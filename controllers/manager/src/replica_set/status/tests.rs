@@ -1,3 +1,5 @@
+//! What is promised of the replica set status, shown by example.
+
 use super::super::samples::{at, pod, ready, set, terminating};
 use super::*;
 

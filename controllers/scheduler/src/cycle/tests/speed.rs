@@ -5,7 +5,7 @@
 use std::time::Instant as Watch;
 
 use super::*;
-use crate::testing::term;
+use crate::testing::{pod_term, spread, term};
 
 const NODES: usize = 5000;
 const PODS: usize = 1000;
@@ -48,5 +48,21 @@ fn pods_a_second_with_5000_nodes() {
         let zones = ("topology.kubernetes.io/zone", "In", &["zone-0", "zone-1"] as &[&str]);
         pod.container("100m", "128Mi").requires(&[term(&[zones])])
     });
+    let host = "kubernetes.io/hostname";
+    measure("apart from its own kind", PODS, |pod| {
+        let own = &[("app", "web")];
+        pod.labels(own).container("100m", "128Mi").apart(pod_term(host, own))
+    });
+    measure("spread over zones and nodes", PODS, |pod| {
+        let own = &[("app", "web")];
+        let zone = spread("topology.kubernetes.io/zone", 1, "DoNotSchedule", own);
+        pod.labels(own).container("100m", "128Mi").spreads(zone).spreads(spread(
+            host,
+            1,
+            "ScheduleAnyway",
+            own,
+        ))
+    });
+    measure("spread by default", PODS, |pod| pod.container("100m", "128Mi").owned_by("ReplicaSet", "rs"));
     measure("unschedulable", 0, |pod| pod.container("64", "128Mi"));
 }

@@ -42,8 +42,7 @@ impl<'a> Skew<'a> {
             .collect();
         for slot in cache.order() {
             if constraints.iter().all(|places| places.kept.topology.domain(*slot).is_some()) {
-                let node = cache.node(*slot);
-                constraints.iter_mut().for_each(|places| places.count(node, &eligible));
+                constraints.iter_mut().for_each(|places| places.count(*slot, &eligible, cache));
             }
         }
         constraints.iter_mut().for_each(Places::settle);
@@ -53,7 +52,7 @@ impl<'a> Skew<'a> {
     /// How many more such pods the node would have.
     fn change(&self, places: &Places<'_>, node: &NodeInfo, what_if: &WhatIf<'_>) -> i64 {
         if (what_if.added.is_empty() && what_if.removed.is_empty())
-            || !self.eligible.includes(node, places.kept.constraint)
+            || !self.eligible.includes(node.slot, places.kept.constraint, self.cache)
         {
             return 0;
         }
@@ -66,10 +65,10 @@ impl<'a> Skew<'a> {
 }
 
 impl Places<'_> {
-    fn count(&mut self, node: &NodeInfo, eligible: &Eligible) {
-        let Some(domain) = self.kept.topology.domain(node.slot) else { return };
-        if eligible.includes(node, self.kept.constraint) {
-            *self.counts[domain].get_or_insert(0) += i64::from(self.kept.counts.at(node.slot));
+    fn count(&mut self, slot: NodeSlot, eligible: &Eligible, cache: &Cache) {
+        let Some(domain) = self.kept.topology.domain(slot) else { return };
+        if eligible.includes(slot, self.kept.constraint, cache) {
+            *self.counts[domain].get_or_insert(0) += i64::from(self.kept.counts.at(slot));
         }
     }
 

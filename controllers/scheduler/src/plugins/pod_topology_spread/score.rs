@@ -5,7 +5,8 @@ use crate::cache::{Cache, NodeInfo, NodeSlot};
 use crate::framework::{MAX_NODE_SCORE, Score};
 use crate::pod_info::PodInfo;
 
-use super::{Eligible, Kept, soft};
+use super::{Eligible, Kept, wishes};
+use crate::pod_terms::Strictness;
 
 /// Places with one node each: there the node itself is counted.
 const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -27,18 +28,27 @@ struct Wish<'a> {
 
 impl<'a> Evenness<'a> {
     pub(super) fn of(pod: &'a PodInfo, cache: &'a Cache, feasible: &[NodeSlot]) -> Self {
-        let all: Vec<Kept<'a>> = soft(pod).map(|constraint| Kept::of(constraint, cache)).collect();
-        let has_labels = |slot: &&NodeSlot| all.iter().all(|kept| kept.topology.domain(**slot).is_some());
+        let all: Vec<Kept<'a>> = wishes(pod).map(|constraint| Kept::of(constraint, cache)).collect();
+        let has_labels = |slot: &&NodeSlot| {
+            all.iter().all(|kept| !kept.needs_label() || kept.topology.domain(**slot).is_some())
+        };
         let labelled: Vec<NodeSlot> = feasible.iter().filter(has_labels).copied().collect();
         let eligible = Eligible::of(pod, cache);
         let mut wishes: Vec<Wish<'a>> = all.iter().map(|kept| Wish::of(*kept, &labelled)).collect();
-        if wishes.iter().any(|wish| !wish.is_by_host()) {
-            for slot in cache.order().iter().filter(has_labels) {
-                let node = cache.node(*slot);
-                wishes.iter_mut().for_each(|wish| wish.count(node, &eligible));
-            }
+        for wish in wishes.iter_mut().filter(|wish| !wish.is_by_host()) {
+            let counts = wish.kept.counts.nonzero().filter(|(slot, _)| has_labels(&slot));
+            counts.for_each(|(slot, count)| wish.count(slot, count, &eligible, cache));
         }
         Self { wishes }
+    }
+}
+
+impl Kept<'_> {
+    fn needs_label(&self) -> bool {
+        match self.constraint.strictness {
+            Strictness::Hard | Strictness::Soft => true,
+            Strictness::Default => false,
+        }
     }
 }
 
@@ -51,7 +61,9 @@ impl<'a> Wish<'a> {
             wish.counts = vec![None; kept.topology.numbers()];
             let domains = labelled.iter().filter_map(|slot| kept.topology.domain(*slot));
             domains.for_each(|domain| wish.counts[domain] = Some(0));
-            wish.counts.iter().flatten().count()
+            // Nodes without the label are one more place.
+            let unlabelled = labelled.iter().any(|slot| kept.topology.domain(*slot).is_none());
+            wish.counts.iter().flatten().count() + usize::from(unlabelled)
         };
         wish.weight = (places as f64 + 2.0).ln();
         wish
@@ -61,17 +73,20 @@ impl<'a> Wish<'a> {
         self.kept.constraint.topology_key == HOSTNAME
     }
 
-    fn count(&mut self, node: &NodeInfo, eligible: &Eligible) {
-        let Some(domain) = self.kept.topology.domain(node.slot) else { return };
-        if let Some(Some(count)) = self.counts.get_mut(domain)
-            && eligible.includes(node, self.kept.constraint)
+    fn count(&mut self, slot: NodeSlot, count: u32, eligible: &Eligible, cache: &Cache) {
+        let Some(domain) = self.kept.topology.domain(slot) else { return };
+        if let Some(Some(there)) = self.counts.get_mut(domain)
+            && eligible.includes(slot, self.kept.constraint, cache)
         {
-            *count += i64::from(self.kept.counts.at(node.slot));
+            *there += i64::from(count);
         }
     }
 
+    /// `None`: it lacks the label.
     fn score(&self, node: &NodeInfo) -> Option<f64> {
-        let domain = self.kept.topology.domain(node.slot)?;
+        let Some(domain) = self.kept.topology.domain(node.slot) else {
+            return (!self.kept.needs_label()).then_some(0.0);
+        };
         let count = match self.is_by_host() {
             true => i64::from(self.kept.counts.at(node.slot)),
             false => self.counts[domain].unwrap_or_default(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::cache::NodeInfo;
 use crate::diagnosis::Reasons;
 use crate::framework::WhatIf;
 use crate::testing::{Cluster, MakeNode, MakePod, name_term, spread};
@@ -17,7 +18,11 @@ fn web(name: &str) -> MakePod {
 }
 
 fn node(name: &str, zone: &str) -> MakeNode {
-    MakeNode::named(name).label("zone", zone).label("kubernetes.io/hostname", name)
+    let node = MakeNode::named(name).label("kubernetes.io/hostname", name);
+    match zone {
+        "" => node,
+        zone => node.label("zone", zone).label("topology.kubernetes.io/zone", zone),
+    }
 }
 
 /// Three nodes in two zones.
@@ -160,16 +165,31 @@ fn places_with_fewer_pods_are_nicer() {
     assert!(PodTopologySpread.pre_score(&web("q").info(), &unlabelled.core.cache, &[]).is_none());
 }
 
+#[test]
+fn pods_of_one_owner_are_spread_though_nobody_has_asked_for_it() {
+    let mut cluster = cluster([0, 0, 0]);
+    cluster.pod(MakePod::named("sibling").owned_by("ReplicaSet", "rs").node("a1"));
+    cluster.pod(MakePod::named("cousin").owned_by("ReplicaSet", "other").node("b1"));
+    let replica = || MakePod::named("p").owned_by("ReplicaSet", "rs");
+    // ln 5 + 2 and ln 4 + 4; 2 and ln 4 + 4; 2 and 4; each rounded.
+    assert_eq!(scores(&mut cluster, replica()), [66, 88, 100]);
+    cluster.node(MakeNode::named("b1"));
+    assert_eq!(scores(&mut cluster, replica()), [0, 22, 100], "a node that says nothing is as good as any");
+    assert!(MakePod::named("q").owned_by("Job", "job").info().spread().is_empty());
+    let own = replica().spreads(hard("zone", 1)).info();
+    assert_eq!(own.spread().len(), 1, "what a pod says itself counts instead");
+}
+
 /// Whether a node may take the pod, from the definition: counts every pod anew.
 fn by_definition(cluster: &Cluster, pod: &PodInfo, node: &NodeInfo) -> bool {
     let cache = &cluster.core.cache;
     let labels = |node: &NodeInfo| node.node.metadata.labels.clone().unwrap_or_default();
-    pod.spread.iter().filter(|constraint| constraint.is_hard).all(|constraint| {
+    super::hard(pod).all(|constraint| {
         let Some(here) = labels(node).get(&constraint.topology_key).cloned() else { return false };
         let mut counts: BTreeMap<String, i64> = BTreeMap::new();
         for slot in cache.order() {
             let other = cache.node(*slot);
-            let has_all = pod.spread.iter().all(|one| labels(other).contains_key(&one.topology_key));
+            let has_all = pod.spread().iter().all(|one| labels(other).contains_key(&one.topology_key));
             if let (Some(value), true) = (labels(other).get(&constraint.topology_key), has_all) {
                 let matching = other.pods.iter().filter(|on| {
                     on.labels() == pod.labels()
@@ -198,7 +218,7 @@ proptest! {
         let pod = web("p").spreads(constraint).spreads(hard("kubernetes.io/hostname", max_skew));
         let mut cluster = Cluster::new([]);
         for (what, pod_at, node_at) in steps {
-            let (name, zone) = (format!("n{node_at}"), ["a", "b", "a"][(node_at + pod_at) % 3]);
+            let (name, zone) = (format!("n{node_at}"), ["a", "b", ""][(node_at + pod_at) % 3]);
             let on = MakePod::named(&format!("on-{pod_at}")).labels(if pod_at < 4 { WEB } else { &[] });
             match what {
                 0 => cluster.node(node(&name, zone)),

@@ -1,3 +1,5 @@
+//! What is promised of the probes manager, shown by example.
+
 use std::path::Path;
 
 use serde_json::{Value, json};

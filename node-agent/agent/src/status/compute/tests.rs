@@ -1,3 +1,5 @@
+//! What is promised of the status compute, shown by example.
+
 use std::collections::HashMap;
 
 use k8s_openapi::api::core::v1::{ContainerStatus, PodCondition};
