@@ -9,20 +9,10 @@
 // A test stops at the first thing that is not as it should be.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../harness/following.rs"]
-mod following;
-#[path = "../harness/kubectl.rs"]
-mod kubectl;
-#[path = "../harness/network.rs"]
-mod network;
-#[path = "../harness/process.rs"]
-mod process;
-#[path = "../harness/servers.rs"]
-mod servers;
-#[path = "../harness/wait.rs"]
-mod wait;
-#[path = "../harness/writing.rs"]
-mod writing;
+#[path = "../harness/mod.rs"]
+mod harness;
+
+use harness::{following, kubectl, network, process, servers, wait, writing};
 
 mod asking;
 mod direct;

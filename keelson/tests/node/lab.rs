@@ -174,7 +174,8 @@ pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> &'a str {
 }
 
 fn inside(namespace: &str) -> Network {
-    // Not `ip netns exec`: that makes a mount namespace of its own, and pods' mounts would be seen by nobody else.
+    // Not `ip netns exec`: that makes a mount namespace of its own, and pods' mounts would be seen by nobody
+    // else.
     Network { enter: vec!["nsenter".to_owned(), format!("--net=/run/netns/{namespace}")] }
 }
 

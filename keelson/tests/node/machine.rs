@@ -11,8 +11,8 @@ pub(crate) fn checkout(path: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)
 }
 
-/// Whether this machine can run containers, and has a kubectl that can do what these tests ask; if not, says that `test`
-/// is skipped. To be called first in every test.
+/// Whether this machine can run containers, and has a kubectl that can do what these tests ask; if not, says that
+/// `test` is skipped. To be called first in every test.
 pub(crate) fn can_run(test: &str) -> bool {
     static LACKS: OnceLock<String> = OnceLock::new();
     let lacks = LACKS.get_or_init(lacks);

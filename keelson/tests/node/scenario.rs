@@ -1,5 +1,5 @@
-//! Scenarios that share a lab, because none disturbs another: each has a namespace of its own, and several run at the same
-//! time, since most of their time is waiting.
+//! Scenarios that share a lab, because none disturbs another: each has a namespace of its own, and several run at the
+//! same time, since most of their time is waiting.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

@@ -27,30 +27,3 @@ fn traffic_and_names() {
     let lab = Lab::start("services");
     scenario::run(&lab, SCENARIOS);
 }
-
-/// A web server that says its pod's name, and a pod that asks.
-const WEB: &str = r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-      - name: main
-        image: busybox:1.36
-        command: [sh, -c, "mkdir /tmp/w; hostname > /tmp/w/who; exec httpd -f -p 8080 -h /tmp/w"]
-        ports: [{name: web, containerPort: 8080}]
-        readinessProbe: {httpGet: {path: /who, port: web}, periodSeconds: 1}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: client}
-spec:
-  terminationGracePeriodSeconds: 0
-  containers: [{name: main, image: "busybox:1.36", command: [sleep, "3600"]}]
-"#;

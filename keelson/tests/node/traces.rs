@@ -1,7 +1,7 @@
 //! What a lab leaves on this machine, and how all of it is removed again.
 //!
-//! Everything has a name that begins with the same words: a folder, two network namespaces, and a control group. So whatever
-//! an earlier run could not remove, because it was killed, is found by its names.
+//! Everything has a name that begins with the same words: a folder, two network namespaces, and a control group. So
+//! whatever an earlier run could not remove, because it was killed, is found by its names.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -3,43 +3,18 @@
 use std::collections::BTreeMap;
 
 use crate::lab::Lab;
+use crate::manifests::{LISTENS, idle, web_servers};
 use crate::space::Space;
 use crate::wait;
 
-const PODS: &str = r#"
+const SERVICE: &str = r#"
 apiVersion: v1
 kind: Service
 metadata: {name: web}
 spec:
   clusterIP: 10.96.100.100
   selector: {app: web}
-  ports: [{port: 80, targetPort: 8080}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-      - name: main
-        image: busybox:1.36
-        command: [sh, -c, "mkdir /tmp/w; hostname > /tmp/w/who; exec httpd -f -p 8080 -h /tmp/w"]
-        readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
-        livenessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
-"#;
-
-const NEWCOMER: &str = r#"
-apiVersion: v1
-kind: Pod
-metadata: {name: NAME}
-spec:
-  terminationGracePeriodSeconds: 0
-  containers: [{name: main, image: "busybox:1.36", command: [sleep, "3600"]}]
+  ports: [{port: 80, targetPort: web}]
 "#;
 
 /// Every pod's container, and how often it was restarted.
@@ -48,7 +23,8 @@ pub(super) type Containers = BTreeMap<String, (String, u64)>;
 /// A small web server with a Service in front.
 pub(super) fn serve(lab: &Lab) -> Space<'_> {
     let space = Space::named(lab, "default");
-    space.apply(PODS);
+    space.apply(SERVICE);
+    space.apply(&web_servers(LISTENS));
     space.ok("rollout status deployment/web --timeout=60s");
     answers(lab);
     space
@@ -74,7 +50,7 @@ pub(super) fn containers(lab: &Lab) -> Containers {
 /// Everybody from the API to the runtime does what they should: a new pod starts and goes.
 pub(super) fn newcomers_are_welcome(lab: &Lab, name: &str) {
     let space = Space::named(lab, "default");
-    space.apply(&NEWCOMER.replace("NAME", name));
+    space.apply(&idle(name));
     space.until_ready(name);
     space.ok(&format!("delete pod {name}"));
 }

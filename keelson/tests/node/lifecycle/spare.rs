@@ -1,5 +1,5 @@
-//! A second node, of which only signs of life are there: without it, the servers would think that they are the ones who are
-//! cut off, and would evict nobody.
+//! A second node, of which only signs of life are there: without it, the servers would think that they are the ones
+//! who are cut off, and would evict nobody.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::WEB;
 use crate::lab::NODE_ADDRESS;
+use crate::manifests::{LISTENS, idle, web_servers};
 use crate::network::Network;
 use crate::space::Space;
 use crate::wait;
@@ -32,8 +32,9 @@ spec:
 
 /// Web servers, a client, and Services in front; answers the names of the servers' pods.
 fn serve(space: &Space<'_>) -> BTreeSet<String> {
-    space.apply(WEB);
+    space.apply(&web_servers(LISTENS));
     space.apply(SERVICES);
+    space.apply(&idle("client"));
     space.ok("rollout status deployment/web --timeout=60s");
     space.until_ready("client");
     let pods = space.pods("app", "web").unwrap();
@@ -93,16 +94,11 @@ spec:
   type: NodePort
   selector: {app: nobody}
   ports: [{port: 80}]
----
-apiVersion: v1
-kind: Pod
-metadata: {name: client}
-spec:
-  containers: [{name: main, image: "busybox:1.36", command: [sleep, "3600"]}]
 "#;
 
 pub(super) fn nobody_to_ask(space: &Space<'_>) {
     space.apply(NOBODY);
+    space.apply(&idle("client"));
     space.until_ready("client");
     let service = space.service("nobody");
     let address = service["spec"]["clusterIP"].as_str().unwrap();

@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::manifests::web_servers;
 use crate::space::Space;
 use crate::wait;
 
-const PODS: &str = r#"
+const SERVICES: &str = r#"
 apiVersion: v1
 kind: Service
 metadata: {name: shy}
 spec:
-  selector: {app: shy}
+  selector: {app: web}
   ports: [{port: 80, targetPort: 8080}]
 ---
 apiVersion: v1
@@ -21,25 +22,12 @@ metadata: {name: all}
 spec:
   clusterIP: None
   publishNotReadyAddresses: true
-  selector: {app: shy}
+  selector: {app: web}
   ports: [{port: 8080}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: shy}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: shy}}
-  template:
-    metadata: {labels: {app: shy}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-      - name: main
-        image: busybox:1.36
-        command: [sh, -c, "mkdir /tmp/w; hostname > /tmp/w/who; exec httpd -f -p 8080 -h /tmp/w"]
-        readinessProbe: {exec: {command: [test, -f, /tmp/ready]}, periodSeconds: 1, failureThreshold: 1}
 "#;
+
+/// Decided by whoever makes the file.
+const WHEN_TOLD: &str = "{exec: {command: [test, -f, /tmp/ready]}, periodSeconds: 1, failureThreshold: 1}";
 
 /// The addresses behind a Service that are to get traffic, and those that are not.
 fn endpoints(space: &Space<'_>, service: &str) -> Result<(BTreeSet<String>, BTreeSet<String>), String> {
@@ -60,7 +48,8 @@ fn endpoints(space: &Space<'_>, service: &str) -> Result<(BTreeSet<String>, BTre
 }
 
 pub(super) fn endpoints_follow_readiness(space: &Space<'_>) {
-    space.apply(PODS);
+    space.apply(SERVICES);
+    space.apply(&web_servers(WHEN_TOLD));
     let ready_are = |expected: &[&str]| {
         wait::until("endpoints are as the pods are", || {
             let (ready, others) = endpoints(space, "shy")?;
@@ -70,7 +59,7 @@ pub(super) fn endpoints_follow_readiness(space: &Space<'_>) {
         });
     };
     ready_are(&[]);
-    let pods = space.pods("app", "shy").unwrap();
+    let pods = space.pods("app", "web").unwrap();
     let name = |pod: &Value| pod["metadata"]["name"].as_str().unwrap().to_owned();
     let (first, second) = (name(&pods[0]), name(&pods[1]));
     let address = |pod: &str| space.pod(pod).unwrap()["status"]["podIP"].as_str().unwrap().to_owned();
