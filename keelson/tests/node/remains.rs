@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::lab::Lab;
+use crate::wait;
 
 impl Lab {
     /// What pods have on the node: names, by kind.
@@ -26,6 +27,15 @@ impl Lab {
             ("addresses", addresses.into_iter().filter(is_address).collect()),
             ("links", lines(&links).into_iter().filter(|line| line.contains("master cni0")).collect()),
         ])
+    }
+
+    /// Waits until pods have nothing on the node any more.
+    pub(crate) fn nothing_remains(&self) {
+        wait::until("nothing is left of pods on the node", || {
+            let mut left = self.remains();
+            left.retain(|_, found| !found.is_empty());
+            if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+        });
     }
 }
 

@@ -18,7 +18,7 @@ const AT_ONCE: usize = 8;
 /// When it is set, only scenarios run in whose names its text is.
 const ONLY: &str = "KEELSON_SCENARIO";
 
-/// Runs all to their ends, and fails if one did, with all their names.
+/// Runs all to their ends, and fails if one did, with all their names. Nothing may be left of their pods.
 pub(crate) fn run(lab: &Lab, scenarios: &[Scenario]) {
     let only = std::env::var(ONLY).unwrap_or_default();
     let chosen: VecDeque<Scenario> =
@@ -38,6 +38,7 @@ pub(crate) fn run(lab: &Lab, scenarios: &[Scenario]) {
     });
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "these failed: {failed:?}; {ONLY}=TEXT runs some alone");
+    lab.nothing_remains();
 }
 
 fn next(waiting: &Mutex<VecDeque<Scenario>>) -> Option<Scenario> {
@@ -54,6 +55,7 @@ fn is_well(lab: &Lab, (name, happens): Scenario) -> bool {
     });
     println!("{}: {name}: {:.1?}", if is_well { "ok" } else { "FAILED" }, began.elapsed());
     if is_well {
+        space.ok("delete pods --all --grace-period=1 --wait=false");
         lab.admin.ok(&format!("delete namespace {} --wait=false", space.name));
     } else {
         let seen = space.run(&["get", "events,pods,services,endpointslices", "-o", "wide"]);

@@ -199,8 +199,5 @@ fn closes_and_leaves_nothing(shop: &Space<'_>) {
     assert_eq!(deleted, "namespace \"shop\" deleted\n");
     let gone = shop.lab.admin.fails("get namespace shop");
     assert!(gone.contains("namespaces \"shop\" not found"), "{gone}");
-    wait::until("nothing is left on the node", || {
-        let left: Vec<_> = shop.lab.remains().into_iter().filter(|(_, found)| !found.is_empty()).collect();
-        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
-    });
+    shop.lab.nothing_remains();
 }

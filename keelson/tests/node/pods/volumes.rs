@@ -124,4 +124,8 @@ pub(super) fn of_the_node(space: &Space<'_>) {
     space.shell("user", "rm /memory/large; touch /memory/stop");
     space.until_restarted("user", 1);
     assert_eq!(space.shell("user", "cat /disk/runs"), "again\nagain\n");
+
+    // The pod's end is not that of the node's own files.
+    space.ok("delete pod user --grace-period=1");
+    assert_eq!(std::fs::read_to_string(folder.join("note")).unwrap(), "from the pod\n");
 }
