@@ -24,7 +24,7 @@ use serde_json::json;
 use super::{
     Controller, Error,
     accounting::{self, Closing},
-    ledger::Acquaintance,
+    ledger::{self, Acquaintance},
     orphans::without_finalizer,
     plan::{Step, plan},
     pods::{TRACKING, has_finalizer, uid},
@@ -204,7 +204,10 @@ impl Actor<'_> {
         }
         ledger.release(self.key, uid(pod));
         match control.patch(pod, &without_finalizer(pod, version)).await {
-            Ok(_) => Ok(()),
+            Ok(released) => {
+                ledger.release_done(self.key, uid(pod), ledger::version(&released.metadata));
+                Ok(())
+            }
             // Gone, and with it the finalizer.
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             // Another pod has its name.

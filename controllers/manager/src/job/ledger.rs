@@ -9,7 +9,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::{
+    api::{batch::v1::Job, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use keelson_controller_runtime::ObjectKey;
 
 use super::backoff::Failures;
@@ -29,8 +32,9 @@ struct Page {
     /// The version of the Job as of which the pods that the cache shows as tracked, less those in `released`, are the
     /// ones that have yet to be counted.
     known: Option<u64>,
-    /// Uids of pods without finalizer that the cache may still show with it.
-    released: HashSet<String>,
+    /// Uids of pods without finalizer that the cache may still show with it, and the versions that they then had, where
+    /// these are known.
+    released: HashMap<String, Option<u64>>,
     failures: Failures,
 }
 
@@ -77,17 +81,37 @@ impl Ledger {
 
     /// The pods that count as released, whatever the cache shows.
     pub(super) fn released(&self, key: &ObjectKey) -> HashSet<String> {
-        self.pages().get(key).map(|page| page.released.clone()).unwrap_or_default()
+        self.pages().get(key).map(|page| page.released.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// Notes that the finalizer is about to be taken from a pod.
     pub(super) fn release(&self, key: &ObjectKey, pod_uid: &str) {
         if let Some(page) = self.pages().get_mut(key) {
-            page.released.insert(pod_uid.to_owned());
+            page.released.insert(pod_uid.to_owned(), None);
         }
     }
 
-    /// Notes that a pod has been seen without finalizer, or that the finalizer could not be taken from it.
+    /// Notes which version a pod has without the finalizer.
+    pub(super) fn release_done(&self, key: &ObjectKey, pod_uid: &str, version: Option<u64>) {
+        let mut pages = self.pages();
+        if let Some(released) = pages.get_mut(key).and_then(|page| page.released.get_mut(pod_uid)) {
+            *released = version;
+        }
+    }
+
+    /// Notes that a pod has been seen without finalizer. One that is older than its release says nothing: it had none
+    /// before, was given one, and the cache may yet show it with that.
+    pub(super) fn seen_released(&self, key: &ObjectKey, pod: &Pod) {
+        let mut pages = self.pages();
+        let Some(page) = pages.get_mut(key) else { return };
+        let pod_uid = pod.metadata.uid.as_deref().unwrap_or_default();
+        let released = page.released.get(pod_uid).copied().flatten();
+        if released.is_some_and(|released| version(&pod.metadata) >= Some(released)) {
+            page.released.remove(pod_uid);
+        }
+    }
+
+    /// Notes that a pod is gone, or that it has its finalizer.
     pub(super) fn release_observed(&self, key: &ObjectKey, pod_uid: &str) {
         if let Some(page) = self.pages().get_mut(key) {
             page.released.remove(pod_uid);
@@ -134,14 +158,18 @@ fn has_never_counted(job: &Job) -> bool {
     })
 }
 
-/// Versions are numbers that grow.
 fn revision(job: &Job) -> Option<u64> {
-    job.metadata.resource_version.as_ref()?.parse().ok()
+    version(&job.metadata)
+}
+
+/// Versions are numbers that grow.
+pub(super) fn version(metadata: &ObjectMeta) -> Option<u64> {
+    metadata.resource_version.as_ref()?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::{api::batch::v1::JobStatus, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+    use k8s_openapi::api::batch::v1::JobStatus;
 
     use super::*;
 

@@ -85,7 +85,7 @@ impl Watch {
         let owners = [changed_hands.then_some(old), Some(new)];
         for job in owners.into_iter().flatten().filter_map(|pod| kin::owner_of(&self.jobs, &pod.metadata)) {
             if !has_finalizer(new) {
-                self.ledger.release_observed(&ObjectKey::of(&*job), uid(new));
+                self.ledger.seen_released(&ObjectKey::of(&*job), new);
             }
             self.enqueue(&job, new);
         }
