@@ -50,7 +50,8 @@ pub struct Election {
     pub namespace: String,
     /// The Lease's name, for instance `kube-controller-manager`.
     pub lease: &'static str,
-    /// This replica's name, unlike every other's and every earlier run's: `host_uuid`.
+    /// This replica's name, unlike every other's that may run at the same time. One that is the same again after a
+    /// restart goes on with the Lease that it held.
     pub identity: String,
     /// The pace.
     pub times: Times,
