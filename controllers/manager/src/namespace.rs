@@ -26,6 +26,7 @@ use self::conditions::with_conditions;
 use self::contents::{Contents, Findings};
 use self::discovery::Discovered;
 use crate::context::Context;
+use crate::pod_control::is_namespace_terminating;
 
 /// What this controller removes when a namespace is empty.
 const FINALIZER: &str = "kubernetes";
@@ -78,9 +79,8 @@ pub(crate) fn is_active(namespace: &Namespace) -> bool {
 
 /// Whether an answer says that nothing can be created in this namespace because it is going or gone.
 pub(crate) fn is_no_place_to_create(error: &kube::Error) -> bool {
-    let kube::Error::Api(status) = error else { return false };
-    let causes = status.details.iter().flat_map(|details| &details.causes);
-    status.is_not_found() || causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+    let is_not_found = matches!(error, kube::Error::Api(status) if status.is_not_found());
+    is_not_found || is_namespace_terminating(error)
 }
 
 fn is_terminating(namespace: &Namespace) -> bool {
