@@ -27,3 +27,5 @@ pub mod schema;
 pub mod engine;
 
 pub mod watch;
+
+pub mod mutant;

@@ -5,4 +5,5 @@
 mod dialogue;
 mod history;
 mod model;
+mod shipping;
 mod strategies;
