@@ -135,6 +135,11 @@ const LAYERS: &[Layer] = &[
         own: Own::Only(&["keelson-controller-runtime"]),
         foreign: Foreign::Except(ENGINES),
     },
+    Layer {
+        package: "keelson-checkers",
+        own: Own::Only(&[]),
+        foreign: Foreign::Only(&["rustc-hash", "serde", "serde_json", "thiserror"]),
+    },
     Layer { package: "keelson-pki", own: Own::Only(&[]), foreign: Foreign::Except(&["rocksdb", "tokio"]) },
     Layer { package: "keelson", own: Own::Any, foreign: Foreign::Except(ENGINES) },
     Layer { package: "keelson-bench", own: Own::Only(&["keelson-proto"]), foreign: Foreign::Except(ENGINES) },
