@@ -40,6 +40,7 @@ mod status;
 mod task;
 #[cfg(test)]
 mod testing;
+mod version;
 mod worker;
 
 pub use agent::{AgentError, run};

@@ -54,6 +54,7 @@ impl Agent {
             health: health.subscribe(),
             node: node.clone(),
             changed: node_changed,
+            ranges_told: Vec::new(),
         };
         parts.spawn(endless(keeper.run()));
         let runtime = shared.runtime.clone();

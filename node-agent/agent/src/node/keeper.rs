@@ -1,13 +1,15 @@
 //! Keeps the Node object true: registers it, tells its status, sets up the network that it names.
 //!
 //! In: the machine and the runtime as they are. Out: one Node in the API. A Node of that name that exists is taken over;
-//! one that somebody deletes is made again. With an unreachable API this waits and tries; nothing else waits for it.
+//! one that somebody deletes is made again; conditions that somebody else has written (a control plane that did not hear
+//! of the node for a while) are put right at once. With an unreachable API this waits and tries; nothing else waits for
+//! it. A runtime that hangs does not hold it up: that is what the API has to hear of.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Node, NodeStatus, ObjectReference};
+use k8s_openapi::api::core::v1::{ContainerImage, Node, NodeStatus, ObjectReference};
 use k8s_openapi::jiff::Timestamp;
 use keelson_controller_runtime::{EventRecorder, Informer, ObjectKey};
 use keelson_cri::Runtime;
@@ -15,7 +17,7 @@ use keelson_proto::cri::v1::{NetworkConfig, RuntimeConfig};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::conditions::{Health, Turn};
 use super::facts::Facts;
@@ -26,9 +28,13 @@ use super::status::{self, REPORT_PERIOD};
 use crate::cni::{self, Configured};
 use crate::images::inventory;
 use crate::options::Options;
+use crate::version;
 
 /// Pause after the API could not be reached.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the runtime may take to say what the Node object only describes.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Keeps the Node object true.
 pub(crate) struct Keeper {
@@ -42,12 +48,43 @@ pub(crate) struct Keeper {
     pub(crate) node: Informer<Node>,
     /// Told when the Node object has changed.
     pub(crate) changed: Arc<Notify>,
+    /// The ranges of pods' addresses that the runtime knows; none at first.
+    pub(crate) ranges_told: Vec<String>,
 }
 
 /// What was told last, and when.
 struct Told {
     status: NodeStatus,
     at: Instant,
+    /// The uid of the Node that was told.
+    uid: Option<String>,
+    /// The revision in which the API has it.
+    version: u64,
+}
+
+impl Told {
+    /// What a Node that was registered or taken over says.
+    fn of(node: Node) -> Self {
+        let version = version::of(&node.metadata);
+        Self {
+            status: node.status.unwrap_or_default(),
+            at: Instant::now(),
+            uid: node.metadata.uid,
+            version,
+        }
+    }
+
+    /// Takes in the Node as the API has it: somebody else may have written conditions. `false` if it is another Node
+    /// than the one that was told.
+    fn hear(&mut self, node: &Node) -> bool {
+        let version = version::of(&node.metadata);
+        if version <= self.version {
+            return true;
+        }
+        self.version = version;
+        self.status.conditions = node.status.as_ref().and_then(|status| status.conditions.clone());
+        node.metadata.uid == self.uid
+    }
 }
 
 impl Keeper {
@@ -58,13 +95,16 @@ impl Keeper {
         loop {
             let node = self.register(&mut gauge).await;
             self.configure_network(&node).await;
-            let mut told = Told { status: node.status.unwrap_or_default(), at: Instant::now() };
+            let mut told = Told::of(node);
             let mut was_seen = false;
             while self.tell(&mut told, &mut gauge).await {
                 self.wait().await;
                 match self.node.get(&self.key()) {
                     Some(node) => {
                         was_seen = true;
+                        if !told.hear(&node) {
+                            break;
+                        }
                         self.configure_network(&node).await;
                     }
                     // Somebody has deleted it.
@@ -132,8 +172,8 @@ impl Keeper {
         let api: Api<Node> = Api::all(self.client.clone());
         let name = &self.options.node_name;
         match api.patch_status(name, &PatchParams::default(), &Patch::Strategic(&patch)).await {
-            Ok(_) => {
-                *told = Told { status, at: Instant::now() };
+            Ok(node) => {
+                *told = Told { status, ..Told::of(node) };
                 self.tell_turns(&turns);
                 true
             }
@@ -153,17 +193,13 @@ impl Keeper {
     }
 
     async fn status(&self, old: &NodeStatus, gauge: &mut Gauge) -> (NodeStatus, Vec<Turn>) {
+        let images = images(&self.runtime, old).await;
         let health = self.health.borrow().clone();
         let obstacles = health.obstacles(Instant::now());
         let pressure = gauge.read(&self.options.root, Instant::now()).unwrap_or_else(|error| {
             tracing::warn!(%error, "cannot tell whether the machine runs short of something");
             Pressure::default()
         });
-        let images = match self.runtime.list_images(None).await {
-            Ok(images) => inventory::told(images),
-            // What was told before still holds, as far as anybody knows.
-            Err(_) => old.images.clone().unwrap_or_default(),
-        };
         status::compute(&status::Input {
             name: &self.options.node_name,
             addresses: &self.options.node_addresses,
@@ -180,7 +216,7 @@ impl Keeper {
     }
 
     /// Gives the runtime a network in the ranges that the Node names.
-    async fn configure_network(&self, node: &Node) {
+    async fn configure_network(&mut self, node: &Node) {
         let spec = node.spec.as_ref();
         let all = spec.and_then(|spec| spec.pod_cidrs.clone()).unwrap_or_default();
         let ranges: Vec<String> = match all.is_empty() {
@@ -197,10 +233,17 @@ impl Keeper {
             }
             Err(error) => tracing::warn!(%error, "cannot configure the pods' network"),
         }
+        if self.ranges_told == ranges {
+            return;
+        }
         let network = NetworkConfig { pod_cidr: ranges.join(",") };
         let config = RuntimeConfig { network_config: Some(network) };
-        if let Err(error) = self.runtime.update_runtime_config(config).await {
-            tracing::debug!(%error, "the container runtime is not told of the pods' range");
+        match timeout(PATIENCE, self.runtime.update_runtime_config(config)).await {
+            Ok(Ok(())) => self.ranges_told = ranges,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the container runtime is not told of the pods' range");
+            }
+            Err(_) => tracing::debug!("the container runtime does not take the pods' range"),
         }
     }
 
@@ -225,4 +268,59 @@ async fn turned(health: &mut watch::Receiver<RuntimeHealth>) {
     let before = health.borrow_and_update().obstacles(Instant::now());
     // The sender lives as long as the agent.
     let _ = health.wait_for(|health| health.obstacles(Instant::now()) != before).await;
+}
+
+/// The images that the runtime has; those that were told before, if it does not say: they still hold, as far as anybody
+/// knows.
+async fn images(runtime: &Runtime, old: &NodeStatus) -> Vec<ContainerImage> {
+    match timeout(PATIENCE, runtime.list_images(None)).await {
+        Ok(Ok(images)) => inventory::told(images),
+        Ok(Err(_)) | Err(_) => old.images.clone().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    fn node(uid: &str, version: u32, ready: &str) -> Node {
+        let metadata = json!({"name": "n1", "uid": uid, "resourceVersion": version.to_string()});
+        let conditions = json!([{"type": "Ready", "status": ready}]);
+        serde_json::from_value(json!({"metadata": metadata, "status": {"conditions": conditions}})).unwrap()
+    }
+
+    fn ready(told: &Told) -> &str {
+        &told.status.conditions.as_ref().unwrap()[0].status
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_later_counts_and_what_is_older_does_not() {
+        let mut told = Told::of(node("1", 9, "True"));
+        assert!(told.hear(&node("1", 10, "Unknown")));
+        assert_eq!(ready(&told), "Unknown");
+        assert!(told.hear(&node("1", 8, "True")));
+        assert_eq!(ready(&told), "Unknown");
+    }
+
+    #[test]
+    fn another_node_of_the_same_name_is_noticed() {
+        let mut told = Told::of(node("2", 9, "True"));
+        assert!(told.hear(&node("1", 8, "True")), "the one before may still be seen for a moment");
+        assert!(!told.hear(&node("3", 10, "True")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_runtime_that_hangs_does_not_hold_up_the_status() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("hangs.sock");
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let known = vec![ContainerImage { names: Some(vec!["a".to_owned()]), size_bytes: None }];
+        let old = NodeStatus { images: Some(known.clone()), ..NodeStatus::default() };
+        let begin = Instant::now();
+        assert_eq!(images(&Runtime::at(&socket), &old).await, known);
+        assert!(begin.elapsed() <= PATIENCE * 2, "{:?}", begin.elapsed());
+    }
 }

@@ -61,6 +61,19 @@ fn a_node_that_exists_is_taken_over_and_one_that_is_deleted_comes_back() {
 }
 
 #[test]
+fn a_node_that_was_given_up_by_mistake_puts_it_right_at_once() {
+    let Some(lab) = Lab::ready("a_node_that_was_given_up_by_mistake_puts_it_right_at_once") else { return };
+    let unknown = |kind: &str| json!({"type": kind, "status": "Unknown", "reason": "NodeStatusUnknown"});
+    let conditions = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"].map(unknown);
+    lab.api.patch("nodes", "", "n1", &json!({"status": {"conditions": conditions}}));
+    lab.api.until("the node says how it is", |api| {
+        let node = api.get("nodes", "", "n1")?;
+        let is_known = condition(&node, "DiskPressure")["reason"] == "KubeletHasNoDiskPressure";
+        (is_known && condition(&node, "Ready")["status"] == "True").then_some(())
+    });
+}
+
+#[test]
 fn a_pod_that_does_not_fit_is_rejected() {
     let Some(lab) = Lab::ready("a_pod_that_does_not_fit_is_rejected") else { return };
     let resources = json!({"requests": {"cpu": "1000"}});
