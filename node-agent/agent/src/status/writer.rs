@@ -16,6 +16,7 @@ use kube::{Api, Client};
 
 use super::patch::patch;
 use crate::pod::spec;
+use crate::version;
 
 /// How many pods are written at once.
 const WORKERS: usize = 4;
@@ -125,7 +126,9 @@ impl Writer {
     fn newest(&self, uid: &str, entry: &Entry) -> Option<Arc<Pod>> {
         let told = self.pods.get(&entry.key).filter(|pod| spec::uid(pod) == uid)?;
         match &entry.answer {
-            Some(answer) if version(answer) > version(&told) => Some(answer.clone()),
+            Some(answer) if version::of(&answer.metadata) > version::of(&told.metadata) => {
+                Some(answer.clone())
+            }
             Some(_) | None => Some(told),
         }
     }
@@ -180,7 +183,7 @@ impl Reconcile for Writer {
                 tracing::debug!(pod = %entry.key, reason = status.reason, "the pod has changed");
                 Ok(Next::After(PAUSE))
             }
-            Err(error @ kube::Error::Api(_)) => Err(WriteError(entry.key, Box::new(error))),
+            Err(error) if is_refusal(&error) => Err(WriteError(entry.key, Box::new(error))),
             Err(error) => {
                 tracing::warn!(pod = %entry.key, %error, "the API cannot be told of the pod");
                 Ok(Next::After(PAUSE))
@@ -189,7 +192,66 @@ impl Reconcile for Writer {
     }
 }
 
-/// The API's revision in which the pod was written.
-fn version(pod: &Pod) -> u64 {
-    pod.metadata.resource_version.as_deref().and_then(|it| it.parse().ok()).unwrap_or(0)
+/// Whether the API does not want what it was told: trying again helps little, and less each time. A server that cannot
+/// answer, or has too much to do, says nothing about the pod; when it can again, it has to hear of it soon.
+fn is_refusal(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code < 500 && status.code != 429,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+    use crate::testing::pod;
+
+    /// An API that answers with this code so often, and then takes everything.
+    fn api(code: u16, times: u32, asked: Arc<AtomicU32>) -> Client {
+        let service = tower::service_fn(move |_: Request<Body>| {
+            let is_well = asked.fetch_add(1, Ordering::Relaxed) >= times;
+            async move {
+                let (code, body) = if is_well {
+                    let metadata = json!({"name": "web", "namespace": "shop", "uid": "uid-1"});
+                    (200, json!({"metadata": metadata, "status": {"phase": "Running"}}))
+                } else {
+                    let text = "no leader";
+                    (code, json!({"kind": "Status", "status": "Failure", "code": code, "message": text}))
+                };
+                let body = Body::from(body.to_string().into_bytes());
+                Ok::<_, std::convert::Infallible>(Response::builder().status(code).body(body).unwrap())
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_long_outage_the_api_hears_of_the_pod_within_seconds() {
+        for code in [429, 500, 503, 504] {
+            let asked = Arc::new(AtomicU32::new(0));
+            let informer = Informer::detached();
+            let pod = pod(json!({"containers": []}));
+            informer.apply(pod.clone());
+            let statuses = Statuses::new(api(code, 60, asked.clone()), &informer);
+            statuses.set(&pod, PodStatus { phase: Some("Running".into()), ..PodStatus::default() });
+            let begin = Instant::now();
+            let told = async {
+                while asked.load(Ordering::Relaxed) <= 60 {
+                    tokio::time::sleep(PAUSE / 2).await;
+                }
+            };
+            tokio::select! {
+                never = statuses.clone().run() => match never {},
+                done = timeout(PAUSE * 100, told) => done.unwrap(),
+            }
+            assert!(begin.elapsed() >= PAUSE * 59, "it is not asked all the time");
+        }
+    }
 }
