@@ -2,7 +2,7 @@
 //!
 //! In: the pods that are known, the runtime, the disk, the control groups. Out: workers that bring the unknown to its
 //! end; folders, logs and control groups of what is long gone, removed. Nothing is touched before the API has told
-//! all its pods.
+//! all its pods; and whether a pod is known is asked anew before each removal, because pods come while others go.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -27,12 +27,14 @@ pub(crate) async fn tidy(shared: &Arc<Shared>) -> Vec<Arc<Record>> {
     for owner in &owners {
         orphans.extend(adopt(shared, owner).await);
     }
-    let mut known = shared.registry.uids();
-    known.extend(owners.into_iter().map(|owner| owner.uid));
-    remove_folders(&shared.root, &known).await;
-    remove_logs(&shared.pod_logs, &known);
-    for uid in shared.cgroups.pods().difference(&known) {
-        if let Err(error) = shared.cgroups.remove_pod(uid).await {
+    let in_runtime: HashSet<String> = owners.into_iter().map(|owner| owner.uid).collect();
+    let is_known = |uid: &str| in_runtime.contains(uid) || shared.registry.get(uid).is_some();
+    remove_folders(&shared.root, is_known).await;
+    remove_logs(&shared.pod_logs, is_known);
+    for uid in shared.cgroups.pods() {
+        if !is_known(&uid)
+            && let Err(error) = shared.cgroups.remove_pod(&uid).await
+        {
             tracing::warn!(%error, "a control group of a pod that is gone is still there");
         }
     }
@@ -73,8 +75,11 @@ fn weigh(shared: &Shared) {
     }
 }
 
-async fn remove_folders(root: &Path, known: &HashSet<String>) {
-    for uid in names(&PodFolders::all(root)).filter(|uid| !known.contains(uid)) {
+async fn remove_folders(root: &Path, is_known: impl Fn(&str) -> bool) {
+    for uid in names(&PodFolders::all(root)) {
+        if is_known(&uid) {
+            continue;
+        }
         let Ok(folders) = PodFolders::new(root, &uid) else { continue };
         if let Err(error) = tear_down(&folders).await {
             tracing::warn!(%error, "the folder of a pod that is gone is still there");
@@ -82,9 +87,9 @@ async fn remove_folders(root: &Path, known: &HashSet<String>) {
     }
 }
 
-fn remove_logs(logs: &Path, known: &HashSet<String>) {
+fn remove_logs(logs: &Path, is_known: impl Fn(&str) -> bool) {
     for name in names(logs) {
-        let is_of_gone = name.rsplit_once('_').is_some_and(|(_, uid)| !known.contains(uid));
+        let is_of_gone = name.rsplit_once('_').is_some_and(|(_, uid)| !is_known(uid));
         if !is_of_gone {
             continue;
         }
@@ -97,10 +102,10 @@ fn remove_logs(logs: &Path, known: &HashSet<String>) {
     }
 }
 
-/// What is in a folder; nothing if it is not there.
-fn names(folder: &Path) -> impl Iterator<Item = String> {
+/// What is in a folder at this moment; nothing if it is not there.
+fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok())
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 #[cfg(test)]
@@ -113,7 +118,7 @@ mod tests {
         for name in ["shop_web_known", "shop_web_gone", "other"] {
             fs::create_dir(logs.path().join(name)).unwrap();
         }
-        remove_logs(logs.path(), &HashSet::from(["known".to_owned()]));
+        remove_logs(logs.path(), |uid| uid == "known");
         let mut left: Vec<_> = fs::read_dir(logs.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["other", "shop_web_known"]);
@@ -125,7 +130,20 @@ mod tests {
         for uid in ["known", "gone"] {
             fs::create_dir_all(root.path().join("pods").join(uid).join("volumes")).unwrap();
         }
-        remove_folders(root.path(), &HashSet::from(["known".to_owned()])).await;
+        remove_folders(root.path(), |uid| uid == "known").await;
         assert!(root.path().join("pods/known").exists() && !root.path().join("pods/gone").exists());
+    }
+
+    #[tokio::test]
+    async fn a_pod_that_comes_while_another_goes_keeps_what_it_has() {
+        let root = tempfile::tempdir().unwrap();
+        let pods = root.path().join("pods");
+        for uid in ["1", "2"] {
+            fs::create_dir_all(pods.join(uid)).unwrap();
+        }
+        // Whichever is asked for first is gone, and while it goes the other one comes.
+        let asked = std::cell::Cell::new(false);
+        remove_folders(root.path(), |_| asked.replace(true)).await;
+        assert_eq!(names(&pods).len(), 1);
     }
 }
