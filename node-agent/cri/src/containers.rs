@@ -11,7 +11,7 @@ use keelson_proto::cri::v1::{
 };
 
 use crate::error::gone_is_done;
-use crate::runtime::DEADLINE;
+use crate::runtime::{DEADLINE, seconds};
 use crate::sandboxes::empty;
 use crate::{Runtime, RuntimeError};
 
@@ -49,8 +49,7 @@ impl Runtime {
 
     /// Asks a container to end, and kills it after `grace` (whole seconds). Returns when it has ended. Idempotent.
     pub async fn stop_container(&self, id: &str, grace: Duration) -> Result<(), RuntimeError> {
-        let timeout = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
-        let request = StopContainerRequest { container_id: id.to_owned(), timeout };
+        let request = StopContainerRequest { container_id: id.to_owned(), timeout: seconds(grace) };
         let deadline = DEADLINE.saturating_add(grace);
         let answer = self
             .runtime("StopContainer", deadline, request, async |mut c, r| c.stop_container(r).await)
@@ -123,8 +122,7 @@ impl Runtime {
         cmd: Vec<String>,
         timeout: Duration,
     ) -> Result<ExecSyncResponse, RuntimeError> {
-        let seconds = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
-        let request = ExecSyncRequest { container_id: id.to_owned(), cmd, timeout: seconds };
+        let request = ExecSyncRequest { container_id: id.to_owned(), cmd, timeout: seconds(timeout) };
         let deadline = timeout.saturating_add(MARGIN);
         self.runtime("ExecSync", deadline, request, async |mut c, r| c.exec_sync(r).await).await
     }

@@ -21,6 +21,10 @@ use crate::RuntimeError;
 /// How long a call may take that says nothing else: upstream's `runtimeRequestTimeout`.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
+/// A pod may say any number of seconds; more than this is as good as for ever. It still fits where runtimes keep a time
+/// in nanoseconds, and into the head of a request.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// The largest answer that is accepted: lists on a full node. Upstream's `maxMsgSize`.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -113,6 +117,11 @@ impl Runtime {
 
 fn timed<Q>(request: Q, deadline: Duration) -> Request<Q> {
     let mut request = Request::new(request);
-    request.set_timeout(deadline);
+    request.set_timeout(deadline.min(FOR_EVER));
     request
+}
+
+/// Whole seconds, as requests carry a time that somebody else has chosen.
+pub(crate) fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.min(FOR_EVER).as_secs()).unwrap_or(i64::MAX)
 }

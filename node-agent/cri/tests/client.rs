@@ -169,6 +169,17 @@ async fn what_is_asked_arrives_and_what_is_answered_comes_back() {
 }
 
 #[tokio::test]
+async fn a_time_that_a_pod_has_chosen_may_be_as_long_as_can_be_written() {
+    let place = Place::new();
+    let _server = serve(&place.socket(), Manner::Answers);
+    let runtime = Runtime::at(&place.socket());
+    let longest = Duration::from_secs(i64::MAX.unsigned_abs());
+    let answer = runtime.exec_sync("c1", command(), longest).await.unwrap();
+    assert_eq!(answer.stdout, r#"c1 3153600000 ["true"]"#, "in nanoseconds it fits into 64 bits");
+    assert!(runtime.stop_container("c1", longest).await.unwrap_err().is_unimplemented());
+}
+
+#[tokio::test]
 async fn an_error_of_the_runtime_is_a_refusal() {
     let place = Place::new();
     let _server = serve(&place.socket(), Manner::Refuses(Code::NotFound));
