@@ -3,7 +3,7 @@
 //! In: what the API wants, what the runtime has, what workers find out. Out: a [`Record`] per pod, which everybody shares
 //! who has to do with the pod: its worker, its probes, the node's own API.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -168,16 +168,16 @@ impl Registry {
         self.records().values().cloned().collect()
     }
 
-    /// The uids of all pods.
-    pub(crate) fn uids(&self) -> HashSet<String> {
-        self.records().keys().cloned().collect()
-    }
-
-    /// The pods that use the node: taken, and not ended; without the one that is asked for.
+    /// The pods that use the node: taken, by this agent or an earlier one, and not ended; without the one that is asked
+    /// for. What the API has given up makes room, also for the scheduler, although it may still be on its way out.
     pub(crate) fn active_besides(&self, uid: &str) -> Vec<Arc<Pod>> {
-        let is_active = |record: &Arc<Record>| match record.view().state {
-            State::Running | State::Terminating(_) => true,
-            State::Waiting | State::Terminated(_) | State::Gone => false,
+        let is_active = |record: &Arc<Record>| {
+            let is_taken = match record.view().state {
+                State::Running | State::Terminating(_) => true,
+                State::Waiting => spec::was_taken(&record.pod()),
+                State::Terminated(_) | State::Gone => false,
+            };
+            is_taken && !record.desired.borrow().is_removed
         };
         let records = self.all();
         let active = records.iter().filter(|record| is_active(record)).map(|record| record.pod());
@@ -250,5 +250,18 @@ mod tests {
         record.view().state = State::Running;
         assert_eq!(registry.active_besides("other").len(), 1);
         assert!(registry.active_besides("uid-1").is_empty());
+    }
+
+    #[test]
+    fn what_an_earlier_agent_has_taken_uses_the_node_and_what_the_api_gave_up_does_not() {
+        let registry = Registry::default();
+        let status = json!({"startTime": "2026-01-01T00:00:00Z", "phase": "Running"});
+        let taken =
+            Pod { status: serde_json::from_value(status).unwrap(), ..pod(json!({"containers": []})) };
+        let record = registry.want(Arc::new(taken)).unwrap();
+        assert_eq!(registry.active_besides("other").len(), 1, "its worker has not looked at it yet");
+        record.view().state = State::Running;
+        registry.lose("uid-1");
+        assert!(registry.active_besides("other").is_empty());
     }
 }

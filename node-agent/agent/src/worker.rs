@@ -14,7 +14,7 @@ mod sync;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::jiff::Timestamp;
 use keelson_node_volumes::{BadName, PodFolders, PodLogs, PodVolumes};
 use tokio::sync::watch;
@@ -168,13 +168,13 @@ impl Worker {
 
     /// Takes the pod, or does not. What was taken once is not judged again.
     fn judge(&self, pod: &Pod) -> Next {
-        let was_taken = pod.status.as_ref().is_some_and(|status| status.start_time.is_some());
-        if was_taken {
+        if spec::was_taken(pod) {
             self.happens(Event::Admitted);
             return Next::Now;
         }
-        // Before the node is registered nobody knows what it has.
-        let Some(node) = self.shared.node() else { return Next::after(SOON) };
+        // Before the node is registered, and has said what it has, nobody knows.
+        let has_told = |node: &Arc<Node>| node.status.as_ref().is_some_and(|it| it.allocatable.is_some());
+        let Some(node) = self.shared.node().filter(has_told) else { return Next::after(SOON) };
         let others = self.shared.registry.active_besides(spec::uid(pod));
         match admission::judge(pod, &node, others.iter().map(AsRef::as_ref)) {
             Ok(()) => self.happens(Event::Admitted),

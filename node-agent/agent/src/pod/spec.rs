@@ -148,6 +148,12 @@ pub(crate) fn is_deleting(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some()
 }
 
+/// Whether a node has taken the pod, and it has not ended.
+pub(crate) fn was_taken(pod: &Pod) -> bool {
+    let has_begun = pod.status.as_ref().is_some_and(|status| status.start_time.is_some());
+    has_begun && !is_terminal_phase(phase(pod))
+}
+
 /// Whether the pod shares the node's network.
 pub(crate) fn is_host_network(pod: &Pod) -> bool {
     spec(pod).host_network.unwrap_or(false)
