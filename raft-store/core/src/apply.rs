@@ -23,6 +23,7 @@ use crate::{
     engine::{Batch, Engine, EngineError, Family, Read},
     id::{LeaseId, LogPosition, Revision},
     lease::{self, Lease},
+    mutant::{self, Mutant},
     mvcc::{self, Overlay, Writer},
     schema,
     watch::RevisionChanges,
@@ -74,7 +75,13 @@ pub enum LeaseChange {
 impl StateMachine {
     /// Takes up the state that an engine holds.
     pub fn open(engine: Arc<dyn Engine>) -> Result<Self, EngineError> {
-        let header = Header::load(engine.as_ref())?;
+        let mut header = Header::load(engine.as_ref())?;
+        if mutant::is(Mutant::ApplyTwice) {
+            header.applied = header.applied.and_then(LogPosition::previous);
+        }
+        if mutant::is(Mutant::ReuseRevision) {
+            header.revision = header.revision.previous().max(header.compacted).max(Revision::FIRST);
+        }
         Ok(Self { engine, header })
     }
 
@@ -172,6 +179,9 @@ impl ApplyBatch<'_> {
         let header = Header { hash: self.hash.value(), ..self.header };
         let mut batch: Batch = self.overlay.into_batch();
         if header != *self.committed || !batch.is_empty() {
+            if mutant::is(Mutant::AppliedApart) {
+                self.engine.write(std::mem::take(&mut batch))?;
+            }
             batch.put(Family::Meta, Header::key(), header.encode());
             self.engine.write(batch)?;
             *self.committed = header;
@@ -224,7 +234,10 @@ impl ApplyBatch<'_> {
         if lease::find(&self.overlay, id)?.is_none() {
             return Ok(Err(CommandError::LeaseNotFound));
         }
-        let keys = lease::keys(&self.overlay, id)?;
+        let mut keys = lease::keys(&self.overlay, id)?;
+        if mutant::is(Mutant::RevokeKeepsKey) {
+            keys.pop();
+        }
         let mut writer = Writer::new(&mut self.overlay, &mut self.hash, self.header);
         for key in keys {
             writer.delete_leased(id, key)?;

@@ -17,6 +17,7 @@ use crate::{
     command::CommandError,
     engine::{Batch, EngineError, Family, Read},
     id::{ChangeId, Revision},
+    mutant::{self, Mutant},
     schema::{self, ChangeKind, ChangeRecord, Header},
 };
 
@@ -96,7 +97,10 @@ fn forget(deletions: &mut Batch, id: ChangeId, change: ChangeRecord<'_>) {
 /// What lies below `swept.revision` has gone in earlier steps.
 fn trim_log(deletions: &mut Batch, header: &Header, through: ChangeId) {
     let start = ChangeId::first_of(header.swept.revision);
-    let end = after(through).min(ChangeId::first_of(header.compacted));
+    let mut end = after(through).min(ChangeId::first_of(header.compacted));
+    if mutant::is(Mutant::CompactionTakesItsRevision) {
+        end = after(through);
+    }
     if start < end {
         let [start, end] = [start, end].map(|id| schema::change_key(id).to_vec());
         deletions.delete_range(Family::Changes, start, end);

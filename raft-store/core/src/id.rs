@@ -118,6 +118,16 @@ pub struct ChangeId {
     pub sub: u32,
 }
 
+impl LogPosition {
+    /// One entry earlier, in the same term; `None` before the first. Only mutants know so little of the log.
+    pub(crate) const fn previous(self) -> Option<Self> {
+        match self.index.0.checked_sub(1) {
+            Some(index) => Some(Self { index: LogIndex(index), ..self }),
+            None => None,
+        }
+    }
+}
+
 impl ChangeId {
     /// Where a revision's changes begin.
     pub const fn first_of(revision: Revision) -> Self {

@@ -14,6 +14,7 @@ use crate::{
     command::{KeyRange, KeyValue},
     engine::{EngineError, Read},
     id::{ChangeId, Revision},
+    mutant::{self, Mutant},
     mvcc,
 };
 
@@ -103,6 +104,9 @@ impl Interest {
 /// `None` when there was none, and also when it has been swept away: that happens only at revisions up to
 /// the compacted one, as in etcd.
 pub fn previous_kv(read: &dyn Read, change: &Change) -> Result<Option<KeyValue>, EngineError> {
+    if mutant::is(Mutant::PreviousOfNow) {
+        return mvcc::newest(read, &change.kv.key, |now| now.to_key_value())?.transpose();
+    }
     match change.previous {
         Some(previous) => mvcc::version(read, &change.kv.key, previous),
         None => Ok(None),

@@ -14,7 +14,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Lease;
-use crate::id::LeaseId;
+use crate::{
+    id::LeaseId,
+    mutant::{self, Mutant},
+};
 
 /// A moment on a clock that only goes forward, in milliseconds since the caller chose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,7 +91,8 @@ impl Lessor {
     /// This replica leads from now on; `leases` are all that exist.
     pub fn promote(&mut self, now: Millis, leases: impl IntoIterator<Item = Lease>) {
         let mut timetable = Timetable::default();
-        leases.into_iter().for_each(|lease| timetable.insert(now, lease));
+        let renewed = if mutant::is(Mutant::LeaseCutAtTakeover) { Millis::default() } else { now };
+        leases.into_iter().for_each(|lease| timetable.insert(renewed, lease));
         self.leading = Some(timetable);
     }
 

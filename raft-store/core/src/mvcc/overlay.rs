@@ -37,6 +37,11 @@ impl<'e> Overlay<'e> {
         Self { base, pending: Default::default(), idle: Default::default() }
     }
 
+    /// The reader below.
+    pub(super) const fn base(&self) -> &'e dyn Read {
+        self.base
+    }
+
     /// Sets a key.
     pub fn put(&mut self, family: Family, key: impl Into<Bytes>, value: impl Into<Bytes>) {
         self.pending[family as usize].insert(key.into(), Some(value.into()));

@@ -17,6 +17,7 @@ use crate::{
     engine::{EngineError, Read},
     id::{LeaseId, Revision},
     lease,
+    mutant::{self, Mutant},
 };
 
 /// What is left of a transaction when its compares have been decided: the branch that runs.
@@ -39,7 +40,8 @@ pub(crate) fn execute(
     writer: &mut Writer<'_, '_>,
     txn: Txn,
 ) -> Result<Result<TxnResponse, CommandError>, EngineError> {
-    let plan = decide(writer.state(), txn)?;
+    let outside = mutant::is(Mutant::CompareOutsideBatch);
+    let plan = decide(if outside { writer.state_before_batch() } else { writer.state() }, txn)?;
     if let Err(refused) = check_puts(writer.state(), &plan)? {
         return Ok(Err(refused));
     }

@@ -46,6 +46,11 @@ impl<'w, 'e> Writer<'w, 'e> {
         &*self.overlay
     }
 
+    /// The state without anything that the batch has changed.
+    pub(super) const fn state_before_batch(&self) -> &dyn Read {
+        self.overlay.base()
+    }
+
     /// The header that reads of this state go by (M4): it is at the new revision once there is a change.
     pub(crate) fn header(&self) -> Header {
         if self.changes.is_empty() {

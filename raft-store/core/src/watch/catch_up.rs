@@ -7,6 +7,7 @@ use crate::{
     command::{CommandError, KeyValue},
     engine::{Cursor, EngineError, Family, Read},
     id::{ChangeId, Revision},
+    mutant::{self, Mutant},
     mvcc,
     schema::{self, ChangeRecord, Header},
 };
@@ -78,7 +79,8 @@ impl<'r> Reader<'r> {
         let record = schema::decode_change(value)?;
         self.through = id.revision;
         self.bytes += CHANGE_OVERHEAD + record.key.len();
-        if self.interest.wants(record.kind) && self.interest.range.contains(record.key) {
+        let lost = mutant::is(Mutant::CatchUpLosesDeletes) && record.kind == ChangeKind::Delete;
+        if self.interest.wants(record.kind) && self.interest.range.contains(record.key) && !lost {
             let change = load(self.read, id, record)?;
             self.bytes += change.kv.value.len();
             match self.changes.last_mut() {

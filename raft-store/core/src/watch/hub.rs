@@ -25,7 +25,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Change, Interest, RevisionChanges, recent::Recent, spans::Spans};
-use crate::{id::Revision, schema::Header};
+use crate::{
+    id::Revision,
+    mutant::{self, Mutant},
+    schema::Header,
+};
 
 /// How many revisions one poll looks through: a watcher far behind takes turns with the others.
 const REVISIONS_PER_POLL: usize = 1024;
@@ -151,7 +155,13 @@ impl Hub {
 
     /// Adds a watcher that sees changes from `start` on; 0 means from now on. Poll it next.
     pub fn watch(&mut self, interest: Interest, start: Revision) -> WatcherId {
-        let start = if start.is_zero() { self.revision.next() } else { start };
+        let mut start = if start.is_zero() { self.revision.next() } else { start };
+        if mutant::is(Mutant::WatchStartsEarly) && start <= self.revision {
+            start = start.previous();
+        }
+        if mutant::is(Mutant::WatchStartsLate) && start <= self.revision {
+            start = start.next();
+        }
         let id = WatcherId::new(self.next_id);
         self.next_id += 1;
         let (first, end) = interest.range.span();
@@ -199,6 +209,9 @@ impl Hub {
         self.compacted = header.compacted;
         self.recent.clear();
         let mut woken = Vec::new();
+        if mutant::is(Mutant::WatchSleepsThroughSnapshot) {
+            return woken;
+        }
         for (id, watcher) in &mut self.watchers {
             if let State::Idle { since } = watcher.state
                 && since.max(unseen) <= header.revision
@@ -219,9 +232,16 @@ impl Hub {
             State::Idle { since } if since > self.revision.next() => {
                 return Some(Polled::Future { start: since });
             }
+            State::Idle { .. } if mutant::is(Mutant::ProgressAhead) => {
+                return Some(Polled::Idle { progress: self.revision.next() });
+            }
             State::Idle { .. } => return Some(Polled::Idle { progress: self.revision }),
             State::Pending { from } => from,
         };
+        if from < self.compacted && mutant::is(Mutant::WatchSkipsCompacted) {
+            self.go_on(id, self.compacted);
+            return self.poll(id);
+        }
         if from < self.compacted {
             return Some(Polled::Compacted { compacted: self.compacted });
         }
