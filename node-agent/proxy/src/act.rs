@@ -4,12 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use crate::flows::Flow;
+use crate::flows::{self, Flow, Tracked};
+use crate::nft;
+use crate::routes::family::{FAMILIES, Family};
 
 /// Rules that were not changed. Nothing of the script has been carried out.
 #[derive(Debug, thiserror::Error)]
@@ -20,39 +22,69 @@ pub(crate) enum RulesError {
     Refused(String),
 }
 
-/// How much of nft's complaint is passed on.
+/// How much of a program's complaint is passed on.
 const COMPLAINT_LINES: usize = 6;
 
 /// Carries out a script of `nft`, all of it or nothing.
 pub(crate) async fn apply(script: &str) -> Result<(), RulesError> {
-    let mut nft = Command::new("nft");
-    nft.args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let mut child = nft.spawn().map_err(RulesError::NotRun)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // One that ends without reading everything says why on its standard error.
-        let _ = stdin.write_all(script.as_bytes()).await;
-    }
-    let output = child.wait_with_output().await.map_err(RulesError::NotRun)?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = said.lines().take(COMPLAINT_LINES).collect();
-    Err(RulesError::Refused(lines.join("; ")))
+    let output = run("nft", ["-f", "-"], script).await.map_err(RulesError::NotRun)?;
+    if output.status.success() { Ok(()) } else { Err(RulesError::Refused(complaint(&output))) }
 }
 
-/// Makes the connection tracker forget flows. That there are none is well; that it cannot be asked is told once by
-/// the caller: packets of such flows go astray until they pause.
+/// Whether the tables of all families are there.
+pub(crate) async fn tables_are_there() -> Result<bool, RulesError> {
+    let output = run("nft", ["list", "tables"], "").await.map_err(RulesError::NotRun)?;
+    if !output.status.success() {
+        return Err(RulesError::Refused(complaint(&output)));
+    }
+    let listed = String::from_utf8_lossy(&output.stdout);
+    Ok(FAMILIES.into_iter().all(|family| nft::is_among(family, &listed)))
+}
+
+/// The flows of UDP of both families. Where IPv6 is switched off there are none of it.
+pub(crate) async fn tracked() -> io::Result<Vec<Tracked>> {
+    let mut tracked = Vec::new();
+    for family in FAMILIES {
+        let output = run("conntrack", flows::listing(family), "").await?;
+        match (output.status.success(), family) {
+            (true, _) => tracked.extend(flows::read(&String::from_utf8_lossy(&output.stdout))),
+            (false, Family::Ip4) => return Err(io::Error::other(complaint(&output))),
+            (false, Family::Ip6) => {}
+        }
+    }
+    Ok(tracked)
+}
+
+/// Makes the connection tracker forget flows. That some ended meanwhile is well.
 pub(crate) async fn forget(flows: &BTreeSet<Flow>) -> io::Result<()> {
     for flow in flows {
-        let mut conntrack = Command::new("conntrack");
-        conntrack.args(flow.arguments()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         // Its exit status also says that there was nothing to forget.
-        conntrack.kill_on_drop(true).status().await?;
+        run("conntrack", flow.arguments(), "").await?;
     }
     Ok(())
+}
+
+async fn run<A: AsRef<std::ffi::OsStr>>(
+    program: &str,
+    arguments: impl IntoIterator<Item = A>,
+    input: &str,
+) -> io::Result<Output> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.kill_on_drop(true).spawn()?;
+    let stdin = child.stdin.take();
+    let feed = async {
+        if let Some(mut stdin) = stdin {
+            // One that ends without reading everything says why on its standard error.
+            let _ = stdin.write_all(input.as_bytes()).await;
+        }
+    };
+    let ((), output) = tokio::join!(feed, child.wait_with_output());
+    output
+}
+
+fn complaint(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = said.lines().take(COMPLAINT_LINES).collect();
+    lines.join("; ")
 }

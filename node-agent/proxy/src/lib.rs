@@ -15,6 +15,8 @@ mod nft;
 mod routes;
 mod run;
 mod table;
+#[cfg(test)]
+mod testing;
 
 pub use routes::family::{Network, NetworkError};
 pub use run::{Options, run};

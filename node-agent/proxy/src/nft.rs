@@ -30,6 +30,12 @@ pub(crate) fn change(family: Family, old: &Table, new: &Table) -> String {
     script.text
 }
 
+/// Whether the family's table is among those that `nft list tables` has listed.
+pub(crate) fn is_among(family: Family, listed: &str) -> bool {
+    let line = format!("table {}", target(family));
+    listed.lines().any(|listed| listed.trim() == line)
+}
+
 fn target(family: Family) -> String {
     format!("{} {NAME}", family.name())
 }

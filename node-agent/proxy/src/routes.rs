@@ -80,19 +80,43 @@ pub(crate) struct Route {
     pub(crate) node_port: Option<u16>,
     /// How long a client stays with an endpoint; `None`: each connection goes anywhere.
     pub(crate) affinity: Option<Duration>,
-    /// Where traffic to the ClusterIP goes; empty: it is refused.
-    pub(crate) internal: BTreeSet<Endpoint>,
-    /// Where traffic from outside goes.
-    pub(crate) external: External,
+    /// The endpoints that are used, on whatever node.
+    pub(crate) everywhere: BTreeSet<Endpoint>,
+    /// Those that are used for traffic that must not leave this node.
+    pub(crate) local: BTreeSet<Endpoint>,
+    /// Where traffic to the ClusterIP goes.
+    pub(crate) internal: Policy,
+    /// Where traffic to node ports and external addresses goes.
+    pub(crate) external: Policy,
 }
 
-/// Where traffic goes that comes to a node port or an external address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum External {
-    /// Where internal traffic goes too; it looks as if this node had sent it, or answers would miss the node.
-    Anywhere,
-    /// To endpoints on this node, which see the client's own address.
-    Local(BTreeSet<Endpoint>),
+/// Which endpoints traffic may go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy {
+    /// All.
+    Cluster,
+    /// Those on this node.
+    Local,
+}
+
+impl Policy {
+    /// As the API names it; it takes absence for all.
+    fn named(name: Option<&str>) -> Self {
+        match name {
+            Some("Local") => Self::Local,
+            _ => Self::Cluster,
+        }
+    }
+}
+
+impl Route {
+    /// Where traffic goes; empty: nowhere.
+    pub(crate) fn endpoints(&self, policy: Policy) -> &BTreeSet<Endpoint> {
+        match policy {
+            Policy::Cluster => &self.everywhere,
+            Policy::Local => &self.local,
+        }
+    }
 }
 
 /// What has to be known beside the objects.
@@ -153,7 +177,7 @@ fn routes_of(
         };
         for (family, cluster_ip) in &addresses {
             let candidates = endpoint::candidates(slices, *family, &name, &node.name);
-            routes.extend(route(&name, (*family, *cluster_ip), spec, port, &candidates));
+            routes.extend(route(&name, (*family, *cluster_ip), (spec, port), node, &candidates));
         }
     }
 }
@@ -173,31 +197,25 @@ fn cluster_ips(spec: &ServiceSpec, node: &Node) -> Vec<(Family, IpAddr)> {
 fn route(
     name: &PortName,
     (family, cluster_ip): (Family, IpAddr),
-    spec: &ServiceSpec,
-    port: &ServicePort,
+    (spec, port): (&ServiceSpec, &ServicePort),
+    node: &Node,
     candidates: &[Candidate],
 ) -> Option<Route> {
-    let local_only = |policy: &Option<String>| policy.as_deref() == Some("Local");
+    // An address that the node answers itself is not somebody else's to lead away, whoever claims it.
     let external_ips = spec.external_ips.iter().flatten().filter_map(|ip| ip.parse().ok());
-    let external = if local_only(&spec.external_traffic_policy) {
-        External::Local(endpoint::usable(candidates.iter().filter(|candidate| candidate.local)))
-    } else {
-        External::Anywhere
-    };
-    let internal = if local_only(&spec.internal_traffic_policy) {
-        endpoint::usable(candidates.iter().filter(|candidate| candidate.local))
-    } else {
-        endpoint::usable(candidates.iter())
-    };
+    let external_ips =
+        external_ips.filter(|ip| Family::of(*ip) == family && !node.own_cluster_ips.contains(ip));
     Some(Route {
         name: name.clone(),
         cluster_ip,
-        external_ips: external_ips.filter(|ip| Family::of(*ip) == family).collect(),
+        external_ips: external_ips.collect(),
         port: u16::try_from(port.port).ok().filter(|port| *port > 0)?,
         node_port: port.node_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0),
         affinity: affinity(spec),
-        internal,
-        external,
+        everywhere: endpoint::usable(candidates.iter()),
+        local: endpoint::usable(candidates.iter().filter(|candidate| candidate.local)),
+        internal: Policy::named(spec.internal_traffic_policy.as_deref()),
+        external: Policy::named(spec.external_traffic_policy.as_deref()),
     })
 }
 

@@ -1,11 +1,14 @@
 //! Keeps the packet filter true.
 //!
-//! In: informers. Out: rules, after every change, and again from scratch after a failure. Waits for all Services and
-//! slices before the first rules: half of them would refuse traffic that yesterday's rules still lead right.
+//! In: informers. Out: rules, after every change, and again from scratch after a failure or when somebody has removed
+//! them. Waits for all Services and slices before the first rules: half of them would refuse traffic that yesterday's
+//! rules still lead right.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +16,7 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use keelson_controller_runtime::Informer;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::act::{self, RulesError};
 use crate::routes::family::{FAMILIES, Family, Network};
@@ -35,6 +38,9 @@ pub struct Options {
 
 /// The least time between two changes of the rules: many objects change together.
 const PACE: Duration = Duration::from_millis(50);
+
+/// How often is looked whether the rules are still there: whoever reloads the machine's own packet filter may flush all.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// How soon rules that were refused are tried again, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -70,7 +76,7 @@ async fn follow(
             Ok(()) => {
                 pause = FIRST_PAUSE;
                 sleep(PACE).await;
-                changed.notified().await;
+                proxy.watch_rules_until(changed.notified()).await;
             }
             Err(error) => {
                 tracing::error!(%error, retry_seconds = pause.as_secs(), "Service traffic is not up to date");
@@ -86,7 +92,8 @@ async fn follow(
 struct Proxy {
     /// `None`: not known, because nothing was done yet, or the last change failed.
     applied: Option<[Table; 2]>,
-    routes: Vec<Route>,
+    /// `None`: the connection tracker was not compared with any yet.
+    routes: Option<Vec<Route>>,
     /// Whether it was told that flows cannot be forgotten.
     complained: bool,
 }
@@ -108,14 +115,43 @@ impl Proxy {
             );
         }
         self.applied = Some(wanted);
-        let stale = flows::stale(&self.routes, &routes);
-        self.routes = routes;
-        if let Err(error) = act::forget(&stale).await
-            && !std::mem::replace(&mut self.complained, true)
-        {
-            tracing::warn!(%error, "cannot run conntrack: UDP clients may keep sending to endpoints that are gone");
+        if let Err(error) = self.forget_flows(&routes).await {
+            self.routes = None;
+            if !std::mem::replace(&mut self.complained, true) {
+                tracing::warn!(%error, "cannot use conntrack: UDP clients may keep sending to endpoints that are gone");
+            }
+            return Ok(());
         }
+        self.routes = Some(routes);
         Ok(())
+    }
+
+    /// Frees flows of UDP that lead elsewhere than the routes.
+    async fn forget_flows(&self, routes: &[Route]) -> io::Result<()> {
+        let before = self.routes.as_deref();
+        if before.is_some_and(|before| flows::udp(before).eq(flows::udp(routes))) {
+            return Ok(());
+        }
+        let stale = flows::stale(&act::tracked().await?, before.unwrap_or_default(), routes);
+        act::forget(&stale).await
+    }
+
+    /// Until this happens, or somebody has removed the rules.
+    async fn watch_rules_until(&mut self, event: impl Future<Output = ()>) {
+        let mut event = pin!(event);
+        while timeout(LOOK, &mut event).await.is_err() {
+            match act::tables_are_there().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::warn!("somebody has removed the rules of Service traffic; making them anew");
+                    self.applied = None;
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot tell whether the rules of Service traffic stand")
+                }
+            }
+        }
     }
 }
 
@@ -129,3 +165,6 @@ fn script(applied: Option<&[Table; 2]>, wanted: &[Table; 2]) -> String {
     }
     script
 }
+
+#[cfg(test)]
+mod tests;

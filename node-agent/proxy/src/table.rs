@@ -3,9 +3,9 @@
 //! In: [`Route`]s of one address family. Out: a [`Table`].
 //!
 //! ```text
-//! prerouting, output ── jump services ──┬─ (ClusterIP, protocol, port) ─────────── svc-… ──┬─ ep-… (dnat)
-//!                                       ├─ (external IP, protocol, port) ── ext-… ─ svc-… ─┤
-//!                                       └─ (protocol, node port) ────────── ext-… ─ svc-… ─┴─ ep-… (dnat)
+//! prerouting, output ── jump services ──┬─ (ClusterIP, protocol, port) ─────────┬─ svc-… (everywhere) ─┬─ ep-… (dnat)
+//!                                       ├─ (external IP, protocol, port) ─ ext-… ┤                      │
+//!                                       └─ (protocol, node port) ───────── ext-… ┴─ loc-… (here) ───────┘
 //! forward, output ── what is still addressed to a ClusterIP leads nowhere: refuse
 //! postrouting ── what is marked, or goes from a pod out of the cluster, looks as if the node had sent it
 //! ```
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::routes::endpoint::Endpoint;
 use crate::routes::family::{Family, Network};
-use crate::routes::{External, Route};
+use crate::routes::{Policy, Route};
 
 /// The name of the tables.
 pub(crate) const NAME: &str = "keelson-services";
@@ -68,12 +68,17 @@ const REFUSE: &str = "refuse";
 /// The table for these routes, all of one family.
 pub(crate) fn table<'a>(
     family: Family,
-    routes: impl IntoIterator<Item = &'a Route>,
+    routes: impl IntoIterator<Item = &'a Route, IntoIter: Clone>,
     pods: Option<Network>,
 ) -> Table {
-    let mut table = frame(family, pods.filter(|pods| pods.family() == family));
-    for route in routes {
+    let pods = pods.filter(|pods| pods.family() == family);
+    let mut table = frame(family, pods);
+    let routes = routes.into_iter();
+    for route in routes.clone() {
         table.add(family, route, pods);
+    }
+    for route in routes {
+        table.add_external_ips(route);
     }
     table
 }
@@ -159,49 +164,71 @@ impl Table {
         if let Some(set) = self.sets.get_mut(CLUSTER_IPS) {
             set.elements.insert(ip.to_string());
         }
-        if !route.internal.is_empty() {
-            let service = self.add_balancer("svc", family, route, &route.internal, pods);
+        if let Some(service) = self.add_balancer(family, route, route.internal, pods) {
             self.lead(SERVICE_IPS, format!("{ip} . {protocol} . {port}"), &service);
         }
-        let Some(external) = self.add_external(family, route) else { return };
-        for ip in &route.external_ips {
-            self.lead(SERVICE_IPS, format!("{ip} . {protocol} . {port}"), &external);
-        }
+        let Some(external) = self.add_external(family, route, pods) else { return };
         if let Some(node_port) = route.node_port {
             self.lead(NODE_PORTS, format!("{protocol} . {node_port}"), &external);
         }
     }
 
-    /// The chain for traffic from outside, if any can come and has somewhere to go.
-    fn add_external(&mut self, family: Family, route: &Route) -> Option<String> {
-        if route.node_port.is_none() && route.external_ips.is_empty() {
-            return None;
+    /// Users choose external addresses. They come last, so that nobody takes another Service's ClusterIP with one.
+    fn add_external_ips(&mut self, route: &Route) {
+        let chain = external_name(route);
+        if !self.chains.contains_key(&chain) {
+            return;
         }
-        match &route.external {
-            External::Local(endpoints) if endpoints.is_empty() => None,
-            External::Local(endpoints) => Some(self.add_balancer("loc", family, route, endpoints, None)),
-            External::Anywhere if route.internal.is_empty() => None,
-            External::Anywhere => {
-                let name = format!("ext-{}", route.name);
-                let service = format!("goto svc-{}", route.name);
-                self.chain(name.clone(), [jump(MASQUERADE), service]);
-                Some(name)
-            }
+        let cluster_ips = self.sets.get(CLUSTER_IPS).map(|set| &set.elements);
+        let free = |ip: &String| !cluster_ips.is_some_and(|taken| taken.contains(ip));
+        let ips: Vec<String> = route.external_ips.iter().map(ToString::to_string).filter(free).collect();
+        for ip in ips {
+            self.lead(SERVICE_IPS, format!("{ip} . {} . {}", route.name.protocol.name(), route.port), &chain);
         }
     }
 
-    /// A chain that spreads connections over endpoints. Returns its name.
+    /// The chain for traffic to node ports and external addresses, if any can come and has somewhere to go.
+    fn add_external(&mut self, family: Family, route: &Route, pods: Option<Network>) -> Option<String> {
+        if route.node_port.is_none() && route.external_ips.is_empty() {
+            return None;
+        }
+        let everywhere = self.add_balancer(family, route, Policy::Cluster, pods);
+        let rules = match route.external {
+            // It looks as if this node had sent it, or answers would miss the node.
+            Policy::Cluster => vec![jump(MASQUERADE), format!("goto {}", everywhere?)],
+            Policy::Local => {
+                let mut rules = Vec::new();
+                if let Some(everywhere) = everywhere {
+                    rules = inside(family, pods, &everywhere);
+                }
+                // Endpoints here see the client's own address.
+                let local = self.add_balancer(family, route, Policy::Local, pods);
+                rules.extend(local.map(|local| format!("goto {local}")));
+                rules
+            }
+        };
+        if rules.is_empty() {
+            return None;
+        }
+        let name = external_name(route);
+        self.chain(name.clone(), rules);
+        Some(name)
+    }
+
+    /// A chain that spreads connections over endpoints. Returns its name; none if there is no endpoint.
     fn add_balancer(
         &mut self,
-        kind: &str,
         family: Family,
         route: &Route,
-        endpoints: &BTreeSet<Endpoint>,
+        policy: Policy,
         pods: Option<Network>,
-    ) -> String {
-        let ip = family.name();
+    ) -> Option<String> {
+        let (ip, endpoints) = (family.name(), route.endpoints(policy));
+        if endpoints.is_empty() {
+            return None;
+        }
         let mut rules = Vec::new();
-        if let Some(pods) = pods.filter(|pods| pods.family() == family) {
+        if let Some(pods) = pods.filter(|_| policy == route.internal) {
             let cluster_ip = route.cluster_ip;
             rules.push(format!("{ip} daddr {cluster_ip} {ip} saddr != {pods} jump {MASQUERADE}"));
         }
@@ -214,9 +241,13 @@ impl Table {
             }));
         }
         rules.push(spread(&chains));
+        let kind = match policy {
+            Policy::Cluster => "svc",
+            Policy::Local => "loc",
+        };
         let name = format!("{kind}-{}", route.name);
         self.chain(name.clone(), rules);
-        name
+        Some(name)
     }
 
     fn add_endpoint(&mut self, family: Family, route: &Route, endpoint: &Endpoint) -> String {
@@ -235,6 +266,19 @@ impl Table {
         self.chain(name.clone(), rules);
         name
     }
+}
+
+/// Traffic that comes from inside the cluster goes everywhere, whatever is said of traffic from outside.
+fn inside(family: Family, pods: Option<Network>, everywhere: &str) -> Vec<String> {
+    let from_pods = pods.map(|pods| format!("{} saddr {pods} goto {everywhere}", family.name()));
+    // The node's own address may be one that endpoints cannot answer.
+    let from_node = [jump(MASQUERADE), format!("goto {everywhere}")];
+    let from_node = from_node.map(|verdict| format!("fib saddr type local {verdict}"));
+    from_pods.into_iter().chain(from_node).collect()
+}
+
+fn external_name(route: &Route) -> String {
+    format!("ext-{}", route.name)
 }
 
 fn spread(chains: &[String]) -> String {

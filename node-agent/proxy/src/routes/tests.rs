@@ -79,14 +79,14 @@ fn a_port_leads_to_the_ready_endpoints_of_all_slices_on_their_own_ports() {
     let routes = found(spec(), &slices);
     assert_eq!(routes.len(), 1);
     assert_eq!(routes[0].name.to_string(), "shop/web/tcp/http");
-    assert_eq!(targets(&routes[0].internal), ["10.244.0.2:8080", "10.244.1.2:8081"]);
-    assert_eq!(routes[0].external, External::Anywhere);
+    assert_eq!(targets(&routes[0].everywhere), ["10.244.0.2:8080", "10.244.1.2:8081"]);
+    assert_eq!((routes[0].internal, routes[0].external), (Policy::Cluster, Policy::Cluster));
 }
 
 #[test]
 fn endpoints_that_leave_serve_when_none_is_ready() {
     let slices = [slice(8080, &[("10.244.0.2", LEAVING, "here"), ("10.244.0.3", DOWN, "here")])];
-    assert_eq!(targets(&found(spec(), &slices)[0].internal), ["10.244.0.2:8080"]);
+    assert_eq!(targets(&found(spec(), &slices)[0].everywhere), ["10.244.0.2:8080"]);
 }
 
 #[test]
@@ -94,11 +94,15 @@ fn local_policies_keep_traffic_on_this_node() {
     let slices = [slice(8080, &[("10.244.0.2", LEAVING, "here"), ("10.244.1.2", READY, "there")])];
     let policy = Some("Local".to_owned());
     let external = found(ServiceSpec { external_traffic_policy: policy.clone(), ..spec() }, &slices);
-    let External::Local(local) = &external[0].external else { panic!("{external:?}") };
-    assert_eq!(targets(local), ["10.244.0.2:8080"]);
-    assert_eq!(targets(&external[0].internal), ["10.244.1.2:8080"]);
+    assert_eq!((external[0].internal, external[0].external), (Policy::Cluster, Policy::Local));
     let internal = found(ServiceSpec { internal_traffic_policy: policy, ..spec() }, &slices);
-    assert_eq!(targets(&internal[0].internal), ["10.244.0.2:8080"]);
+    assert_eq!((internal[0].internal, internal[0].external), (Policy::Local, Policy::Cluster));
+    for Route { everywhere, local, .. } in [&external[0], &internal[0]] {
+        assert_eq!(
+            (targets(everywhere), targets(local)),
+            (vec!["10.244.1.2:8080".into()], vec!["10.244.0.2:8080".into()])
+        );
+    }
 }
 
 #[test]
@@ -109,7 +113,7 @@ fn slices_of_other_ports_families_and_services_do_not_count() {
     other_service.metadata.labels = None;
     let other_family = slice(8080, &[("fd00::4", READY, "here")]);
     let slices = [Arc::new(other_port), Arc::new(other_service), other_family];
-    assert_eq!(found(spec(), &slices)[0].internal, BTreeSet::new());
+    assert_eq!(found(spec(), &slices)[0].everywhere, BTreeSet::new());
 }
 
 #[test]
@@ -123,6 +127,11 @@ fn headless_services_names_and_addresses_of_the_node_itself_have_no_routes() {
     assert_eq!(found(ServiceSpec { type_: Some("ExternalName".to_owned()), ..spec() }, &[]), []);
     let own = Node { own_cluster_ips: ["10.96.0.9".parse().unwrap()].into(), ..node() };
     assert_eq!(routes(&service(spec()), &[], &own), []);
+    let claims =
+        ServiceSpec { external_ips: Some(vec!["10.96.0.10".to_owned(), "192.0.2.1".to_owned()]), ..spec() };
+    let own = Node { own_cluster_ips: ["10.96.0.10".parse().unwrap()].into(), ..node() };
+    let claimed = &routes(&service(claims), &[], &own)[0].external_ips;
+    assert_eq!(*claimed, ["192.0.2.1".parse().unwrap()].into(), "nobody else's either");
 }
 
 #[test]
@@ -130,7 +139,7 @@ fn two_families_are_two_routes() {
     let both = vec!["fd00:1::9".to_owned(), "10.96.0.9".to_owned()];
     let slices = [slice(80, &[("10.244.0.2", READY, "here")]), slice(80, &[("fd00::2", READY, "here")])];
     let routes = found(ServiceSpec { cluster_ips: Some(both), ..spec() }, &slices);
-    let ends: Vec<Vec<String>> = routes.iter().map(|route| targets(&route.internal)).collect();
+    let ends: Vec<Vec<String>> = routes.iter().map(|route| targets(&route.everywhere)).collect();
     assert_eq!(ends, [["10.244.0.2:80"], ["fd00::2:80"]]);
 }
 

@@ -22,8 +22,10 @@ pub(crate) fn route(service: &str, last: u8, endpoints: &[&str]) -> Route {
         port: 80,
         node_port: None,
         affinity: None,
-        internal: endpoints.iter().map(endpoint).collect(),
-        external: External::Anywhere,
+        everywhere: endpoints.iter().map(endpoint).collect(),
+        local: BTreeSet::new(),
+        internal: Policy::Cluster,
+        external: Policy::Cluster,
     }
 }
 
@@ -62,20 +64,47 @@ fn a_cluster_ip_without_endpoints_is_refused_and_leads_nowhere() {
 }
 
 #[test]
-fn traffic_from_outside_is_marked_unless_it_stays_on_the_node() {
+fn traffic_from_outside_is_marked_and_goes_everywhere() {
     let anywhere = Route { node_port: Some(30_080), ..route("web", 9, &["10.244.0.2:8080"]) };
-    let marked = table(Family::Ip4, [&anywhere], pods());
-    assert_eq!(marked.maps[NODE_PORTS].elements["tcp . 30080"], "goto ext-shop/web/tcp/http");
-    assert_eq!(
-        rules(&marked, "ext-shop/web/tcp/http"),
-        ["jump mark-for-masquerade", "goto svc-shop/web/tcp/http"]
-    );
-    let local = Route { external: External::Local(anywhere.internal.clone()), ..anywhere };
+    for internal in [Policy::Cluster, Policy::Local] {
+        let table = table(Family::Ip4, [&Route { internal, ..anywhere.clone() }], pods());
+        assert_eq!(table.maps[NODE_PORTS].elements["tcp . 30080"], "goto ext-shop/web/tcp/http");
+        let chain = rules(&table, "ext-shop/web/tcp/http");
+        assert_eq!(chain, ["jump mark-for-masquerade", "goto svc-shop/web/tcp/http"], "{internal:?}");
+        assert_eq!(table.maps[SERVICE_IPS].elements.is_empty(), internal == Policy::Local);
+    }
+}
+
+#[test]
+fn traffic_from_outside_that_is_to_stay_here_keeps_its_sender_and_that_from_inside_goes_everywhere() {
+    let all = Route { node_port: Some(30_080), ..route("web", 9, &["10.244.0.2:8080", "10.244.1.2:8080"]) };
+    let here = route("web", 9, &["10.244.0.2:8080"]).everywhere;
+    let local = Route { external: Policy::Local, local: here, ..all };
     let kept = table(Family::Ip4, [&local], pods());
-    assert_eq!(kept.maps[NODE_PORTS].elements["tcp . 30080"], "goto loc-shop/web/tcp/http");
+    assert_eq!(kept.maps[NODE_PORTS].elements["tcp . 30080"], "goto ext-shop/web/tcp/http");
+    let inside = [
+        "ip saddr 10.244.0.0/16 goto svc-shop/web/tcp/http",
+        "fib saddr type local jump mark-for-masquerade",
+        "fib saddr type local goto svc-shop/web/tcp/http",
+    ];
+    let chain = rules(&kept, "ext-shop/web/tcp/http");
+    assert_eq!((&chain[..3], chain[3]), (&inside[..], "goto loc-shop/web/tcp/http"));
     assert_eq!(rules(&kept, "loc-shop/web/tcp/http"), ["goto ep-shop/web/tcp/http/10.244.0.2/8080"]);
-    let nowhere = Route { external: External::Local(BTreeSet::new()), ..local };
-    assert!(table(Family::Ip4, [&nowhere], pods()).maps[NODE_PORTS].elements.is_empty());
+    let elsewhere = Route { local: BTreeSet::new(), ..local.clone() };
+    let table = table(Family::Ip4, [&elsewhere], pods());
+    assert_eq!(rules(&table, "ext-shop/web/tcp/http"), inside, "nothing here for those from outside");
+}
+
+#[test]
+fn an_external_address_takes_no_clusterip_away() {
+    let mut thief = route("a-thief", 8, &["10.244.0.66:80"]);
+    thief.external_ips = ["10.96.0.9", "10.96.0.7", "192.0.2.1"].map(|ip| ip.parse().unwrap()).into();
+    let table =
+        table(Family::Ip4, [&thief, &route("idle", 7, &[]), &route("web", 9, &["10.244.0.2:80"])], None);
+    let led = &table.maps[SERVICE_IPS].elements;
+    assert_eq!(led["10.96.0.9 . tcp . 80"], "goto svc-shop/web/tcp/http");
+    assert!(!led.contains_key("10.96.0.7 . tcp . 80"), "without endpoints it is refused");
+    assert_eq!(led["192.0.2.1 . tcp . 80"], "goto ext-shop/a-thief/tcp/http");
 }
 
 #[test]
