@@ -9,9 +9,11 @@
 use std::{collections::VecDeque, time::Duration};
 
 use keelson_store_core::id::Revision;
-use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::store::Store;
+use crate::{
+    runtime::clock::{Instant, sleep},
+    store::Store,
+};
 
 /// Notes of the revision during the time for which history is kept.
 const NOTES: u32 = 10;
@@ -21,14 +23,12 @@ const NOTES: u32 = 10;
 /// A revision that was the newest at any time within `keep` stays readable.
 pub async fn run(store: Store, keep: Duration) {
     let mut history = History::new(keep);
-    let mut clock = interval((keep / NOTES).max(Duration::from_millis(1)));
-    // After a pause, one note of the present is enough.
-    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let pause = (keep / NOTES).max(Duration::from_millis(1));
     loop {
-        let now = clock.tick().await;
-        if let Some(revision) = history.note(now, store.status().revision) {
+        if let Some(revision) = history.note(Instant::now(), store.status().revision) {
             compact(&store, revision).await;
         }
+        sleep(pause).await;
     }
 }
 
@@ -63,7 +63,7 @@ impl History {
         self.notes.push_back((now, revision));
         let mut due = None;
         while let Some(&(at, revision)) = self.notes.front()
-            && now.duration_since(at) >= self.keep
+            && now.saturating_duration_since(at) >= self.keep
         {
             due = Some(revision);
             self.notes.pop_front();

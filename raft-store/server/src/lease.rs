@@ -16,8 +16,8 @@ use keelson_store_core::{
     command::Command,
     id::{LeaseId, Term},
     lease::{self, Lessor, Millis, Remaining, RenewError},
+    mutant::{self, Mutant},
 };
-use tokio::time::{Instant, timeout_at};
 
 use crate::{
     error::{LeaseError, ReadError},
@@ -25,6 +25,7 @@ use crate::{
     peer::{Directory, wire::Body},
     propose::Proposals,
     read::{self, LeadershipError},
+    runtime::clock::{Instant, sleep, timeout_at},
     state::SharedState,
     types::Raft,
 };
@@ -167,7 +168,9 @@ impl LeaseKeeper {
 
     /// The leader's part of a call.
     async fn serve<C: Call>(&self, call: &C) -> Result<C::Answer, Failure> {
-        self.lead_and_be_current().await?;
+        if !mutant::is(Mutant::RenewByBelief) {
+            self.lead_and_be_current().await?;
+        }
         call.serve(&mut self.state.lessor(), self.state.now())
     }
 
@@ -239,7 +242,7 @@ async fn take_back(state: &SharedState, due: Vec<LeaseId>, revoked: &[bool]) {
     if left.is_empty() {
         return;
     }
-    tokio::time::sleep(RETRY_PAUSE).await;
+    sleep(RETRY_PAUSE).await;
     left.into_iter().for_each(|(id, _)| state.lessor().retry(id));
 }
 
@@ -267,7 +270,7 @@ async fn wait(raft: &Raft, state: &SharedState, leading: Option<Term>) {
     let next = state.lessor().next_deadline();
     let pause = next.map_or(LONG, |at| Duration::from_millis(at.get().saturating_sub(state.now().get())));
     tokio::select! {
-        () = tokio::time::sleep(pause.max(Duration::from_millis(1))) => {}
+        () = sleep(pause.max(Duration::from_millis(1))) => {}
         () = state.leases_changed().notified() => {}
         () = membership::leadership_changed(raft, leading) => {}
     }

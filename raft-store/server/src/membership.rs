@@ -2,12 +2,12 @@
 //!
 //! Hints only: what is read here routes requests, and is never a permission to answer one.
 
-use keelson_store_core::id::{ReplicaId, Term};
-use openraft::async_runtime::{Instant as _, watch::WatchReceiver as _};
-use tokio::time::{Instant, timeout_at};
+use keelson_store_core::id::{LogIndex, ReplicaId, Term};
+use openraft::async_runtime::watch::WatchReceiver as _;
 
 use crate::{
     options::{Member, Timing},
+    runtime::clock::{Instant, timeout_at},
     types::{LogId, Membership, Raft},
 };
 
@@ -124,6 +124,11 @@ pub(crate) async fn stopped(raft: &Raft) -> String {
             return "raft is gone".to_owned();
         }
     }
+}
+
+/// The last entry that this replica has applied. Says nothing about others: mutants read by it, and nobody else.
+pub(crate) fn applied(raft: &Raft) -> LogIndex {
+    LogIndex::new(raft.metrics().borrow_watched().last_applied.map_or(0, |at| at.index()))
 }
 
 /// The membership in force.

@@ -14,19 +14,21 @@ use keelson_proto::peer::{self as proto, forward_outcome};
 use keelson_store_core::{
     command::{Command, Outcome},
     id::ReplicaId,
+    mutant::{self, Mutant},
 };
 use openraft::{errors::ClientWriteError, impls::ProgressResponder, raft::ClientWriteResult};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
     error::{Doubt, Rejection, WriteError},
     membership::{self, Route},
     options::Member,
     peer::{Directory, Link, LinkError, wire::Body},
-    record, runtime,
+    record,
+    runtime::{
+        self,
+        clock::{Instant, timeout, timeout_at},
+    },
     types::{Answer, EncodedCommand, Raft, Types},
 };
 
@@ -158,6 +160,7 @@ impl Proposals {
                 reply.outcomes.into_iter().map(decode_fate).collect()
             }
             Err(LinkError::NotSent(_)) => (0..count).map(|_| Fate::NotLeader).collect(),
+            Err(_) if mutant::is(Mutant::RetryUnknown) => (0..count).map(|_| Fate::NotLeader).collect(),
             Err(LinkError::Timeout) => doubt(Doubt::Timeout),
             Ok(_) | Err(LinkError::Lost | LinkError::Failed(_)) => doubt(Doubt::LeaderLost),
         }
@@ -248,6 +251,9 @@ fn settle(batch: Vec<Proposal>, fates: Vec<Fate>) -> Vec<Proposal> {
     for (proposal, fate) in batch.into_iter().zip(fates) {
         let answer = match fate {
             Fate::Decided(outcome) => Ok(outcome),
+            Fate::Unknown(_) if mutant::is(Mutant::UnknownAsFailed) => {
+                Err(WriteError::Rejected(Rejection::NoLeader))
+            }
             Fate::Unknown(doubt) => Err(WriteError::Unknown(doubt)),
             Fate::Stopped => Err(WriteError::Rejected(Rejection::Stopped)),
             Fate::NotLeader => {

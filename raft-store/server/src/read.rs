@@ -9,21 +9,24 @@
 use std::{sync::Arc, time::Duration};
 
 use keelson_proto::peer::{self as proto, read_index_reply};
-use keelson_store_core::id::LogIndex;
+use keelson_store_core::{
+    id::LogIndex,
+    mutant::{self, Mutant},
+};
 use openraft::{
     errors::{LinearizableReadError, RaftError},
     raft::ReadPolicy,
 };
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, timeout_at},
-};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     error::ReadError,
     membership::{self, Route},
     peer::{Directory, wire::Body},
-    runtime,
+    runtime::{
+        self,
+        clock::{Instant, timeout_at},
+    },
     state::SharedState,
     types::Raft,
 };
@@ -64,6 +67,9 @@ impl ReadIndex {
 
     /// Returns when this replica has applied everything that was committed at the time of the call.
     pub async fn barrier(&self) -> Result<(), ReadError> {
+        if mutant::is(Mutant::SkipReadIndex) {
+            return Ok(());
+        }
         let deadline = Instant::now() + self.patience;
         let (answer, answered) = oneshot::channel();
         self.waiting.send(Reader { deadline, answer }).map_err(|_| ReadError::Stopped)?;
@@ -78,6 +84,9 @@ pub(crate) async fn wait_applied(
     index: LogIndex,
     deadline: Instant,
 ) -> Result<(), ReadError> {
+    if mutant::is(Mutant::ReadBeforeApply) {
+        return Ok(());
+    }
     let mut applied = state.applied();
     match timeout_at(deadline, applied.wait_for(|applied| applied.index >= Some(index))).await {
         Ok(Ok(_)) => Ok(()),
@@ -88,7 +97,11 @@ pub(crate) async fn wait_applied(
 
 /// The read index, if this replica leads: a quorum has confirmed it after the call began.
 pub(crate) async fn confirm_leadership(raft: &Raft) -> Result<LogIndex, LeadershipError> {
+    if mutant::is(Mutant::BelieveToLead) && membership::leadership(raft).1 {
+        return Ok(membership::applied(raft));
+    }
     match raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
+        Ok(_) if mutant::is(Mutant::ReadWhatIsApplied) => Ok(membership::applied(raft)),
         Ok(linearizer) => Ok(LogIndex::new(linearizer.read_log_id().index())),
         Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_))) => {
             Err(LeadershipError::NotLeader)

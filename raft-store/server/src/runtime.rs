@@ -1,9 +1,10 @@
-//! The runtime on which a replica lives, and the only two doors out of it.
+//! The runtime on which a replica lives, and the only doors out of it.
 //!
 //! Everything runs on one current-thread runtime per process (measured: a multi-thread runtime costs 30 to
 //! 40 % of the throughput here). Tasks are spawned through [`spawn`], which hands each child a seed of its
-//! own, so that a simulated replica repeats itself exactly. Work that would hold the thread for long goes
-//! through [`Offload`], which is inline under simulation.
+//! own, so that a simulated replica repeats itself exactly. Time comes from [`clock`] alone. Work that would
+//! hold the thread for long goes through [`Offload`], which is inline under simulation. Under simulation, too,
+//! a replica's tasks run on a [`Machine`], which can stand still, die, or have a clock that is wrong.
 
 use std::{future::Future, pin::Pin};
 
@@ -11,14 +12,22 @@ use openraft_rt::{AsyncRuntime as _, deterministic_rng::DeterministicRng};
 use openraft_rt_tokio::TokioRuntime;
 use tokio::sync::{mpsc, oneshot};
 
+pub mod clock;
+
+mod adapter;
+mod machine;
+
+pub use adapter::Runtime;
+pub use machine::Machine;
+
 /// Tokio with seeded randomness.
-pub type Runtime = DeterministicRng<TokioRuntime>;
+type Seeded = DeterministicRng<TokioRuntime>;
 
 /// Runs `future` as the root of a tree of tasks whose randomness all derives from `seed`.
 ///
 /// A store must be opened inside such a scope; the tasks that it spawns inherit it.
 pub async fn seeded<F: Future>(seed: u64, future: F) -> F::Output {
-    Runtime::scope(seed, future).await
+    Seeded::scope(seed, future).await
 }
 
 /// Spawns a task that inherits this one's seed. Must be called inside [`seeded`].
@@ -69,7 +78,7 @@ impl Home {
 pub enum Offload {
     /// To a thread of its own: production.
     Thread,
-    /// Nowhere, it runs inline: simulation.
+    /// Nowhere, it runs inline: simulation. On a [`Machine`] it takes its time all the same.
     Inline,
 }
 
@@ -82,7 +91,10 @@ impl Offload {
     {
         match self {
             Self::Thread => tokio::task::spawn_blocking(work).await,
-            Self::Inline => Ok(work()),
+            Self::Inline => Ok(match Machine::current() {
+                Some(machine) => machine.do_aside(work).await,
+                None => work(),
+            }),
         }
     }
 }

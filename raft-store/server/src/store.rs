@@ -11,7 +11,7 @@ use keelson_store_core::{
     lease::{self, Lease, Remaining},
     watch::Interest,
 };
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::task::JoinHandle;
 
 use crate::{
     error::{LeaseError, OpenError, ReadError, WriteError},
@@ -22,7 +22,10 @@ use crate::{
     peer::{Directory, Greeter, Identity, NetworkFactory, PeerServer, Transport},
     propose::Proposals,
     read::ReadIndex,
-    runtime::{self, Home},
+    runtime::{
+        self, Home,
+        clock::{Instant, timeout},
+    },
     state::{SharedState, StateAdapter, StateView},
     status::Status,
     types::Raft,
@@ -242,7 +245,7 @@ impl Store {
             return false;
         }
         let changed = membership::leadership_changed(&self.inner.raft, Some(term));
-        tokio::time::timeout(patience, changed).await.is_ok()
+        timeout(patience, changed).await.is_ok()
     }
 
     /// Completes when this replica has failed and will serve nothing any more; says why. The process must end:

@@ -6,7 +6,7 @@
 //! Watchers pull. One that does not costs nobody anything: it reads from the store when it comes back.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -15,6 +15,7 @@ use keelson_store_core::{
     command::{CommandError, KeyValue},
     engine::EngineError,
     id::Revision,
+    mutant::{self, Mutant},
     watch::{
         self, Change, Interest, RevisionChanges,
         hub::{Hub, Matching, Polled, WatcherId},
@@ -34,7 +35,7 @@ pub struct WatchHub {
 
 struct Inner {
     hub: Hub,
-    wake: HashMap<WatcherId, Arc<Notify>>,
+    wake: BTreeMap<WatcherId, Arc<Notify>>,
 }
 
 /// One watcher. Dropping it ends the watch.
@@ -82,7 +83,7 @@ pub enum WatchError {
 
 impl WatchHub {
     pub(crate) fn new(header: &Header, history_bytes: usize) -> Self {
-        let inner = Inner { hub: Hub::new(header, history_bytes), wake: HashMap::new() };
+        let inner = Inner { hub: Hub::new(header, history_bytes), wake: BTreeMap::new() };
         Self { inner: Mutex::new(inner) }
     }
 

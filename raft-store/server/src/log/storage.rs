@@ -11,6 +11,7 @@ use bytes::Bytes;
 use keelson_store_core::{
     engine::{Batch, Engine, EngineError, Family},
     id::{LogIndex, LogPosition, ReplicaId},
+    mutant::{self, Mutant},
 };
 use openraft::{
     OptionalSend,
@@ -167,7 +168,9 @@ impl RaftLogStorage<Types> for LogAdapter {
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
         self.leading = vote.committed && vote.leader_id.voted_for == self.replica;
         let record = VoteRecord::of(vote);
-        self.reader.meta.set_vote(&record).map_err(io::Error::other)?;
+        if !mutant::is(Mutant::ForgetVote) {
+            self.reader.meta.set_vote(&record).map_err(io::Error::other)?;
+        }
         self.reader.recent().vote = Some(record);
         Ok(())
     }
@@ -197,7 +200,9 @@ impl RaftLogStorage<Types> for LogAdapter {
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         let keep = last.map(|id| id.index());
         let mut batch = Batch::default();
-        batch.delete_range(Family::LogEntries, key(keep.map_or(0, |index| index + 1)), key(u64::MAX));
+        if !mutant::is(Mutant::KeepConflict) {
+            batch.delete_range(Family::LogEntries, key(keep.map_or(0, |index| index + 1)), key(u64::MAX));
+        }
         self.reader.engine.write(batch).map_err(io::Error::other)?;
         self.reader.recent().tail.truncate_after(keep);
         Ok(())

@@ -2,21 +2,29 @@
 //!
 //! A leader's fsync runs on a thread of its own, beside replication; every append that arrives while it runs
 //! is covered by the next one. A follower fsyncs inline, since its answer has to wait anyway and two wake-ups
-//! are saved (both measured), unless its disk is slow: heartbeats wait behind an inline fsync.
+//! are saved (both measured), unless its disk is slow: heartbeats wait behind an inline fsync. Under simulation
+//! the thread is a task.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use keelson_store_core::engine::Engine;
+use keelson_store_core::{
+    engine::Engine,
+    mutant::{self, Mutant},
+};
 use openraft::storage::IOFlushed;
+use tokio::sync::mpsc;
 
-use crate::{runtime::Offload, types::Types};
+use crate::{
+    runtime::{self, Offload, clock::Instant},
+    types::Types,
+};
 
 /// An fsync that takes longer is not done inline again until one is as short: a fraction of a heartbeat.
 const SLOW: Duration = Duration::from_millis(10);
@@ -25,8 +33,8 @@ const SLOW: Duration = Duration::from_millis(10);
 #[derive(Clone)]
 pub(super) struct Syncer {
     disk: Arc<TimedDisk>,
-    /// Appends that wait for the thread; `None` where there is none.
-    queue: Option<mpsc::Sender<IOFlushed<Types>>>,
+    /// Appends that are synced aside.
+    queue: mpsc::UnboundedSender<IOFlushed<Types>>,
 }
 
 /// The engine, and whether its last fsync was slow.
@@ -36,57 +44,83 @@ struct TimedDisk {
 }
 
 impl Syncer {
-    /// Starts the thread, unless everything is to run inline.
-    pub(super) fn start(engine: Arc<dyn Engine>, offload: Offload) -> std::io::Result<Self> {
+    /// Starts what syncs aside. Must be called inside [`runtime::seeded`].
+    pub(super) fn start(engine: Arc<dyn Engine>, offload: Offload) -> io::Result<Self> {
         let disk = Arc::new(TimedDisk { engine, is_slow: AtomicBool::new(false) });
-        let queue = match offload {
-            Offload::Inline => None,
-            Offload::Thread => Some(Self::spawn_thread(disk.clone())?),
-        };
+        let (queue, waiting) = mpsc::unbounded_channel();
+        match offload {
+            Offload::Inline => drop(runtime::spawn(sync_inline(disk.clone(), waiting))),
+            Offload::Thread => sync_on_thread(disk.clone(), waiting)?,
+        }
         Ok(Self { disk, queue })
     }
 
-    /// Fsyncs what was written so far and calls back, on the thread when `aside` or when the disk is slow.
+    /// Fsyncs what was written so far and calls back, beside the caller when `aside` or when the disk is slow.
     pub(super) fn sync(&self, flushed: IOFlushed<Types>, aside: bool) {
-        let flushed = match &self.queue {
-            Some(queue) if aside || self.disk.is_slow.load(Ordering::Relaxed) => match queue.send(flushed) {
+        let flushed = if aside || self.disk.is_slow.load(Ordering::Relaxed) {
+            match self.queue.send(flushed) {
                 Ok(()) => return,
-                // The thread is gone only if it panicked; the disk is still there.
-                Err(mpsc::SendError(flushed)) => flushed,
-            },
-            _ => flushed,
+                // What syncs aside is gone only if it panicked; the disk is still there.
+                Err(mpsc::error::SendError(flushed)) => flushed,
+            }
+        } else {
+            flushed
         };
         flushed.io_completed(self.disk.sync());
     }
+}
 
-    fn spawn_thread(disk: Arc<TimedDisk>) -> std::io::Result<mpsc::Sender<IOFlushed<Types>>> {
-        let (sender, receiver) = mpsc::channel::<IOFlushed<Types>>();
-        std::thread::Builder::new().name("log-fsync".into()).spawn(move || {
-            while let Ok(first) = receiver.recv() {
-                // Everything queued by now was written by now: one fsync covers it all.
-                let waiting: Vec<_> = std::iter::once(first).chain(receiver.try_iter()).collect();
-                let result = disk.sync();
-                for flushed in waiting {
-                    flushed.io_completed(copy(&result));
-                }
-            }
-        })?;
-        Ok(sender)
+fn sync_on_thread(
+    disk: Arc<TimedDisk>,
+    mut waiting: mpsc::UnboundedReceiver<IOFlushed<Types>>,
+) -> io::Result<()> {
+    std::thread::Builder::new().name("log-fsync".into()).spawn(move || {
+        while let Some(first) = waiting.blocking_recv() {
+            disk.sync_all(first, &mut waiting);
+        }
+    })?;
+    Ok(())
+}
+
+async fn sync_inline(disk: Arc<TimedDisk>, mut waiting: mpsc::UnboundedReceiver<IOFlushed<Types>>) {
+    while let Some(first) = waiting.recv().await {
+        let disk = disk.clone();
+        let synced = Offload::Inline.run(move || {
+            disk.sync_all(first, &mut waiting);
+            waiting
+        });
+        let Ok(again) = synced.await else { return };
+        waiting = again;
     }
 }
 
 impl TimedDisk {
-    fn sync(&self) -> std::io::Result<()> {
+    /// Everything queued by now was written by now: one fsync covers it all.
+    fn sync_all(&self, first: IOFlushed<Types>, queue: &mut mpsc::UnboundedReceiver<IOFlushed<Types>>) {
+        let mut covered = vec![first];
+        while let Ok(flushed) = queue.try_recv() {
+            covered.push(flushed);
+        }
+        let result = self.sync();
+        for flushed in covered {
+            flushed.io_completed(copy(&result));
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if mutant::is(Mutant::SkipFsync) {
+            return Ok(());
+        }
         let started = Instant::now();
-        let synced = self.engine.sync().map_err(std::io::Error::other);
+        let synced = self.engine.sync().map_err(io::Error::other);
         self.is_slow.store(started.elapsed() > SLOW, Ordering::Relaxed);
         synced
     }
 }
 
-fn copy(result: &std::io::Result<()>) -> std::io::Result<()> {
+fn copy(result: &io::Result<()>) -> io::Result<()> {
     match result {
         Ok(()) => Ok(()),
-        Err(error) => Err(std::io::Error::new(error.kind(), error.to_string())),
+        Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
     }
 }

@@ -6,13 +6,14 @@
 use std::{collections::VecDeque, io, time::Duration};
 
 use futures_util::{Stream, StreamExt as _, stream};
+use keelson_store_core::mutant::{self, Mutant};
 use openraft::raft::{AppendEntriesRequest, StreamAppendResult};
 
 use super::{
     connection::{Connection, unexpected},
     wire::{self, Body},
 };
-use crate::types::Types;
+use crate::{runtime::clock::timeout, types::Types};
 
 /// Appends under way at once.
 const PIPELINE: usize = 64;
@@ -80,6 +81,11 @@ where
             }
             match self.turn().await {
                 Turn::Send(None) => self.input = None,
+                Turn::Send(Some(request)) if mutant::is(Mutant::AnswerBeforeCommit) => {
+                    let last = wire::last_log_id(&request);
+                    self.send(request).await?;
+                    return Ok(Some(Ok(last)));
+                }
                 Turn::Send(Some(request)) => self.send(request).await?,
                 Turn::Answer(answer) => return self.take(answer?).map(Some),
             }
@@ -91,8 +97,7 @@ where
         let room = self.unanswered.len() < PIPELINE;
         let reader = &mut self.connection.reader;
         let patience = self.patience;
-        let answer =
-            async { tokio::time::timeout(patience, reader.expect()).await.unwrap_or_else(|_| Err(silent())) };
+        let answer = async { timeout(patience, reader.expect()).await.unwrap_or_else(|_| Err(silent())) };
         match &mut self.input {
             Some(input) if room => tokio::select! {
                 biased;
@@ -106,7 +111,7 @@ where
     async fn send(&mut self, request: AppendEntriesRequest<Types>) -> io::Result<()> {
         let body = Body::AppendRequest(wire::put_append(&request));
         let send = self.connection.writer.send(self.next, body);
-        tokio::time::timeout(self.patience, send).await.unwrap_or_else(|_| Err(silent()))?;
+        timeout(self.patience, send).await.unwrap_or_else(|_| Err(silent()))?;
         self.unanswered.push_back(self.next);
         self.next += 1;
         Ok(())

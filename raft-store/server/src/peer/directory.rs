@@ -1,7 +1,7 @@
 //! How to reach each peer.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -17,12 +17,12 @@ use super::{
     transport::Transport,
     wire::Body,
 };
-use crate::options::Member;
+use crate::{options::Member, runtime::clock::timeout};
 
 /// The links of one replica to its peers, made on first use and shared by all who need them.
 pub struct Directory {
     dialer: Arc<Dialer>,
-    links: Mutex<HashMap<(ReplicaId, Purpose), Arc<Link>>>,
+    links: Mutex<BTreeMap<(ReplicaId, Purpose), Arc<Link>>>,
 }
 
 /// Opens connections in this replica's name.
@@ -76,7 +76,7 @@ impl Directory {
     pub async fn identify(&self, url: &str, patience: Duration) -> io::Result<Peer> {
         let member = Member { peer_urls: vec![url.to_owned()], ..Member::default() };
         let dial = self.dialer.dial(Target::Anybody, &member, Purpose::Control);
-        let (_, peer) = tokio::time::timeout(patience, dial)
+        let (_, peer) = timeout(patience, dial)
             .await
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer")))??;
         Ok(peer)
@@ -96,7 +96,7 @@ impl Directory {
             }
         };
         let late = || io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));
-        tokio::time::timeout(patience, ask).await.unwrap_or_else(|_| Err(late()))
+        timeout(patience, ask).await.unwrap_or_else(|_| Err(late()))
     }
 }
 

@@ -8,17 +8,14 @@
 //! while is tried again by TCP only after about as long a pause, by a new connection at once.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use keelson_proto::peer::{Failed, Purpose};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, sleep, sleep_until, timeout},
-};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     connection::{Connection, FrameReader, FrameWriter},
@@ -26,7 +23,13 @@ use super::{
     handshake::Target,
     wire::Body,
 };
-use crate::{options::Member, runtime};
+use crate::{
+    options::Member,
+    runtime::{
+        self,
+        clock::{Instant, sleep, sleep_until, timeout},
+    },
+};
 
 /// How long dialling and the handshake may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -121,7 +124,7 @@ impl Link {
             Purpose::Control | Purpose::Append | Purpose::Snapshot | Purpose::Unspecified => CONTROL_SILENCE,
         };
         let mut driver =
-            Driver { requests, waiting: HashMap::new(), next: 1, heard: Instant::now(), silence };
+            Driver { requests, waiting: BTreeMap::new(), next: 1, heard: Instant::now(), silence };
         let (dialer, target) = (self.dialer.clone(), self.target);
         let (member, purpose) = (self.member.clone(), self.purpose);
         runtime::spawn(async move {
@@ -143,7 +146,7 @@ impl Link {
 /// Owns one connection.
 struct Driver {
     requests: mpsc::UnboundedReceiver<Request>,
-    waiting: HashMap<u64, oneshot::Sender<Reply>>,
+    waiting: BTreeMap<u64, oneshot::Sender<Reply>>,
     next: u64,
     /// When the peer last spoke, or began to owe an answer.
     heard: Instant,
@@ -236,7 +239,8 @@ impl Driver {
 
     /// What was sent is lost, what still queues was not sent.
     fn fail_all(&mut self, reason: &str) {
-        self.waiting.drain().for_each(|(_, answer)| drop(answer.send(Err(LinkError::Lost))));
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting.into_values().for_each(|answer| drop(answer.send(Err(LinkError::Lost))));
         self.requests.close();
         while let Ok((_, answer)) = self.requests.try_recv() {
             let _ = answer.send(Err(LinkError::NotSent(reason.to_owned())));

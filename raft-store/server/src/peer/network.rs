@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     options::{Member, Timing},
+    runtime::clock::timeout,
     state::SnapshotFolder,
     types::{Snapshot, Types, Vote},
 };
@@ -228,7 +229,7 @@ async fn dial(
 ) -> io::Result<Connection> {
     let dial = directory.dialer().dial(Target::Replica(target), member, purpose);
     let late = || io::Error::new(io::ErrorKind::TimedOut, "connecting took too long");
-    let connected = tokio::time::timeout(patience, dial).await.unwrap_or_else(|_| Err(late()));
+    let connected = timeout(patience, dial).await.unwrap_or_else(|_| Err(late()));
     connected.map(|(connection, _)| connection)
 }
 

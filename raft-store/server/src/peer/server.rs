@@ -4,20 +4,18 @@ use std::{
     collections::BTreeSet,
     io,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use futures_util::StreamExt as _;
 use keelson_proto::peer::{self as proto, Purpose, SnapshotBegin};
 use keelson_store_core::{
     engine::Disk,
-    id::{LeaseId, ReplicaId},
+    id::{LeaseId, LogIndex, LogPosition, ReplicaId, Term},
+    mutant::{self, Mutant},
 };
 use openraft::raft::AppendEntriesRequest;
-use tokio::{
-    sync::mpsc,
-    task::JoinSet,
-    time::{Instant, timeout},
-};
+use tokio::{sync::mpsc, task::JoinSet};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
@@ -32,10 +30,17 @@ use crate::{
     log::LogMeta,
     membership,
     propose::Proposals,
-    read, runtime,
+    read,
+    runtime::{
+        self,
+        clock::{Instant, sleep, timeout},
+    },
     state::INCOMING_PREFIX,
-    types::{Raft, Types},
+    types::{self, Raft, Types},
 };
+
+/// After a failed accept: out of descriptors, for instance, and others need time to return some.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Answers peers.
 pub(crate) struct PeerServer {
@@ -71,8 +76,7 @@ impl PeerServer {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a peer could not be accepted");
-                    // Out of descriptors, for instance: give others time to return some.
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    sleep(ACCEPT_PAUSE).await;
                 }
             }
             while connections.try_join_next().is_some() {}
@@ -134,7 +138,7 @@ impl PeerServer {
         Ok(match body {
             Body::AppendRequest(request) => {
                 let request = wire::append(request).map_err(invalid)?;
-                let last = request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id);
+                let last = wire::last_log_id(&request);
                 let prev = request.prev_log_id;
                 let response = self.raft.append_entries(request).await.map_err(io::Error::other)?;
                 Body::AppendReply(wire::put_append_result(&response.into_stream_result(prev, last)))
@@ -169,7 +173,11 @@ impl PeerServer {
 
     async fn vote(&self, request: proto::VoteRequest) -> io::Result<Body> {
         let pre_vote = request.pre_vote;
-        let request = wire::vote_request(request).map_err(super::connection::invalid)?;
+        let mut request = wire::vote_request(request).map_err(super::connection::invalid)?;
+        if mutant::is(Mutant::VoteForBehind) {
+            let ahead_of_all = LogPosition { term: Term::new(u64::MAX), index: LogIndex::new(u64::MAX) };
+            request.last_log_id = Some(types::log_id(ahead_of_all));
+        }
         let reply = if pre_vote { self.raft.pre_vote(request).await } else { self.raft.vote(request).await };
         Ok(Body::VoteReply(wire::put_vote_reply(&reply.map_err(io::Error::other)?)))
     }

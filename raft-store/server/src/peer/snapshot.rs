@@ -16,6 +16,7 @@ use super::{
     wire::{self, Body},
 };
 use crate::{
+    runtime::clock::timeout,
     state::SnapshotFolder,
     types::{Raft, Snapshot, Vote},
 };
@@ -48,7 +49,7 @@ pub(super) async fn send(mut connection: Connection, vote: &Vote, snapshot: &Sna
     }
     let install = connection.ask(Body::SnapshotEnd(SnapshotEnd {}));
     let late = || io::Error::new(io::ErrorKind::TimedOut, "the follower does not finish installing");
-    let reply = tokio::time::timeout(INSTALL_PATIENCE, install).await.unwrap_or_else(|_| Err(late()))?;
+    let reply = timeout(INSTALL_PATIENCE, install).await.unwrap_or_else(|_| Err(late()))?;
     let Body::SnapshotReply(reply) = reply else { return Err(unexpected("after a snapshot")) };
     match reply.result.ok_or_else(|| unexpected("after a snapshot"))? {
         snapshot_reply::Result::Vote(vote) => wire::vote(Some(vote)).map_err(invalid),
@@ -80,7 +81,7 @@ async fn send_file(
 /// Waits for the other side, but not for ever.
 async fn soon<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let silent = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "the peer has fallen silent"));
-    tokio::time::timeout(SILENCE, step).await.unwrap_or_else(silent)
+    timeout(SILENCE, step).await.unwrap_or_else(silent)
 }
 
 /// Where a follower puts what it receives.

@@ -5,7 +5,10 @@
 
 use bytes::Bytes;
 use keelson_proto::peer as proto;
-use keelson_store_core::id::{LogIndex, LogPosition, ReplicaId, Term};
+use keelson_store_core::{
+    id::{LogIndex, LogPosition, ReplicaId, Term},
+    mutant::{self, Mutant},
+};
 use openraft::raft::{
     AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderError, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
@@ -62,12 +65,21 @@ pub fn put_append(request: &AppendEntriesRequest<Types>) -> proto::AppendRequest
 
 /// Decodes an append request.
 pub fn append(request: proto::AppendRequest) -> Result<AppendEntriesRequest<Types>, WireError> {
-    Ok(AppendEntriesRequest {
+    let mut request = AppendEntriesRequest {
         vote: vote(request.vote)?,
         prev_log_id: request.prev.map(log_id),
         entries: request.entries.into_iter().map(entry).collect::<Result<_, _>>()?,
         leader_commit: request.leader_commit.map(log_id),
-    })
+    };
+    if mutant::is(Mutant::CommitOnReceipt) {
+        request.leader_commit = last_log_id(&request);
+    }
+    Ok(request)
+}
+
+/// The log id up to which an append fills the log.
+pub(super) fn last_log_id(request: &AppendEntriesRequest<Types>) -> Option<LogId> {
+    request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id)
 }
 
 /// Encodes the answer to an append request.

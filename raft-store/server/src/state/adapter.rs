@@ -9,8 +9,9 @@ use futures_util::{Stream, StreamExt as _};
 use keelson_store_core::{
     apply::{ApplyBatch, StateMachine},
     command::Command,
-    engine::{Disk, EngineError, Role},
+    engine::{Batch, Disk, EngineError, Family, Role},
     id::LogPosition,
+    mutant::{self, Mutant},
 };
 use openraft::{
     OptionalSend,
@@ -129,7 +130,13 @@ impl Install {
     fn run(&self, meta: &SnapshotMeta, folder: &SnapshotFolder) -> Result<(), EngineError> {
         let disk = self.snapshots.disk();
         let store = claim(&**disk, folder.name())?;
-        let machine = StateMachine::open(disk.open(&store, Role::State)?)?;
+        let engine = disk.open(&store, Role::State)?;
+        if mutant::is(Mutant::SnapshotWithoutLeases) {
+            let mut batch = Batch::default();
+            batch.delete_range(Family::Leases, [0; 8].to_vec(), [u8::MAX; 8].to_vec());
+            engine.write(batch)?;
+        }
+        let machine = StateMachine::open(engine)?;
         let applied = machine.header().applied.map(types::log_id);
         if applied != meta.last_log_id {
             let detail = format!("it ends at {applied:?}, not at {:?}", meta.last_log_id);

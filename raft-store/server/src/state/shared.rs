@@ -10,12 +10,9 @@ use keelson_store_core::{
     lease::{Lessor, Millis},
     mvcc,
 };
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use tokio::sync::{Notify, watch};
 
-use crate::{error::ReadError, watch::WatchHub};
+use crate::{error::ReadError, runtime::clock::Instant, watch::WatchHub};
 
 /// How far this replica has applied the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

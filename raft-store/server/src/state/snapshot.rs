@@ -12,6 +12,7 @@ use keelson_store_core::{
     apply::StateMachine,
     engine::{Disk, EngineError},
     id::LogPosition,
+    mutant::{self, Mutant},
 };
 use openraft::storage::RaftSnapshotBuilder;
 
@@ -170,7 +171,10 @@ impl Snapshots {
     }
 
     fn checkpoint(&self, machine: &StateMachine) -> Result<SnapshotRecord, EngineError> {
-        let last = machine.header().applied;
+        let mut last = machine.header().applied;
+        if mutant::is(Mutant::SnapshotAhead) {
+            last = last.map(|at| LogPosition { index: at.index.next(), ..at });
+        }
         let folder = folder_name(last);
         let membership = read_membership(machine)?;
         if self.meta.snapshot()?.is_none_or(|current| current.folder != folder) {

@@ -7,12 +7,12 @@ use std::{collections::BTreeMap, io, time::Duration};
 
 use keelson_store_core::id::ReplicaId;
 use openraft::errors::{InitializeError, RaftError};
-use tokio::time::sleep;
 
 use crate::{
     error::OpenError,
     options::{InitialMember, Member, StoreOptions},
     peer::Directory,
+    runtime::clock::sleep,
     types::Raft,
 };
 

@@ -8,12 +8,19 @@ use std::sync::Arc;
 use keelson_store_core::{
     engine::{Disk, Engine, Role},
     id::{ClusterId, ReplicaId},
+    mutant::{self, Mutant},
 };
 use openraft_rt::AsyncRuntime as _;
 use rand::RngExt as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::{error::OpenError, log::LogMeta, options::StoreOptions, peer::Identity, runtime::Runtime};
+use crate::{
+    error::OpenError,
+    log::LogMeta,
+    options::{Member, StoreOptions},
+    peer::Identity,
+    runtime::Runtime,
+};
 
 /// Name of the log store.
 const LOG_STORE: &str = "log";
@@ -39,7 +46,7 @@ pub(super) fn establish(disk: &dyn Disk, options: &StoreOptions) -> Result<(Iden
             return Err(OpenError::ForeignCluster { found: found.get(), expected: expected.get() });
         }
         (None, _) | (_, None) => {
-            let replica = draw_id();
+            let replica = if mutant::is(Mutant::VoteAfterWipe) { id_of(&options.member) } else { draw_id() };
             meta.bind(replica, expected)?;
             tracing::info!(name = options.member.name, id = format!("{:x}", replica.get()), "a new replica");
             replica
@@ -66,6 +73,11 @@ fn cluster_id(options: &StoreOptions) -> ClusterId {
     let digest: [u8; 32] = digest.finalize().into();
     let first = digest.first_chunk().expect("32 bytes begin with 8");
     ClusterId::new(u64::from_be_bytes(*first))
+}
+
+/// What an id must not be: the same for every disk that a member ever had.
+fn id_of(member: &Member) -> ReplicaId {
+    ReplicaId::new(member.name.bytes().fold(1, |id, byte| id << 8 | u64::from(byte)))
 }
 
 /// A random id. Not 0, which means "nobody".

@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use keelson_proto::peer::RecallReply;
-use keelson_store_core::id::LogPosition;
+use keelson_store_core::{
+    id::LogPosition,
+    mutant::{self, Mutant},
+};
 
 use crate::{
     error::OpenError,
@@ -41,6 +44,9 @@ pub(super) async fn check(
     options: &StoreOptions,
     on_disk: &OnDisk,
 ) -> Result<(), OpenError> {
+    if mutant::is(Mutant::VoteAfterWipe) {
+        return Ok(());
+    }
     let others = options.initial_cluster.iter().filter(|other| other.name != options.member.name);
     let asked = join_all(others.map(|other| directory.recall(&other.peer_url, PATIENCE))).await;
     for (peer, remembered) in asked.into_iter().flatten() {

@@ -2,12 +2,17 @@
 //!
 //! It never touches what an allowed read returns, so replicas sweep each at their own pace.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use keelson_store_core::{apply::StateMachine, compact, engine::EngineError};
-use tokio::time::{Duration, sleep};
 
-use crate::state::{SharedState, lock_machine};
+use crate::{
+    runtime::clock::sleep,
+    state::{SharedState, lock_machine},
+};
 
 /// Changes dealt with in one step: about a millisecond of work.
 const STEP_CHANGES: usize = 500;

@@ -15,15 +15,13 @@ use keelson_store_core::{
     id::Revision,
     watch::{Change, ChangeKind, previous_kv},
 };
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, sleep_until},
-};
+use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
 use super::{Replies, reply};
 use crate::{
     grpc::{Front, convert, error},
+    runtime::clock::{Instant, sleep_until},
     state::StateView,
     store::Consistency,
     watch::{WatchError, Watched, WatchedChanges, Watcher},
