@@ -193,14 +193,15 @@ impl Drop for Watcher {
 impl WatchedChanges {
     /// The revisions, oldest first, each with its matching changes.
     pub fn revisions(&self) -> Vec<(Revision, Vec<&Change>)> {
-        match self {
+        let revisions: Vec<_> = match self {
             Self::Recent(revisions) => {
                 revisions.iter().map(|matching| (matching.revision(), matching.changes().collect())).collect()
             }
             Self::History(revisions) => {
                 revisions.iter().map(|changes| (changes.revision, changes.changes.iter().collect())).collect()
             }
-        }
+        };
+        if mutant::is(Mutant::SplitRevision) { one_by_one(revisions) } else { revisions }
     }
 
     fn is_empty(&self) -> bool {
@@ -209,4 +210,12 @@ impl WatchedChanges {
             Self::History(revisions) => revisions.is_empty(),
         }
     }
+}
+
+/// What nobody may see: every change as if it were a revision of its own.
+fn one_by_one(revisions: Vec<(Revision, Vec<&Change>)>) -> Vec<(Revision, Vec<&Change>)> {
+    revisions
+        .into_iter()
+        .flat_map(|(revision, changes)| changes.into_iter().map(move |change| (revision, vec![change])))
+        .collect()
 }

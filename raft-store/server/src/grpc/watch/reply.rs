@@ -4,7 +4,11 @@ use keelson_proto::etcd::{
     kv::Event,
     rpc::{ResponseHeader, WatchResponse},
 };
-use keelson_store_core::{command::CommandError, id::Revision};
+use keelson_store_core::{
+    command::CommandError,
+    id::Revision,
+    mutant::{self, Mutant},
+};
 use prost::Message as _;
 
 use crate::grpc::{convert, error::MAX_REQUEST_BYTES};
@@ -75,7 +79,7 @@ fn gather(revisions: Vec<(Revision, Vec<Event>)>) -> Vec<(Revision, Vec<Event>)>
     for (revision, events) in revisions {
         let len = events.iter().map(event_len).sum::<usize>();
         match gathered.last_mut() {
-            Some((last, joined)) if bytes + len <= REPLY_BYTES => {
+            Some((last, joined)) if bytes + len <= REPLY_BYTES && !mutant::is(Mutant::SplitRevision) => {
                 *last = revision;
                 joined.extend(events);
                 bytes += len;
