@@ -55,7 +55,14 @@ fn aside(log: &Path, now: Timestamp) -> PathBuf {
 
 /// Makes room for one more beside the current log.
 fn remove_oldest(log: &Path) -> io::Result<()> {
-    let (Some(folder), Some(name)) = (log.parent(), log.file_name()) else { return Ok(()) };
+    let all = moved_aside(log)?;
+    let superfluous = (all.len() + 2).saturating_sub(MAX_FILES);
+    all.iter().take(superfluous).try_for_each(fs::remove_file)
+}
+
+/// The logs that were moved aside, the oldest first.
+fn moved_aside(log: &Path) -> io::Result<Vec<PathBuf>> {
+    let (Some(folder), Some(name)) = (log.parent(), log.file_name()) else { return Ok(Vec::new()) };
     let prefix = format!("{}.", name.to_string_lossy());
     let is_aside = |path: &PathBuf| {
         path.file_name().and_then(|it| it.to_str()).is_some_and(|it| it.starts_with(&prefix))
@@ -64,8 +71,17 @@ fn remove_oldest(log: &Path) -> io::Result<()> {
         fs::read_dir(folder)?.flatten().map(|it| it.path()).filter(is_aside).collect();
     // Their names are in the order of time.
     all.sort();
-    let superfluous = (all.len() + 2).saturating_sub(MAX_FILES);
-    all.iter().take(superfluous).try_for_each(fs::remove_file)
+    Ok(all)
+}
+
+/// Removes the log of a container that is of no use any more, with what was moved aside of it.
+pub(crate) fn remove(log: &Path) -> io::Result<()> {
+    let removed =
+        moved_aside(log).and_then(|all| all.iter().chain([&log.to_owned()]).try_for_each(fs::remove_file));
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +109,21 @@ mod tests {
             "1.log.20260101-000000",
         ];
         assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn a_log_is_removed_with_its_own_former_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["1.log", "1.log.20260101-000000", "11.log", "2.log"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let log = folder.path().join("1.log");
+        remove(&log).unwrap();
+        remove(&log).unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["11.log", "2.log"]);
     }
 
     #[test]

@@ -29,6 +29,10 @@ use crate::shared::Shared;
 /// Pause after something failed that may work a moment later.
 const SOON: Duration = Duration::from_secs(1);
 
+/// No worker waits longer for a moment of the wall clock without looking at it again: that clock can be set, and the one
+/// that is waited by stands still while the machine sleeps.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
 /// When the next round is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
@@ -47,10 +51,10 @@ impl Next {
         Self::At(Instant::now() + pause)
     }
 
-    /// At this moment of the wall clock.
+    /// At this moment of the wall clock, or earlier.
     fn at(moment: Timestamp) -> Self {
         let pause = moment.duration_since(Timestamp::now());
-        Self::after(pause.try_into().unwrap_or(Duration::ZERO))
+        Self::after(Duration::try_from(pause).unwrap_or(Duration::ZERO).min(LONGEST_WAIT))
     }
 
     /// The earlier of both.
@@ -219,6 +223,13 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_wall_clock_is_looked_at_now_and_then() {
+        let latest = Next::after(LONGEST_WAIT + SOON);
+        let next = Next::at(Timestamp::now() + k8s_openapi::jiff::SignedDuration::from_hours(24));
+        assert_eq!(next.or(latest), next);
+    }
 
     #[test]
     fn of_two_moments_the_earlier_one_counts() {

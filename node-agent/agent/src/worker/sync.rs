@@ -2,6 +2,8 @@
 //!
 //! In: the pod, what the runtime has. Out: one plan carried out, and when to look again.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +18,11 @@ use time::OffsetDateTime;
 
 use super::start::{Job, Place};
 use super::{Next, SOON, Worker, stop};
+use crate::log_rotation;
 use crate::pod::plan::{Plan, Start, plan};
 use crate::pod::spec;
 use crate::pod::state::{Event, Failure};
-use crate::runtime::observed::Observed;
+use crate::runtime::observed::{Instance, Observed};
 
 /// Pause after a sandbox could not be made.
 const SANDBOX_PAUSE: Duration = Duration::from_secs(10);
@@ -113,12 +116,26 @@ impl Worker {
     async fn clear_away(&self, observed: &Observed) {
         let runtime = &self.shared.runtime;
         let instances = observed.superfluous();
+        instances.iter().for_each(|instance| self.remove_files(instance));
         let instances = join_all(instances.iter().map(|it| runtime.remove_container(&it.id))).await;
         let abandoned = observed.abandoned();
         let sandboxes = join_all(abandoned.iter().map(|it| runtime.remove_pod_sandbox(&it.id))).await;
         for error in instances.into_iter().chain(sandboxes).filter_map(Result::err) {
             tracing::debug!(%error, "something of the pod that is of no use any more is still there");
         }
+    }
+
+    /// Removes what an instance has written: a container that keeps ending would fill the disk.
+    fn remove_files(&self, instance: &Instance) {
+        let log = Path::new(&instance.log_path);
+        if log.starts_with(self.logs.pod())
+            && let Err(error) = log_rotation::remove(log)
+        {
+            tracing::debug!(log = instance.log_path, %error, "the log of a former instance is still there");
+        }
+        let attempt = instance.marks.restart_count;
+        // There may be none: a container may have no such file, or may never have been started.
+        let _ = fs::remove_file(self.volumes.folders().termination_log(&instance.name, attempt));
     }
 
     /// What has to be there before anything of the pod is started.
@@ -142,7 +159,10 @@ impl Worker {
     }
 
     async fn set_up_volumes(&mut self, pod: &Arc<Pod>) -> Result<(), Setback> {
-        if matches!(self.mounts, Mounts::There { .. }) {
+        // Ephemeral containers come later than the others, and may use volumes that nobody has used before.
+        if let Mounts::There { pod: known, .. } = &self.mounts
+            && spec::ephemeral_containers(known) == spec::ephemeral_containers(pod)
+        {
             return Ok(());
         }
         let node = self.shared.node_facts();
@@ -155,11 +175,16 @@ impl Worker {
             }
             Err(errors) => {
                 self.tell_volume_errors(pod, &errors.0);
-                let pause = VOLUME_PAUSE.saturating_mul(1 << self.failures.min(20)).min(LONGEST_VOLUME_PAUSE);
-                self.failures += 1;
-                Err(Setback(Next::after(pause)))
+                Err(Setback(Next::after(self.volume_pause())))
             }
         }
+    }
+
+    /// Pause after one more failure in a row.
+    fn volume_pause(&mut self) -> Duration {
+        let pause = VOLUME_PAUSE.saturating_mul(1 << self.failures.min(20)).min(LONGEST_VOLUME_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        pause
     }
 
     fn tell_volume_errors(&self, pod: &Pod, errors: &[VolumeError]) {
@@ -247,12 +272,19 @@ impl Worker {
             let node = self.shared.node_facts();
             let done = self.volumes.refresh(pod, &self.shared.source, &node, now).await;
             self.tell_volume_errors(pod, &done.errors);
-            self.mounts = Mounts::There { pod: pod.clone(), refresh: done.next };
+            let retry = if done.errors.is_empty() {
+                self.failures = 0;
+                None
+            } else {
+                Some(now + self.volume_pause())
+            };
+            let refresh = done.next.into_iter().chain(retry).min();
+            self.mounts = Mounts::There { pod: pod.clone(), refresh };
         }
         match &self.mounts {
             Mounts::There { refresh: Some(at), .. } => {
-                let pause = (*at - now).max(time::Duration::seconds(1));
-                Next::after(pause.try_into().unwrap_or(SOON))
+                let at = (*at).max(now + SOON).unix_timestamp();
+                Next::at(Timestamp::from_second(at).unwrap_or(Timestamp::MAX))
             }
             Mounts::There { refresh: None, .. } | Mounts::Missing => Next::Woken,
         }

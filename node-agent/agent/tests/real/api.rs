@@ -41,6 +41,8 @@ struct State {
     history: Vec<Happened>,
     /// Whether requests are answered.
     is_away: bool,
+    /// How many more requests for tokens get none, because the server cannot make any just now.
+    tokenless: u32,
 }
 
 /// The API. Clones are the same.
@@ -58,6 +60,11 @@ impl Api {
     /// Makes the API answer nothing, or answer again.
     pub(crate) fn set_away(&self, is_away: bool) {
         self.lock().is_away = is_away;
+    }
+
+    /// Gives no token to so many requests from now on.
+    pub(crate) fn refuse_tokens(&self, times: u32) {
+        self.lock().tokenless = times;
     }
 
     /// Puts an object there, as somebody else than the agent.
@@ -287,6 +294,10 @@ impl State {
     }
 
     fn act(&mut self, method: &Method, asked: &Asked, body: Value) -> (StatusCode, Value) {
+        if asked.subresource == "token" && self.tokenless > 0 {
+            self.tokenless -= 1;
+            return refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalError");
+        }
         if asked.subresource == "token" {
             let status = json!({"token": "a-token", "expirationTimestamp": "2036-01-01T00:00:00Z"});
             return (

@@ -106,6 +106,20 @@ fn what_is_missing_is_waited_for() {
 }
 
 #[test]
+fn an_ephemeral_container_may_be_the_first_to_use_a_volume() {
+    let Some(lab) = Lab::ready("an_ephemeral_container_may_be_the_first_to_use_a_volume") else { return };
+    lab.api.run("web", json!({"containers": [sleeper("a")], "volumes": [{"name": "v", "emptyDir": {}}]}));
+    lab.api.until_ready("web");
+    let mut look = sleeper("look");
+    look["volumeMounts"] = json!([{"name": "v", "mountPath": "/v"}]);
+    lab.api.patch("pods", "shop", "web", &json!({"spec": {"ephemeralContainers": [look]}}));
+    let pod = lab.api.until_pod("the ephemeral container runs", "web", |pod| {
+        !container(pod, "look")["state"]["running"].is_null()
+    });
+    assert!(lab.exec(&id(&pod, "look"), &["ls", "-d", "/v"]).starts_with("/v"));
+}
+
+#[test]
 fn a_command_that_is_not_there_is_told() {
     let Some(lab) = Lab::ready("a_command_that_is_not_there_is_told") else { return };
     let main = json!({"name": "a", "image": "busybox:1.36", "command": ["/nobody"]});

@@ -46,6 +46,30 @@ fn a_restart_of_the_agent_disturbs_nothing_and_finds_what_has_changed() {
 }
 
 #[test]
+fn a_token_that_could_not_be_had_after_a_restart_is_asked_for_again() {
+    let Some(mut lab) = Lab::ready("a_token_that_could_not_be_had_after_a_restart_is_asked_for_again") else {
+        return;
+    };
+    let mut main = sleeper("a");
+    main["volumeMounts"] = json!([{"name": "t", "mountPath": "/t"}]);
+    let sources = json!([{"serviceAccountToken": {"path": "token"}}]);
+    let volumes = json!([{"name": "t", "projected": {"sources": sources}}]);
+    lab.api.run("web", json!({"containers": [main], "volumes": volumes}));
+    let pod = lab.api.until_ready("web");
+    lab.stop_agent();
+    let uid = pod["metadata"]["uid"].as_str().unwrap();
+    let volume = lab.path(&format!("root/pods/{uid}/volumes/kubernetes.io~projected/t"));
+    // As if it had been written long ago.
+    std::fs::write(volume.join("..data/token"), "expired").unwrap();
+    lab.api.refuse_tokens(2);
+    lab.start_agent();
+    lab.api.until_event("web", "FailedMount");
+    wait::until_true("the pod has a new token", || {
+        std::fs::read_to_string(volume.join("token")).is_ok_and(|it| it == "a-token")
+    });
+}
+
+#[test]
 fn a_restart_of_the_runtime_disturbs_nothing() {
     let Some(lab) = Lab::ready("a_restart_of_the_runtime_disturbs_nothing") else { return };
     lab.api.run("kept", json!({"containers": [sleeper("a")]}));
