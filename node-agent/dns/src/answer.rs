@@ -33,6 +33,8 @@ pub(crate) enum Answer {
     Alias { record: Box<Record>, target: Name },
     /// Somebody else knows.
     Elsewhere,
+    /// What exists is not known yet.
+    NotYet,
 }
 
 /// The zone in which the cluster's names are.
@@ -64,12 +66,13 @@ impl Zone {
 
     /// The answer to a query.
     pub(crate) fn answer(&self, cluster: &Cluster, name: &Name, kind: RecordType) -> Answer {
-        if self.name.zone_of(name) {
-            return self.inside(cluster, name, kind);
-        }
-        match name.parse_arpa_name().ok().filter(|net| net.prefix_len() == net.max_prefix_len()) {
-            Some(net) => self.reverse(cluster, name, net.addr(), kind),
-            None => Answer::Elsewhere,
+        let in_zone = self.name.zone_of(name);
+        let address = || name.parse_arpa_name().ok().filter(|net| net.prefix_len() == net.max_prefix_len());
+        match (in_zone, address()) {
+            (false, None) => Answer::Elsewhere,
+            _ if !cluster.is_known() => Answer::NotYet,
+            (false, Some(net)) => self.reverse(cluster, name, net.addr(), kind),
+            (true, _) => self.inside(cluster, name, kind),
         }
     }
 

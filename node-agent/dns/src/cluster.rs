@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use keelson_controller_runtime::{Informer, ObjectKey};
@@ -48,13 +49,18 @@ impl Cluster {
         self.slices.synced().await;
     }
 
+    /// Whether that is so already.
+    pub(crate) fn is_known(&self) -> bool {
+        self.synced().now_or_never().is_some()
+    }
+
     pub(crate) fn service(&self, of: ServiceName<'_>) -> Option<Arc<Service>> {
         self.services.get(&ObjectKey::new(of.namespace, of.name))
     }
 
     /// Whether names exist in this namespace.
     pub(crate) fn has_namespace(&self, namespace: &str) -> bool {
-        !self.services.in_namespace(namespace).is_empty()
+        self.services.any_in_namespace(namespace)
     }
 
     pub(crate) fn slices(&self, of: ServiceName<'_>) -> Vec<Arc<EndpointSlice>> {

@@ -10,6 +10,9 @@ use crate::upstream::{Transport, Upstreams};
 /// The largest datagram that no network on the way should have to split; what a client offers beyond it is not used.
 const DATAGRAM_BYTES: usize = 1232;
 
+/// No record is shorter: a pointer to its name, type, class, time, length.
+const RECORD_BYTES: usize = 12;
+
 /// How many names an alias may lead through inside the cluster.
 const ALIASES: usize = 8;
 
@@ -70,6 +73,11 @@ impl Resolver {
                     response.add_authority(self.zone.authority());
                     return None;
                 }
+                Answer::NotYet => {
+                    response.metadata.authoritative = false;
+                    response.metadata.response_code = ResponseCode::ServFail;
+                    return None;
+                }
                 Answer::Alias { record, target } => {
                     response.add_answer(*record);
                     name = target;
@@ -117,14 +125,30 @@ impl Resolver {
         query.metadata = metadata;
         query.add_query(Query::query(name.clone(), kind));
         let Ok(bytes) = query.to_vec() else { return };
-        let answer = self.upstreams.ask(&bytes, transport).await;
-        match answer.and_then(|answer| Message::from_vec(&answer).ok()) {
+        match self.ask_whole(&bytes, transport).await {
             Some(answer) => {
+                response.metadata.response_code = answer.metadata.response_code;
+                if answer.answers.is_empty() {
+                    response.add_authorities(answer.authorities);
+                }
                 response.add_answers(answer.answers);
             }
-            // The alias itself is known for certain; the client may ask others for the rest.
-            None => tracing::debug!(%name, "an external name cannot be followed"),
+            // The alias itself is known for certain, but clients take it alone for "there is no address".
+            None => {
+                tracing::debug!(%name, "an external name cannot be followed");
+                response.metadata.response_code = ResponseCode::ServFail;
+            }
         }
+    }
+
+    /// Another server's answer; one that did not fit into a datagram is fetched by stream.
+    async fn ask_whole(&self, query: &[u8], transport: Transport) -> Option<Message> {
+        let read = |answer: Vec<u8>| Message::from_vec(&answer).ok();
+        let answer = self.upstreams.ask(query, transport).await.and_then(read)?;
+        if !answer.metadata.truncation || transport == Transport::Tcp {
+            return Some(answer);
+        }
+        self.upstreams.ask(query, Transport::Tcp).await.and_then(read)
     }
 }
 
@@ -139,9 +163,16 @@ fn encode(response: &Message, datagram: usize, transport: Transport) -> Option<V
         return Some(bytes);
     }
     let mut without = response.clone();
+    // They were only there to save a question.
     without.additionals.clear();
+    let bytes = without.to_vec().ok()?;
+    if bytes.len() <= limit {
+        return Some(bytes);
+    }
+    without.metadata.truncation = true;
+    // However many there are, only so many can fit.
+    without.answers.truncate(limit / RECORD_BYTES);
     while let Some(_cut) = without.answers.pop() {
-        without.metadata.truncation = true;
         let bytes = without.to_vec().ok()?;
         if bytes.len() <= limit {
             return Some(bytes);
@@ -151,4 +182,4 @@ fn encode(response: &Message, datagram: usize, transport: Transport) -> Option<V
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,8 +11,8 @@ use hickory_proto::rr::Name;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use keelson_controller_runtime::Informer;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
@@ -62,8 +62,14 @@ pub enum StartError {
 /// How long a stream may be silent.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// How many queries may be under way at once; further ones wait in the socket, or are dropped by it.
+/// How long queries wait after a start for what exists to be known; afterwards other names at least are answered.
+const LEARNING: Duration = Duration::from_secs(5);
+
+/// How many queries by datagram may be under way at once; further ones wait in the socket, or are dropped by it.
 const QUERIES: usize = 1024;
+
+/// How many streams may be open at once: one that is silent keeps its place for long, so they have room of their own.
+const STREAMS: usize = 256;
 
 /// Pause after an error of a socket that is not about one client.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -71,8 +77,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The largest datagram that is a query. None needs more.
 const QUERY_BYTES: usize = 4096;
 
-/// Answers until dropped; the caller runs the informers. Before these know what exists, queries wait: "no such name"
-/// would be a lie.
+/// Answers until dropped; the caller runs the informers. Before these know what exists, queries wait, and after a while
+/// fail: "no such name" would be a lie.
 ///
 /// # Errors
 /// At once, where this machine cannot answer.
@@ -89,9 +95,13 @@ pub async fn run(
     let socket = UdpSocket::bind(at).await.map_err(refused)?;
     let listener = TcpListener::bind(at).await.map_err(refused)?;
     let cluster = Cluster::new(services.clone(), slices.clone());
-    cluster.synced().await;
+    if timeout(LEARNING, cluster.synced()).await.is_err() {
+        tracing::warn!(
+            "no API server says what exists: names of the cluster are not answered until one does"
+        );
+    }
     let upstreams = Upstreams::read(&options.resolv_conf, own);
-    tracing::info!(address = %at, domain = options.domain, ?upstreams, "answering names");
+    tracing::info!(address = %at, domain = options.domain, "answering names");
     let resolver = Arc::new(Resolver { zone: Zone::new(domain), cluster, upstreams });
     serve(socket, listener, resolver).await
 }
@@ -101,12 +111,9 @@ pub(crate) async fn serve(
     listener: TcpListener,
     resolver: Arc<Resolver>,
 ) -> Result<std::convert::Infallible, StartError> {
-    let room = Arc::new(Semaphore::new(QUERIES));
-    let (never, _) = future::join(
-        datagrams(Arc::new(socket), resolver.clone(), room.clone()),
-        streams(listener, resolver, room),
-    )
-    .await;
+    let datagrams = datagrams(Arc::new(socket), resolver.clone(), Arc::new(Semaphore::new(QUERIES)));
+    let streams = streams(listener, resolver, Arc::new(Semaphore::new(STREAMS)));
+    let (never, _) = future::join(datagrams, streams).await;
     match never {}
 }
 
@@ -167,7 +174,10 @@ async fn streams(
 }
 
 /// Each query and answer has its length in front (RFC 1035, 4.2.2).
-async fn stream_of_queries(mut stream: TcpStream, resolver: &Resolver) -> io::Result<()> {
+async fn stream_of_queries(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    resolver: &Resolver,
+) -> io::Result<()> {
     loop {
         let Ok(length) = timeout(SILENCE, stream.read_u16()).await else { return Ok(()) };
         let length = match length {
@@ -179,7 +189,39 @@ async fn stream_of_queries(mut stream: TcpStream, resolver: &Resolver) -> io::Re
         timeout(SILENCE, stream.read_exact(&mut query)).await.map_err(|_| io::ErrorKind::TimedOut)??;
         let Some(answer) = resolver.resolve(&query, Transport::Tcp).await else { return Ok(()) };
         let length = u16::try_from(answer.len()).map_err(|_| io::ErrorKind::InvalidData)?;
-        stream.write_u16(length).await?;
-        stream.write_all(&answer).await?;
+        let send = async {
+            stream.write_u16(length).await?;
+            stream.write_all(&answer).await
+        };
+        // A client that asks and does not read would keep its place for ever.
+        timeout(SILENCE, send).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::RecordType;
+
+    use super::*;
+    use crate::query::tests::{query, resolver};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_does_not_keep_its_place() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let resolver = resolver();
+        let serving = stream_of_queries(server, &resolver);
+        let asking = async {
+            let bytes = query("web.shop.svc.cluster.local", RecordType::A).to_vec().unwrap();
+            for _ in 0..3 {
+                client.write_u16(bytes.len().try_into().unwrap()).await.unwrap();
+                client.write_all(&bytes).await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        };
+        let ended = tokio::select! {
+            ended = serving => ended,
+            () = asking => unreachable!("it waits for ever"),
+        };
+        assert_eq!(ended.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
     }
 }

@@ -6,15 +6,24 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::time::timeout;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 
 /// How long one server is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often is looked whether the file names other servers: the machine may get its network after this has started.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How many queries may wait for other servers at once. Fewer than there may be at all: servers that do not answer must
+/// not keep others from the cluster's own names.
+const WAITING: usize = 768;
 
 /// The port of name servers.
 const PORT: u16 = 53;
@@ -29,43 +38,121 @@ pub(crate) enum Transport {
     Tcp,
 }
 
-/// The machine's own name servers, in the order in which they are asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Upstreams(Vec<SocketAddr>);
+/// The machine's own name servers, as its `resolv.conf` names them.
+#[derive(Debug)]
+pub(crate) struct Upstreams {
+    file: PathBuf,
+    /// Asking oneself would never end.
+    own: IpAddr,
+    known: Mutex<Known>,
+    room: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The one that answered last comes first, the others as the file has them.
+    servers: Vec<SocketAddr>,
+    /// What the file said.
+    text: Option<String>,
+    looked: Option<Instant>,
+}
 
 impl Upstreams {
-    /// Those that a `resolv.conf` names, except `own`: asking oneself would never end. A file that cannot be read names
-    /// none.
-    pub(crate) fn read(path: &Path, own: IpAddr) -> Self {
-        Self::parse(&fs::read_to_string(path).unwrap_or_default(), own)
+    /// Those that the file names, except `own`.
+    pub(crate) fn read(file: &Path, own: IpAddr) -> Self {
+        let known = Mutex::default();
+        let upstreams = Self { file: file.to_owned(), own, known, room: Semaphore::new(WAITING) };
+        upstreams.look(&mut upstreams.known());
+        upstreams
     }
 
-    fn parse(text: &str, own: IpAddr) -> Self {
-        let server = |line: &str| {
-            let mut words = line.split_whitespace();
-            let address = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
-            address.parse::<IpAddr>().ok()
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file that cannot be read for now says nothing new.
+    fn look(&self, known: &mut Known) {
+        known.looked = Some(Instant::now());
+        let text = match fs::read_to_string(&self.file) {
+            Ok(text) => text,
+            Err(error) => {
+                if known.text.replace(String::new()).is_none() {
+                    tracing::warn!(file = %self.file.display(), %error, "only the cluster's own names can be answered");
+                }
+                return;
+            }
         };
-        let servers = text.lines().filter_map(server).filter(|ip| *ip != own);
-        Self(servers.map(|ip| SocketAddr::new(ip, PORT)).collect())
+        if known.text.as_ref() == Some(&text) {
+            return;
+        }
+        known.servers = parse(&text, self.own);
+        known.text = Some(text);
+        let (file, servers) = (self.file.display(), &known.servers);
+        match servers.is_empty() {
+            true => tracing::warn!(%file, "names no server: only the cluster's own names can be answered"),
+            false => tracing::info!(%file, ?servers, "these are asked for other names than the cluster's"),
+        }
+    }
+
+    fn servers(&self) -> Vec<SocketAddr> {
+        let mut known = self.known();
+        if known.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            self.look(&mut known);
+        }
+        known.servers.clone()
     }
 
     /// The answer of the first that gives one.
     pub(crate) async fn ask(&self, query: &[u8], transport: Transport) -> Option<Vec<u8>> {
-        for server in &self.0 {
+        let Ok(_place) = self.room.try_acquire() else {
+            tracing::debug!("too many queries wait for other name servers");
+            return None;
+        };
+        for server in self.servers() {
             let answer = async {
                 match transport {
-                    Transport::Udp => over_udp(*server, query).await,
-                    Transport::Tcp => over_tcp(*server, query).await,
+                    Transport::Udp => over_udp(server, query).await,
+                    Transport::Tcp => over_tcp(server, query).await,
                 }
             };
             match timeout(PATIENCE, answer).await {
-                Ok(Ok(answer)) => return Some(answer),
+                Ok(Ok(answer)) => {
+                    self.prefer(server);
+                    return Some(answer);
+                }
                 Ok(Err(error)) => tracing::debug!(%server, %error, "a name server did not answer"),
                 Err(_) => tracing::debug!(%server, "a name server did not answer in time"),
             }
         }
         None
+    }
+
+    /// The next query goes to this server first: waiting for one that is down costs every query the same again.
+    fn prefer(&self, server: SocketAddr) {
+        let mut known = self.known();
+        if let Some(at) = known.servers.iter().position(|known| *known == server) {
+            known.servers[..=at].rotate_right(1);
+        }
+    }
+}
+
+fn parse(text: &str, own: IpAddr) -> Vec<SocketAddr> {
+    let server = |line: &str| {
+        let mut words = line.split_whitespace();
+        let address = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
+        address.parse::<IpAddr>().ok()
+    };
+    let servers = text.lines().filter_map(server).filter(|ip| *ip != own);
+    servers.map(|ip| SocketAddr::new(ip, PORT)).collect()
+}
+
+#[cfg(test)]
+impl Upstreams {
+    /// These, whatever any file says.
+    pub(crate) fn of(servers: Vec<SocketAddr>) -> Self {
+        let upstreams = Self::read(Path::new("/nonexistent"), [127, 0, 0, 1].into());
+        upstreams.known().servers = servers;
+        upstreams
     }
 }
 
@@ -101,21 +188,37 @@ async fn over_tcp(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
+    fn own() -> IpAddr {
+        [10, 96, 0, 10].into()
+    }
+
     #[test]
     fn servers_are_read_in_order_and_one_never_asks_oneself() {
         let text = "# comment\nsearch example.com\nnameserver 192.0.2.1\nnameserver 10.96.0.10\n nameserver  fd00::1 \n\
                     nameserver\nnameserver nonsense\n";
-        let upstreams = Upstreams::parse(text, "10.96.0.10".parse().unwrap());
-        let servers: Vec<String> = upstreams.0.iter().map(ToString::to_string).collect();
+        let servers: Vec<String> = parse(text, own()).iter().map(ToString::to_string).collect();
         assert_eq!(servers, ["192.0.2.1:53", "[fd00::1]:53"]);
-        let missing = Upstreams::read(Path::new("/nonexistent/resolv.conf"), "10.96.0.10".parse().unwrap());
-        assert_eq!(missing, Upstreams::default());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_changes_is_read_again_and_one_that_is_gone_changes_nothing() {
+        let file = std::env::temp_dir().join(format!("keelson-dns-{}-resolv.conf", std::process::id()));
+        let upstreams = Upstreams::read(&file, own());
+        assert_eq!(upstreams.servers(), []);
+        for server in ["192.0.2.1", "192.0.2.2"] {
+            fs::write(&file, format!("nameserver {server}\n")).unwrap();
+            tokio::time::advance(LOOK).await;
+            assert_eq!(upstreams.servers(), [format!("{server}:53").parse().unwrap()]);
+        }
+        fs::remove_file(&file).unwrap();
+        tokio::time::advance(LOOK).await;
+        assert_eq!(upstreams.servers().len(), 1);
     }
 
     #[tokio::test]
     async fn answers_to_other_queries_are_not_taken() {
         let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let upstreams = Upstreams(vec![server.local_addr().unwrap()]);
+        let upstreams = Upstreams::of(vec![server.local_addr().unwrap()]);
         let answering = async {
             let mut query = [0; 512];
             let (_, from) = server.recv_from(&mut query).await.unwrap();
@@ -130,7 +233,8 @@ mod tests {
     async fn the_next_server_is_asked_when_one_refuses() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let upstreams = Upstreams(vec![gone, listener.local_addr().unwrap()]);
+        let there = listener.local_addr().unwrap();
+        let upstreams = Upstreams::of(vec![gone, there]);
         let answering = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let length = stream.read_u16().await.unwrap();
@@ -141,5 +245,6 @@ mod tests {
         };
         let (answer, ()) = tokio::join!(upstreams.ask(&[7, 8, 0], Transport::Tcp), answering);
         assert_eq!(answer, Some(vec![7, 8, 5]));
+        assert_eq!(upstreams.servers(), [there, gone], "and the one that answers comes first from then on");
     }
 }

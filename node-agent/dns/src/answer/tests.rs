@@ -96,6 +96,7 @@ fn told(name: &str, kind: RecordType) -> String {
         Answer::NoName => "no such name".to_owned(),
         Answer::Alias { record, target } => format!("{} → {target}", line(&record)),
         Answer::Elsewhere => "elsewhere".to_owned(),
+        Answer::NotYet => "not yet".to_owned(),
     }
 }
 
@@ -211,4 +212,19 @@ fn the_zone_tells_about_itself() {
     assert!(told("cluster.local", RecordType::SOA).starts_with("cluster.local. SOA ns.dns.cluster.local."));
     assert_eq!(told("example.com", RecordType::A), "elsewhere");
     assert_eq!(told("notcluster.local", RecordType::A), "elsewhere");
+}
+
+#[tokio::test]
+async fn before_it_is_known_what_exists_no_name_is_denied() {
+    let silent = tower::service_fn(|_: http::Request<kube::client::Body>| {
+        std::future::pending::<Result<http::Response<kube::client::Body>, std::convert::Infallible>>()
+    });
+    let client = kube::Client::new(silent, "default");
+    let config = kube::runtime::watcher::Config::default;
+    let services = Informer::new(kube::Api::all(client.clone()), config());
+    let cluster = Cluster::new(services, Informer::new(kube::Api::all(client), config()));
+    let answer = |name: &str| zone().answer(&cluster, &Name::from_ascii(name).unwrap(), RecordType::A);
+    assert_eq!(answer("web.shop.svc.cluster.local."), Answer::NotYet);
+    assert_eq!(answer("9.0.96.10.in-addr.arpa."), Answer::NotYet);
+    assert_eq!(answer("example.com."), Answer::Elsewhere);
 }

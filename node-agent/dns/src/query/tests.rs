@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::answer::tests::{cluster, zone};
 
-fn resolver() -> Resolver {
-    Resolver { zone: zone(), cluster: cluster(), upstreams: Upstreams::default() }
+pub(crate) fn resolver() -> Resolver {
+    Resolver { zone: zone(), cluster: cluster(), upstreams: Upstreams::of(Vec::new()) }
 }
 
-fn query(name: &str, kind: RecordType) -> Message {
+pub(crate) fn query(name: &str, kind: RecordType) -> Message {
     let mut message = Message::query();
     message.metadata.id = 7;
     let mut name = Name::from_ascii(name).unwrap();
@@ -59,8 +59,29 @@ async fn other_names_fail_where_there_is_nobody_to_ask_and_an_alias_to_them_stay
     assert_eq!(answer.metadata.response_code, ResponseCode::ServFail);
     assert!(!answer.metadata.authoritative);
     let alias = asked(&query("bank.shop.svc.cluster.local", RecordType::A), Transport::Udp).await;
-    assert_eq!(alias.metadata.response_code, ResponseCode::NoError);
+    assert_eq!(alias.metadata.response_code, ResponseCode::ServFail, "that it has no address is not known");
     assert_eq!(alias.answers.len(), 1);
+}
+
+#[tokio::test]
+async fn what_another_server_says_of_an_aliass_target_is_said_of_the_alias() {
+    let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let upstreams = Upstreams::of(vec![server.local_addr().unwrap()]);
+    let resolver = Resolver { upstreams, ..resolver() };
+    let answering = async {
+        let mut bytes = [0; 512];
+        let (length, from) = server.recv_from(&mut bytes).await.unwrap();
+        let asked = Message::from_vec(&bytes[..length]).unwrap();
+        let mut answer = Message::response(asked.metadata.id, OpCode::Query);
+        answer.metadata.response_code = ResponseCode::NXDomain;
+        answer.add_authority(zone().authority());
+        server.send_to(&answer.to_vec().unwrap(), from).await.unwrap();
+    };
+    let bytes = query("bank.shop.svc.cluster.local", RecordType::A).to_vec().unwrap();
+    let (answer, ()) = tokio::join!(resolver.resolve(&bytes, Transport::Udp), answering);
+    let answer = Message::from_vec(&answer.unwrap()).unwrap();
+    assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
+    assert_eq!((answer.answers.len(), answer.authorities.len()), (1, 1));
 }
 
 #[tokio::test]
@@ -74,11 +95,12 @@ async fn what_is_no_query_for_a_name_is_not_answered_as_one() {
     assert_eq!(resolver().resolve(b"GET / HTTP/1.1", Transport::Tcp).await, None);
 }
 
-fn many(count: u8) -> Message {
+fn many(count: u16) -> Message {
     let mut response = Message::response(7, OpCode::Query);
     let name = Name::from_ascii("db.shop.svc.cluster.local.").unwrap();
     for last in 0..count {
-        let ip = std::net::Ipv4Addr::from([10, 244, 0, last]);
+        let [high, low] = last.to_be_bytes();
+        let ip = std::net::Ipv4Addr::from([10, 244, high, low]);
         let data = hickory_proto::rr::RData::A(hickory_proto::rr::rdata::A(ip));
         response.add_answer(Record::from_rdata(name.clone(), 5, data));
     }
@@ -87,15 +109,26 @@ fn many(count: u8) -> Message {
 
 #[test]
 fn what_does_not_fit_is_cut_off_and_said_to_be() {
-    for (count, limit, truncated) in [(10, 512, false), (200, 512, true), (200, 1232, true)] {
+    for (count, limit, truncated) in
+        [(10, 512, false), (200, 512, true), (200, 1232, true), (1500, 1232, true)]
+    {
         let bytes = encode(&many(count), limit, Transport::Udp).unwrap();
         assert!(bytes.len() <= limit);
         let answer = Message::from_vec(&bytes).unwrap();
         assert_eq!(answer.metadata.truncation, truncated);
         assert!(answer.answers.len() >= 10, "{}", answer.answers.len());
         let whole = Message::from_vec(&encode(&many(count), limit, Transport::Tcp).unwrap()).unwrap();
-        assert_eq!((whole.answers.len(), whole.metadata.truncation), (count.into(), false));
+        assert_eq!((whole.answers.len(), whole.metadata.truncation), (usize::from(count), false));
     }
+}
+
+#[test]
+fn addresses_that_nobody_asked_for_go_first_and_are_not_missed() {
+    let mut response = many(20);
+    response.add_additionals(many(60).answers);
+    let answer = Message::from_vec(&encode(&response, 512, Transport::Udp).unwrap()).unwrap();
+    assert_eq!((answer.answers.len(), answer.additionals.len()), (20, 0));
+    assert!(!answer.metadata.truncation);
 }
 
 #[tokio::test]
