@@ -4,7 +4,7 @@
 //! who has to do with the pod: its worker, its probes, the node's own API.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -28,9 +28,21 @@ pub(crate) struct Desired {
 pub(crate) struct View {
     pub(crate) state: State,
     pub(crate) observed: Observed,
+    /// Which look at the runtime `observed` comes from.
+    look: u64,
     pub(crate) troubles: Troubles,
     /// The status that was told last; at first the API's.
     pub(crate) told: PodStatus,
+}
+
+impl View {
+    /// Takes in what a look has found, unless a later one was faster.
+    pub(crate) fn take_in(&mut self, look: u64, observed: Observed) {
+        if look > self.look {
+            self.look = look;
+            self.observed = observed;
+        }
+    }
 }
 
 /// One pod.
@@ -42,6 +54,8 @@ pub(crate) struct Record {
     has_news: AtomicBool,
     /// Whether the worker is in the middle of a round.
     is_busy: AtomicBool,
+    /// How many looks at the runtime were begun.
+    looks: AtomicU64,
     view: Mutex<View>,
 }
 
@@ -50,6 +64,7 @@ impl Record {
         let view = View {
             state: State::Waiting,
             observed: Observed::default(),
+            look: 0,
             troubles: Troubles::new(),
             told: desired.pod.status.clone().unwrap_or_default(),
         };
@@ -58,6 +73,7 @@ impl Record {
             wake: Notify::new(),
             has_news: AtomicBool::new(false),
             is_busy: AtomicBool::new(false),
+            looks: AtomicU64::new(0),
             view: Mutex::new(view),
         }
     }
@@ -75,6 +91,12 @@ impl Record {
     /// What the worker and others know.
     pub(crate) fn view(&self) -> MutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a look at the runtime; its number. The worker and others look at the same time, and what was seen later
+    /// counts.
+    pub(crate) fn begin_look(&self) -> u64 {
+        self.looks.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Makes the worker look again.
@@ -158,6 +180,11 @@ impl Registry {
         self.records().get(uid).cloned()
     }
 
+    /// Whether this record is the pod's, and nobody has forgotten it.
+    pub(crate) fn holds(&self, record: &Record) -> bool {
+        self.get(spec::uid(&record.pod())).is_some_and(|it| std::ptr::eq(&raw const *it, record))
+    }
+
     /// Forgets a pod of which nothing is left.
     pub(crate) fn forget(&self, uid: &str) {
         self.records().remove(uid);
@@ -207,7 +234,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::pod;
+    use crate::testing::{observed, pod};
 
     #[test]
     fn a_pod_has_one_record_until_nothing_of_it_is_left() {
@@ -218,10 +245,21 @@ mod tests {
         assert!(registry.adopt((*pod).clone()).is_none());
         registry.lose("uid-1");
         assert!(record.desires().borrow().is_removed);
+        assert!(registry.holds(&record));
         registry.forget("uid-1");
-        assert!(registry.get("uid-1").is_none());
+        assert!(registry.get("uid-1").is_none() && !registry.holds(&record));
         let orphan = registry.adopt((*pod).clone()).unwrap();
         assert!(orphan.desires().borrow().is_removed);
+        assert!(registry.holds(&orphan) && !registry.holds(&record));
+    }
+
+    #[test]
+    fn what_was_seen_earlier_and_told_later_does_not_count() {
+        let record = Registry::default().want(Arc::new(pod(json!({"containers": []})))).unwrap();
+        let (early, late) = (record.begin_look(), record.begin_look());
+        record.view().take_in(late, observed(vec![]));
+        record.view().take_in(early, Observed::default());
+        assert_eq!(record.view().observed, observed(vec![]));
     }
 
     #[test]
@@ -256,8 +294,7 @@ mod tests {
     fn what_an_earlier_agent_has_taken_uses_the_node_and_what_the_api_gave_up_does_not() {
         let registry = Registry::default();
         let status = json!({"startTime": "2026-01-01T00:00:00Z", "phase": "Running"});
-        let taken =
-            Pod { status: serde_json::from_value(status).unwrap(), ..pod(json!({"containers": []})) };
+        let taken = Pod { status: serde_json::from_value(status).unwrap(), ..pod(json!({"containers": []})) };
         let record = registry.want(Arc::new(taken)).unwrap();
         assert_eq!(registry.active_besides("other").len(), 1, "its worker has not looked at it yet");
         record.view().state = State::Running;

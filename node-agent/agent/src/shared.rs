@@ -69,11 +69,16 @@ impl Shared {
 
     /// Looks at the pod in the runtime, follows its probes, and tells what there is.
     pub(crate) async fn observe(&self, record: &Record) -> Result<(), RuntimeError> {
+        let look = record.begin_look();
+        let observed = self.observer.observe(spec::uid(&record.pod())).await?;
+        if !self.registry.holds(record) {
+            // Nothing of it is left meanwhile: nobody would forget what is noted now.
+            return Ok(());
+        }
         let pod = record.pod();
-        let observed = self.observer.observe(spec::uid(&pod)).await?;
         {
             let mut view = record.view();
-            view.observed = observed;
+            view.take_in(look, observed);
             self.probes.follow(manager::View {
                 pod: &pod,
                 observed: &view.observed,
