@@ -3,7 +3,7 @@
 //! In: pods that run. Out: [`verdicts`], which feed the plan and the status. Asking is [`ask`]; judging answers by their
 //! thresholds is [`judge`], pure; [`manager`] runs one task per probe.
 
-pub(crate) mod ask;
+mod ask;
 mod grpc;
 pub(crate) mod http;
 pub(crate) mod judge;

@@ -78,7 +78,7 @@ async fn of_command(runtime: &Runtime, action: &ExecAction, target: &Target, tim
 }
 
 /// The command with those variables put in that the container's spec gives a value.
-pub(crate) fn command(action: &ExecAction, container: &Container) -> Vec<String> {
+fn command(action: &ExecAction, container: &Container) -> Vec<String> {
     let given = container.env.iter().flatten().filter(|it| it.value_from.is_none());
     let environment: Vec<KeyValue> = given
         .map(|it| KeyValue { key: it.name.clone(), value: it.value.clone().unwrap_or_default() })

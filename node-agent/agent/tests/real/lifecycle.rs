@@ -112,7 +112,10 @@ fn a_container_that_keeps_failing_is_restarted_later_and_later() {
         format!("Back-off restarting failed container a in pod bad_shop({uid})")
     );
     lab.api.until_pod("bad was restarted again", "bad", |pod| container(pod, "a")["restartCount"] == 2);
-    // Of what ended only the last is kept.
+    // Of what ended only the last is kept, also on the disk.
+    let files = [format!("logs/shop_bad_{uid}/a/0.log"), format!("root/pods/{uid}/containers/a/0")];
+    wait::until_true("the first instance's files are gone", || files.iter().all(|it| !lab.path(it).exists()));
+    assert!([1, 2].iter().any(|it| !lab.log(&pod, "a", *it).is_empty()), "the last one's are there");
     lab.api.delete("bad", 0);
     lab.api.until_gone("bad");
     wait::until_true("nothing is left", || lab.leftovers().is_empty());
@@ -127,7 +130,7 @@ fn a_pod_that_ends_gets_its_hooks_and_its_time_and_no_more() {
     main["volumeMounts"] = json!([{"name": "out", "mountPath": "/out"}]);
     main["lifecycle"] = json!({
         "postStart": {"exec": {"command": ["sh", "-c", "echo started >> /out/log"]}},
-        "preStop": {"exec": {"command": ["sh", "-c", "echo stopping >> /out/log"]}},
+        "preStop": {"exec": {"command": ["sh", "-c", "echo 'stopping: $$' >> /out/log"]}},
     });
     let volumes = json!([{"name": "out", "hostPath": {"path": folder}}]);
     lab.api.run("stubborn", json!({"containers": [main], "volumes": volumes}));
@@ -140,7 +143,7 @@ fn a_pod_that_ends_gets_its_hooks_and_its_time_and_no_more() {
     assert_eq!(container(&pod, "a")["state"]["terminated"]["exitCode"], 137);
     assert!(begin.elapsed().as_secs() >= 2, "it had its time");
     lab.api.until_gone("stubborn");
-    assert_eq!(std::fs::read_to_string(folder.join("log")).unwrap(), "started\nstopping\n");
+    assert_eq!(std::fs::read_to_string(folder.join("log")).unwrap(), "started\nstopping: $$\n");
 }
 
 #[test]
