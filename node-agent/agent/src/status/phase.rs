@@ -1,8 +1,8 @@
 //! The phase of a pod, from the statuses of its containers. Pure; upstream's `getPhase`.
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{Container, ContainerState, ContainerStatus, Pod};
 
-use crate::pod::spec::{self, RestartPolicy};
+use crate::pod::spec;
 
 /// Where a pod is, as users see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,19 +68,21 @@ fn standing(status: Option<&ContainerStatus>) -> Standing {
 struct Count {
     pending_init: u32,
     pending_sidecars: u32,
+    /// Those that are not tried again.
     failed_init: u32,
     unknown: u32,
     running: u32,
     waiting: u32,
     stopped: u32,
     succeeded: u32,
+    /// Those of the stopped ones that are started again.
+    restarting: u32,
 }
 
 /// The phase. `is_over`: nothing of the pod runs any more, and nothing will.
 pub(super) fn phase(pod: &Pod, init: &[ContainerStatus], main: &[ContainerStatus], is_over: bool) -> Phase {
-    let count = count(pod, init, main);
-    let policy = spec::restart_policy(pod);
-    if count.failed_init > 0 && (is_over || policy == RestartPolicy::Never) {
+    let count = count(pod, init, main, is_over);
+    if count.failed_init > 0 {
         return Phase::Failed;
     }
     let is_initializing = count.pending_init > 0 || (count.pending_sidecars > 0 && !has_started(main));
@@ -90,31 +92,23 @@ pub(super) fn phase(pod: &Pod, init: &[ContainerStatus], main: &[ContainerStatus
     if count.unknown > 0 || count.running + count.stopped == 0 {
         return Phase::Pending;
     }
-    let has_succeeded = count.stopped == count.succeeded;
-    match (count.running, policy) {
+    match (count.running + count.restarting, count.stopped == count.succeeded) {
         (1.., _) => Phase::Running,
-        (0, _) if is_over => {
-            if has_succeeded {
-                Phase::Succeeded
-            } else {
-                Phase::Failed
-            }
-        }
-        (0, RestartPolicy::Always) => Phase::Running,
-        (0, RestartPolicy::OnFailure | RestartPolicy::Never) if has_succeeded => Phase::Succeeded,
-        (0, RestartPolicy::Never) => Phase::Failed,
-        (0, RestartPolicy::OnFailure) => Phase::Running,
+        (0, true) => Phase::Succeeded,
+        (0, false) => Phase::Failed,
     }
 }
 
-fn count(pod: &Pod, init: &[ContainerStatus], main: &[ContainerStatus]) -> Count {
+fn count(pod: &Pod, init: &[ContainerStatus], main: &[ContainerStatus], is_over: bool) -> Count {
     let mut count = Count::default();
+    // A container may have a policy of its own, and rules about exit codes.
+    let restarts = |container: &Container, exit_code| !is_over && spec::restarts(pod, container, exit_code);
     for container in spec::init_containers(pod) {
         let status = init.iter().find(|status| status.name == container.name);
         if spec::is_sidecar(container) {
             count_sidecar(&mut count, status);
         } else {
-            count_init(&mut count, standing(status));
+            count_init(&mut count, standing(status), |exit_code| restarts(container, exit_code));
         }
     }
     for container in spec::containers(pod) {
@@ -123,6 +117,8 @@ fn count(pod: &Pod, init: &[ContainerStatus], main: &[ContainerStatus]) -> Count
             Standing::Stopped { exit_code, is_restarting } => {
                 count.stopped += 1;
                 count.succeeded += u32::from(exit_code == 0 && !is_restarting);
+                let is_due = is_restarting && !is_over && spec::restarts_on_failure(pod, container);
+                count.restarting += u32::from(is_due || restarts(container, exit_code));
             }
             Standing::Waiting => count.waiting += 1,
             Standing::Unknown => count.unknown += 1,
@@ -131,10 +127,11 @@ fn count(pod: &Pod, init: &[ContainerStatus], main: &[ContainerStatus]) -> Count
     count
 }
 
-fn count_init(count: &mut Count, standing: Standing) {
+fn count_init(count: &mut Count, standing: Standing, restarts: impl Fn(i32) -> bool) {
     match standing {
         Standing::Stopped { exit_code: 0, .. } => {}
-        Standing::Stopped { .. } => count.failed_init += 1,
+        Standing::Stopped { exit_code, .. } if !restarts(exit_code) => count.failed_init += 1,
+        Standing::Stopped { .. } => count.pending_init += 1,
         Standing::Running | Standing::Waiting | Standing::Unknown => count.pending_init += 1,
     }
 }
@@ -242,6 +239,29 @@ mod tests {
             assert_eq!(main_only(policy, &[end(0), end(0)], true), Phase::Succeeded);
             assert_eq!(main_only(policy, &[end(0), end(1)], true), Phase::Failed);
             assert_eq!(main_only(policy, &[again(0)], true), Phase::Failed);
+        }
+    }
+
+    #[test]
+    fn a_pod_whose_container_is_restarted_by_its_own_policy_or_rules_goes_on() {
+        let rule = json!([{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]);
+        let ruled = json!({"name": "c0", "restartPolicy": "Never", "restartPolicyRules": rule});
+        let own = json!({"name": "c0", "restartPolicy": "OnFailure"});
+        for (container, exit_code, expected) in [
+            (&ruled, 42, Phase::Running),
+            (&ruled, 1, Phase::Failed),
+            (&own, 1, Phase::Running),
+            (&own, 0, Phase::Succeeded),
+        ] {
+            let main = pod(json!({"restartPolicy": "Never", "containers": [container]}));
+            assert_eq!(phase(&main, &[], &statuses(&[end(exit_code)]), false), expected, "{container}");
+        }
+        let init =
+            json!({"restartPolicy": "Never", "containers": [{"name": "c0"}], "initContainers": [ruled]});
+        let init = pod(init);
+        for (exit_code, expected) in [(42, Phase::Pending), (1, Phase::Failed)] {
+            let (ended, waits) = (statuses(&[end(exit_code)]), statuses(&[wait()]));
+            assert_eq!(phase(&init, &ended, &waits, false), expected);
         }
     }
 

@@ -67,9 +67,12 @@ impl Walk<'_> {
             InstanceState::Running { .. } => {}
             InstanceState::Exited { .. } if is_sidecar => self.work.start.init.push(index),
             InstanceState::Exited { exit_code: 0, .. } => self.is_done(index),
-            InstanceState::Exited { .. } => self.failed(index, container)?,
+            InstanceState::Exited { exit_code, .. } => {
+                self.failed(index, spec::restarts(self.pod, container, *exit_code))?;
+            }
             InstanceState::Unknown => {
-                self.failed(index, container)?;
+                let is_tried_again = is_sidecar || spec::restarts_on_failure(self.pod, container);
+                self.failed(index, is_tried_again)?;
                 self.work.stop.extend(unknown(instance, "Init container"));
             }
         }
@@ -86,8 +89,7 @@ impl Walk<'_> {
         }
     }
 
-    fn failed(&mut self, index: usize, container: &Container) -> Option<()> {
-        let is_tried_again = spec::is_sidecar(container) || spec::restarts_on_failure(self.pod, container);
+    fn failed(&mut self, index: usize, is_tried_again: bool) -> Option<()> {
         is_tried_again.then(|| self.work.start.init.push(index))
     }
 

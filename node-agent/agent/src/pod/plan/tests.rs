@@ -220,6 +220,16 @@ fn an_init_container_that_fails_ends_a_pod_that_never_restarts() {
 }
 
 #[test]
+fn an_init_container_with_rules_about_exit_codes_is_tried_again_by_them() {
+    let rule = json!([{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]);
+    let init = json!([{"name": "i", "restartPolicy": "Never", "restartPolicyRules": rule}]);
+    let pod = pod(json!({"restartPolicy": "Never", "initContainers": init, "containers": [{"name": "a"}]}));
+    let ended = |exit_code| observed(vec![instance("i", 1, exited(1, exit_code))]);
+    assert_eq!(starts(quiet(&pod, &ended(42))), (vec![0], vec![]));
+    assert_eq!(quiet(&pod, &ended(1)), Plan::End);
+}
+
+#[test]
 fn the_next_container_begins_when_a_sidecar_runs() {
     let pod = pod_of("Always", &["s!", "i", "t!"], &["a"]);
     for (instances, expected) in [
