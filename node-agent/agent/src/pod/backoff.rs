@@ -44,8 +44,12 @@ impl<K: Eq + Hash> Backoff<K> {
         self.entries.get(key).map_or(Duration::ZERO, |entry| entry.delay)
     }
 
-    /// Until when `key` has to wait, which failed at `failed`; `None` if it may go on now.
+    /// Until when `key` has to wait, which failed at `failed`; `None` if it may go on now. A failure that is still to come
+    /// means that the clock was set back since: rather once too early than not before the clock has caught up.
     pub(crate) fn held_until(&self, key: &K, failed: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        if failed > now {
+            return None;
+        }
         let entry = self.entries.get(key).filter(|entry| !entry.is_forgotten(failed))?;
         let until = failed.checked_add(signed(entry.delay)).unwrap_or(Timestamp::MAX);
         (now < until).then_some(until)
@@ -116,6 +120,14 @@ mod tests {
         assert_eq!(backoff.held_until(&"a", at(611), at(611)), None);
         backoff.advance("a", at(611), at(611));
         assert_eq!(backoff.delay(&"a"), INITIAL);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_nobody_up() {
+        let mut backoff = Backoff::new();
+        backoff.advance("a", at(86_400), at(86_400));
+        assert_eq!(backoff.held_until(&"a", at(86_401), at(0)), None);
+        assert_eq!(backoff.held_since_failure(&"a", at(0)), None);
     }
 
     #[test]

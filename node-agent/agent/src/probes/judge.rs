@@ -1,7 +1,6 @@
-//! From answers to judgements: thresholds, and when to ask at all. Pure; upstream's probe worker.
+//! From answers to judgements: thresholds, and whom to ask at all. Pure; upstream's probe worker.
 
 use k8s_openapi::api::core::v1::Probe;
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::verdicts::{Kind, Verdict};
 
@@ -40,15 +39,6 @@ pub(crate) struct Judge {
     is_done: bool,
 }
 
-/// What the judge knows of the instance.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Situation {
-    pub(crate) running_since: Timestamp,
-    /// Whether the startup probe has succeeded, or there is none.
-    pub(crate) has_come_up: bool,
-    pub(crate) now: Timestamp,
-}
-
 impl Judge {
     /// Of a new instance.
     pub(crate) fn new(kind: Kind, thresholds: Thresholds) -> Self {
@@ -64,15 +54,13 @@ impl Judge {
         }
     }
 
-    /// Whether the container is to be asked now.
-    pub(crate) fn asks(&self, probe: &Probe, situation: Situation) -> bool {
-        let delay = SignedDuration::from_secs(probe.initial_delay_seconds.unwrap_or(0).into());
-        let is_early = situation.now.duration_since(situation.running_since) < delay;
+    /// Whether the container is to be asked. `has_come_up`: the startup probe has succeeded, or there is none.
+    pub(crate) fn asks(&self, has_come_up: bool) -> bool {
         let is_turn = match self.kind {
-            Kind::Startup => !situation.has_come_up,
-            Kind::Liveness | Kind::Readiness => situation.has_come_up,
+            Kind::Startup => !has_come_up,
+            Kind::Liveness | Kind::Readiness => has_come_up,
         };
-        !self.is_done && !is_early && is_turn
+        !self.is_done && is_turn
     }
 
     /// Whether this instance is not asked any more.
@@ -109,7 +97,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::at;
 
     fn thresholds(success: i32, failure: i32) -> Thresholds {
         let probe = json!({"successThreshold": success, "failureThreshold": failure});
@@ -138,31 +125,18 @@ mod tests {
         assert_eq!(heard(&mut judge, "--"), [no, no]);
     }
 
-    fn asks(judge: &Judge, probe: &Probe, has_come_up: bool, now: i64) -> bool {
-        judge.asks(probe, Situation { running_since: at(0), has_come_up, now: at(now) })
-    }
-
-    #[test]
-    fn nobody_is_asked_before_the_initial_delay() {
-        let probe = Probe { initial_delay_seconds: Some(5), ..Probe::default() };
-        let judge = Judge::new(Kind::Liveness, Thresholds::of(&probe));
-        assert!(!asks(&judge, &probe, true, 4) && asks(&judge, &probe, true, 5));
-    }
-
     #[test]
     fn the_startup_probe_is_asked_before_the_start_and_the_others_after_it() {
-        let probe = Probe::default();
         for (kind, before, after) in
             [(Kind::Startup, true, false), (Kind::Liveness, false, true), (Kind::Readiness, false, true)]
         {
-            let judge = Judge::new(kind, Thresholds::of(&probe));
-            assert_eq!((asks(&judge, &probe, false, 9), asks(&judge, &probe, true, 9)), (before, after));
+            let judge = Judge::new(kind, thresholds(1, 3));
+            assert_eq!((judge.asks(false), judge.asks(true)), (before, after));
         }
     }
 
     #[test]
     fn what_has_failed_for_good_is_not_asked_again() {
-        let probe = Probe::default();
         for (kind, answer, is_asked) in [
             (Kind::Startup, Answer::Success, false),
             (Kind::Startup, Answer::Failure, false),
@@ -172,7 +146,7 @@ mod tests {
         ] {
             let mut judge = Judge::new(kind, thresholds(1, 1));
             assert!(judge.hear(answer).is_some());
-            assert_eq!(asks(&judge, &probe, kind != Kind::Startup, 9), is_asked, "{kind:?} {answer:?}");
+            assert_eq!(judge.asks(kind != Kind::Startup), is_asked, "{kind:?} {answer:?}");
         }
     }
 

@@ -15,7 +15,7 @@ use keelson_cri::Runtime;
 use tokio::sync::watch;
 
 use super::ask::{self, Outcome, Target};
-use super::judge::{Answer, Judge, Situation, Thresholds};
+use super::judge::{Answer, Judge, Thresholds};
 use super::verdicts::{Kind, Verdict, Verdicts};
 use crate::pod::spec;
 use crate::runtime::observed::{Instance, InstanceState, Observed};
@@ -201,12 +201,7 @@ impl Prober {
         let mut judge = Judge::new(self.kind, Thresholds::of(&self.probe));
         while !judge.is_done() {
             ticks.tick().await;
-            let situation = Situation {
-                running_since: self.running_since,
-                has_come_up: self.has_come_up(),
-                now: Timestamp::now(),
-            };
-            if judge.asks(&self.probe, situation)
+            if judge.asks(self.has_come_up())
                 && let Some(answer) = self.answer().await
                 && let Some(verdict) = judge.hear(answer)
             {
@@ -227,11 +222,12 @@ impl Prober {
         }
     }
 
+    /// What is left of it. A clock that was set back since the start makes it no longer.
     async fn initial_delay(&self) {
-        let delay = i64::from(self.probe.initial_delay_seconds.unwrap_or(0));
+        let seconds = self.probe.initial_delay_seconds.and_then(|it| it.try_into().ok()).unwrap_or(0);
         let elapsed = Timestamp::now().duration_since(self.running_since);
-        let left = k8s_openapi::jiff::SignedDuration::from_secs(delay).saturating_sub(elapsed);
-        tokio::time::sleep(left.try_into().unwrap_or_default()).await;
+        let elapsed = Duration::try_from(elapsed).unwrap_or_default();
+        tokio::time::sleep(Duration::from_secs(seconds).saturating_sub(elapsed)).await;
     }
 
     fn has_come_up(&self) -> bool {

@@ -58,6 +58,20 @@ async fn a_container_that_answers_becomes_ready_and_one_that_stops_to_does_not_s
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_stops_no_probe() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let pod = pod_with(json!({"readinessProbe": {"tcpSocket": {"port": port}}}));
+    let (probes, mut changes) = probes();
+    let mut observed = runs();
+    let tomorrow = Timestamp::now() + k8s_openapi::jiff::SignedDuration::from_hours(24);
+    observed.instances[0].state = InstanceState::Running { started_at: tomorrow };
+    probes.follow(view(&pod, &observed, &PodStatus::default()));
+    changes.recv().await.unwrap();
+    assert_eq!(probes.verdicts("uid-1").get(Kind::Readiness, "a-1"), Some(Verdict::Success));
+}
+
+#[tokio::test]
 async fn readiness_waits_for_the_start() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
