@@ -10,12 +10,15 @@ use std::{fs, io};
 
 use keelson_cri::Runtime;
 use tokio::process::Command;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::archive;
 
 /// The folder below the agent's root that remembers what was imported.
 const MEMORY: &str = "imported-images";
+
+/// How long one archive may take: as long as it does, no container of the node is started.
+const LONGEST_IMPORT: Duration = Duration::from_secs(600);
 
 /// Pause before a runtime that does not answer is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -36,6 +39,8 @@ enum ImportError {
     Io(#[from] io::Error),
     #[error("ctr: {0}")]
     Refused(String),
+    #[error("ctr has not ended within {} s", LONGEST_IMPORT.as_secs())]
+    TooLong,
 }
 
 impl Import<'_> {
@@ -84,12 +89,12 @@ impl Import<'_> {
             return Ok(false);
         }
         let socket = self.runtime.endpoint();
-        let output = Command::new("ctr")
+        let importing = Command::new("ctr")
             .args(["--address", socket, "--namespace", "k8s.io", "images", "import"])
             .arg(archive)
             .kill_on_drop(true)
-            .output()
-            .await?;
+            .output();
+        let output = timeout(LONGEST_IMPORT, importing).await.map_err(|_| ImportError::TooLong)??;
         if !output.status.success() {
             return Err(ImportError::Refused(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
         }

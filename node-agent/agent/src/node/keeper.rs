@@ -66,12 +66,7 @@ impl Told {
     /// What a Node that was registered or taken over says.
     fn of(node: Node) -> Self {
         let version = version::of(&node.metadata);
-        Self {
-            status: node.status.unwrap_or_default(),
-            at: Instant::now(),
-            uid: node.metadata.uid,
-            version,
-        }
+        Self { status: node.status.unwrap_or_default(), at: Instant::now(), uid: node.metadata.uid, version }
     }
 
     /// Takes in the Node as the API has it: somebody else may have written conditions. `false` if it is another Node
