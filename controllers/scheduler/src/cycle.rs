@@ -194,7 +194,7 @@ impl Core {
         self.cache.assume(&queued.info, &node);
         match self.reserve(&queued.info, slot) {
             Ok(permits) => {
-                self.nominations.clear(&queued.info.uid);
+                self.end_promise(&queued.info, &node, now);
                 Attempt::Assumed(Assumed { queued, node, permits })
             }
             Err(nowhere) => {
@@ -242,20 +242,20 @@ impl Core {
 
     /// Returns the pods that lose what they had been promised.
     fn nominate(&mut self, pod: &Arc<PodInfo>, nomination: &Nomination, now: Instant) -> Vec<Arc<PodInfo>> {
-        match nomination {
-            Nomination::Keep => Vec::new(),
-            Nomination::Clear => {
-                self.nominations.clear(&pod.uid);
-                Vec::new()
-            }
+        let (lost, displaced) = match nomination {
+            Nomination::Keep => (None, Vec::new()),
+            Nomination::Clear => (self.nominations.clear(&pod.uid), Vec::new()),
             Nomination::For(Preemption { node, victims }) => {
                 self.leaving.extend(victims.iter().map(|victim| victim.uid.clone()));
                 let displaced = self.nominations.displace(node, pod.priority);
                 displaced.iter().for_each(|pod| self.queue.activate(&pod.uid, now));
-                self.nominations.set(pod, Arc::clone(node));
-                displaced
+                (self.nominations.set(pod, Arc::clone(node)), displaced)
             }
+        };
+        if let Some(lost) = lost {
+            self.pod_event(PodChange::Removed, pod, &lost, now);
         }
+        displaced
     }
 
     /// The pod could not be bound. Returns what is left to do.

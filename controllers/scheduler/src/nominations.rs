@@ -20,35 +20,37 @@ pub(crate) struct Nominations {
 
 impl Nominations {
     /// A pod that waits, as the API has it now, and the node that the API named before. What it says counts, unless it
-    /// says nothing new: the scheduler's own word may still be on its way there.
-    pub(crate) fn observe(&mut self, before: Option<&str>, new: &Arc<PodInfo>) {
+    /// says nothing new: the scheduler's own word may still be on its way there. Returns the node that is kept no more.
+    pub(crate) fn observe(&mut self, before: Option<&str>, new: &Arc<PodInfo>) -> Option<Arc<str>> {
         let said = nominated_node(&new.pod);
         match (before, said) {
             (_, Some(node)) if before != said => self.set(new, node.into()),
             (Some(_), None) => self.clear(&new.uid),
             (_, Some(_)) | (None, None) => {
-                if let Some(node) = self.nodes.get(&new.uid).cloned() {
-                    self.set(new, node);
-                }
+                let node = self.nodes.get(&new.uid).cloned()?;
+                self.set(new, node)
             }
         }
     }
 
-    /// Keeps the node for the pod, and no other.
-    pub(crate) fn set(&mut self, pod: &Arc<PodInfo>, node: Arc<str>) {
-        self.clear(&pod.uid);
+    /// Keeps the node for the pod, and no other. Returns the one that was kept before.
+    pub(crate) fn set(&mut self, pod: &Arc<PodInfo>, node: Arc<str>) -> Option<Arc<str>> {
+        let before = self.clear(&pod.uid).filter(|before| *before != node);
         self.pods.entry(Arc::clone(&node)).or_default().push(Arc::clone(pod));
         self.nodes.insert(pod.uid.clone(), node);
+        before
     }
 
-    pub(crate) fn clear(&mut self, uid: &Uid) {
-        let Some(node) = self.nodes.remove(uid) else { return };
+    /// Returns the node that was kept for the pod.
+    pub(crate) fn clear(&mut self, uid: &Uid) -> Option<Arc<str>> {
+        let node = self.nodes.remove(uid)?;
         if let Some(pods) = self.pods.get_mut(&node) {
             pods.retain(|pod| pod.uid != *uid);
             if pods.is_empty() {
                 self.pods.remove(&node);
             }
         }
+        Some(node)
     }
 
     /// The node that is kept for the pod.
@@ -69,7 +71,9 @@ impl Nominations {
     pub(crate) fn displace(&mut self, node: &str, priority: Priority) -> Vec<Arc<PodInfo>> {
         let pods = self.pods.get(node).into_iter().flatten();
         let displaced: Vec<_> = pods.filter(|pod| pod.priority < priority).cloned().collect();
-        displaced.iter().for_each(|pod| self.clear(&pod.uid));
+        for pod in &displaced {
+            self.clear(&pod.uid);
+        }
         displaced
     }
 }

@@ -124,8 +124,7 @@ impl Core {
         let uid = Uid::of(pod);
         self.queue.remove(&uid);
         self.leaving.remove(&uid);
-        let promised = self.nominations.node_of(&uid).cloned();
-        self.nominations.clear(&uid);
+        let promised = self.nominations.clear(&uid);
         if let Some((removed, node)) = self.cache.remove(&uid) {
             self.pod_event(PodChange::Removed, &removed, &node, now);
         } else if let Some(node) = promised {
@@ -135,7 +134,7 @@ impl Core {
 
     fn pod_is_assigned(&mut self, pod: &Arc<PodInfo>, node: &str, now: Instant) {
         self.queue.remove(&pod.uid);
-        self.nominations.clear(&pod.uid);
+        self.end_promise(pod, node, now);
         let before = self.cache.placement(&pod.uid);
         let before = before.map(|(known, node)| (Arc::clone(known), Arc::clone(node)));
         let settled = self.cache.place(Arc::clone(pod), node);
@@ -160,10 +159,17 @@ impl Core {
             return;
         }
         let before = old.and_then(nominated_node);
-        self.nominations.observe(before, pod);
+        let lost = self.nominations.observe(before, pod);
         self.queue.update(Arc::clone(pod), now);
-        if let Some(lost) = before.filter(|before| nominated_node(&pod.pod) != Some(before)) {
-            self.pod_event(PodChange::Removed, pod, lost, now);
+        if let Some(lost) = lost {
+            self.pod_event(PodChange::Removed, pod, &lost, now);
+        }
+    }
+
+    /// The pod counts on a node now. If it was promised room on another one, that is free again.
+    pub(crate) fn end_promise(&mut self, pod: &PodInfo, node: &str, now: Instant) {
+        if let Some(lost) = self.nominations.clear(&pod.uid).filter(|promised| **promised != *node) {
+            self.pod_event(PodChange::Removed, pod, &lost, now);
         }
     }
 

@@ -193,15 +193,16 @@ impl Queue {
         self.let_go(uid, now);
     }
 
-    /// Something happened in the cluster.
+    /// Something happened in the cluster. No pod is helped by what happens to itself: its own promise never bound it.
     pub(crate) fn on_event(&mut self, event: &ClusterEvent<'_>, now: Instant) {
         let framework = self.framework;
         let listeners = framework.listening_to(event.kind());
         if !self.unschedulable.any_waits_for(listeners) {
             return;
         }
-        let helped = self.unschedulable.iter();
-        let helped = helped.filter(|pod| pod.may_be_helped_by(event, framework, listeners));
+        let others = self.unschedulable.iter();
+        let others = others.filter(|pod| event.pod().is_none_or(|changed| changed.uid != pod.info.uid));
+        let helped = others.filter(|pod| pod.may_be_helped_by(event, framework, listeners));
         let helped: Vec<Uid> = helped.map(|pod| pod.info.uid.clone()).collect();
         helped.iter().for_each(|uid| self.let_go(uid, now));
     }

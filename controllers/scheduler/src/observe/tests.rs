@@ -73,6 +73,51 @@ fn a_promise_that_is_taken_back_frees_what_it_held() {
     assert_eq!(cluster.whereabouts("p"), Whereabouts::Backoff);
 }
 
+/// A pod that is kept for a node where it does not fit yet, and one that waits because of that, for this node alone.
+fn kept_and_waiting() -> (Cluster, MakePod) {
+    let mut cluster = Cluster::new([MakeNode::named("n").capacity("4", "8Gi").label("only", "this")]);
+    cluster.pod(MakePod::named("stays").container("1", "0").priority(9).node("n"));
+    let kept = MakePod::named("kept").container("4", "1Gi").nominated("n");
+    cluster.pod(kept.clone().gate("g"));
+    cluster.pod(MakePod::named("p").container("1", "8Gi").node_selector(&[("only", "this")]));
+    assert!(cluster.turn().starts_with("p: 0/1 nodes are available: 1 Insufficient cpu"));
+    (cluster, kept.version(2))
+}
+
+#[test]
+fn a_pod_that_goes_elsewhere_than_promised_frees_what_it_held() {
+    let (mut cluster, kept) = kept_and_waiting();
+    cluster.node(MakeNode::named("new").capacity("4", "4Gi"));
+    assert_eq!(cluster.whereabouts("p"), Whereabouts::Unschedulable, "the new node is none for it");
+    cluster.pod(kept.clone());
+    assert_eq!(cluster.turn(), "kept -> new");
+    assert_eq!(cluster.whereabouts("p"), Whereabouts::Backoff);
+    let (mut cluster, kept) = kept_and_waiting();
+    cluster.pod(kept.node("new"));
+    assert_eq!(cluster.whereabouts("p"), Whereabouts::Backoff, "also when somebody else has bound it");
+}
+
+#[test]
+fn a_pod_that_gives_its_promise_up_frees_what_it_held_and_does_not_wake_itself() {
+    let (mut cluster, kept) = kept_and_waiting();
+    cluster.pod(kept);
+    assert!(cluster.turn().starts_with("kept: 0/1 nodes are available: 1 Insufficient cpu."));
+    assert_eq!(cluster.whereabouts("p"), Whereabouts::Backoff);
+    assert_eq!(cluster.whereabouts("kept"), Whereabouts::Unschedulable);
+}
+
+#[test]
+fn room_that_others_who_matter_less_could_complete_is_news() {
+    let mut cluster = Cluster::new([MakeNode::named("n").capacity("4", "8Gi")]);
+    let on = |name, cpu, priority| MakePod::named(name).container(cpu, "0").priority(priority).node("n");
+    let pods = [on("high", "2", 9), on("gone", "1", 9), on("low", "1", 1)];
+    pods.into_iter().for_each(|pod| cluster.pod(pod));
+    cluster.pod(MakePod::named("p").container("2", "0").priority(5));
+    assert!(cluster.turn().starts_with("p: 0/1 nodes are available"));
+    cluster.remove_pod("gone");
+    assert_eq!(cluster.whereabouts("p"), Whereabouts::Backoff, "one more that leaves makes it enough");
+}
+
 #[test]
 fn an_assumed_pod_is_not_queued_again_by_its_own_news() {
     let mut cluster = cluster();

@@ -38,12 +38,15 @@ impl PreScore for ImageLocality {
         if images.is_empty() {
             return None;
         }
-        let mut weights = vec![0; cache.slots()];
+        let mut weights = vec![0i64; cache.slots()];
         for image in images {
             // What is everywhere counts full; what few nodes have would draw all pods to them.
             let spread = image.nodes.len() as f64 / cache.order().len() as f64;
             let weight = (image.size as f64 * spread) as i64;
-            image.nodes.iter().for_each(|slot| weights[slot.index()] += weight);
+            for slot in &image.nodes {
+                let present = &mut weights[slot.index()];
+                *present = weight.saturating_add(*present);
+            }
         }
         let count = i64::try_from(containers(spec).count()).unwrap_or(i64::MAX);
         Some(Box::new(Present { weights, most: MOST_PER_CONTAINER.saturating_mul(count) }))

@@ -8,7 +8,7 @@ use crate::diagnosis::{Reason, Reasons};
 use crate::framework::{
     Filter, MAX_NODE_SCORE, Obstacle, Plugin, PreFilter, PreFiltered, PreScore, Score, WhatIf,
 };
-use crate::pod_info::PodInfo;
+use crate::pod_info::{PodInfo, Priority};
 use crate::resources::{ComputeResources, Resources};
 
 const TOO_MANY_PODS: &str = "Too many pods";
@@ -42,8 +42,7 @@ impl Plugin for NodeResourcesFit {
     }
 
     fn may_help(&self, event: &ClusterEvent<'_>, pod: &PodInfo) -> bool {
-        let reasons = &mut Reasons::default();
-        event.node().is_none_or(|node| Fit::of(pod).compare(node, reasons).is_ok())
+        event.node().is_none_or(|node| Fit::of(pod).may_come_to_fit(node, pod.priority))
     }
 }
 
@@ -55,7 +54,7 @@ impl PreFilter for NodeResourcesFit {
 
 impl Filter for Fit<'_> {
     fn filter(&self, node: &NodeInfo, _: &WhatIf<'_>, reasons: &mut Reasons) -> Result<(), Obstacle> {
-        self.compare(node, reasons)
+        self.compare(node, &node.requested, node.pod_count(), reasons)
     }
 }
 
@@ -64,13 +63,29 @@ impl<'a> Fit<'a> {
         Self { requests: &pod.requests, asks_for_nothing: pod.requests.is_zero() }
     }
 
-    fn compare(&self, node: &NodeInfo, reasons: &mut Reasons) -> Result<(), Obstacle> {
+    /// Whether there is room, or will be when those pods have made it that matter less.
+    fn may_come_to_fit(&self, node: &NodeInfo, priority: Priority) -> bool {
+        let (mut taken, mut count) = (Resources::default(), 0);
+        for pod in node.pods.iter().filter(|pod| pod.priority >= priority) {
+            taken.add(&pod.requests);
+            count += 1;
+        }
+        self.compare(node, &taken, count, &mut Reasons::default()).is_ok()
+    }
+
+    fn compare(
+        &self,
+        node: &NodeInfo,
+        taken: &Resources,
+        pods: i64,
+        reasons: &mut Reasons,
+    ) -> Result<(), Obstacle> {
         let mut tally = Tally { obstacle: None, reasons };
-        if node.pod_count() >= node.allowed_pods {
+        if pods >= node.allowed_pods {
             tally.add(Reason::Said(TOO_MANY_PODS), Obstacle::Unschedulable);
         }
         if !self.asks_for_nothing {
-            let (wanted, taken, room) = (self.requests, &node.requested, &node.allocatable);
+            let (wanted, room) = (self.requests, &node.allocatable);
             let said = |reason| move || Reason::Said(reason);
             tally.compare(wanted.milli_cpu, taken.milli_cpu, room.milli_cpu, said(CPU));
             tally.compare(wanted.memory, taken.memory, room.memory, said(MEMORY));

@@ -211,6 +211,8 @@ fn a_node_that_has_the_images_is_better_the_more_have_them() {
     assert_eq!(scores_of(pod().image("img")), Some(vec![31, 31, 0]));
     assert_eq!(scores_of(pod().image("rare:v1")), Some(vec![28, 0, 0]));
     assert_eq!(scores_of(pod().image("host:5000/img")), None);
+    let boast = MakeNode::named("n").image("one:v1", i64::MAX).image("two:v1", i64::MAX);
+    assert_eq!(scores(&ImageLocality, pod().image("one:v1").image("two:v1"), &[boast], &[]), Some(vec![100]));
     assert_eq!(scores_of(pod().image("unheard:of")), None);
 }
 
