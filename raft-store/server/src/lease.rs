@@ -220,6 +220,10 @@ pub(crate) async fn expire(raft: Raft, state: Arc<SharedState>, proposals: Arc<P
         let leads_in = leads.then_some(term);
         if leads_in != leading {
             leading = take_over_or_let_go(&state, leads_in);
+            if leading != leads_in {
+                sleep(RETRY_PAUSE).await;
+                continue;
+            }
         }
         let due = state.lessor().due(state.now(), REVOKE_BATCH);
         if due.is_empty() {

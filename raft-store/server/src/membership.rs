@@ -108,9 +108,13 @@ pub(crate) fn heir(raft: &Raft, timing: Timing) -> Option<(ReplicaId, Member)> {
     Some((heir, membership.get_node(&heir)?.clone()))
 }
 
-/// The last entry that a replica has acknowledged to this one; `None` unless this one leads.
-pub(crate) fn matched(raft: &Raft, replica: ReplicaId) -> Option<LogId> {
-    raft.metrics().borrow_watched().replication.as_ref()?.get(&replica).copied().flatten()
+/// The last entry that a replica has acknowledged to this one, and the term in which it did; `None` unless this one
+/// leads.
+pub(crate) fn matched(raft: &Raft, replica: ReplicaId) -> Option<(LogId, Term)> {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let last = metrics.replication.as_ref()?.get(&replica).copied().flatten()?;
+    Some((last, Term::new(metrics.current_term)))
 }
 
 /// Completes when Raft has stopped here, on purpose or not; says why.

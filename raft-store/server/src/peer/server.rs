@@ -165,8 +165,10 @@ impl PeerServer {
     /// What this replica remembers of a peer.
     fn recall(&self, peer: ReplicaId) -> io::Result<proto::RecallReply> {
         let vote = self.meta.vote().map_err(io::Error::other)?.filter(|vote| vote.voted_for == peer);
+        let matched = membership::matched(&self.raft, peer);
         Ok(proto::RecallReply {
-            matched: membership::matched(&self.raft, peer).as_ref().map(wire::put_log_id),
+            matched: matched.as_ref().map(|(last, _)| wire::put_log_id(last)),
+            matched_in: matched.map(|(_, term)| term.get()),
             vote: vote.map(|vote| wire::put_vote(&vote.vote())),
         })
     }

@@ -58,11 +58,14 @@ pub(super) async fn check(
 fn compare(peer: &Identity, remembered: RecallReply, on_disk: &OnDisk) -> Result<(), OpenError> {
     let rolled_back =
         |seen: String, found: String| OpenError::RolledBack { peer: peer.name.clone(), seen, found };
+    let own = on_disk.vote.map(VoteRecord::vote);
     let matched = remembered.matched.map(|id| types::position(&wire::log_id(id)));
-    if matched > on_disk.last {
+    // What was acknowledged in a term before the disk's vote was on the disk when it voted: if it is gone, then a
+    // later leader has taken it back. A crash may come between that and the entries that were to replace it.
+    let outvoted = own.zip(remembered.matched_in).is_some_and(|(own, term)| own.leader_id.term > term);
+    if matched > on_disk.last && !outvoted {
         return Err(rolled_back(entry(matched), entry(on_disk.last)));
     }
-    let own = on_disk.vote.map(VoteRecord::vote);
     match remembered.vote.and_then(|vote| wire::vote(Some(vote)).ok()) {
         // Both votes are this replica's own: they differ in term, or in whether a quorum had granted it.
         Some(seen) if own.is_none_or(|own| own.leader_id.term < seen.leader_id.term) => {
@@ -97,7 +100,7 @@ mod tests {
     }
 
     fn matched(term: u64, index: u64) -> RecallReply {
-        RecallReply { matched: Some(peer::LogId { term, index }), vote: None }
+        RecallReply { matched: Some(peer::LogId { term, index }), matched_in: Some(term), vote: None }
     }
 
     #[test]
@@ -115,9 +118,16 @@ mod tests {
     }
 
     #[test]
+    fn entries_that_a_later_leader_took_back_are_not_missed() {
+        assert_eq!(compared(matched(3, 9), Some(at(3, 6)), Some(4)), None);
+        let led_in_5 = RecallReply { matched_in: Some(5), ..matched(3, 9) };
+        assert!(compared(led_in_5, Some(at(3, 6)), Some(4)).is_some(), "it was acknowledged after that vote");
+    }
+
+    #[test]
     fn a_disk_that_has_forgotten_its_own_candidacy_was_rolled_back() {
         let vote = Some(peer::Vote { term: 5, voted_for: 7, committed: false });
-        let voted = || RecallReply { matched: None, vote };
+        let voted = || RecallReply { vote, ..RecallReply::default() };
         assert_eq!(compared(voted(), None, Some(5)), None);
         assert!(compared(voted(), None, Some(4)).is_some());
         assert!(compared(voted(), None, None).is_some());

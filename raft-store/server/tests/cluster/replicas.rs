@@ -13,7 +13,7 @@ use keelson_store_core::{
     command::{
         Compare, KeyRange, KeyValue, Op, Operand, PutRequest, RangeRequest, Relation, Txn, TxnResponse,
     },
-    engine::mem::MemDisk,
+    engine::mem::{Faults, MemDisk},
     id::Revision,
 };
 use tokio::sync::oneshot;
@@ -108,6 +108,11 @@ impl Cluster {
     /// Ends a cut. Connections from before stay dead.
     pub(crate) fn heal(&self, number: usize) {
         self.network.heal(&url(NAMES[number]));
+    }
+
+    /// Has a replica's disk fail every read, or no longer.
+    pub(crate) fn fail_reads(&self, number: usize, read_error: bool) {
+        self.disks[number].set_faults(Faults { read_error, ..Faults::default() });
     }
 
     /// Starts a replica again, on the disk it had.
