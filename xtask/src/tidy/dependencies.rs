@@ -140,6 +140,11 @@ const LAYERS: &[Layer] = &[
         own: Own::Only(&[]),
         foreign: Foreign::Only(&["rustc-hash", "serde", "serde_json", "thiserror"]),
     },
+    Layer {
+        package: "keelson-workloads",
+        own: Own::Only(&["keelson-checkers"]),
+        foreign: Foreign::Except(ENGINES),
+    },
     Layer { package: "keelson-pki", own: Own::Only(&[]), foreign: Foreign::Except(&["rocksdb", "tokio"]) },
     Layer { package: "keelson", own: Own::Any, foreign: Foreign::Except(ENGINES) },
     Layer { package: "keelson-bench", own: Own::Only(&["keelson-proto"]), foreign: Foreign::Except(ENGINES) },
