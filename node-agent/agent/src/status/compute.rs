@@ -88,12 +88,15 @@ fn rejected(input: &Input<'_>, failure: &Failure) -> PodStatus {
 
 /// The phase that is told, with its reason and message.
 fn outcome(input: &Input<'_>, computed: Phase) -> (Phase, Option<String>, Option<String>) {
-    let old = input.old.phase.as_deref().and_then(Phase::named);
-    let told = || (input.old.reason.clone(), input.old.message.clone());
-    if let Some(old) = old.filter(|old| old.is_terminal()) {
-        let (reason, message) = told();
-        return (old, reason, message);
+    let phase = |status: &PodStatus| status.phase.as_deref().and_then(Phase::named);
+    // No way leads back from an end, whoever has told it: somebody else may have given the pod up.
+    for status in input.pod.status.iter().chain([input.old]) {
+        if let Some(end) = phase(status).filter(|it| it.is_terminal()) {
+            return (end, status.reason.clone(), status.message.clone());
+        }
     }
+    let old = phase(input.old);
+    let told = || (input.old.reason.clone(), input.old.message.clone());
     let wanted = match input.state.cause() {
         Some(Cause::Overdue(failure)) => {
             (Phase::Failed, Some(failure.reason.clone()), Some(failure.message.clone()))

@@ -381,3 +381,16 @@ fn an_instance_that_was_only_made_waits() {
     let case = Case::new(one(json!({})), vec![instance("a", 1, InstanceState::Created)]);
     assert_eq!(facts(container(&case.status()), &["state"]), json!({"state": {"waiting": {}}}));
 }
+
+#[test]
+fn an_end_that_somebody_else_has_told_stays() {
+    let mut case = Case::new(one(json!({})), vec![instance("a", 1, running(1))]);
+    assert_eq!(case.next().phase.as_deref(), Some("Running"));
+    let given_up = json!({"phase": "Failed", "reason": "Evicted", "message": "gone"});
+    case.pod.status = serde_json::from_value(given_up).unwrap();
+    case.observed = observed(vec![instance("a", 1, exited(1, 0))]);
+    case.state = State::Terminated(Cause::Ended);
+    let status = case.next();
+    assert_eq!((status.phase.as_deref(), status.reason.as_deref()), (Some("Failed"), Some("Evicted")));
+    assert!(container(&status).state.as_ref().unwrap().terminated.is_some());
+}
