@@ -86,15 +86,15 @@ impl Found {
 fn expect(path: &Path, expected: Found) -> Result<(), Problem> {
     let shown = path.display();
     let wanted = expected.described();
+    if !path.exists() {
+        return Err(Problem::Missing(format!("hostPath {shown} doesn't exist")));
+    }
     match Found::at(path) {
         Ok(found) if found == expected => Ok(()),
         Ok(found) => Err(Problem::Missing(format!(
             "hostPath type check failed: {shown} is not a {wanted}, it's a {}",
             found.name()
         ))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Problem::Missing(format!("hostPath {shown} doesn't exist")))
-        }
         Err(error) => Err(Problem::Missing(format!(
             "hostPath type check failed, {shown} is not a {wanted}, unable to determine its type: {error}"
         ))),
@@ -155,6 +155,9 @@ mod tests {
             check(Path::new("/not/there"), "File"),
             Err("hostPath /not/there doesn't exist".to_owned())
         );
+        let below = file.join("x");
+        let text = format!("hostPath {} doesn't exist", below.display());
+        assert_eq!(check(&below, "Directory"), Err(text), "below a file there is nothing");
         assert_eq!(check(&file, "Tape"), Err("Tape is an invalid volume type".to_owned()));
     }
 
