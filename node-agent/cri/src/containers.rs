@@ -15,9 +15,6 @@ use crate::runtime::{DEADLINE, seconds};
 use crate::sandboxes::empty;
 use crate::{Runtime, RuntimeError};
 
-/// How much longer than the work itself the answer to a call with a time limit of its own may take.
-const MARGIN: Duration = Duration::from_secs(10);
-
 impl Runtime {
     /// Makes a container in a sandbox; its id.
     pub async fn create_container(
@@ -115,7 +112,9 @@ impl Runtime {
     }
 
     /// Runs a command to its end. An end with another exit code than 0 is an answer, not an error; a command that
-    /// takes longer than `timeout` (whole seconds) is [`RuntimeError::TimedOut`].
+    /// takes longer than `timeout` (whole seconds) is [`RuntimeError::TimedOut`]. It is the runtime that ends it; one
+    /// that does not answer has as long as for every other call, so that a runtime that hangs for a moment does not
+    /// pass for a command that does.
     pub async fn exec_sync(
         &self,
         id: &str,
@@ -123,7 +122,7 @@ impl Runtime {
         timeout: Duration,
     ) -> Result<ExecSyncResponse, RuntimeError> {
         let request = ExecSyncRequest { container_id: id.to_owned(), cmd, timeout: seconds(timeout) };
-        let deadline = timeout.saturating_add(MARGIN);
+        let deadline = DEADLINE.saturating_add(timeout);
         self.runtime("ExecSync", deadline, request, async |mut c, r| c.exec_sync(r).await).await
     }
 

@@ -203,8 +203,10 @@ async fn a_runtime_that_hangs_is_given_up() {
     let place = Place::new();
     let _server = serve(&place.socket(), Manner::Hangs);
     let runtime = Runtime::at(&place.socket());
+    let begin = tokio::time::Instant::now();
     let error = runtime.exec_sync("c1", command(), Duration::from_secs(1)).await.unwrap_err();
     assert!(matches!(error, RuntimeError::TimedOut { .. }), "{error}");
+    assert!(begin.elapsed() > Duration::from_secs(120), "not before it had time to come round");
 }
 
 #[tokio::test]
