@@ -78,9 +78,8 @@ pub(crate) async fn watch(runtime: &Runtime, health: &watch::Sender<RuntimeHealt
                 health.send_modify(|_| {});
             }
         }
-        if health.borrow().version.is_none()
-            && let Ok(version) = runtime.version().await
-        {
+        // Another one may have taken its place.
+        if let Ok(version) = runtime.version().await {
             let version = (version.runtime_name, version.runtime_version);
             health.send_modify(|health| health.version = Some(version));
         }
