@@ -4,6 +4,7 @@
 //! task of its own. Everything is taken in before the next cycle, so a cycle never decides on what is known to be old.
 //! Dropping the loop ends all tasks: who no longer leads writes nothing more.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
@@ -11,7 +12,7 @@ use keelson_controller_runtime::{EventRecorder, Informer, reference_to};
 use kube::Client;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::bind::{Binder, Binding};
@@ -19,7 +20,7 @@ use crate::cycle::{Attempt, Core, Failure};
 use crate::evict::evict;
 use crate::framework::Nomination;
 use crate::observe::{Observation, Version};
-use crate::pod_info::PodInfo;
+use crate::pod_info::{PodInfo, Uid};
 use crate::preemption::Preemption;
 use crate::status::{self, Audience, Condition, NominatedNode, Said};
 
@@ -36,6 +37,8 @@ pub(crate) struct Scheduler {
     events: EventRecorder,
     binder: Binder,
     statuses: Arc<Semaphore>,
+    /// Who is writing which pod's status.
+    writing: HashMap<Uid, AbortHandle>,
     inbox: UnboundedReceiver<Observation>,
     tasks: JoinSet<Done>,
 }
@@ -51,7 +54,8 @@ pub(crate) struct Informers {
 enum Done {
     Bound(Binding),
     EvictionFailed(Arc<PodInfo>, Preemption),
-    Nothing,
+    Said(Uid),
+    Evicted,
 }
 
 /// Lets the informers tell everything that they learn. To be called before they run.
@@ -75,7 +79,8 @@ impl Scheduler {
     ) -> Self {
         let binder = Binder::new(client.clone(), core.framework);
         let statuses = Arc::new(Semaphore::new(STATUSES_AT_ONCE));
-        Self { core, client, events, binder, statuses, inbox, tasks: JoinSet::new() }
+        let (writing, tasks) = (HashMap::new(), JoinSet::new());
+        Self { core, client, events, binder, statuses, writing, inbox, tasks }
     }
 
     /// Schedules until it is dropped. What exists already must have been told before.
@@ -121,7 +126,12 @@ impl Scheduler {
 
     fn settle(&mut self, done: Result<Done, tokio::task::JoinError>) {
         match done {
-            Ok(Done::Nothing) => {}
+            Ok(Done::Evicted) => {}
+            Ok(Done::Said(uid)) => {
+                if self.writing.get(&uid).is_some_and(AbortHandle::is_finished) {
+                    self.writing.remove(&uid);
+                }
+            }
             Ok(Done::Bound(Binding { queued, node, result: Ok(()) })) => {
                 let pod = &queued.info;
                 let message = format!("Successfully assigned {} to {node}", pod.key);
@@ -137,6 +147,8 @@ impl Scheduler {
             Ok(Done::EvictionFailed(preemptor, preemption)) => {
                 self.core.eviction_failed(&preemption, &preemptor.uid, Instant::now());
             }
+            // Something newer was to be said.
+            Err(error) if error.is_cancelled() => {}
             Err(error) => tracing::error!(%error, "a task of the scheduler panicked"),
         }
     }
@@ -178,22 +190,26 @@ impl Scheduler {
         }
     }
 
+    /// What was to be said of the pod before and is not yet is not said any more.
     fn say(&mut self, pod: Arc<PodInfo>, said: Said) {
-        let (client, statuses) = (self.client.clone(), Arc::clone(&self.statuses));
-        self.tasks.spawn(async move {
+        let (client, statuses, uid) = (self.client.clone(), Arc::clone(&self.statuses), pod.uid.clone());
+        let task = self.tasks.spawn(async move {
             let _room = statuses.acquire().await.expect("nobody closes it");
             if let Err(error) = status::write(&client, &pod.pod, &said, Audience::Waiting).await {
                 tracing::warn!(pod = %pod.key, %error, "cannot write the status of a pod");
             }
-            Done::Nothing
+            Done::Said(pod.uid.clone())
         });
+        if let Some(earlier) = self.writing.insert(uid, task) {
+            earlier.abort();
+        }
     }
 
     fn make_room(&mut self, preemptor: Arc<PodInfo>, preemption: Preemption) {
         let (client, events) = (self.client.clone(), self.events.clone());
         self.tasks.spawn(async move {
             match evict(&client, &events, &preemptor, &preemption).await {
-                Ok(()) => Done::Nothing,
+                Ok(()) => Done::Evicted,
                 Err(error) => {
                     tracing::warn!(pod = %preemptor.key, %error, "cannot make room");
                     Done::EvictionFailed(preemptor, preemption)

@@ -11,15 +11,18 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::Backoff;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::nominations::nominated_node;
 use crate::pod_info::Uid;
 
-/// How often a patch is made anew because the pod changes under it.
-const TRIES: u32 = 5;
+/// How often is tried to write a patch, made anew each time: because the pod changes under it, or the server is busy or
+/// away. Together these take longer than another server needs to step in.
+const TRIES: u32 = 8;
 
 /// What is to be said of a pod.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,7 +105,7 @@ pub(crate) async fn write(
     let name = known.metadata.name.as_deref().unwrap_or_default();
     let namespace = known.metadata.namespace.as_deref().unwrap_or_default();
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let mut pod = Pod::clone(known);
+    let (mut pod, mut backoff) = (Pod::clone(known), Backoff::default());
     for attempt in 1.. {
         if Uid::of(&pod) != uid || (audience == Audience::Waiting && has_node(&pod)) {
             return Ok(());
@@ -111,15 +114,26 @@ pub(crate) async fn write(
         match pods.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await {
             Ok(_) => return Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
-            Err(kube::Error::Api(status)) if status.is_conflict() && attempt < TRIES => {}
-            Err(error) => return Err(error),
+            Err(error) if attempt == TRIES || !may_pass(&error) => return Err(error),
+            Err(_) => sleep(backoff.next_delay()).await,
         }
-        match pods.get_opt(name).await? {
-            Some(latest) => pod = latest,
-            None => return Ok(()),
+        match pods.get_opt(name).await {
+            Ok(Some(latest)) => pod = latest,
+            Ok(None) => return Ok(()),
+            // The next patch fails if the pod is another by now.
+            Err(error) if may_pass(&error) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())
+}
+
+/// Whether trying again makes sense.
+fn may_pass(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => matches!(status.code, 408 | 409 | 429 | 500..),
+        _ => true,
+    }
 }
 
 fn has_node(pod: &Pod) -> bool {

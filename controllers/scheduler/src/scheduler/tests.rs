@@ -51,7 +51,8 @@ impl Running {
             loop {
                 match self.api.get(name).filter(|pod| is_so(pod)) {
                     Some(pod) => return pod,
-                    None => tokio::task::yield_now().await,
+                    // Time passes only when everybody waits.
+                    None => tokio::time::sleep(Duration::from_millis(1)).await,
                 }
             }
         };
@@ -145,6 +146,34 @@ async fn an_eviction_that_fails_is_tried_again() {
         }
     }
     assert_eq!(running.api.requests("pod").len(), 2, "deleted at the second attempt");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_condition_is_written_also_when_the_server_is_busy_or_away_for_a_moment() {
+    let running = Running::start([]);
+    for answer in [Answer::Unavailable, Answer::Refused(429, "later"), Answer::DoneButLost] {
+        running.api.next("status", answer);
+    }
+    running.api.create(small("p").pod());
+    let pod = running.until("p", |pod| pod["status"]["conditions"].is_array()).await;
+    assert_eq!(pod["status"]["conditions"][0]["reason"], "Unschedulable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_newer_is_said_last() {
+    let mut running = Running::start([]);
+    running.api.always("status", Answer::Unavailable);
+    running.api.create(small("p").pod());
+    assert_eq!(running.next_event().await, "p FailedScheduling: no nodes available to schedule pods");
+    running.until("p", |_| running.api.requests("status").len() == 3).await;
+    running.node(room("n").unschedulable());
+    running.next_event().await;
+    let tried = running.api.requests("status").len();
+    running.until("p", |_| running.api.requests("status").len() == tried + 6).await;
+    for late in &running.api.requests("status")[tried..] {
+        let message = late["status"]["conditions"][0]["message"].to_string();
+        assert!(message.contains("1 node(s) were unschedulable"), "{message}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
