@@ -96,10 +96,8 @@ async fn a_leader_that_cannot_read_its_leases_still_does_everything_else() {
     value(cluster.store(heir), "up to date").await;
     cluster.fail_reads(heir, true);
     assert!(cluster.store(leader).transfer_leadership(id, PATIENCE).await);
-    eventually("the heir to lead", async || {
-        (cluster.store(heir).status().leader == Some(id)).then_some(())
-    })
-    .await;
+    eventually("the heir to lead", async || (cluster.store(heir).status().leader == Some(id)).then_some(()))
+        .await;
     let answer = tokio::time::timeout(SOON, put(cluster.store(heir), "k", "v")).await;
     // Without this the heir could be too busy to stop.
     cluster.fail_reads(heir, false);
