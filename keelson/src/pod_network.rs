@@ -24,6 +24,11 @@ impl PodNetwork {
         mask + LEAST_ADDRESSES <= bits && part.is_some_and(|part| self.0.size() >= part)
     }
 
+    /// Whether it shares an address with another network.
+    pub(crate) fn overlaps(self, other: Cidr) -> bool {
+        self.0.contains(other.network()) || other.contains(self.0.network())
+    }
+
     /// The same, as the rules of Service traffic want it.
     pub(crate) fn network(self) -> Network {
         self.0.to_string().parse().expect("it was read as a network, and is written as one")

@@ -1,15 +1,17 @@
-//! The OpenAPI v3 documents: an index at `/openapi/v3`, and below it one document for each group and version.
+//! The OpenAPI documents: an index at `/openapi/v3`, below it one document for each group and version, and all in one
+//! at `/openapi/v2`.
 //!
 //! In: entries of the resource table, and the schema. Out: ready documents. `kubectl apply` and `kubectl explain`
 //! begin with them: they look for the parameters of PATCH, for patch strategies, and for fields.
 //!
-//! Deliberately absent: OpenAPI v2, protobuf, caching headers. The index names every document with its hash; a URL
-//! with the current hash may be cached for ever.
+//! Deliberately absent: v3 in protobuf, caching headers. The index names every document with its hash; a URL with the
+//! current hash may be cached for ever.
 //!
 //! Source: `k8s.io/kube-openapi/pkg/handler3`, `k8s.io/apiserver/pkg/endpoints/installer.go`.
 
 mod operation;
 mod parameter;
+mod v2;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
@@ -31,9 +33,20 @@ const VERSION: &str = "v1.37.0";
 /// Where the documents are.
 const ROOT: &str = "/openapi/v3";
 
+/// Where the document of version 2 is.
+const V2: &str = "/openapi/v2";
+
 /// The OpenAPI documents of a set of resources.
 pub struct OpenApi {
     documents: BTreeMap<String, Document>,
+    /// Written when somebody asks for it: few clients do.
+    v2: OnceLock<V2Documents>,
+}
+
+/// The document of version 2 in its two forms.
+struct V2Documents {
+    json: Document,
+    protobuf: Document,
 }
 
 /// The documents of the built-in resources, written at first use.
@@ -68,12 +81,30 @@ impl OpenApi {
         }
         let index = Bytes::from(json!({"paths": index}).to_string());
         documents.insert(ROOT.to_owned(), Document::new("application/json", index));
-        Self { documents }
+        Self { documents, v2: OnceLock::new() }
     }
 
-    /// The document at a path, a slash at its end or not.
-    pub fn document(&self, path: &str) -> Option<&Document> {
-        self.documents.get(path.trim_end_matches('/'))
+    /// The document at a path, a slash at its end or not, for a client with this `Accept` header.
+    pub fn document(&self, path: &str, accept: Option<&str>) -> Option<&Document> {
+        match path.trim_end_matches('/') {
+            V2 if v2::wire::is_accepted(accept) => Some(&self.v2().protobuf),
+            V2 => Some(&self.v2().json),
+            path => self.documents.get(path),
+        }
+    }
+
+    fn v2(&self) -> &V2Documents {
+        self.v2.get_or_init(|| {
+            let of_versions = self.documents.iter().filter(|(path, _)| *path != ROOT);
+            let of_versions: Vec<Value> = of_versions
+                .map(|(_, document)| serde_json::from_slice(&document.body).expect("it was written as JSON"))
+                .collect();
+            let document = v2::of(of_versions.iter(), VERSION);
+            V2Documents {
+                json: Document::new("application/json", document.to_string().into()),
+                protobuf: Document::new(v2::wire::MEDIA_TYPE, v2::wire::encode(&document).into()),
+            }
+        })
     }
 }
 

@@ -64,7 +64,7 @@ pub async fn answer(
 fn document(path: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
     let found = if path.starts_with("/openapi/") {
-        openapi::builtin().document(path)
+        openapi::builtin().document(path, accept)
     } else {
         discovery::builtin().document(path, Form::accepted(accept))
     };
@@ -152,6 +152,6 @@ fn issuer(server: &Server) -> serde_json::Value {
 fn index() -> serde_json::Value {
     json!({"paths": [
         "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/keelson/v1/store", "/livez", "/metrics",
-        "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version",
+        "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version",
     ]})
 }

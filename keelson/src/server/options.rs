@@ -118,6 +118,11 @@ pub(crate) enum OptionsError {
          what leaves a node some addresses"
     )]
     NodeMask { pod_network: PodNetwork, mask: u8 },
+    #[error(
+        "--cluster-cidr {pods} and --service-cidr {services} overlap: a pod and a Service would share an address, so \
+         give them networks apart"
+    )]
+    NetworksOverlap { pods: PodNetwork, services: ServiceNetwork },
     #[error(transparent)]
     InitialCluster(#[from] InitialClusterError),
 }
@@ -150,6 +155,9 @@ impl ServerOptions {
             controllers;
         if !pod_network.can_be_split(node_cidr_mask_size) {
             return Err(OptionsError::NodeMask { pod_network, mask: node_cidr_mask_size });
+        }
+        if pod_network.overlaps(service_network.range()) {
+            return Err(OptionsError::NetworksOverlap { pods: pod_network, services: service_network });
         }
         Ok(Self {
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from(format!("{name}.keelson"))),

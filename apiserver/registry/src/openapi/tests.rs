@@ -3,7 +3,7 @@
 use super::*;
 
 fn content(path: &str) -> Value {
-    let document = builtin().document(path).unwrap_or_else(|| panic!("{path} exists"));
+    let document = builtin().document(path, None).unwrap_or_else(|| panic!("{path} exists"));
     serde_json::from_slice(&document.body).unwrap()
 }
 
@@ -17,11 +17,11 @@ fn the_index_names_every_document_with_its_hash() {
     let paths = index["paths"].as_object().unwrap();
     assert!(!paths.is_empty());
     for (name, entry) in paths {
-        let document = builtin().document(&format!("/openapi/v3/{name}")).unwrap();
+        let document = builtin().document(&format!("/openapi/v3/{name}"), None).unwrap();
         let url = format!("/openapi/v3/{name}?hash={}", document.hash);
         assert_eq!(entry["serverRelativeURL"], url);
     }
-    assert!(builtin().document("/openapi/v3/apis/no.such/v1").is_none());
+    assert!(builtin().document("/openapi/v3/apis/no.such/v1", None).is_none());
 }
 
 /// `kubectl apply` looks for the parameter, and for strategic merge patches, on the PATCH of the kind.
@@ -134,4 +134,60 @@ fn operation_ids_are_unique() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), all);
+}
+
+/// What v3 says in its own way is said in v2's.
+#[test]
+fn version_2_is_one_document_of_the_whole_api() {
+    let document = content("/openapi/v2");
+    assert_eq!(document["swagger"], "2.0");
+    let whole = document.to_string();
+    for foreign in ["#/components/", "oneOf", "allOf", "requestBody", "\"content\""] {
+        assert!(!whole.contains(foreign), "{foreign}");
+    }
+    let path = |path: &str| &document["paths"][path];
+    let create = &path("/apis/apps/v1/namespaces/{namespace}/deployments")["post"];
+    let body = json!({
+        "in": "body", "name": "body", "required": true,
+        "schema": {"$ref": "#/definitions/io.k8s.api.apps.v1.Deployment"},
+    });
+    assert_eq!(create["parameters"][0], body);
+    assert_eq!(create["consumes"], json!(["*/*"]));
+    assert_eq!(create["produces"], json!(["application/json", "application/yaml"]));
+    assert_eq!(create["responses"]["201"]["schema"], body["schema"]);
+    assert_eq!(create["responses"]["401"], json!({"description": "Unauthorized"}));
+    let name = &path("/api/v1/namespaces/{namespace}/pods/{name}")["parameters"][0];
+    assert_eq!((&name["type"], &name["in"]), (&json!("string"), &json!("path")));
+    let definition = |name: &str| &document["definitions"][name];
+    let deployment = definition("io.k8s.api.apps.v1.Deployment");
+    assert_eq!(deployment["x-kubernetes-group-version-kind"][0]["kind"], "Deployment");
+    assert_eq!(
+        deployment["properties"]["metadata"],
+        json!({"$ref": "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"})
+    );
+    let either = definition("io.k8s.apimachinery.pkg.util.intstr.IntOrString");
+    assert_eq!(either, &json!({"type": "string", "format": "int-or-string"}));
+}
+
+/// Every reference leads somewhere: client-go gives up on the whole document otherwise.
+#[test]
+fn every_reference_of_version_2_has_its_definition() {
+    fn references<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+        if let Some(reference) = value["$ref"].as_str() {
+            found.push(reference);
+        }
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            Value::Object(fields) => fields.values().for_each(|field| references(field, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let document = content("/openapi/v2");
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 100);
+    for reference in found {
+        let name = reference.strip_prefix("#/definitions/").unwrap_or_else(|| panic!("{reference}"));
+        assert!(document["definitions"][name].is_object(), "{name}");
+    }
 }

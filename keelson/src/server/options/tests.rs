@@ -99,6 +99,18 @@ fn names_become_paths_and_must_be_safe() {
 }
 
 #[test]
+fn pods_and_services_have_networks_apart() {
+    for (pods, services) in
+        [("10.0.0.0/8", "10.96.0.0/16"), ("10.96.128.0/17", "10.96.0.0/16"), ("10.96.0.0/16", "10.96.0.0/16")]
+    {
+        let text = refused(&format!("--cluster-cidr {pods} --service-cidr {services}"));
+        assert!(text.contains(pods) && text.contains(services) && text.contains("overlap"), "{text}");
+    }
+    assert!(parse("--cluster-cidr 10.97.0.0/16 --service-cidr 10.96.0.0/16").is_ok());
+    assert!(parse("--cluster-cidr fd00::/48 --node-cidr-mask-size 64 --service-cidr 10.96.0.0/16").is_ok());
+}
+
+#[test]
 fn port_ranges_are_read_strictly() {
     assert_eq!("1-65535".parse(), Ok(NodePorts(1..=65_535)));
     for text in ["", "30000", "0-5", "5-4", "1-65536", "a-b"] {
