@@ -39,6 +39,8 @@ pub struct MemberStatus {
     pub member: Member,
     /// Whether it votes.
     pub voter: bool,
+    /// The last entry that it has acknowledged to this replica; `None` unless this one leads.
+    pub matched: Option<LogIndex>,
 }
 
 impl Status {
@@ -48,10 +50,12 @@ impl Status {
         let applied = *state.applied().borrow();
         let membership = metrics.membership_config.membership();
         let voters: Vec<_> = membership.voter_ids().collect();
+        let matched = |replica: &ReplicaId| metrics.replication.as_ref()?.get(replica).copied().flatten();
         let member = |(replica, member): (&ReplicaId, &Member)| MemberStatus {
             replica: *replica,
             member: member.clone(),
             voter: voters.contains(replica),
+            matched: matched(replica).map(|last| LogIndex::new(last.index())),
         };
         Self {
             cluster,

@@ -95,9 +95,19 @@ impl MemDisk {
         Self::default()
     }
 
+    /// All fault switches.
+    pub fn faults(&self) -> Faults {
+        lock(&self.contents).faults
+    }
+
     /// Replaces all fault switches.
     pub fn set_faults(&self, faults: Faults) {
         lock(&self.contents).faults = faults;
+    }
+
+    /// Another disk with the same contents, as one would get by copying all blocks of a disk that stands still.
+    pub fn copy(&self) -> Self {
+        Self { contents: Arc::new(Mutex::new(lock(&self.contents).copy())) }
     }
 
     /// Takes the machine down and up again.

@@ -153,6 +153,19 @@ impl Contents {
         fate.map_or(Ok(()), |_| Err(io(name, "input/output error in checkpoint")))
     }
 
+    /// The same folders, all of it durable, without faults and with nothing open.
+    pub(super) fn copy(&self) -> Self {
+        let copy_of = |folder: &Folder| match folder {
+            Folder::Store(store) => Folder::Store(Arc::new(Mutex::new(lock(store).copy()))),
+            Folder::Files(files) => {
+                let copied = |file: &File| File::durable(file.contents().to_vec());
+                Folder::Files(files.iter().map(|(name, file)| (name.clone(), copied(file))).collect())
+            }
+        };
+        let folders = self.folders.iter().map(|(name, folder)| (name.clone(), copy_of(folder))).collect();
+        Self { faults: Faults::default(), folders, sessions: BTreeMap::new() }
+    }
+
     /// The power goes: every handle is dead, and of what was not synced only as much is left as `survivors` says.
     pub(super) fn crash(&mut self, survivors: &mut dyn FnMut(AtRisk<'_>) -> usize) {
         for session in std::mem::take(&mut self.sessions).into_values().filter_map(|weak| weak.upgrade()) {

@@ -79,6 +79,11 @@ impl Store {
         Self { role, durable: image, unsynced: VecDeque::new(), on_unsynced_files: false, damaged: false }
     }
 
+    /// A store of its own that holds, durably, what readers see of this one.
+    pub(super) fn copy(&self) -> Self {
+        Self { damaged: self.damaged, ..Self::new(self.role, self.current().clone()) }
+    }
+
     /// What readers see.
     pub(super) fn current(&self) -> &Image {
         self.unsynced.back().unwrap_or(&self.durable)

@@ -362,3 +362,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_copied_disk_goes_its_own_way() {
+    let disk = MemDisk::new();
+    let engine = open(&disk);
+    put(&*engine, "a", "1").unwrap();
+    let copy = disk.copy();
+    put(&*engine, "a", "2").unwrap();
+    copy.crash(&mut |_| 0);
+    assert_eq!(get(&*open(&copy), "a"), Some(Bytes::from_static(b"1")));
+    assert_eq!(get(&*engine, "a"), Some(Bytes::from_static(b"2")));
+}
