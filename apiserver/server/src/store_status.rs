@@ -73,7 +73,7 @@ impl From<Status> for StoreStatus {
 
 impl From<MemberStatus> for StoreMember {
     fn from(status: MemberStatus) -> Self {
-        let MemberStatus { replica, member, voter } = status;
+        let MemberStatus { replica, member, voter, matched: _ } = status;
         let replica = hexadecimal(replica.get());
         Self {
             replica,
