@@ -148,8 +148,9 @@ impl Correlator {
     fn name(&mut self, recorded: &RecordedEvent) -> String {
         self.last_name = recorded.at.as_nanosecond().max(self.last_name + 1);
         let number = format!(".{:x}", self.last_name);
-        let mut name = object_name(&recorded.object).to_owned();
-        name.truncate(LONGEST_NAME - number.len());
+        let name = object_name(&recorded.object);
+        // Not all objects have names of ASCII.
+        let name = &name[..name.floor_char_boundary(LONGEST_NAME - number.len())];
         format!("{}{number}", name.trim_end_matches(['.', '-']))
     }
 }

@@ -58,6 +58,8 @@ async fn events_about_the_cluster_are_in_the_namespace_default_and_names_are_uni
     node.message = "two".into();
     let second = created(correlator.take_in(&node, Instant::now()));
     assert!(second.metadata.name.unwrap().ends_with(".11"), "the same time, another name");
+    let foreign = created(correlator.take_in(&told(&"é".repeat(126), "three", 16), Instant::now()));
+    assert!(foreign.metadata.name.unwrap().ends_with("é.12"), "letters are not cut in halves");
 }
 
 #[tokio::test]
