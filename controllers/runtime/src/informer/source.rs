@@ -84,7 +84,6 @@ where
                     Ok((objects, version)) => {
                         informer.replace(objects);
                         position = Position::At(version);
-                        backoff.reset();
                         continue;
                     }
                     Err(interruption) => interruption,
@@ -93,8 +92,15 @@ where
             };
             match interruption {
                 Interruption::Expired => {
-                    tracing::debug!(resource = self.api.resource_url(), "history is gone; listing again");
                     position = Position::Nowhere;
+                    // Nothing that was watched has reset the back-off if it happens again and again.
+                    let delay = backoff.next_delay();
+                    let resource = self.api.resource_url();
+                    match backoff.is_persistent() {
+                        true => tracing::warn!(resource, ?delay, "history is always gone; will list again"),
+                        false => tracing::debug!(resource, ?delay, "history is gone; will list again"),
+                    }
+                    tokio::time::sleep(delay).await;
                 }
                 Interruption::Ended => {}
                 Interruption::Failed(failure) => {

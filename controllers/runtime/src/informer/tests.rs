@@ -245,6 +245,26 @@ async fn only_history_that_is_gone_makes_it_list_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_whose_history_is_always_gone_is_not_asked_for_everything_without_end() {
+    let mut it = Following::start();
+    let begun = Instant::now();
+    for _ in 0..10 {
+        it.list(7, &[]).await;
+        it.server.asked().await.refuse(410, "Expired");
+    }
+    let waited = begun.elapsed();
+    assert!((30..60).contains(&waited.as_secs()), "{waited:?}");
+    it.list(7, &[]).await;
+    let watch = it.watch(7).await;
+    watch.event("ADDED", &object("a", 8));
+    it.holds(1).await;
+    watch.break_off();
+    let broken = Instant::now();
+    let _watch = it.watch(8).await;
+    assert!(broken.elapsed().as_millis() < 100, "what is watched is a new beginning");
+}
+
+#[tokio::test(start_paused = true)]
 async fn pages_are_put_together_and_a_list_whose_pages_expire_is_asked_for_again() {
     let mut it = Following::start();
     let page = |objects: &[Value]| {
