@@ -20,7 +20,7 @@ pub struct Options {
     pub node_monitor_grace_period: Duration,
     /// The same for a node that has only just come.
     pub node_startup_grace_period: Duration,
-    /// How many finished pods are kept before the oldest are removed.
+    /// How many finished pods are kept for people to look at, before the oldest are removed. 0: all of them.
     pub terminated_pod_threshold: usize,
 }
 

@@ -30,9 +30,6 @@ use crate::{
 /// The controller's name in logs.
 const NAME: &str = "pod-garbage-collector-controller";
 
-/// How many terminated pods are kept for people to look at, upstream's number.
-const TERMINATED_PODS: usize = 12_500;
-
 /// How long a node has to be gone before its pods are removed. It may be on its way back, or this cache behind.
 const QUARANTINE: Duration = Duration::from_secs(40);
 
@@ -75,7 +72,11 @@ pub(crate) async fn run(context: Arc<Context>, client: Client) {
     // First all nodes, so that no pod seems to be without one.
     nodes.synced().await;
     pods.synced().await;
-    let collector = Arc::new(Collector { client, pods, nodes, threshold: TERMINATED_PODS });
+    let threshold = match context.options().terminated_pod_threshold {
+        0 => usize::MAX,
+        threshold => threshold,
+    };
+    let collector = Arc::new(Collector { client, pods, nodes, threshold });
     let queue = WorkQueue::new("orphaned_pods_nodes");
     watch(&collector, &queue);
     work(NAME, queue, 1, collector).await;

@@ -8,7 +8,10 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::fake_api::{Call, Calls, fake_api, refusal};
+use crate::{
+    fake_api::{Call, Calls, fake_api, refusal},
+    options::Options,
+};
 
 fn pod(name: &str, node: Option<&str>, phase: &str) -> Pod {
     let metadata = ObjectMeta {
@@ -188,4 +191,19 @@ async fn of_too_many_terminated_pods_the_evicted_and_then_the_oldest_go() {
     lines.sort();
     let path = "/api/v1/namespaces/shop/pods";
     assert_eq!(lines, [format!("DELETE {path}/evicted"), format!("DELETE {path}/old")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_many_terminated_pods_are_kept_is_the_administrators_to_say() {
+    for (threshold, deleted) in [(1, 1), (0, 0)] {
+        let options = Options { terminated_pod_threshold: threshold, ..Options::new("") };
+        let (context, _) = Context::detached(options);
+        context.nodes().apply(node("here", "", true));
+        context.pods().apply(created(pod("old", Some("here"), "Failed"), 1));
+        context.pods().apply(created(pod("young", Some("here"), "Failed"), 2));
+        let (client, calls) = fake_api(willing);
+        // Time passes only when there is nothing to do.
+        let _ = timeout(Duration::from_secs(60), run(context, client)).await;
+        assert_eq!(calls.lines().len(), deleted, "of two, {threshold} are kept");
+    }
 }
