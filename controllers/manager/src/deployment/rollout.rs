@@ -169,7 +169,7 @@ impl<'a> Rollout<'a> {
     }
 
     fn next_revision(&self) -> i64 {
-        self.old.iter().filter_map(|set| set.number(REVISION)).max().unwrap_or(0).max(0) + 1
+        self.old.iter().filter_map(|set| set.number(REVISION)).max().unwrap_or(0).max(0).saturating_add(1)
     }
 
     fn fresh_set(&self) -> ReplicaSet {

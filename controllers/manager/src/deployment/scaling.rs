@@ -92,7 +92,9 @@ fn share(set: &Draft, desired: i64, max: i64, total_before: i64) -> i64 {
     if desired == 0 {
         return -set.replicas();
     }
-    let max_before = set.number(MAX_REPLICAS).filter(|max| *max != 0).unwrap_or(total_before);
+    // Anybody may have written it.
+    let is_sensible = |max: &i64| *max != 0 && i32::try_from(*max).is_ok();
+    let max_before = set.number(MAX_REPLICAS).filter(is_sensible).unwrap_or(total_before);
     if max_before <= 0 {
         return 0;
     }
@@ -101,7 +103,8 @@ fn share(set: &Draft, desired: i64, max: i64, total_before: i64) -> i64 {
 
 /// The quotient of two positive numbers, halves rounded up.
 fn rounded(dividend: i64, divisor: i64) -> i64 {
-    (2 * dividend + divisor) / (2 * divisor)
+    let rest = dividend % divisor;
+    dividend / divisor + i64::from(rest >= divisor - rest)
 }
 
 #[cfg(test)]

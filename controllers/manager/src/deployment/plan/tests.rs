@@ -125,6 +125,16 @@ fn undoing_a_rollout_finds_the_former_set_and_makes_it_the_latest() {
 }
 
 #[test]
+fn no_revision_comes_after_the_last_number_and_that_is_no_reason_to_panic() {
+    let mut last = set("v2", 2, 3, 3, 3);
+    let annotations = Arc::make_mut(&mut last).metadata.annotations.as_mut().unwrap();
+    annotations.insert(REVISION.into(), i64::MAX.to_string());
+    let sets = [set("v1", 1, 3, 0, 0), last];
+    let steps = steps_of(&deployment("v1", 3), &sets);
+    assert_eq!(steps, ["web-v1 0->1 revision=9223372036854775807 revision-history=1"]);
+}
+
+#[test]
 fn of_several_sets_with_the_template_the_oldest_is_the_new_one() {
     let deployment = deployment("v1", 3);
     let mut twin = set("v1", 5, 3, 1, 1);

@@ -56,6 +56,21 @@ fn what_is_left_over_goes_to_the_largest_then_to_the_newest_or_from_the_oldest()
 }
 
 #[test]
+fn an_annotation_that_makes_no_sense_is_passed_over() {
+    let mut deployment = deployment("v9", 6);
+    deployment.status.get_or_insert_default().replicas = Some(3);
+    let mut sets = [set("v9", 9, 3, 2, 2), set("v8", 8, 3, 1, 1)];
+    for set in &mut sets {
+        let annotations = std::sync::Arc::make_mut(set).metadata.annotations.as_mut().unwrap();
+        annotations.insert(MAX_REPLICAS.into(), i64::MAX.to_string());
+    }
+    let mut rollout = Rollout::begin(&deployment, &sets, at(100));
+    let total = rollout.max_total();
+    scale(&mut rollout);
+    assert_eq!(rollout.total(), total);
+}
+
+#[test]
 fn a_saturated_new_set_leaves_nothing_to_others() {
     assert_eq!(scaled(3, 3, 1, &[3, 2]), [3, 0]);
 }
