@@ -131,12 +131,12 @@ impl Reconcile for Controller {
             return Ok(Next::Done);
         }
         // Before the pods are looked at, so that none appears in between.
-        let has_seen_all = self.expectations.satisfied(key);
+        let unseen = self.expectations.wait(key);
         let selector = spec.selector.clone().unwrap_or_default();
         let Ok(selector) = Selector::try_from(selector) else { return Ok(Next::Done) };
         let pods = self.claim(&job, &selector).await?;
         let actor = Actor { controller: self, key, job: &job, terms, selector: &selector };
-        actor.round(pods, acquaintance, has_seen_all).await
+        actor.round(pods, acquaintance, unseen).await
     }
 }
 
@@ -172,6 +172,7 @@ impl Controller {
     async fn claim(&self, job: &Job, selector: &Selector) -> Result<Vec<Arc<Pod>>, Error> {
         let claimant = Claimant { client: &self.client, owner: job, selector, finalizer: Some(TRACKING) };
         let candidates = kin::candidates(&self.pods, &job.metadata);
+        self.ledger.shown(&ObjectKey::of(job), &candidates);
         claimant.claim(candidates).await.map_err(Error::Claim)
     }
 }

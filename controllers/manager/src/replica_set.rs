@@ -79,7 +79,7 @@ impl Reconcile for Controller {
             self.expectations.forget(key);
             return Ok(Next::Done);
         };
-        let has_seen_all = self.expectations.satisfied(key);
+        let unseen = self.expectations.wait(key);
         let Some(pods) = self.own_pods(&set).await? else { return Ok(Next::Done) };
         let actor = Actor {
             client: &self.client,
@@ -88,7 +88,7 @@ impl Reconcile for Controller {
             key,
             set: &set,
         };
-        let managed = if has_seen_all && set.metadata.deletion_timestamp.is_none() {
+        let managed = if unseen.is_none() && set.metadata.deletion_timestamp.is_none() {
             Some(self.manage(&actor, &pods).await)
         } else {
             None
@@ -97,7 +97,8 @@ impl Reconcile for Controller {
         let attempt = managed.as_ref().map_or(Attempt::None, attempt);
         actor.tell(status(&set, &pods, &attempt, now)).await?;
         managed.unwrap_or(Ok(()))?;
-        Ok(next_availability(&set, &pods, now).map_or(Next::Done, after))
+        let look_again = next_availability(&set, &pods, now).into_iter().chain(unseen).min();
+        Ok(look_again.map_or(Next::Done, after))
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a controller has done that its cache may not show yet.
 //!
 //! In: how many objects a controller creates and which it deletes, and what its informer sees of that. Out: whether
-//! the cache is recent enough to decide again. An expectation that nobody fulfils lapses after five minutes, so that
-//! a lost event delays a controller but never stops it.
+//! the cache is recent enough to decide again, and when it counts as such at the latest. An expectation that nobody
+//! fulfils lapses after five minutes: an object that came and went while the informer listed anew is never seen, and
+//! must not stop a controller that looks again by then.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -57,16 +58,16 @@ impl Expectations {
         });
     }
 
-    /// Whether all that was expected for `key` has been seen, or was waited for in vain.
-    pub fn satisfied(&self, key: &ObjectKey) -> bool {
-        match self.pending().get(key) {
-            None => true,
-            Some(pending) if pending.since.elapsed() < TIMEOUT => false,
-            Some(_) => {
-                tracing::warn!(%key, "expected changes have not been seen for five minutes; deciding without them");
-                true
-            }
+    /// How long to wait at most for what is expected for `key`. `None`: all of it has been seen, or was waited for in
+    /// vain. Nobody else tells that the time is over.
+    pub fn wait(&self, key: &ObjectKey) -> Option<Duration> {
+        let mut all = self.pending();
+        let rest = TIMEOUT.saturating_sub(all.get(key)?.since.elapsed());
+        if rest.is_zero() {
+            tracing::warn!(%key, "expected changes have not been seen for five minutes; deciding without them");
+            all.remove(key);
         }
+        Some(rest).filter(|rest| !rest.is_zero())
     }
 
     /// Expects nothing for `key` any more: what it names is gone.
@@ -76,13 +77,10 @@ impl Expectations {
 
     fn expect(&self, key: &ObjectKey, add: impl FnOnce(&mut Pending)) {
         let mut all = self.pending();
-        let fresh = || Pending { creations: 0, deletions: HashSet::new(), since: Instant::now() };
+        let now = Instant::now();
+        let fresh = || Pending { creations: 0, deletions: HashSet::new(), since: now };
         let pending = all.entry(key.clone()).or_insert_with(fresh);
-        if pending.since.elapsed() >= TIMEOUT {
-            // What lapsed must not hold up what is expected now.
-            *pending = fresh();
-        }
-        pending.since = Instant::now();
+        pending.since = now;
         add(pending);
         if pending.is_fulfilled() {
             all.remove(key);

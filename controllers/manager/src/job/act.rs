@@ -24,7 +24,7 @@ use serde_json::json;
 use super::{
     Controller, Error,
     accounting::{self, Closing},
-    ledger::{self, Acquaintance},
+    ledger::{Acquaintance, Listing},
     orphans::without_finalizer,
     plan::{Step, plan},
     pods::{TRACKING, has_finalizer, uid},
@@ -52,13 +52,15 @@ pub(super) struct Actor<'a> {
 }
 
 impl Actor<'_> {
-    /// Does what is to be done, and tells it.
+    /// Does what is to be done, and tells it. `unseen`: for how long to wait for the cache, if it may not show everything
+    /// that was done.
     pub(super) async fn round(
         &self,
         pods: Vec<Arc<Pod>>,
         acquaintance: Acquaintance,
-        has_seen_all: bool,
+        unseen: Option<Duration>,
     ) -> Result<Next, Error> {
+        let has_seen_all = unseen.is_none();
         let ledger = &self.controller.ledger;
         let tracked = self.tracked(&pods, acquaintance).await?;
         let view = View::new(self.job, self.terms, pods, tracked);
@@ -68,41 +70,42 @@ impl Actor<'_> {
         let (deeds, managed) = self.take(&view, &plan.step).await;
         self.account(view, &plan.step, deeds, has_seen_all).await?;
         managed?;
-        Ok(plan.look_again.map_or(Next::Done, |delay| Next::After(delay + MARGIN)))
+        let look_again = plan.look_again.into_iter().chain(unseen).min();
+        Ok(look_again.map_or(Next::Done, |delay| Next::After(delay + MARGIN)))
     }
 
     /// The uids of the pods that have yet to be counted. If somebody else may have counted some, which the cache need
     /// not show, the API is asked.
     async fn tracked(&self, pods: &[Arc<Pod>], acquaintance: Acquaintance) -> Result<HashSet<String>, Error> {
         let ledger = &self.controller.ledger;
-        let released = ledger.released(self.key);
-        let shown = pods.iter().filter(|pod| has_finalizer(pod)).map(|pod| uid(pod).to_owned());
-        let shown: HashSet<_> = shown.filter(|uid| !released.contains(uid)).collect();
-        if acquaintance == Acquaintance::Known {
-            return Ok(shown);
+        if acquaintance == Acquaintance::Known
+            && let Some(tracked) = ledger.tracked(self.key, pods)
+        {
+            return Ok(tracked);
         }
-        let live = self.list_tracked().await?;
-        for uid in shown.difference(&live) {
-            ledger.release(self.key, uid);
-        }
+        let (tracked, as_of) = self.list_tracked().await?;
         // Otherwise the cache has yet to show some, and it takes another look.
-        if live.iter().all(|uid| shown.contains(uid)) {
-            ledger.know(self.key, self.job);
+        let shown: HashSet<_> = pods.iter().map(|pod| uid(pod)).collect();
+        if let Some(as_of) = as_of
+            && tracked.iter().all(|uid| shown.contains(&**uid))
+        {
+            ledger.learn(self.key, self.job, Listing { as_of, tracked: tracked.clone() });
         }
-        Ok(live)
+        Ok(tracked)
     }
 
-    /// The uids of the Job's pods that have the finalizer now.
-    async fn list_tracked(&self) -> Result<HashSet<String>, Error> {
+    /// The uids of the Job's pods that have the finalizer now, and the version as of which this is so.
+    async fn list_tracked(&self) -> Result<(HashSet<String>, Option<u64>), Error> {
         let pods: Api<Pod> = Api::namespaced(self.controller.client.clone(), &self.key.namespace);
         let selected = ListParams::default().labels_from(self.selector);
         let live = pods.list_metadata(&selected).await.map_err(Error::List)?;
+        let as_of = live.metadata.resource_version.as_deref().and_then(|version| version.parse().ok());
         let job_uid = self.job.metadata.uid.as_deref().unwrap_or_default();
         let tracked = live.items.into_iter().map(|pod| pod.metadata).filter(|metadata| {
             let has_finalizer = metadata.finalizers.iter().flatten().any(|finalizer| finalizer == TRACKING);
             has_finalizer && is_controlled_by(metadata, job_uid)
         });
-        Ok(tracked.filter_map(|metadata| metadata.uid).collect())
+        Ok((tracked.filter_map(|metadata| metadata.uid).collect(), as_of))
     }
 
     async fn take(&self, view: &View<'_>, step: &Step) -> (Deeds, Result<(), Error>) {
@@ -188,7 +191,7 @@ impl Actor<'_> {
             let metadata = json!({"uid": uid(pod), "resourceVersion": version, "finalizers": [TRACKING]});
             let patch = json!({ "metadata": metadata });
             match self.controller.control.patch(pod, &patch).await {
-                Ok(_) => self.controller.ledger.release_observed(self.key, uid(pod)),
+                Ok(_) => {}
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}
                 Err(error) => return Err(Error::Track(error)),
             }
@@ -202,20 +205,17 @@ impl Actor<'_> {
         if !has_finalizer(pod) {
             return Ok(());
         }
-        ledger.release(self.key, uid(pod));
         match control.patch(pod, &without_finalizer(pod, version)).await {
             Ok(released) => {
-                ledger.release_done(self.key, uid(pod), ledger::version(&released.metadata));
+                ledger.released(self.key, uid(pod), &released.metadata);
                 Ok(())
             }
-            // Gone, and with it the finalizer.
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-            // Another pod has its name.
-            Err(kube::Error::Api(status)) if status.is_conflict() && version.is_none() => Ok(()),
-            Err(error) => {
-                ledger.release_observed(self.key, uid(pod));
-                Err(Error::Release(error))
+            Err(kube::Error::Api(status)) if status.is_not_found() => {
+                ledger.gone(self.key, uid(pod));
+                Ok(())
             }
+            // Whether it still has the finalizer nobody knows. As long as that is so it is not counted.
+            Err(error) => Err(Error::Release(error)),
         }
     }
 
@@ -228,7 +228,7 @@ impl Actor<'_> {
         has_seen_all: bool,
     ) -> Result<(), Error> {
         let ledger = &self.controller.ledger;
-        let now = Timestamp::now();
+        let now = this_second();
         let draft = draft(&view, step, deeds, has_seen_all, now);
         let turn = draft.turn;
         let account = accounting::open(&view, draft, now);
@@ -254,7 +254,7 @@ impl Actor<'_> {
                 Err(error) => failed = Err(error),
             }
         }
-        let Closing { status, verdict } = accounting::close(account, &tracked, Timestamp::now());
+        let Closing { status, verdict } = accounting::close(account, &tracked, this_second());
         let ended = self.write(&written, status).await?;
         if let Some(verdict) = verdict {
             self.tell_end(&verdict, &ended);
@@ -298,6 +298,12 @@ impl Actor<'_> {
             }
         }
     }
+}
+
+/// The time as statuses tell it, in whole seconds: what the API stores otherwise than it was written looks like news.
+fn this_second() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 /// What became of deletions, each of a pod that was ready or not.

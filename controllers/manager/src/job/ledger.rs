@@ -1,12 +1,26 @@
-//! What this controller knows of its own writes, which its caches may not show yet.
+//! What this controller knows that its caches may not show yet.
 //!
-//! In: finalizers taken away, statuses written, and what informers show of both. Out: which pods count as released,
-//! whether a Job in the cache is older than the last status written, and whether anybody else may have counted pods
-//! since. It is lost with the process, and then nothing is known, so that everything is looked at anew.
+//! In: statuses written, finalizers taken away, lists of pods that the API was asked for. Out: whether a Job in the
+//! cache is older than the last status written, whether anybody else may have counted pods since, and which of the
+//! cached pods have yet to be counted. It is lost with the process, and then nothing is known, so that everything is
+//! looked at anew.
+//!
+//! Two rules make a pod be counted at most once, however many controllers count, and however old their caches are
+//! (`accounting.rs` keeps both, on what is said here):
+//!
+//! - A pod that a status does not name comes to be named only if the pod has ended and had its finalizer at a time when
+//!   that very version of the Job was the newest there was.
+//! - A pod that a status names comes to be counted, and is named no longer, only if it has no finalizer.
+//!
+//! For a pod that has ended never gets a finalizer again, so that one that has been counted never fulfils the first.
+//! The cache alone cannot show that a pod had its finalizer recently enough. It can together with this: every version of
+//! the Job between the *base* and the one in the cache was written here, where the base is a version as of which nothing
+//! had ever been counted, or after which the API was asked which pods have the finalizer. So whatever was counted was
+//! counted here, or before the API was asked.
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use k8s_openapi::{
@@ -15,7 +29,10 @@ use k8s_openapi::{
 };
 use keelson_controller_runtime::ObjectKey;
 
-use super::backoff::Failures;
+use super::{
+    backoff::Failures,
+    pods::{has_finalizer, uid},
+};
 
 /// By the Job's key.
 #[derive(Debug, Default)]
@@ -29,13 +46,23 @@ struct Page {
     job_uid: Option<String>,
     /// The version of the Job that this controller wrote last.
     written: Option<u64>,
-    /// The version of the Job as of which the pods that the cache shows as tracked, less those in `released`, are the
-    /// ones that have yet to be counted.
+    /// The version of the Job up to which all that has been counted is known: the base, or written here since.
     known: Option<u64>,
-    /// Uids of pods without finalizer that the cache may still show with it, and the versions that they then had, where
-    /// these are known.
-    released: HashMap<String, Option<u64>>,
+    /// What the API said as of the base.
+    listed: Option<Listing>,
+    /// Pods whose finalizer was taken away here, and the versions that they have without it. The cache still shows
+    /// older ones.
+    released: HashMap<String, u64>,
     failures: Failures,
+}
+
+/// The pods of a Job that have the finalizer, as the API knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listing {
+    /// No older version of a pod says anything against it.
+    pub(super) as_of: u64,
+    /// Their uids.
+    pub(super) tracked: HashSet<String>,
 }
 
 /// How a Job in the cache relates to what this controller knows.
@@ -63,10 +90,13 @@ impl Ledger {
         }
     }
 
-    /// Notes that all that has been counted up to this version of the Job is known.
-    pub(super) fn know(&self, key: &ObjectKey, job: &Job) {
+    /// Notes which pods had the finalizer at a time when this version of the Job had been written, all of which the
+    /// cache has shown.
+    pub(super) fn learn(&self, key: &ObjectKey, job: &Job, listing: Listing) {
         let mut pages = self.pages();
-        Self::page(&mut pages, key, job).known = revision(job);
+        let page = Self::page(&mut pages, key, job);
+        page.known = revision(job);
+        page.listed = Some(listing);
     }
 
     /// Notes that this controller turned one version of the Job into another, with nobody in between.
@@ -79,42 +109,35 @@ impl Ledger {
         }
     }
 
-    /// The pods that count as released, whatever the cache shows.
-    pub(super) fn released(&self, key: &ObjectKey) -> HashSet<String> {
-        self.pages().get(key).map(|page| page.released.keys().cloned().collect()).unwrap_or_default()
-    }
-
-    /// Notes that the finalizer is about to be taken from a pod.
-    pub(super) fn release(&self, key: &ObjectKey, pod_uid: &str) {
-        if let Some(page) = self.pages().get_mut(key) {
-            page.released.insert(pod_uid.to_owned(), None);
-        }
-    }
-
-    /// Notes which version a pod has without the finalizer.
-    pub(super) fn release_done(&self, key: &ObjectKey, pod_uid: &str, version: Option<u64>) {
+    /// Notes what the cache shows of pods that are the Job's or were. What it shows, or shows no longer, need not be
+    /// remembered.
+    pub(super) fn shown(&self, key: &ObjectKey, pods: &[Arc<Pod>]) {
         let mut pages = self.pages();
-        if let Some(released) = pages.get_mut(key).and_then(|page| page.released.get_mut(pod_uid)) {
-            *released = version;
-        }
+        let Some(page) = pages.get_mut(key).filter(|page| !page.released.is_empty()) else { return };
+        let shown: HashMap<_, _> = pods.iter().map(|pod| (uid(pod), version(&pod.metadata))).collect();
+        page.released.retain(|uid, released| shown.get(&**uid).is_some_and(|shown| *shown < Some(*released)));
     }
 
-    /// Notes that a pod has been seen without finalizer. One that is older than its release says nothing: it had none
-    /// before, was given one, and the cache may yet show it with that.
-    pub(super) fn seen_released(&self, key: &ObjectKey, pod: &Pod) {
-        let mut pages = self.pages();
-        let Some(page) = pages.get_mut(key) else { return };
-        let pod_uid = pod.metadata.uid.as_deref().unwrap_or_default();
-        let released = page.released.get(pod_uid).copied().flatten();
-        if released.is_some_and(|released| version(&pod.metadata) >= Some(released)) {
-            page.released.remove(pod_uid);
-        }
+    /// The uids of those of a known Job's cached pods that have the finalizer. `None` if nothing is known after all.
+    pub(super) fn tracked(&self, key: &ObjectKey, pods: &[Arc<Pod>]) -> Option<HashSet<String>> {
+        let pages = self.pages();
+        let page = pages.get(key).filter(|page| page.known.is_some())?;
+        Some(pods.iter().filter(|pod| page.tracks(pod)).map(|pod| uid(pod).to_owned()).collect())
     }
 
-    /// Notes that a pod is gone, or that it has its finalizer.
-    pub(super) fn release_observed(&self, key: &ObjectKey, pod_uid: &str) {
+    /// Notes that a pod has no finalizer in this version.
+    pub(super) fn released(&self, key: &ObjectKey, pod_uid: &str, last: &ObjectMeta) {
+        self.release(key, pod_uid, version(last));
+    }
+
+    /// Notes that a pod is gone. No version of it, however new, says that it has the finalizer.
+    pub(super) fn gone(&self, key: &ObjectKey, pod_uid: &str) {
+        self.release(key, pod_uid, None);
+    }
+
+    fn release(&self, key: &ObjectKey, pod_uid: &str, version: Option<u64>) {
         if let Some(page) = self.pages().get_mut(key) {
-            page.released.remove(pod_uid);
+            page.released.insert(pod_uid.to_owned(), version.unwrap_or(u64::MAX));
         }
     }
 
@@ -149,6 +172,21 @@ impl Ledger {
     }
 }
 
+impl Page {
+    /// Whether a pod has its finalizer, by the newest that is known of it.
+    fn tracks(&self, pod: &Pod) -> bool {
+        if self.released.contains_key(uid(pod)) {
+            return false;
+        }
+        match &self.listed {
+            Some(listing) if version(&pod.metadata) <= Some(listing.as_of) => {
+                listing.tracked.contains(uid(pod))
+            }
+            Some(_) | None => has_finalizer(pod),
+        }
+    }
+}
+
 /// Whether nobody can have counted any pod, because the status has no count.
 fn has_never_counted(job: &Job) -> bool {
     job.status.as_ref().is_none_or(|status| {
@@ -163,7 +201,7 @@ fn revision(job: &Job) -> Option<u64> {
 }
 
 /// Versions are numbers that grow.
-pub(super) fn version(metadata: &ObjectMeta) -> Option<u64> {
+fn version(metadata: &ObjectMeta) -> Option<u64> {
     metadata.resource_version.as_ref()?.parse().ok()
 }
 
@@ -172,6 +210,7 @@ mod tests {
     use k8s_openapi::api::batch::v1::JobStatus;
 
     use super::*;
+    use crate::job::testing;
 
     /// A Job with one pod counted.
     fn job(uid: &str, version: &str) -> Job {
@@ -188,12 +227,23 @@ mod tests {
         (Ledger::default(), ObjectKey::new("shop", "job"))
     }
 
+    fn listing(as_of: u64, tracked: &[&str]) -> Listing {
+        Listing { as_of, tracked: tracked.iter().map(|uid| (*uid).to_owned()).collect() }
+    }
+
+    /// A pod in the cache, with the finalizer.
+    fn pod(uid: &str, version: &str) -> Arc<Pod> {
+        let mut pod = testing::pod(uid, "Succeeded");
+        pod.metadata.resource_version = Some(version.into());
+        Arc::new(pod)
+    }
+
     #[test]
     fn a_job_is_known_as_this_controller_wrote_it() {
         let (ledger, key) = ledger();
         let acquaintance = |uid, version| ledger.acquaintance(&key, &job(uid, version));
         assert_eq!(acquaintance("a", "9"), Acquaintance::Unknown);
-        ledger.know(&key, &job("a", "9"));
+        ledger.learn(&key, &job("a", "9"), listing(9, &[]));
         assert_eq!(acquaintance("a", "9"), Acquaintance::Known);
         ledger.wrote(&key, &job("a", "9"), &job("a", "10"));
         assert_eq!(acquaintance("a", "9"), Acquaintance::Outdated, "as numbers, not as texts");
@@ -220,9 +270,34 @@ mod tests {
     #[test]
     fn nothing_that_is_known_of_a_job_holds_for_another_of_its_name() {
         let (ledger, key) = ledger();
-        ledger.know(&key, &job("a", "9"));
-        ledger.release(&key, "pod");
+        ledger.learn(&key, &job("a", "9"), listing(9, &["pod"]));
         assert_eq!(ledger.acquaintance(&key, &job("b", "9")), Acquaintance::Unknown);
-        assert_eq!(ledger.released(&key), HashSet::new());
+        assert_eq!(ledger.tracked(&key, &[pod("pod", "9")]), None);
+    }
+
+    #[test]
+    fn a_pod_that_the_cache_shows_late_is_as_the_api_said() {
+        let (ledger, key) = ledger();
+        ledger.learn(&key, &job("a", "9"), listing(20, &["held"]));
+        let shown = [pod("held", "19"), pod("counted", "20"), pod("newer", "21")];
+        assert_eq!(ledger.tracked(&key, &shown), Some(["held".to_owned(), "newer".to_owned()].into()));
+    }
+
+    #[test]
+    fn a_pod_is_released_until_the_cache_shows_what_came_after() {
+        let (ledger, key) = ledger();
+        ledger.learn(&key, &job("a", "9"), listing(9, &[]));
+        let last = ObjectMeta { resource_version: Some("12".into()), ..ObjectMeta::default() };
+        ledger.released(&key, "released", &last);
+        ledger.gone(&key, "gone");
+        let tracked_at = |version| {
+            let shown = [pod("released", version), pod("gone", version)];
+            ledger.shown(&key, &shown);
+            ledger.tracked(&key, &shown).unwrap()
+        };
+        assert_eq!(tracked_at("11"), [].into());
+        assert_eq!(tracked_at("13"), ["released".to_owned()].into(), "it was given back");
+        ledger.shown(&key, &[]);
+        assert_eq!(ledger.pages()[&key].released, HashMap::new(), "nothing is remembered of what is gone");
     }
 }

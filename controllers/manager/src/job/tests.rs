@@ -9,7 +9,7 @@ use keelson_controller_runtime::RecordedEvent;
 use proptest::prelude::*;
 use tokio::sync::mpsc;
 
-use self::model::{Act, Kind, World};
+use self::model::{Act, Failing, Kind, World};
 use super::*;
 use crate::job::testing::{at, indexed, job, pod, released, with};
 
@@ -38,6 +38,7 @@ async fn a_job_runs_to_its_end() {
         told(world.events(0)),
         ["Normal SuccessfulCreate Created pod: once-0", "Normal SuccessfulCreate Created pod: once-1"]
     );
+    assert_eq!(world.requests(), 3, "for two pods and one status");
     world.end(0, true);
     round(&mut world).await.unwrap();
     let status = world.job().status.unwrap();
@@ -121,12 +122,16 @@ async fn a_failed_pod_is_replaced_after_ten_seconds() {
 
 #[tokio::test]
 async fn no_pod_is_created_twice_because_the_cache_is_slow() {
-    let world = World::new(job(1), 1);
+    let mut world = World::new(job(1), 1);
     world.show_all(0);
     for _ in 0..3 {
         world.round(0).await.unwrap();
     }
     assert_eq!(world.pods().len(), 1);
+    world.act(&Act::Show { leader: 0, kind: Kind::Job }).await;
+    let again = world.round(0).await.unwrap();
+    assert_eq!(world.pods().len(), 1);
+    assert!(matches!(again, Next::After(_)), "should it never show, nothing else brings the Job again");
 }
 
 /// The status of a Job that has ended.
@@ -257,18 +262,65 @@ async fn changes_of_pods_come_to_their_jobs_and_to_whoever_may_adopt_them() {
     controller.pods.remove(pod("late", "Running"));
     controller.expectations.expect_creations(&key, 1);
     controller.jobs.remove(world.job());
-    assert!(controller.expectations.satisfied(&key), "another Job may have the name");
+    assert!(controller.expectations.wait(&key).is_none(), "another Job may have the name");
+}
+
+/// Two controllers and a Job that wants two successes. The first controller has created both pods; the cache of the
+/// second has come to show so many changes of pods, and the Job as it is after one pod has succeeded and been counted.
+async fn counted_by_the_first(succeeded: usize, shown_to_second: usize) -> World {
+    let mut world = World::new(with(job(2), |spec| spec.parallelism = Some(2)), 2);
+    round(&mut world).await.unwrap();
+    show(&mut world, Kind::Pods, shown_to_second).await;
+    world.end(succeeded, true);
+    round(&mut world).await.unwrap();
+    assert_eq!(world.counted(), (1, 1));
+    show(&mut world, Kind::Job, usize::MAX).await;
+    world
+}
+
+/// Shows the second controller's cache so many changes more, if there are as many.
+async fn show(world: &mut World, kind: Kind, count: usize) {
+    for _ in 0..count.min(20) {
+        world.act(&Act::Show { leader: 1, kind }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_another_controller_has_counted_is_not_counted_again_after_a_refusal() {
+    let mut world = counted_by_the_first(0, 2).await;
+    // It takes both for running, and the first of them for one too many; but that has changed since.
+    let Err(Error::Release(refusal)) = world.round(1).await else { panic!("it is refused") };
+    assert!(refusal.to_string().contains("Conflict"), "{refusal}");
+    // Now it sees that the pod has ended, but not what became of it then.
+    show(&mut world, Kind::Pods, 1).await;
+    show(&mut world, Kind::Job, usize::MAX).await;
+    world.round(1).await.unwrap();
+    assert_eq!(world.counted(), (1, 1));
+}
+
+#[tokio::test]
+async fn a_pod_that_another_controller_has_counted_is_not_counted_again_by_one_that_never_saw_it() {
+    let mut world = counted_by_the_first(1, 1).await;
+    world.round(1).await.unwrap();
+    // That there was a second pod it only sees now, and that it has ended, but not what became of it then.
+    show(&mut world, Kind::Pods, 2).await;
+    show(&mut world, Kind::Job, usize::MAX).await;
+    world.round(1).await.unwrap();
+    assert_eq!(world.counted(), (1, 1));
 }
 
 /// What happens to one or two controllers, their caches and the pods.
 fn histories(leaders: usize) -> impl Strategy<Value = Vec<Act>> {
     let kind = prop_oneof![Just(Kind::Job), Just(Kind::Pods)];
+    let failing = prop_oneof![Just(Failing::Refused), Just(Failing::Unknown)];
     let act = prop_oneof![
         8 => (0..leaders).prop_map(|leader| Act::Step { leader }),
         6 => (0..leaders, kind).prop_map(|(leader, kind)| Act::Show { leader, kind }),
         1 => (0..leaders).prop_map(|leader| Act::Crash { leader }),
         4 => (0..12usize, prop::bool::weighted(0.7)).prop_map(|(pod, succeeds)| Act::End { pod, succeeds }),
         1 => (0..12usize).prop_map(|pod| Act::Delete { pod }),
+        1 => (0..4i32).prop_map(|parallelism| Act::Scale { parallelism }),
+        1 => (0..leaders, failing).prop_map(|(leader, how)| Act::Fail { leader, how }),
     ];
     prop::collection::vec(act, 0..150)
 }
@@ -293,8 +345,6 @@ fn play(leaders: usize, history: &[Act]) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
-
     /// A controller may stop at any request, before or after it took effect, and be replaced by one that knows nothing.
     #[test]
     fn every_pod_is_counted_once_wherever_the_controller_stops(history in histories(1)) {

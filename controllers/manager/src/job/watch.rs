@@ -66,7 +66,7 @@ impl Watch {
             Change::Added(pod) | Change::Updated { new: pod, .. }
                 if pod.metadata.deletion_timestamp.is_some() =>
             {
-                self.pod_leaving(pod, !has_finalizer(pod));
+                self.pod_leaving(pod);
             }
             Change::Added(pod) => match kin::owner_of(&self.jobs, &pod.metadata) {
                 Some(job) => {
@@ -76,7 +76,7 @@ impl Watch {
                 None => self.pod_orphaned(pod),
             },
             Change::Updated { old, new } => self.pod_updated(old, new),
-            Change::Deleted(pod) => self.pod_leaving(pod, true),
+            Change::Deleted(pod) => self.pod_leaving(pod),
         }
     }
 
@@ -84,9 +84,6 @@ impl Watch {
         let changed_hands = controller_of(&old.metadata) != controller_of(&new.metadata);
         let owners = [changed_hands.then_some(old), Some(new)];
         for job in owners.into_iter().flatten().filter_map(|pod| kin::owner_of(&self.jobs, &pod.metadata)) {
-            if !has_finalizer(new) {
-                self.ledger.seen_released(&ObjectKey::of(&*job), new);
-            }
             self.enqueue(&job, new);
         }
         if changed_hands || old.metadata.labels != new.metadata.labels {
@@ -95,13 +92,10 @@ impl Watch {
     }
 
     /// A pod that has a deletion time will not come back: the Job need not wait for its end.
-    fn pod_leaving(&self, pod: &Pod, is_released: bool) {
+    fn pod_leaving(&self, pod: &Pod) {
         let Some(job) = kin::owner_of(&self.jobs, &pod.metadata) else { return self.enqueue_orphan(pod) };
         let key = ObjectKey::of(&*job);
         self.expectations.deletion_observed(&key, uid(pod));
-        if is_released {
-            self.ledger.release_observed(&key, uid(pod));
-        }
         self.enqueue(&job, pod);
     }
 

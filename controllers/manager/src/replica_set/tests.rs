@@ -71,8 +71,12 @@ async fn missing_pods_are_created_once_and_again_only_after_the_cache_shows_them
     world.reconcile().await.unwrap();
     assert_eq!(world.count(CREATE), 3);
     assert_eq!(world.told()["replicas"], 0);
-    world.reconcile().await.unwrap();
+    let again = world.reconcile().await.unwrap();
     assert_eq!(world.count(CREATE), 3, "they are on their way");
+    assert!(
+        matches!(again, Next::After(_)),
+        "should one of them never show, nothing else brings the set again"
+    );
     for name in ["new-0", "new-1", "new-2"] {
         world.controller.pods.apply(pod(name));
     }

@@ -36,6 +36,19 @@ pub(super) enum Act {
     End { pod: usize, succeeds: bool },
     /// A user deletes a pod.
     Delete { pod: usize },
+    /// A user has the Job run so many pods at a time; none: suspends it.
+    Scale { parallelism: i32 },
+    /// A controller's next request comes to nothing.
+    Fail { leader: usize, how: Failing },
+}
+
+/// What becomes of a request that has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failing {
+    /// It has no effect.
+    Refused,
+    /// It has its effect.
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +69,8 @@ struct Stored {
     /// Uids of pods that have ended, or were deleted while they waited to be counted.
     succeeded: Vec<String>,
     ended: Vec<String>,
+    /// Uids of pods that a controller deleted, which it only does if it takes them for running.
+    taken: Vec<String>,
     requests: usize,
 }
 
@@ -72,22 +87,34 @@ struct Leader {
     gate: Arc<Gate>,
 }
 
-/// Holds requests up, before and after they take effect.
-struct Gate(AtomicUsize);
+/// Holds requests up, before and after they take effect, and may let one fail.
+struct Gate {
+    passes: AtomicUsize,
+    failing: Mutex<Option<Failing>>,
+}
 
 impl Gate {
     const OPEN: usize = usize::MAX;
 
+    fn new() -> Self {
+        Self { passes: AtomicUsize::new(Self::OPEN), failing: Mutex::default() }
+    }
+
+    /// Whether the request fails in this way.
+    fn fails(&self, how: Failing) -> bool {
+        self.failing.lock().unwrap().take_if(|it| *it == how).is_some()
+    }
+
     fn set(&self, passes: usize) {
-        self.0.store(passes, Ordering::Relaxed);
+        self.passes.store(passes, Ordering::Relaxed);
     }
 
     fn is_used_up(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+        self.passes.load(Ordering::Relaxed) == 0
     }
 
     async fn pass(&self) {
-        poll_fn(|context| match self.0.load(Ordering::Relaxed) {
+        poll_fn(|context| match self.passes.load(Ordering::Relaxed) {
             0 => {
                 context.waker().wake_by_ref();
                 Poll::Pending
@@ -122,6 +149,7 @@ impl World {
             pod_changes: Vec::new(),
             succeeded: Vec::new(),
             ended: Vec::new(),
+            taken: Vec::new(),
             requests: 0,
         };
         let stored = Arc::new(Mutex::new(stored));
@@ -188,6 +216,11 @@ impl World {
             Act::Crash { leader } => self.leaders[leader] = Leader::new(&self.stored),
             Act::End { pod, succeeds } => self.end(pod, succeeds),
             Act::Delete { pod } => self.stored().delete(pod),
+            Act::Scale { parallelism } => self.change_spec(|spec| {
+                spec.suspend = Some(parallelism == 0);
+                spec.parallelism = Some(parallelism.max(1));
+            }),
+            Act::Fail { leader, how } => *self.leaders[leader].gate.failing.lock().unwrap() = Some(how),
         }
     }
 
@@ -225,14 +258,27 @@ impl World {
     }
 
     /// In the end all are counted that nobody holds back any more. As a Job fails, it takes pods for failed that may
-    /// just have succeeded.
+    /// just have succeeded; and one that has all it wanted does not count the pods that it takes away.
     pub(super) fn check_end(&self) -> Result<(), TestCaseError> {
         let (counted, ended, waiting) = (self.counted(), self.ended(), self.waiting());
-        prop_assert_eq!(counted.1 + waiting.1, ended.1);
-        if verdict::holding(conditions(&self.job()), "Failed").is_none() {
-            prop_assert_eq!(counted.0 + waiting.0, ended.0);
+        if verdict::holding(conditions(&self.job()), "Failed").is_some() {
+            prop_assert_eq!(counted.1 + waiting.1, ended.1);
+            return Ok(());
         }
+        let taken = self.taken();
+        let told = format!("counted {counted:?}, waiting {waiting:?}, taken {taken:?} of {ended:?}");
+        let are_all = |counted: usize, waiting: usize, taken: usize, ended: usize| {
+            (counted + waiting..=counted + waiting + taken).contains(&ended)
+        };
+        prop_assert!(are_all(counted.0, waiting.0, taken.0, ended.0), "{}", told);
+        prop_assert!(are_all(counted.1, waiting.1, taken.1, ended.1), "{}", told);
         Ok(())
+    }
+
+    /// How many pods have been deleted by controllers: those that had succeeded, and all.
+    fn taken(&self) -> (usize, usize) {
+        let stored = self.stored();
+        (stored.taken.iter().filter(|uid| stored.succeeded.contains(uid)).count(), stored.taken.len())
     }
 
     /// How many pods have ended and have not been released: those that succeeded, and all.
@@ -261,7 +307,9 @@ impl World {
 
     /// Lets pods succeed and controllers see and do everything until the Job has ended.
     pub(super) async fn settle(&mut self) {
+        self.act(&Act::Scale { parallelism: 3 }).await;
         for leader in &mut self.leaders {
+            *leader.gate.failing.lock().unwrap() = None;
             leader.gate.set(Gate::OPEN);
             if let Some(round) = leader.round.take() {
                 let _ = round.await;
@@ -290,7 +338,7 @@ impl World {
 impl Leader {
     /// One that has just listed everything.
     fn new(stored: &Arc<Mutex<Stored>>) -> Self {
-        let gate = Arc::new(Gate(AtomicUsize::new(Gate::OPEN)));
+        let gate = Arc::new(Gate::new());
         let client = client(Arc::clone(stored), Arc::clone(&gate));
         let (recorder, events) = EventRecorder::detached();
         let (jobs, pods) = (Informer::detached(), Informer::detached());
@@ -413,15 +461,16 @@ impl Stored {
         match (method, parts.as_slice()) {
             ("GET", ["api", "v1", "namespaces", "shop", "pods"]) => {
                 let items: Vec<_> = self.pods.values().map(|pod| json!({"metadata": pod.metadata})).collect();
-                (200, json!({"metadata": {}, "items": items}))
+                (200, json!({"metadata": {"resourceVersion": self.version.to_string()}, "items": items}))
             }
             ("POST", ["api", "v1", "namespaces", "shop", "pods"]) => self.create(body),
             ("PATCH", ["api", "v1", "namespaces", "shop", "pods", name]) => self.patch(name, body),
             ("DELETE", ["api", "v1", "namespaces", "shop", "pods", name]) => {
                 match self.place(name, body, "preconditions") {
                     Ok(place) => {
+                        self.taken.push(pods::uid(&self.pods[&place]).to_owned());
                         self.delete(place);
-                        (200, serde_json::to_value(pod(name, "Running")).unwrap())
+                        (200, self.as_it_is(place))
                     }
                     Err(refusal) => refusal,
                 }
@@ -466,7 +515,6 @@ impl Stored {
             Err(refusal) => return refusal,
         };
         let Some(pod) = self.pods.get_mut(&place) else { return refusal(404, "NotFound") };
-        let answer = serde_json::to_value(&*pod).unwrap();
         let finalizers = pod.metadata.finalizers.get_or_insert_default();
         if body["metadata"]["$deleteFromPrimitiveList/finalizers"].is_array() {
             finalizers.retain(|it| it != TRACKING);
@@ -476,7 +524,13 @@ impl Stored {
             finalizers.push(TRACKING.to_owned());
         }
         self.pod_written(place);
-        (200, answer)
+        (200, self.as_it_is(place))
+    }
+
+    /// The pod, or the last of it.
+    fn as_it_is(&self, place: usize) -> Value {
+        let gone = self.pod_changes.last().and_then(|change| change.as_ref().err());
+        serde_json::to_value(self.pods.get(&place).or(gone)).unwrap()
     }
 
     fn tell(&mut self, body: &Value) -> (u16, Value) {
@@ -502,8 +556,15 @@ fn client(stored: Arc<Mutex<Stored>>, gate: Arc<Gate>) -> Client {
             let bytes = body.collect_bytes().await?;
             let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
             gate.pass().await;
-            let (code, answer) = stored.lock().unwrap().answer(head.method.as_str(), head.uri.path(), &body);
+            let (mut code, mut answer) = if gate.fails(Failing::Refused) {
+                refusal(503, "ServiceUnavailable")
+            } else {
+                stored.lock().unwrap().answer(head.method.as_str(), head.uri.path(), &body)
+            };
             gate.pass().await;
+            if gate.fails(Failing::Unknown) {
+                (code, answer) = refusal(504, "Timeout");
+            }
             let answer = Body::from(answer.to_string().into_bytes());
             Ok::<_, kube::Error>(Response::builder().status(code).body(answer).unwrap())
         }
