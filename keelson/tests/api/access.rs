@@ -40,9 +40,9 @@ fn can_i(kubectl: &Kubectl, flags: &[&str], attributes: &Value) -> bool {
 }
 
 /// Reviews cannot be patched, and kubectl looks at PATCH to learn whether the server validates; where it does not find
-/// that, it wants OpenAPI v2, which is not served.
+/// that, it validates by OpenAPI v2.
 fn ask(kubectl: &Kubectl, flags: &[&str], review: &Value) -> Value {
-    kubectl.create(&[&["--validate=false"], flags].concat(), review)
+    kubectl.create(flags, review)
 }
 
 fn who_one_is(servers: &Servers, admin: &Kubectl) {

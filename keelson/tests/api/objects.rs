@@ -45,6 +45,7 @@ fn a_manifest_applied_twice_changes_nothing_and_its_objects_can_be_changed_and_d
     scale(&admin);
     nothing_changes_by_a_dry_run(&admin);
     whatever_is_wrong_is_said(&admin);
+    lists_are_made_item_by_item(&admin);
 
     its_namespace_ends(&admin);
 }
@@ -125,4 +126,20 @@ fn whatever_is_wrong_is_said(admin: &Kubectl) {
     assert!(refused.err.contains("unknown field \"colour\""), "{refused:?}");
     let invalid = admin.create_fails(&shop, &config_map("Upper_Case"));
     assert!(invalid.contains("metadata.name: Invalid value: \"Upper_Case\""), "{invalid}");
+}
+
+/// kubectl validates what has no OpenAPI v3 path of its own by version 2.
+fn lists_are_made_item_by_item(admin: &Kubectl) {
+    let list = "apiVersion: v1\nkind: List\nitems:\n\
+                - {apiVersion: v1, kind: ConfigMap, metadata: {name: first}, data: {a: b}}\n\
+                - {apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: second}, spec: {replicas: 0, \
+                selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, \
+                spec: {containers: [{name: a, image: a, ports: [{containerPort: 80}], \
+                resources: {limits: {cpu: 1}}, readinessProbe: {httpGet: {port: http}}}]}}}}\n";
+    let lines = |what: &str| format!("configmap/first {what}\nreplicaset.apps/second {what}\n");
+    let run = |verb: &str, text: &str| admin.run_with(&["-n", "shop", verb, "-f", "-"], text);
+    assert_eq!(run("create", list).ok(), lines("created"));
+    assert_eq!(run("apply", list).ok().lines().count(), 2);
+    let wrong = run("create", &list.replace("data:", "dada:"));
+    assert!(wrong.err.contains("unknown field \"dada\""), "{wrong:?}");
 }
