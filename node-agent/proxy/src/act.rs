@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::flows::{self, Flow, Tracked};
-use crate::nft;
+use crate::nft::{self, Clients};
 use crate::routes::family::{FAMILIES, Family};
 
 /// Rules that were not changed. Nothing of the script has been carried out.
@@ -39,6 +39,18 @@ pub(crate) async fn tables_are_there() -> Result<bool, RulesError> {
     }
     let listed = String::from_utf8_lossy(&output.stdout);
     Ok(FAMILIES.into_iter().all(|family| nft::is_among(family, &listed)))
+}
+
+/// The clients that stay with their endpoints, family by family; none where they cannot be listed.
+pub(crate) async fn clients() -> [Clients; 2] {
+    let mut clients = [Clients::new(), Clients::new()];
+    for (family, clients) in FAMILIES.into_iter().zip(&mut clients) {
+        let listed = run("nft", ["list", "sets", family.name()], "").await;
+        if let Some(listed) = listed.ok().filter(|listed| listed.status.success()) {
+            *clients = nft::clients(family, &String::from_utf8_lossy(&listed.stdout));
+        }
+    }
+    clients
 }
 
 /// The flows of UDP of both families. Where IPv6 is switched off there are none of it.

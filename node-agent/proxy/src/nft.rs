@@ -6,18 +6,44 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::routes::family::Family;
-use crate::table::{Chain, Map, NAME, Set, Table};
+use crate::table::{CLIENTS, Chain, Map, NAME, Set, Table};
 
-/// Replaces whatever there is by this table.
-pub(crate) fn replace(family: Family, table: &Table) -> String {
+/// Elements of the sets that the kernel fills itself, by the sets' names: clients that stay with their endpoints.
+pub(crate) type Clients = BTreeMap<String, String>;
+
+/// Replaces whatever there is by this table. Clients stay where they are, as far as there are such sets.
+pub(crate) fn replace(family: Family, table: &Table, clients: &Clients) -> String {
     let target = target(family);
     // Deleting what is not there is an error; making what is there is none.
-    let mut script = format!("add table {target}\ndelete table {target}\nadd table {target}\n");
-    script += &change(family, &Table::default(), table);
-    script
+    let text = format!("add table {target}\ndelete table {target}\nadd table {target}\n");
+    let mut script = Script { target, text };
+    script.text += &change(family, &Table::default(), table);
+    for (name, elements) in clients.iter().filter(|(name, _)| table.sets.contains_key(*name)) {
+        script.line("add", "element", name, &format!("{{ {elements} }}"));
+    }
+    script.text
+}
+
+/// The clients among what `nft list sets` has listed of the family. What it says of an element can be said to it.
+pub(crate) fn clients(family: Family, listed: &str) -> Clients {
+    let mut clients = Clients::new();
+    let start = format!("table {} {{\n", target(family));
+    let Some((_, table)) = listed.split_once(&start) else { return clients };
+    let table = table.split_once("\n}").map_or(table, |(table, _)| table);
+    for set in table.split("\tset ").skip(1) {
+        let Some((name, set)) = set.split_once(" {") else { continue };
+        let Some((_, elements)) = set.split_once("elements = {") else { continue };
+        let Some((elements, _)) = elements.split_once('}') else { continue };
+        if name.starts_with(CLIENTS) {
+            let words: Vec<&str> = elements.split_whitespace().collect();
+            clients.insert(name.to_owned(), words.join(" "));
+        }
+    }
+    clients
 }
 
 /// Makes `old` into `new`. Empty where they are the same.
@@ -126,8 +152,8 @@ impl Script {
 
 /// What is in `new` and not in `old`, by name.
 fn added<'a, K: Ord, V>(
-    old: &'a std::collections::BTreeMap<K, V>,
-    new: &'a std::collections::BTreeMap<K, V>,
+    old: &'a BTreeMap<K, V>,
+    new: &'a BTreeMap<K, V>,
 ) -> impl Iterator<Item = (&'a K, &'a V)> {
     new.iter().filter(|(name, _)| !old.contains_key(*name))
 }

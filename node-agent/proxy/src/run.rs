@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::act::{self, RulesError};
+use crate::nft::Clients;
 use crate::routes::family::{FAMILIES, Family, Network};
 use crate::routes::{self, Node, Route};
 use crate::table::{self, Table};
@@ -92,6 +93,8 @@ async fn follow(
 struct Proxy {
     /// `None`: not known, because nothing was done yet, or the last change failed.
     applied: Option<[Table; 2]>,
+    /// Whether it has refused to replace everything.
+    refused: bool,
     /// `None`: the connection tracker was not compared with any yet.
     routes: Option<Vec<Route>>,
     /// Whether it was told that flows cannot be forgotten.
@@ -104,10 +107,15 @@ impl Proxy {
             let of_family = routes.iter().filter(|route| Family::of(route.cluster_ip) == family);
             table::table(family, of_family, pods)
         });
-        let script = script(self.applied.as_ref(), &wanted);
+        let script = match &self.applied {
+            Some(applied) => change(applied, &wanted),
+            None => replace(&wanted, &self.clients().await),
+        };
         if !script.is_empty() {
-            self.applied = None;
+            // Of a change that was refused nothing is known; the next script replaces everything.
+            self.refused = self.applied.take().is_none();
             act::apply(&script).await?;
+            self.refused = false;
             tracing::debug!(
                 routes = routes.len(),
                 bytes = script.len(),
@@ -124,6 +132,15 @@ impl Proxy {
         }
         self.routes = Some(routes);
         Ok(())
+    }
+
+    /// Clients to keep with their endpoints when the tables are replaced. None if that was refused before: then this may
+    /// be the reason.
+    async fn clients(&self) -> [Clients; 2] {
+        match self.refused {
+            true => Default::default(),
+            false => act::clients().await,
+        }
     }
 
     /// Frees flows of UDP that lead elsewhere than the routes.
@@ -155,15 +172,14 @@ impl Proxy {
     }
 }
 
-fn script(applied: Option<&[Table; 2]>, wanted: &[Table; 2]) -> String {
-    let mut script = String::new();
-    for (at, family) in FAMILIES.into_iter().enumerate() {
-        script += &match applied {
-            Some(applied) => nft::change(family, &applied[at], &wanted[at]),
-            None => nft::replace(family, &wanted[at]),
-        };
-    }
-    script
+fn change(applied: &[Table; 2], wanted: &[Table; 2]) -> String {
+    let tables = FAMILIES.into_iter().zip(applied.iter().zip(wanted));
+    tables.map(|(family, (applied, wanted))| nft::change(family, applied, wanted)).collect()
+}
+
+fn replace(wanted: &[Table; 2], clients: &[Clients; 2]) -> String {
+    let tables = FAMILIES.into_iter().zip(wanted.iter().zip(clients));
+    tables.map(|(family, (wanted, clients))| nft::replace(family, wanted, clients)).collect()
 }
 
 #[cfg(test)]

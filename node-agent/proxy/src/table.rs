@@ -24,6 +24,9 @@ use crate::routes::{Policy, Route};
 /// The name of the tables.
 pub(crate) const NAME: &str = "keelson-services";
 
+/// How the names of sets begin that the kernel fills: clients that stay with an endpoint.
+pub(crate) const CLIENTS: &str = "stay";
+
 /// The bit of a packet's mark that says that it has to look as if the node had sent it; Kubernetes' own.
 const MARK: &str = "0x4000";
 
@@ -304,5 +307,5 @@ fn endpoint_name(route: &Route, endpoint: &Endpoint) -> String {
 /// The time is part of the name: a set that exists cannot change it.
 fn affinity_set(route: &Route, endpoint: &Endpoint) -> String {
     let seconds = route.affinity.unwrap_or_default().as_secs();
-    format!("stay{seconds}-{}", endpoint_name(route, endpoint))
+    format!("{CLIENTS}{seconds}-{}", endpoint_name(route, endpoint))
 }

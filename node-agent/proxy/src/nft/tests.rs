@@ -112,14 +112,14 @@ fn the_kernel_takes_every_change_and_ends_where_a_fresh_table_would() {
     // Each case calls nft a dozen times.
     let config = ProptestConfig { cases: 12, ..ProptestConfig::default() };
     proptest!(config, |(tables in prop::collection::vec(any_table(), 1..5))| {
-        changed.run("nft", "-f -", &replace(Family::Ip4, &Table::default())).unwrap();
+        changed.run("nft", "-f -", &replace(Family::Ip4, &Table::default(), &Clients::new())).unwrap();
         let mut before = Table::default();
         for table in &tables {
             let script = change(Family::Ip4, &before, table);
             changed.run("nft", "-f -", &script).map_err(|error| TestCaseError::fail(format!("{error}\n{script}")))?;
             before = table.clone();
         }
-        fresh.run("nft", "-f -", &replace(Family::Ip4, &before)).unwrap();
+        fresh.run("nft", "-f -", &replace(Family::Ip4, &before, &Clients::new())).unwrap();
         prop_assert_eq!(listed(&changed), listed(&fresh));
     });
 }
@@ -133,8 +133,8 @@ fn the_kernel_takes_tables_of_both_families() {
     six.affinity = Some(Duration::from_secs(60));
     let pods = Some("fd00::/48".parse().unwrap());
     let table = table::table(Family::Ip6, [&six], pods);
-    namespace.run("nft", "-f -", &replace(Family::Ip6, &table)).unwrap();
-    namespace.run("nft", "-f -", &replace(Family::Ip6, &table)).unwrap();
+    namespace.run("nft", "-f -", &replace(Family::Ip6, &table, &Clients::new())).unwrap();
+    namespace.run("nft", "-f -", &replace(Family::Ip6, &table, &Clients::new())).unwrap();
     let without = table::table(Family::Ip6, [], pods);
     namespace.run("nft", "-f -", &change(Family::Ip6, &table, &without)).unwrap();
 }

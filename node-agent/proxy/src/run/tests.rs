@@ -58,3 +58,26 @@ fn the_tracker_forgets_what_the_routes_contradict_and_nothing_else() {
         assert_eq!(clients(), [5].into());
     });
 }
+
+#[test]
+fn clients_stay_with_their_endpoints_when_the_agent_starts_again() {
+    let Some(namespace) = Namespace::new("clients") else { return };
+    let mut web = route("web", 9, &["10.244.0.2:80"]);
+    web.affinity = Some(Duration::from_secs(60));
+    let set = "stay60-shop/web/tcp/http/10.244.0.2/80";
+    let listed = || namespace.run("nft", &format!("list set ip {NAME} {set}"), "").unwrap();
+    namespace.within(async {
+        Proxy::default().update(vec![web.clone()], None).await.unwrap();
+        let many: Vec<String> = (1..20).map(|last| format!("192.0.2.{last} expires 30s")).collect();
+        let clients = format!("add element ip {NAME} {set} {{ {} }}", many.join(", "));
+        namespace.run("nft", "-f -", &clients).unwrap();
+        let mut again = Proxy::default();
+        again.update(vec![web.clone()], None).await.unwrap();
+        for client in ["192.0.2.1 expires 2", "192.0.2.19 expires 2"] {
+            assert!(listed().contains(client), "{}", listed());
+        }
+        // Endpoints that are gone meanwhile have none.
+        web.everywhere.clear();
+        Proxy::default().update(vec![web], None).await.unwrap();
+    });
+}
