@@ -115,7 +115,8 @@ fn a_container_that_keeps_failing_is_restarted_later_and_later() {
     // Of what ended only the last is kept, also on the disk.
     let files = [format!("logs/shop_bad_{uid}/a/0.log"), format!("root/pods/{uid}/containers/a/0")];
     wait::until_true("the first instance's files are gone", || files.iter().all(|it| !lab.path(it).exists()));
-    assert!([1, 2].iter().any(|it| !lab.log(&pod, "a", *it).is_empty()), "the last one's are there");
+    let logs = std::fs::read_dir(lab.path(&format!("logs/shop_bad_{uid}/a"))).unwrap();
+    assert_ne!(logs.count(), 0, "the last one's are there");
     lab.api.delete("bad", 0);
     lab.api.until_gone("bad");
     wait::until_true("nothing is left", || lab.leftovers().is_empty());
