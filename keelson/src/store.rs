@@ -8,6 +8,8 @@ mod options;
 
 mod member;
 
+mod mutant;
+
 mod status;
 
 use std::error::Error;

@@ -15,6 +15,7 @@ use keelson_store::runtime::seeded;
 use tokio::net::TcpListener;
 
 use super::flags::Flags;
+use super::mutant;
 use super::options::{ClientDoor, MemberOptions};
 use crate::endpoint::Endpoint;
 use crate::process::{self, StopSignals};
@@ -25,6 +26,7 @@ pub(super) fn run(flags: Flags) -> Result<ExitCode, Box<dyn Error>> {
     let log_level = flags.tuning.log_level;
     let options = MemberOptions::from_flags(flags)?;
     process::prepare(log_level)?;
+    mutant::choose()?;
     // Only a simulation repeats a seed.
     process::runtime()?.block_on(seeded(rand::random(), serve(options)))?;
     Ok(ExitCode::SUCCESS)
