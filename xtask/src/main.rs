@@ -2,6 +2,8 @@
 //!
 //! In: the checkout. Out: problems in it (`tidy`), or files made from other files (`schema`).
 
+mod mutants;
+
 mod schema;
 
 mod tidy;
@@ -21,6 +23,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Switch on known bugs in the store, one after the other, and prove that each is found.
+    Mutants(mutants::MutantsArgs),
     /// Check the project's own rules: those of CONTRIBUTING.md that neither rustc nor clippy can check.
     Tidy,
     /// Make the table of built-in types that the schema engine embeds.
@@ -36,6 +40,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Mutants(args) => mutants::run(&args),
         Command::Tidy => tidy::run(root()),
         Command::Schema { input, output } => {
             let output = output.unwrap_or_else(|| root().join("apiserver/schema/src/table/api.txt"));

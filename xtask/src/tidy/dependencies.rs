@@ -145,10 +145,19 @@ const LAYERS: &[Layer] = &[
         own: Own::Only(&["keelson-checkers"]),
         foreign: Foreign::Except(ENGINES),
     },
+    Layer {
+        package: "keelson-jepsen",
+        own: Own::Only(&["keelson-checkers", "keelson-proto", "keelson-workloads"]),
+        foreign: Foreign::Except(ENGINES),
+    },
     Layer { package: "keelson-pki", own: Own::Only(&[]), foreign: Foreign::Except(&["rocksdb", "tokio"]) },
     Layer { package: "keelson", own: Own::Any, foreign: Foreign::Except(ENGINES) },
     Layer { package: "keelson-bench", own: Own::Only(&["keelson-proto"]), foreign: Foreign::Except(ENGINES) },
-    Layer { package: "xtask", own: Own::Only(&["keelson-api-schema"]), foreign: Foreign::Except(&["tokio"]) },
+    Layer {
+        package: "xtask",
+        own: Own::Only(&["keelson-api-schema", "keelson-store-core"]),
+        foreign: Foreign::Except(&["tokio"]),
+    },
 ];
 
 /// The part of `cargo metadata --format-version 1` that is looked at.

@@ -1,0 +1,102 @@
+//! What the hunts came to, for people and for programs. Pure.
+
+use serde_json::{Value, json};
+
+use super::hunt::{Catch, Hunt};
+
+/// One hunt, as it ends.
+pub(super) fn line(hunt: &Hunt) -> String {
+    let Hunt { mutant, catch, took } = hunt;
+    match catch {
+        Some(Catch { broken, .. }) => {
+            format!("{mutant}: caught by {} after {:.1} s", broken.join(", "), took.as_secs_f64())
+        }
+        None => format!("{mutant}: SURVIVES {:.1} s: {}", took.as_secs_f64(), mutant.words()),
+    }
+}
+
+/// All hunts, a row each.
+pub(super) fn table(hunts: &[Hunt]) -> String {
+    let rows: Vec<[String; 5]> = hunts.iter().map(row).collect();
+    let head = ["MUTANT", "CAUGHT BY", "SEED", "SECONDS", "COMMAND"].map(str::to_owned);
+    let all: Vec<_> = std::iter::once(head).chain(rows).collect();
+    let width = |column: usize| all.iter().map(|row| row[column].len()).max().unwrap_or_default();
+    let widths = [0, 1, 2, 3].map(width);
+    let lines = all.iter().map(|row| {
+        let padded = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
+        format!("{}{}", padded.collect::<String>(), row[4]).trim_end().to_owned()
+    });
+    let caught = hunts.iter().filter(|hunt| hunt.catch.is_some()).count();
+    let sum = format!("{caught} of {} mutants caught", hunts.len());
+    lines.chain(std::iter::once(sum)).collect::<Vec<_>>().join("\n")
+}
+
+fn row(hunt: &Hunt) -> [String; 5] {
+    let Hunt { mutant, catch, took } = hunt;
+    let seconds = format!("{:.1}", took.as_secs_f64());
+    match catch {
+        Some(Catch { broken, command, seed }) => {
+            [mutant.name().to_owned(), broken.join(", "), seed.to_string(), seconds, command.clone()]
+        }
+        None => [mutant.name().to_owned(), "nothing".to_owned(), String::new(), seconds, String::new()],
+    }
+}
+
+/// All hunts, an object each.
+pub(super) fn json(hunts: &[Hunt]) -> String {
+    let hunts: Vec<Value> = hunts.iter().map(object).collect();
+    Value::Array(hunts).to_string()
+}
+
+fn object(hunt: &Hunt) -> Value {
+    let Hunt { mutant, catch, took } = hunt;
+    json!({
+        "mutant": mutant.name(),
+        "words": mutant.words(),
+        "precedent": mutant.precedent(),
+        "expected": mutant.catcher(),
+        "caught": catch.is_some(),
+        "broken": catch.as_ref().map(|catch| &catch.broken),
+        "seed": catch.as_ref().map(|catch| catch.seed),
+        "command": catch.as_ref().map(|catch| &catch.command),
+        "seconds": took.as_secs_f64(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use keelson_store_core::mutant::Mutant;
+
+    use super::*;
+
+    fn hunts() -> Vec<Hunt> {
+        let catch =
+            Catch { broken: vec!["one-vote".into(), "linearizable".into()], command: "c".into(), seed: 7 };
+        let took = Duration::from_millis(1250);
+        vec![
+            Hunt { mutant: Mutant::ForgetVote, catch: Some(catch), took },
+            Hunt { mutant: Mutant::SkipFsync, catch: None, took },
+        ]
+    }
+
+    #[test]
+    fn a_table_says_who_was_caught_by_what_and_how_many_were() {
+        let table = table(&hunts());
+        assert_eq!(
+            table,
+            "MUTANT       CAUGHT BY               SEED  SECONDS  COMMAND\n\
+             forget-vote  one-vote, linearizable  7     1.2      c\n\
+             skip-fsync   nothing                       1.2\n\
+             1 of 2 mutants caught"
+        );
+    }
+
+    #[test]
+    fn programs_are_told_the_same() {
+        let value: Value = serde_json::from_str(&json(&hunts())).unwrap();
+        assert_eq!((&value[0]["caught"], &value[0]["seed"]), (&json!(true), &json!(7)));
+        assert_eq!((&value[1]["mutant"], &value[1]["broken"]), (&json!("skip-fsync"), &Value::Null));
+    }
+}
