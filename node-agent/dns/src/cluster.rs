@@ -58,7 +58,8 @@ impl Cluster {
         self.services.get(&ObjectKey::new(of.namespace, of.name))
     }
 
-    /// Whether names exist in this namespace.
+    /// Whether names exist in this namespace. Namespaces themselves are not listened to: one without any Service has no
+    /// names here, of pods neither.
     pub(crate) fn has_namespace(&self, namespace: &str) -> bool {
         self.services.any_in_namespace(namespace)
     }

@@ -2,7 +2,7 @@
 //!
 //! In: the pod's constraints, and how many such pods each node has, which the cache keeps count of. Out: per place the
 //! sum over its nodes; a node is then two look-ups.
-//!
+
 use crate::cache::{Cache, Counts, NodeChange, NodeSet, NodeSlot, Topology};
 use crate::cluster_event::{ClusterEvent, EventKind, OwnChange, PodChange};
 use crate::framework::{Plugin, PreFilter, PreFiltered, PreScore, Score};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cache::{Cache, NodeInfo};
+use crate::cache::Cache;
 use crate::cluster_event::{ClusterEvent, OwnChange, PodChange};
 use crate::diagnosis::{Reasons, sentence};
 use crate::framework::{Obstacle, Plugin, PreFilter, PreFiltered, PreScore, WhatIf};
@@ -216,17 +216,12 @@ fn a_node_that_has_the_images_is_better_the_more_have_them() {
     assert_eq!(scores_of(pod().image("unheard:of")), None);
 }
 
-/// Whether the plugin takes the event to be of help.
-fn helps(plugin: &dyn Plugin, pod: MakePod, event: impl Fn(&NodeInfo) -> bool, node: MakeNode) -> bool {
-    let _ = (plugin, pod);
-    event(cache(&[node], &[]).node_named("n").expect("it is known"))
-}
-
 #[test]
 fn plugins_tell_news_that_may_help_from_news_that_cannot() {
-    let added = |plugin: &'static dyn Plugin, pod: MakePod, node: MakeNode| {
-        let info = pod.clone().info();
-        helps(plugin, pod, |node| plugin.may_help(&ClusterEvent::NodeAdded(node), &info), node)
+    let added = |plugin: &dyn Plugin, pod: MakePod, node: MakeNode| {
+        let cache = cache(&[node], &[]);
+        let node = cache.node_named("n").expect("it is known");
+        plugin.may_help(&ClusterEvent::NodeAdded(node), &pod.info())
     };
     assert!(
         added(&NodeUnschedulable, pod(), node()) && !added(&NodeUnschedulable, pod(), node().unschedulable())
