@@ -10,12 +10,14 @@ mod call;
 mod key;
 mod log;
 mod returned;
+mod validate;
 mod watch;
 
 pub use call::{Call, Consistency, MicroOp};
 pub use key::{Key, KeyRange, KeyVersion, LeaseId, Revision, Value};
 pub use log::{Change, Commit, CommitLog};
 pub use returned::{Freshness, MicroResult, Returned};
+pub use validate::{Flaw, Place};
 pub use watch::{Event, Filters, Watch, WatchEvent, WatchResponse};
 
 use serde::{Deserialize, Serialize};

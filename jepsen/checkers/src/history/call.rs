@@ -184,7 +184,44 @@ pub enum MicroOp {
     },
 }
 
+impl Call {
+    /// The numbers that it writes, each of them once in a run.
+    pub(crate) fn values(&self) -> impl Iterator<Item = u64> {
+        let (one, parts) = match self {
+            Self::Write { value, .. }
+            | Self::CompareAndSet { value, .. }
+            | Self::FencedWrite { value, .. }
+            | Self::LeaseAttach { value, .. }
+            | Self::SetAdd(value) => (Some(*value), &[][..]),
+            Self::Txn(parts) => (None, parts.as_slice()),
+            Self::Read { .. }
+            | Self::List { .. }
+            | Self::Delete { .. }
+            | Self::SetRead
+            | Self::CounterAdd(_)
+            | Self::CounterRead
+            | Self::LockAcquire { .. }
+            | Self::LockRelease { .. }
+            | Self::LeaseGrant { .. }
+            | Self::LeaseKeepAlive { .. }
+            | Self::LeaseRevoke { .. }
+            | Self::LeaseTimeToLive { .. }
+            | Self::LeaseKeyRead { .. }
+            | Self::Compact { .. } => (None, &[][..]),
+        };
+        one.into_iter().chain(parts.iter().filter_map(MicroOp::written))
+    }
+}
+
 impl MicroOp {
+    /// The number that it writes.
+    pub(crate) fn written(&self) -> Option<u64> {
+        match self {
+            Self::Append { element: value, .. } | Self::Put { value, .. } => Some(*value),
+            Self::ReadList { .. } | Self::Get { .. } | Self::Delete { .. } => None,
+        }
+    }
+
     /// The key that it is about.
     pub fn key(&self) -> &Key {
         match self {

@@ -1,0 +1,332 @@
+//! From a history to one list of steps for each key.
+//!
+//! In: operations, the fates of those without an answer, and the log's changes. Out: steps, with everything that is
+//! known of them filled in: revisions of values that somebody has read, changes that no recorded operation explains.
+//! Deliberately absent: the search.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::step::{NOBODY, OPEN, Order, Sees, Step, Then};
+use crate::fate::{Fate, Fates};
+use crate::history::{
+    Call, Consistency, End, History, Key, KeyVersion, MicroOp, MicroResult, Operation, Returned, Revision,
+    Value,
+};
+use crate::past::Past;
+
+/// All steps of one key.
+pub(super) struct Partition<'a> {
+    pub(super) key: &'a Key,
+    pub(super) steps: Vec<Step>,
+    /// Unknown deletes, which the log's deletes stand for when there is a log.
+    deletes: Vec<Step>,
+    /// Changes of this key also come from where no step is made: its lease ends, it is a lock.
+    foreign: bool,
+}
+
+/// The keys' steps, in the order in which the keys occur first.
+pub(super) fn all<'a>(history: &'a History, fates: &Fates, past: Option<&Past<'_>>) -> Vec<Partition<'a>> {
+    let mut split = Split::default();
+    for (number, operation) in (0..).zip(&history.operations) {
+        split.operation(number, operation, fates);
+    }
+    let mut partitions = split.partitions;
+    for partition in &mut partitions {
+        match past {
+            Some(past) => partition.complete(past),
+            None => {
+                let deletes = std::mem::take(&mut partition.deletes);
+                partition.steps.extend(deletes);
+            }
+        }
+        partition.bind_revisions();
+        partition.drop_what_nobody_notices();
+    }
+    partitions.retain(|partition| past.is_some() || !partition.foreign);
+    partitions.retain(|partition| partition.steps.iter().any(|step| step.op != NOBODY));
+    partitions
+}
+
+#[derive(Default)]
+struct Split<'a> {
+    places: FxHashMap<&'a Key, usize>,
+    partitions: Vec<Partition<'a>>,
+}
+
+impl<'a> Split<'a> {
+    fn key(&mut self, key: &'a Key) -> &mut Partition<'a> {
+        let next = self.partitions.len();
+        let place = *self.places.entry(key).or_insert(next);
+        if place == next {
+            self.partitions.push(Partition { key, steps: Vec::new(), deletes: Vec::new(), foreign: false });
+        }
+        &mut self.partitions[place]
+    }
+
+    fn operation(&mut self, number: u32, operation: &'a Operation, fates: &Fates) {
+        let invoked = operation.invoked.0;
+        match &operation.end {
+            End::Ok { at, returned } => self.answered(number, invoked..at.0, &operation.call, returned),
+            End::Failed { .. } => {}
+            End::Unknown { .. } => match fates.of_call(&operation.call) {
+                Fate::Happened(revision) => self.unanswered(number, invoked, &operation.call, Some(revision)),
+                Fate::Open => self.unanswered(number, invoked, &operation.call, None),
+                Fate::Never => {}
+            },
+        }
+    }
+
+    fn answered(&mut self, op: u32, time: std::ops::Range<u64>, call: &'a Call, returned: &Returned) {
+        let revision = returned.revision().0;
+        let step = |sees, then| Step {
+            op,
+            invoked: time.start,
+            returned: time.end,
+            must: true,
+            order: if then == Then::Same { Order::read(revision) } else { Order::wrote(revision) },
+            sees,
+            then,
+        };
+        match (call, returned) {
+            (
+                Call::Read { key, revision: None, consistency: Consistency::Linearizable },
+                Returned::Read { found, .. },
+            ) => self.key(key).steps.push(step(sees(found.as_ref()), Then::Same)),
+            (Call::Write { key, value }, _) => {
+                self.key(key).steps.push(step(Sees::Anything, Then::Put { value: *value, revision }));
+            }
+            (Call::Delete { key }, Returned::Delete { deleted, .. }) => {
+                let (sees, then) =
+                    if *deleted { (Sees::Present, Then::Delete) } else { (Sees::Absent, Then::Same) };
+                self.key(key).steps.push(step(sees, then));
+            }
+            (
+                Call::CompareAndSet { key, expected, value },
+                Returned::CompareAndSet { swapped, current, .. },
+            ) => {
+                let (sees, then) = match swapped {
+                    true => (expects(*expected), Then::Put { value: *value, revision }),
+                    false => (sees(current.as_ref()), Then::Same),
+                };
+                self.key(key).steps.push(step(sees, then));
+            }
+            (Call::Txn(parts), Returned::Txn { results, .. }) => {
+                self.txn(parts, Some(results), revision, step);
+            }
+            (
+                Call::LeaseAttach { key, .. }
+                | Call::LockAcquire { lock: key }
+                | Call::LockRelease { lock: key, .. },
+                _,
+            ) => {
+                self.key(key).foreign = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// One step for each register of a transaction: what it saw first, and what it wrote last.
+    fn txn(
+        &mut self,
+        parts: &'a [MicroOp],
+        results: Option<&[MicroResult]>,
+        revision: u64,
+        step: impl Fn(Sees, Then) -> Step,
+    ) {
+        let writes = parts.iter().any(|part| part.written().is_some());
+        let deletes = parts.iter().any(|part| matches!(part, MicroOp::Delete { .. }));
+        let keys = registers(parts);
+        for &key in &keys {
+            let (sees, then) = seen_and_written(parts, results, revision, key);
+            let mut step = step(sees, then);
+            step.order = match (writes, deletes) {
+                (true, _) => Order::wrote(revision),
+                (false, false) => Order::read(revision),
+                // Whether the revision is its own depends on whether there was something to delete.
+                (false, true) => None,
+            };
+            let useless = results.is_none() && step.is_pure();
+            if !useless {
+                self.key(key).steps.push(step);
+            }
+        }
+    }
+
+    fn unanswered(&mut self, op: u32, invoked: u64, call: &'a Call, happened: Option<Revision>) {
+        let revision = happened.unwrap_or_default().0;
+        let step = |sees, then| Step {
+            op,
+            invoked,
+            returned: OPEN,
+            must: happened.is_some(),
+            order: Order::wrote(revision),
+            sees,
+            then,
+        };
+        match call {
+            Call::Write { key, value } => {
+                self.key(key).steps.push(step(Sees::Anything, Then::Put { value: *value, revision }));
+            }
+            Call::CompareAndSet { key, expected, value } => {
+                self.key(key).steps.push(step(expects(*expected), Then::Put { value: *value, revision }));
+            }
+            Call::Delete { key } => self.key(key).deletes.push(step(Sees::Present, Then::Delete)),
+            Call::Txn(parts) => self.txn(parts, None, revision, step),
+            Call::LeaseAttach { key, .. }
+            | Call::LockAcquire { lock: key }
+            | Call::LockRelease { lock: key, .. } => {
+                self.key(key).foreign = true;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The registers of a transaction, each once.
+fn registers(parts: &[MicroOp]) -> Vec<&Key> {
+    let mut keys: Vec<&Key> = Vec::new();
+    for part in parts {
+        let is_register = !matches!(part, MicroOp::Append { .. } | MicroOp::ReadList { .. });
+        if is_register && !keys.contains(&part.key()) {
+            keys.push(part.key());
+        }
+    }
+    keys
+}
+
+fn seen_and_written(
+    parts: &[MicroOp],
+    results: Option<&[MicroResult]>,
+    revision: u64,
+    key: &Key,
+) -> (Sees, Then) {
+    let (mut sees, mut then) = (Sees::Anything, Then::Same);
+    for (number, part) in parts.iter().enumerate().filter(|(_, part)| part.key() == key) {
+        match part {
+            MicroOp::Put { value, .. } => then = Then::Put { value: *value, revision },
+            MicroOp::Delete { .. } => then = Then::Delete,
+            MicroOp::Get { .. } if then == Then::Same && sees == Sees::Anything => {
+                sees = match results.map(|results| &results[number]) {
+                    Some(MicroResult::Value(Some(value))) => Sees::Version { value: *value, revision: 0 },
+                    Some(MicroResult::Value(None)) => Sees::Absent,
+                    Some(MicroResult::List(_) | MicroResult::Written) | None => Sees::Anything,
+                };
+            }
+            MicroOp::Get { .. } | MicroOp::Append { .. } | MicroOp::ReadList { .. } => {}
+        }
+    }
+    (sees, then)
+}
+
+fn expects(revision: Revision) -> Sees {
+    match revision.told() {
+        Some(Revision(revision)) => Sees::Revision(revision),
+        None => Sees::Absent,
+    }
+}
+
+fn sees(found: Option<&KeyVersion>) -> Sees {
+    match found {
+        None => Sees::Absent,
+        Some(KeyVersion { value: Value::Number(value), mod_revision, .. }) => {
+            Sees::Version { value: *value, revision: mod_revision.0 }
+        }
+        // No register; what it holds is judged with the transactions.
+        Some(KeyVersion { value: Value::List(_), mod_revision, .. }) => match mod_revision.told() {
+            Some(Revision(revision)) => Sees::Revision(revision),
+            None => Sees::Present,
+        },
+    }
+}
+
+impl Partition<'_> {
+    /// Adds the log's changes that no step explains: unknown deletes, leases that ended, writes that were not recorded.
+    fn complete(&mut self, past: &Past<'_>) {
+        let claimed: FxHashSet<Order> = self.steps.iter().filter_map(changes_at).collect();
+        let unclaimed_deletes_since = self.deletes.iter().map(|step| step.invoked).min().unwrap_or_default();
+        for (revision, became) in past.changes(self.key) {
+            let Some(order) = Order::wrote(revision.0).filter(|order| !claimed.contains(order)) else {
+                continue;
+            };
+            let (invoked, then) = match became {
+                None => (unclaimed_deletes_since, Then::Delete),
+                Some(version) => {
+                    let value = match version.value {
+                        Value::Number(value) => value,
+                        Value::List(_) => u64::MAX,
+                    };
+                    (0, Then::Put { value, revision: revision.0 })
+                }
+            };
+            self.steps.push(Step {
+                op: NOBODY,
+                invoked,
+                returned: OPEN,
+                must: true,
+                order: Some(order),
+                sees: Sees::Anything,
+                then,
+            });
+        }
+        self.deletes.clear();
+    }
+
+    /// Values are unique, so whoever has read one together with its revision tells when it was written.
+    fn bind_revisions(&mut self) {
+        let mut revisions: FxHashMap<u64, u64> = FxHashMap::default();
+        let mut values: FxHashMap<u64, u64> = FxHashMap::default();
+        for step in &self.steps {
+            if let Sees::Version { value, revision } = step.sees
+                && revision != 0
+            {
+                revisions.insert(value, revision);
+            }
+        }
+        for step in &mut self.steps {
+            let Then::Put { value, revision } = &mut step.then else { continue };
+            if *revision == 0
+                && let Some(known) = revisions.get(value)
+            {
+                *revision = *known;
+                step.must = true;
+                step.order = step.order.or_else(|| Order::wrote(*known));
+            }
+            if *revision != 0 {
+                values.insert(*revision, *value);
+            }
+        }
+        for step in &mut self.steps {
+            if let Sees::Revision(revision) = step.sees
+                && let Some(value) = values.get(&revision)
+            {
+                step.sees = Sees::Version { value: *value, revision };
+            }
+        }
+    }
+
+    /// An unknown write that nobody can have noticed need not be tried.
+    fn drop_what_nobody_notices(&mut self) {
+        let mut seen: FxHashSet<u64> = FxHashSet::default();
+        let (mut presence, mut absence) = (false, false);
+        for step in &self.steps {
+            match step.sees {
+                Sees::Version { value, .. } => {
+                    seen.insert(value);
+                }
+                Sees::Absent => absence = true,
+                Sees::Present | Sees::Revision(_) => presence = true,
+                Sees::Anything => {}
+            }
+        }
+        self.steps.retain(|step| match step.then {
+            _ if step.must => true,
+            Then::Put { value, .. } => presence || seen.contains(&value),
+            Then::Delete => absence,
+            Then::Same => false,
+        });
+    }
+}
+
+fn changes_at(step: &Step) -> Option<Order> {
+    if step.is_pure() { None } else { step.order }
+}

@@ -1,0 +1,72 @@
+//! Promise: a watch is ordered.
+//!
+//! > Events come in the order of their revisions; an event is never followed by one of an earlier time. What a watch
+//! > reports of its progress does not go back either.
+//!
+//! Source: etcd's watch API guarantees ("Ordered"); etcd robustness. Deliberately absent: order within one revision.
+
+use crate::history::{History, Revision, Watch, WatchEvent};
+use crate::promise::{Findings, Promise, Verdict};
+
+/// The promise.
+pub static PROMISE: Promise = Promise {
+    name: "watch_ordered",
+    words: "Events come in the order of their revisions.",
+    source: "etcd: watch API guarantees (ordered)",
+    check,
+};
+
+fn check(history: &History) -> Verdict {
+    super::each(history, check_watch)
+}
+
+fn check_watch(number: u32, watch: &Watch, findings: &mut Findings) {
+    let mut last = Revision::ZERO;
+    for (_, event) in watch.events() {
+        findings.checked += 1;
+        if event.revision < last {
+            let problem = format!("{} comes after revision {last}", super::words(event));
+            findings.add(super::violation("events out of order", number, watch, &problem));
+            return;
+        }
+        last = event.revision;
+    }
+    let mut last = Revision::ZERO;
+    for response in watch.responses.iter().filter(|response| matches!(response.what, WatchEvent::Progress)) {
+        if response.header_revision < last {
+            let problem = format!("progress {} comes after progress {last}", response.header_revision);
+            findings.add(super::violation("progress went back", number, watch, &problem));
+            return;
+        }
+        last = response.header_revision;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{classes, log, watch, watched};
+
+    #[test]
+    fn events_out_of_order_are_found() {
+        let log = log(&[(2, "a", Some(1)), (3, "b", Some(2)), (4, "a", Some(3))]);
+        let with = |watch| classes(&PROMISE, &watched(&log, vec![watch]));
+        assert_eq!(with(watch("a", 1).sent(1, &log, &[2]).sent(2, &log, &[4])), [""; 0]);
+        assert_eq!(with(watch("a", 1).sent(1, &log, &[4]).sent(2, &log, &[2])), ["events out of order"]);
+        assert_eq!(with(watch("a", 1).sent(1, &log, &[4, 2])), ["events out of order"]);
+    }
+
+    #[test]
+    fn progress_that_goes_back_is_found() {
+        let log = log(&[(2, "a", Some(1))]);
+        let told = |second| {
+            watch("a", 1).sent(1, &log, &[2]).told(2, 4, WatchEvent::Progress).told(
+                3,
+                second,
+                WatchEvent::Progress,
+            )
+        };
+        assert_eq!(classes(&PROMISE, &watched(&log, vec![told(4)])), [""; 0]);
+        assert_eq!(classes(&PROMISE, &watched(&log, vec![told(3)])), ["progress went back"]);
+    }
+}
