@@ -57,7 +57,8 @@ fn structure(schema: &Schema, fields: &Struct, object: &Map<String, Value>, out:
     out.push(b'}');
 }
 
-fn untyped(value: &Value, out: &mut Vec<u8>) {
+/// A value of no type.
+pub(crate) fn untyped(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
@@ -91,7 +92,7 @@ fn object_text(object: &Map<String, Value>, out: &mut Vec<u8>, item: impl Fn(&Va
 }
 
 /// In byte order, whichever order `serde_json` was built to keep.
-fn sorted(object: &Map<String, Value>) -> Vec<(&str, &Value)> {
+pub(crate) fn sorted(object: &Map<String, Value>) -> Vec<(&str, &Value)> {
     let mut entries: Vec<(&str, &Value)> =
         object.iter().map(|(name, value)| (name.as_str(), value)).collect();
     if !entries.is_sorted_by_key(|(name, _)| *name) {

@@ -8,19 +8,20 @@
 //! of unknown number are skipped, as upstream skips them; of repeated single fields the last one counts, and repeated
 //! single messages merge.
 //!
-//! Deliberately absent: writing it.
+//! [`write`] does the reverse.
 //!
 //! Sources: `k8s.io/apimachinery/pkg/runtime/serializer/protobuf`, and the readers that gogo-protobuf generates.
 
 mod message;
 mod scalar;
 mod wire;
+pub(crate) mod write;
 
 use std::borrow::Cow;
 
 use crate::decode::TypeMeta;
 use crate::decode::error::DecodeError;
-use crate::model::{Schema, TypeId};
+use crate::model::{Field, Schema, TypeId};
 use crate::tree::Node;
 use message::Reading;
 use wire::{Payload, records};
@@ -98,6 +99,12 @@ impl<'a> Envelope<'a> {
         }
         Ok(node)
     }
+}
+
+/// Whether a field's list is written item by item. A list type with a name of its own may be a message of its own
+/// instead; upstream's tag tells.
+fn is_repeated(schema: &Schema, field: &Field) -> bool {
+    schema.get(field.ty).name.starts_with("[]") || field.proto.is_some_and(|proto| proto.repeated)
 }
 
 fn malformed(message: impl Into<String>) -> DecodeError {

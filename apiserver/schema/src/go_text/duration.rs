@@ -22,7 +22,7 @@ pub(crate) fn canonical(text: &str) -> Result<String, String> {
 }
 
 /// Nanoseconds.
-fn parse(text: &str) -> Result<i64, String> {
+pub(crate) fn parse(text: &str) -> Result<i64, String> {
     let invalid = || format!("time: invalid duration {}", quote(text));
     let negative = text.starts_with('-');
     let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);

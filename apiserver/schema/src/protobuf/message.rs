@@ -8,8 +8,8 @@
 
 use std::borrow::Cow;
 
-use super::malformed;
 use super::wire::{Payload, Record, packed, records};
+use super::{is_repeated, malformed};
 use crate::decode::MAX_DOCUMENT_BYTES;
 use crate::decode::error::DecodeError;
 use crate::model::{Embedded, Field, Proto, Schema, Shape, Struct, TypeId};
@@ -117,10 +117,8 @@ impl<'n> Reading<'n> {
         let schema = self.schema;
         let ty = schema.get(field.ty);
         let name = &go_name(&field.name);
-        // A list type with a name of its own may be a message of its own, too; upstream's tag tells.
-        let repeated = ty.name.starts_with("[]") || field.proto.is_some_and(|proto| proto.repeated);
         match &ty.shape {
-            Shape::List { item, .. } if repeated => self.list(*item, occurrences, name),
+            Shape::List { item, .. } if is_repeated(schema, field) => self.list(*item, occurrences, name),
             Shape::Map { value, .. } => self.map(*value, occurrences, name),
             _ => self.single(field.ty, occurrences, name),
         }

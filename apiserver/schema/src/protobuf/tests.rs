@@ -235,3 +235,39 @@ proptest! {
         }
     }
 }
+
+/// The message inside of a written frame.
+fn written(name: &str, value: &Value) -> Vec<u8> {
+    let ty = crate::builtin().lookup(name).unwrap();
+    let frame = crate::encode_protobuf(crate::builtin(), ty, value);
+    // Frame: magic, type meta (empty: nothing here names itself), raw, contentEncoding, contentType.
+    let raw = frame.strip_prefix(b"k8s\0\x0a\x04\x0a\x00\x12\x00\x12").unwrap();
+    let message = raw.strip_suffix(b"\x1a\x00\x22\x00").unwrap();
+    let (length, message) = message.split_first().unwrap();
+    assert_eq!(usize::from(*length), message.len(), "short enough for one byte");
+    message.to_vec()
+}
+
+#[test]
+fn what_go_holds_by_value_is_written_always_and_pointers_when_they_are_set() {
+    use serde_json::json;
+    let port = |value| written("core/v1.ServicePort", &value);
+    let number = b"\x22\x06\x08\x00\x10\x50\x1a\x00";
+    let expected = [&b"\x0a\x01a\x12\x03TCP\x18\x50"[..], number, b"\x28\x00"].concat();
+    assert_eq!(port(json!({"name": "a", "protocol": "TCP", "port": 80, "targetPort": 80})), expected);
+    let named = [&b"\x0a\x00\x12\x00\x18\x00"[..], b"\x22\x08\x08\x01\x10\x00\x1a\x02hi\x28\x00"].concat();
+    assert_eq!(port(json!({"targetPort": "hi", "appProtocol": null})), named);
+    let with_pointer = port(json!({"targetPort": "hi", "appProtocol": ""}));
+    assert_eq!(with_pointer, [&named[..], b"\x32\x00"].concat());
+}
+
+#[test]
+fn maps_are_written_by_key_and_times_in_seconds() {
+    use serde_json::json;
+    let requirements = json!({"limits": {"memory": "1Gi", "cpu": "0"}});
+    let expected = b"\x0a\x0a\x0a\x03cpu\x12\x03\x0a\x010\x0a\x0f\x0a\x06memory\x12\x05\x0a\x031Gi";
+    assert_eq!(written("core/v1.ResourceRequirements", &requirements), expected);
+    let running = |value| written("core/v1.ContainerStateRunning", &json!({"startedAt": value}));
+    assert_eq!(running(json!("1970-01-01T00:01:00Z")), b"\x0a\x04\x08\x3c\x10\x00");
+    assert_eq!(running(json!(null)), b"\x0a\x00");
+}

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Document, Encoding, TypeId, builtin, encode};
+use crate::{Document, Encoding, TypeId, builtin, encode, encode_protobuf};
 
 /// The golden files with an ending whose type the schema has.
 fn files(ending: &str) -> Vec<(PathBuf, TypeId)> {
@@ -86,6 +86,17 @@ fn protobuf_means_the_same_as_json() {
         };
         let protobuf = read(&path, Encoding::Protobuf);
         assert_eq!(protobuf, read(&path.with_extension("json"), Encoding::Json), "{}", path.display());
+    }
+}
+
+#[test]
+fn protobuf_is_written_byte_by_byte() {
+    for (path, ty) in files("pb") {
+        let bytes = fs::read(&path).unwrap();
+        let decoded = Document::parse(&bytes, Encoding::Protobuf).unwrap().decode(builtin(), ty).unwrap();
+        let written = encode_protobuf(builtin(), ty, &decoded.value);
+        let at = written.iter().zip(&bytes).position(|(left, right)| left != right);
+        assert!(written == bytes, "{} differs from byte {at:?} on", path.display());
     }
 }
 
