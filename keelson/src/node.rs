@@ -4,6 +4,8 @@
 
 mod flags;
 
+mod identity;
+
 mod options;
 
 mod run;

@@ -1,7 +1,7 @@
 //! Runs a node until it is asked to stop.
 //!
 //! In: [`NodeOptions`]. Out: three parts in one process: the node agent, Service traffic and the DNS. All reach the API
-//! by way of a forwarder, which finds a server that is ready. What runs in the containers goes on when this ends, and
+//! by way of a forwarder, which finds a server that is ready, as whom the kubeconfig files say at the moment. What runs in the containers goes on when this ends, and
 //! the rules of Service traffic stay.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use http::Uri;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use keelson_cluster_dns as dns;
-use keelson_controller_runtime::{Connection, Informer};
+use keelson_controller_runtime::Informer;
 use keelson_node_agent::{self as agent, Forwarder, Heartbeat, Registration, Serving};
 use keelson_node_volumes::ClusterDns;
 use keelson_service_proxy as proxy;
@@ -23,6 +23,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 
 use super::flags::Flags;
+use super::identity::Identity;
 use super::options::NodeOptions;
 use crate::error_chain::chain;
 use crate::process::{self, StopSignals};
@@ -30,7 +31,10 @@ use crate::process::{self, StopSignals};
 /// The file that names this machine's own name servers.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// What the part that learns of Services calls itself towards the API.
+/// What the node agent calls itself towards the API.
+const AGENT: &str = concat!("keelson-node/", env!("CARGO_PKG_VERSION"));
+
+/// What the part that learns of Services calls itself.
 const PROXY: &str = concat!("keelson-proxy/", env!("CARGO_PKG_VERSION"));
 
 /// The port of name servers.
@@ -53,15 +57,17 @@ async fn start(options: &NodeOptions) -> Result<(), Box<dyn Error>> {
         options.servers.iter().map(|server| server.to_string().parse()).collect::<Result<Vec<Uri>, _>>()?;
     let forwarder = Forwarder::bind(&servers, &authority).await.map_err(|error| chain(&error))?;
     let url = forwarder.url();
-    let connection = connect(&options.files.kubeconfig, &url, &options.name).await?;
-    let proxy = connect(&options.files.proxy_kubeconfig, &url, &options.name).await?;
-    let proxy = proxy.client(PROXY).map_err(|error| chain(&error))?;
+    let own = identity(&options.files.kubeconfig, &url, AGENT, &options.name).await?;
+    let proxy = identity(&options.files.proxy_kubeconfig, &url, PROXY, &options.name).await?;
     tracing::info!(name = options.name, listen = %options.listen, dns = %options.dns, "starting the node");
-    let node = agent::run(agent_options(options, connection), signals.asked());
+    let node = agent::run(agent_options(options, own.client()), signals.asked());
+    let network = network(proxy.client(), options);
     tokio::select! {
         ended = node => ended.map_err(|error| chain(&error))?,
         never = forwarder.run() => match never {},
-        ended = network(proxy, options) => {
+        never = own.follow() => match never {},
+        never = proxy.follow() => match never {},
+        ended = network => {
             let Err(error) = ended;
             return Err(chain(&error).into());
         }
@@ -80,18 +86,22 @@ fn cure(name: &str) -> String {
 }
 
 /// The identity in the file, by way of the forwarder.
-async fn connect(kubeconfig: &Path, url: &Uri, name: &str) -> Result<Connection, String> {
-    let connection = Connection::from_kubeconfig(kubeconfig).await;
-    let connection = connection.map_err(|error| format!("{}. {}", chain(&error), cure(name)))?;
-    Ok(connection.at(url.clone()))
+async fn identity(
+    kubeconfig: &Path,
+    url: &Uri,
+    user_agent: &'static str,
+    name: &str,
+) -> Result<Identity, String> {
+    let identity = Identity::read(kubeconfig.to_owned(), url.clone(), user_agent).await;
+    identity.map_err(|error| format!("{}. {}", chain(&error), cure(name)))
 }
 
 /// What the agent is told; everything that has no flag keeps its default.
-fn agent_options(options: &NodeOptions, connection: Connection) -> agent::Options {
+fn agent_options(options: &NodeOptions, client: Client) -> agent::Options {
     agent::Options {
         node_name: options.name.clone(),
         node_addresses: options.addresses.clone(),
-        connection,
+        client,
         runtime_endpoint: options.runtime_endpoint.clone(),
         root: options.data_dir.join("kubelet"),
         pod_logs: options.data_dir.join("logs"),

@@ -4,6 +4,7 @@
 
 mod background;
 mod build;
+mod serving;
 mod workers;
 
 use std::io;
@@ -11,11 +12,12 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
-use keelson_controller_runtime::{ConnectionError, Informer};
+use keelson_controller_runtime::Informer;
 use keelson_node_server::{BadCertificate, Server};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 
+use self::serving::Certificates;
 use self::workers::Workers;
 use crate::node::facts::Facts;
 use crate::node::health::RuntimeHealth;
@@ -33,9 +35,6 @@ pub enum AgentError {
         /// How it failed.
         source: io::Error,
     },
-    /// The connection to the API cannot be used.
-    #[error(transparent)]
-    Connection(#[from] ConnectionError),
     /// The certificate of the agent's own API cannot be used.
     #[error(transparent)]
     Certificate(#[from] BadCertificate),
@@ -66,6 +65,7 @@ struct Agent {
     recording: BoxFuture<'static, ()>,
     server: Server,
     listener: TcpListener,
+    certificates: Certificates,
 }
 
 /// What the API has that concerns the node.

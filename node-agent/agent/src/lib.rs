@@ -1,6 +1,6 @@
 //! The node agent: registers a node, and makes the pods that are bound to it run.
 //!
-//! In: [`Options`]: a connection to the API as `system:node:<name>`, the socket of a container runtime, folders. Out:
+//! In: [`Options`]: a client of the API as `system:node:<name>`, the socket of a container runtime, folders. Out:
 //! [`run`]: a Node that is kept true, and pods that are as the API wants them, their volumes, networks, probes and
 //! statuses included. Behaviour, texts and timings are those of upstream's kubelet. [`Forwarder`] finds an API server
 //! that is ready where there are several.
@@ -12,7 +12,7 @@
 //! Nothing that matters is remembered: after a restart everything is found again in the runtime's labels and in the API.
 //!
 //! Deliberately absent: static pods, eviction and image garbage collection, resizing of pods in place, device plugins,
-//! user namespaces, dynamic certificates.
+//! user namespaces, certificates that the agent asks for itself.
 
 #![cfg_attr(test, allow(clippy::needless_pass_by_value, reason = "tests write JSON where it is used"))]
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use keelson_controller_runtime::Connection;
 use keelson_node_volumes::ClusterDns;
+use kube::Client;
 
 use crate::node::lease::Times;
 
@@ -21,9 +21,9 @@ pub struct Options {
     pub node_name: String,
     /// The node's addresses, the primary one first; at most one of each family.
     pub node_addresses: Vec<IpAddr>,
-    /// How the agent reaches the API, as `system:node:<name>`. Where there are several servers, at the URL of a
-    /// [`Forwarder`](crate::Forwarder), which has to run as long as the agent.
-    pub connection: Connection,
+    /// Through which the agent reaches the API, as `system:node:<name>`. Where there are several servers, at the URL of
+    /// a [`Forwarder`](crate::Forwarder), which has to run as long as the agent.
+    pub client: Client,
     /// The container runtime's socket.
     pub runtime_endpoint: PathBuf,
     /// The agent's folder: pods' volumes, and what it remembers (`/var/lib/kubelet`).
@@ -50,7 +50,8 @@ pub struct Options {
     pub heartbeat: Heartbeat,
 }
 
-/// Where the agent serves its own API, and whom it believes.
+/// Where the agent serves its own API, and whom it believes. The files may be renewed while it serves.
+#[derive(Clone, Debug)]
 pub struct Serving {
     /// Where it listens: `0.0.0.0:10250`.
     pub address: SocketAddr,
@@ -65,7 +66,7 @@ pub struct Serving {
 /// What a Node is registered with.
 #[derive(Clone, Debug, Default)]
 pub struct Registration {
-    /// Labels; kept right while the agent runs.
+    /// Labels; put right whenever the agent registers the node, or takes it over.
     pub labels: BTreeMap<String, String>,
     /// Taints; set when the Node is made, and others' afterwards.
     pub taints: Vec<Taint>,

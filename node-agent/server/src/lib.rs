@@ -46,6 +46,6 @@ pub use crate::{
     containers::{Container, Containers, RuntimeFailure},
     pods::Pods,
     reviews::ApiReviews,
-    server::Server,
+    server::{Renewal, Server},
     tls::{BadCertificate, Identity},
 };

@@ -34,7 +34,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The server.
 pub struct Server {
-    acceptor: TlsAcceptor,
+    /// What connections are met with from now on.
+    acceptor: watch::Sender<TlsAcceptor>,
     node: Arc<Node>,
     /// What runs for the server holds a receiver, and ends when this goes.
     alive: watch::Sender<()>,
@@ -51,10 +52,15 @@ impl Server {
         containers: Arc<dyn Containers>,
         reviews: Arc<dyn Reviews>,
     ) -> Result<Self, BadCertificate> {
-        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(identity)?));
+        let acceptor = watch::Sender::new(acceptor(identity)?);
         let name = tls::node_name(identity);
         let (alive, serving) = watch::channel(());
         Ok(Self { acceptor, node: Arc::new(Node { name, pods, containers, reviews, serving }), alive })
+    }
+
+    /// Through which this server is given another certificate.
+    pub fn renewal(&self) -> Renewal {
+        Renewal(self.acceptor.clone())
     }
 
     /// Serves until `stop` completes. Then it takes no more connections and tears those that there are: logs that
@@ -72,7 +78,8 @@ impl Server {
             match listener.accept().await {
                 Ok((stream, from)) => {
                     let connection = Connection { node: self.node.clone(), from };
-                    self.node.spawn(connection.run(stream, self.acceptor.clone()));
+                    let acceptor = self.acceptor.borrow().clone();
+                    self.node.spawn(connection.run(stream, acceptor));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -82,6 +89,24 @@ impl Server {
             }
         }
     }
+}
+
+/// Gives a [`Server`] that serves another certificate, or other authorities of its clients.
+pub struct Renewal(watch::Sender<TlsAcceptor>);
+
+impl Renewal {
+    /// Whoever connects from now on is met with this; connections that there are go on.
+    ///
+    /// # Errors
+    /// As [`Server::new`]; then everything stays as it is.
+    pub fn replace(&self, identity: &Identity<'_>) -> Result<(), BadCertificate> {
+        self.0.send_replace(acceptor(identity)?);
+        Ok(())
+    }
+}
+
+fn acceptor(identity: &Identity<'_>) -> Result<TlsAcceptor, BadCertificate> {
+    tls::server_config(identity).map(|config| TlsAcceptor::from(Arc::new(config)))
 }
 
 /// Whether an error concerns the connection that was to be taken, not the listener.

@@ -32,7 +32,18 @@ const LOG_PERIOD: Duration = Duration::from_secs(10);
 impl Agent {
     /// Runs all parts; they end when this is dropped.
     pub(super) async fn serve(self) -> Infallible {
-        let Self { options, facts, shared, workers, informers, signals, recording, server, listener } = self;
+        let Self {
+            options,
+            facts,
+            shared,
+            workers,
+            informers,
+            signals,
+            recording,
+            server,
+            listener,
+            certificates,
+        } = self;
         let Informers { pods, node, services } = informers;
         let Signals { health, imported, node_changed, orphans } = signals;
         follow_pods(&pods, &shared, &workers);
@@ -41,6 +52,7 @@ impl Agent {
         let mut parts = JoinSet::new();
         parts.spawn(recording);
         parts.spawn(async move { server.serve(listener, pending()).await });
+        parts.spawn(endless(certificates.follow()));
         parts.spawn(pods.clone().run());
         parts.spawn(node.clone().run());
         parts.spawn(services.run());

@@ -2,19 +2,18 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 
 use futures_util::FutureExt;
 use keelson_controller_runtime::{EventRecorder, Informer};
 use keelson_cri::Runtime;
-use keelson_node_server::{ApiReviews, Identity, Server};
+use keelson_node_server::ApiReviews;
 use keelson_node_volumes::share_mounts;
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 
+use super::serving::serving;
 use super::workers::Workers;
 use super::{Agent, AgentError, Informers, Signals};
 use crate::cgroups::Cgroups;
@@ -22,7 +21,7 @@ use crate::cni;
 use crate::images::pull::Images;
 use crate::node::facts::Facts;
 use crate::node::health::RuntimeHealth;
-use crate::options::{Options, Serving};
+use crate::options::Options;
 use crate::pod::backoff::Backoff;
 use crate::probes::manager::Probes;
 use crate::quantity;
@@ -33,9 +32,6 @@ use crate::shared::Shared;
 use crate::source::{ApiSource, Changed};
 use crate::status::writer::Statuses;
 
-/// How the agent presents itself to the API.
-const USER_AGENT: &str = "keelson-node";
-
 impl Agent {
     /// An agent that is ready to serve.
     pub(super) async fn new(options: Options) -> Result<Self, AgentError> {
@@ -45,14 +41,14 @@ impl Agent {
         }
         let facts = Facts::read(&options.root).map_err(failed("cannot look at the machine"))?;
         let cgroups = prepare_machine(&options, &facts)?;
-        let client = options.connection.client(USER_AGENT)?;
+        let client = options.client.clone();
         let (recorder, recording) =
             EventRecorder::new(client.clone(), "kubelet", Some(options.node_name.clone()));
         let registry = Arc::new(Registry::default());
         let runtime = Runtime::at(&options.runtime_endpoint);
         let reviews = Arc::new(ApiReviews::new(client.clone(), &options.node_name));
         let pods = Arc::new(Served(registry.clone()));
-        let (server, listener) = serving(&options.serving, pods, &runtime, reviews).await?;
+        let (server, listener, certificates) = serving(&options.serving, pods, &runtime, reviews).await?;
         let informers = Informers::new(&client, &options.node_name);
         let signals = Signals {
             health: watch::Sender::new(RuntimeHealth::default()),
@@ -72,6 +68,7 @@ impl Agent {
             recording: recording.boxed(),
             server,
             listener,
+            certificates,
         })
     }
 }
@@ -156,25 +153,6 @@ fn prepare_machine(options: &Options, facts: &Facts) -> Result<Cgroups, AgentErr
         failed("cannot make control groups: the agent has to be root")(io::Error::other(error))
     })?;
     Ok(cgroups)
-}
-
-async fn serving(
-    options: &Serving,
-    pods: Arc<Served>,
-    runtime: &Runtime,
-    reviews: Arc<ApiReviews>,
-) -> Result<(Server, TcpListener), AgentError> {
-    let (certificate, key) = (read(&options.certificate)?, read(&options.key)?);
-    let client_authorities = read(&options.client_authorities)?;
-    let identity = Identity { certificate: &certificate, key: &key, client_authorities: &client_authorities };
-    let server = Server::new(&identity, pods, Arc::new(runtime.clone()), reviews)?;
-    let doing = format!("cannot listen on {}: is another node agent running?", options.address);
-    let listener = TcpListener::bind(options.address).await.map_err(failed(doing))?;
-    Ok((server, listener))
-}
-
-fn read(file: &Path) -> Result<String, AgentError> {
-    fs::read_to_string(file).map_err(failed(format!("cannot read {}", file.display())))
 }
 
 fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> AgentError {

@@ -125,7 +125,7 @@ impl Observer {
             match self.hear_once().await {
                 Err(error) if error.is_unimplemented() => {
                     tracing::info!("the container runtime tells of no events: listing it every second");
-                    // Until it is replaced by a newer one, and then the connection breaks; see below.
+                    // Another one may take its place some day.
                     sleep(Duration::from_secs(300)).await;
                 }
                 Err(error) => tracing::debug!(%error, "no events from the container runtime"),

@@ -261,10 +261,11 @@ impl Lab {
 
 async fn options(folder: &Path, cgroup_root: String) -> Options {
     let connection = Connection::from_kubeconfig(&folder.join("kubeconfig")).await.unwrap();
+    let client = connection.client("keelson-node").unwrap();
     Options {
         node_name: "n1".to_owned(),
         node_addresses: vec![ADDRESS.parse().unwrap()],
-        connection,
+        client,
         runtime_endpoint: folder.join("containerd/containerd.sock"),
         root: folder.join("root"),
         pod_logs: folder.join("logs"),

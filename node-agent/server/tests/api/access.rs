@@ -56,3 +56,12 @@ async fn who_may_only_look_must_not_run_anything() {
         assert_eq!(refused, (403, text.to_owned()), "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_to_whoever_connects_next() {
+    let mut node = Node::start(Arc::new(Urls::default())).await;
+    assert_eq!(node.root().get("/healthz").await.0, 200);
+    // From now on callers believe the authority of the new certificate alone.
+    node.renew();
+    assert_eq!(node.root().get("/healthz").await.0, 200);
+}

@@ -10,8 +10,8 @@ use std::{
 use futures_util::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
 use keelson_node_server::{
-    Access, Container, Containers, Decision, Identity, Pods, ReviewError, Reviews, RuntimeFailure, Server,
-    User,
+    Access, Container, Containers, Decision, Identity, Pods, Renewal, ReviewError, Reviews, RuntimeFailure,
+    Server, User,
 };
 use keelson_proto::cri::v1::{AttachRequest, ExecRequest, PodSandboxStats, PortForwardRequest};
 use rcgen::{
@@ -31,6 +31,8 @@ pub(crate) struct Node {
     pub(crate) authority: Authority,
     /// Whose client certificates it believes.
     pub(crate) clients: Authority,
+    /// Gives it another certificate.
+    renewal: Renewal,
     /// Ends it.
     pub(crate) stop: oneshot::Sender<()>,
 }
@@ -60,23 +62,38 @@ impl Node {
 
     pub(crate) async fn with(containers: Arc<dyn Containers>, pods: Arc<dyn Pods>) -> Self {
         let (authority, clients) = (authority(), authority());
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(["n1".to_owned()]).unwrap();
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, "system:node:n1");
-        let certificate = params.signed_by(&key, &authority).unwrap();
-        let identity = Identity {
-            certificate: &certificate.pem(),
-            key: &key.serialize_pem(),
-            client_authorities: &clients.pem(),
-        };
+        let (certificate, key) = serving_certificate(&authority);
+        let identity = Identity { certificate: &certificate, key: &key, client_authorities: &clients.pem() };
         let server = Server::new(&identity, pods, containers, Arc::new(Judge)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
+        let renewal = server.renewal();
         tokio::spawn(server.serve(listener, async { drop::<Result<(), _>>(stopped.await) }));
-        Self { address, authority, clients, stop }
+        Self { address, authority, clients, renewal, stop }
     }
+
+    /// Gives the node a certificate of another authority while it serves.
+    pub(crate) fn renew(&mut self) {
+        self.authority = authority();
+        let (certificate, key) = serving_certificate(&self.authority);
+        let clients = self.clients.pem();
+        let replace = |key: &str| {
+            let identity = Identity { certificate: &certificate, key, client_authorities: &clients };
+            self.renewal.replace(&identity)
+        };
+        replace(&key).unwrap();
+        replace("no key").unwrap_err();
+    }
+}
+
+/// What the node shows, and its key; in PEM.
+fn serving_certificate(authority: &Authority) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["n1".to_owned()]).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "system:node:n1");
+    (params.signed_by(&key, authority).unwrap().pem(), key.serialize_pem())
 }
 
 /// Lets `root` do everything, and `monitor`, which may also come with a token, look at metrics and health.
