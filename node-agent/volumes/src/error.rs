@@ -52,16 +52,6 @@ impl Problem {
             _ => Some(Self::Several(problems)),
         }
     }
-
-    /// Whether trying again with the same Pod cannot help.
-    #[must_use]
-    pub fn is_permanent(&self) -> bool {
-        match self {
-            Self::Missing(_) | Self::Source(_) | Self::Host { .. } => false,
-            Self::Invalid(_) | Self::Unsupported(_) => true,
-            Self::Several(problems) => problems.iter().any(Self::is_permanent),
-        }
-    }
 }
 
 impl fmt::Display for Problem {
@@ -95,25 +85,11 @@ impl VolumeError {
     pub(crate) fn new(volume: &str, problem: Problem) -> Self {
         Self { volume: volume.to_owned(), problem }
     }
-
-    /// Whether trying again with the same Pod cannot help.
-    #[must_use]
-    pub fn is_permanent(&self) -> bool {
-        self.problem.is_permanent()
-    }
 }
 
 /// All volumes of a Pod that could not be set up; the others have been. Each makes an event of its own.
 #[derive(Debug)]
 pub struct VolumeErrors(pub Vec<VolumeError>);
-
-impl VolumeErrors {
-    /// Whether trying again with the same Pod cannot help.
-    #[must_use]
-    pub fn is_permanent(&self) -> bool {
-        self.0.iter().any(VolumeError::is_permanent)
-    }
-}
 
 impl fmt::Display for VolumeErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -186,7 +162,7 @@ mod tests {
             error.to_string(),
             r#"MountVolume.SetUp failed for volume "conf" : configmap "y" not found"#
         );
-        assert!(!error.is_permanent());
+        assert!(!error.problem.is_permanent());
     }
 
     #[test]

@@ -13,9 +13,20 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    error::SourceError,
+    error::{Problem, SourceError},
     source::{ObjectSource, Token},
 };
+
+impl Problem {
+    /// Whether trying again with the same Pod cannot help.
+    pub(crate) fn is_permanent(&self) -> bool {
+        match self {
+            Self::Missing(_) | Self::Source(_) | Self::Host { .. } => false,
+            Self::Invalid(_) | Self::Unsupported(_) => true,
+            Self::Several(problems) => problems.iter().any(Self::is_permanent),
+        }
+    }
+}
 
 /// An API that holds what the test puts there.
 pub(crate) struct Objects {

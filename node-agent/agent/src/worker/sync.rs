@@ -272,6 +272,9 @@ impl Worker {
             let node = self.shared.node_facts();
             let done = self.volumes.refresh(pod, &self.shared.source, &node, now).await;
             self.tell_volume_errors(pod, &done.errors);
+            if !done.changed.is_empty() {
+                tracing::debug!(pod = spec::described(pod), volumes = ?done.changed, "volumes have other contents now");
+            }
             let retry = if done.errors.is_empty() {
                 self.failures = 0;
                 None

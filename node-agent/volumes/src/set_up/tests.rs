@@ -138,7 +138,7 @@ async fn what_is_missing_is_told_and_the_rest_is_there() {
             "MountVolume.SetUp failed for volume \"n\" : volumes of type nfs are not supported yet",
         ]
     );
-    assert!(!errors.0[0].is_permanent() && errors.0[1].is_permanent() && errors.is_permanent());
+    assert!(!errors.0[0].problem.is_permanent() && errors.0[1].problem.is_permanent());
     assert_eq!(ground.text("configmap/b/k").as_deref(), Some("1"));
     assert!(!ground.path("configmap/a").exists(), "nothing is made for what cannot be filled");
     ground.objects.put_config_map("absent", json!({"data": {"k": "late"}}));
