@@ -45,11 +45,14 @@ mod run;
 
 mod table;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::{
     Answer, Attribute, CallError, Client, Guard, LeaseResponse, Op, OpResult, RangeRequest, RangeResponse,
     Refusal, Txn, TxnResponse, WatchMessage, WatchRequest, WatchStream,
 };
 pub use codec::{decode, encode};
 pub use recorder::Recorder;
-pub use run::{Control, Finished, Fleet, Limits, RunError, run};
+pub use run::{Control, Finished, Fleet, Limits, RunError, compact, run};
 pub use table::{WORKLOADS, Workload};

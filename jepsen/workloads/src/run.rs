@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt, join_all, ready};
-use keelson_checkers::history::{Filters, History, KeyRange, ProcessId, Revision};
+use keelson_checkers::history::{Call, Filters, History, KeyRange, ProcessId, Revision};
 use tokio::time::sleep;
 
 mod calls;
@@ -29,15 +29,20 @@ pub(crate) use shared::Audience;
 pub(crate) use stock::LastRead;
 pub(crate) use worker::Worker;
 
+use crate::action::key;
 use crate::client::Client;
 use crate::random::Random;
 use crate::recorder::Recorder;
 use crate::table::Workload;
 use shared::Shared;
 
-/// Numbers of random generators that belong to no client.
+/// Where the numbers of random generators begin that belong to no working client.
 const STOCKTAKER: u64 = 1 << 32;
 const OBSERVERS: u64 = 1 << 33;
+const WATCHERS: u64 = 1 << 34;
+
+/// How many watches a client that watches has at a time, each with an interest of its own.
+const WATCHES_EACH: u64 = 3;
 
 /// What a workload does.
 pub(crate) trait Load: Send + Sync {
@@ -119,6 +124,14 @@ pub async fn run(
     Ok(Finished { history, shortfalls: shared.take_shortfalls() })
 }
 
+/// Compacts for a driver, and records it as everybody's: promises about watches and old revisions must know. Up to
+/// [`Control::logged`] the commit log stays whole. What came of it is in the record.
+pub async fn compact(recorder: &Recorder, client: &dyn Client, revision: Revision) {
+    let id = recorder.invoke(recorder.new_process(), client.replica(), Call::Compact { revision });
+    let done = key::compact(client, revision).await;
+    recorder.complete(id, |at| worker::end(done, at));
+}
+
 /// Those who do what the workload says.
 struct Crew {
     load: Box<dyn Load>,
@@ -128,11 +141,18 @@ struct Crew {
 
 impl Crew {
     fn new(workload: &Workload, clients: Vec<Vec<Arc<dyn Client>>>, seed: u64, shared: &Arc<Shared>) -> Self {
-        let workers = clients.into_iter().zip(0_u32..).map(|(connections, number)| {
-            Worker::new(shared, connections, number, Random::derived(seed, number.into()))
-        });
-        let (watchers, workers) = workers.partition(|worker| workload.watchers.has(worker.number));
-        Self { load: (workload.load)(), workers, watchers }
+        let mut crew = Self { load: (workload.load)(), workers: Vec::new(), watchers: Vec::new() };
+        for (connections, number) in clients.into_iter().zip(0_u32..) {
+            let worker = |random| Worker::new(shared, connections.clone(), random);
+            if workload.watchers.has(number) {
+                let first = WATCHERS + u64::from(number) * WATCHES_EACH;
+                let each = first..first + WATCHES_EACH;
+                crew.watchers.extend(each.map(|place| worker(Random::derived(seed, place))));
+            } else {
+                crew.workers.push(worker(Random::derived(seed, number.into())));
+            }
+        }
+        crew
     }
 }
 
@@ -176,14 +196,14 @@ async fn empty_at(taker: &mut Worker) -> Result<Revision, RunError> {
 
 /// A client that does no work: it reads, before and after the load, wherever there is an answer.
 fn stocktaker(fleet: &Fleet, seed: u64, shared: &Arc<Shared>) -> Worker {
-    Worker::new(shared, fleet.observers.clone(), u32::MAX, Random::derived(seed, STOCKTAKER))
+    Worker::new(shared, fleet.observers.clone(), Random::derived(seed, STOCKTAKER))
 }
 
 fn observers(fleet: &Fleet, seed: u64, shared: &Arc<Shared>) -> Vec<Worker> {
     let connections = fleet.observers.iter().zip(0_u32..);
     let observer = |(connection, number): (&Arc<dyn Client>, u32)| {
         let random = Random::derived(seed, OBSERVERS + u64::from(number));
-        Worker::new(shared, vec![connection.clone()], number, random)
+        Worker::new(shared, vec![connection.clone()], random)
     };
     connections.map(observer).collect()
 }

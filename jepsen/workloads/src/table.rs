@@ -29,6 +29,7 @@ pub(crate) enum Watchers {
 
 /// Promises that are checked whatever clients do: every run has revisions, observers that watch everything, and an end.
 const ALWAYS: &[&str] = &[
+    "durability",
     "monotonic_revisions",
     "watch_ordered",
     "watch_unique",

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keelson_checkers::history::{Call, End, MicroOp, ProcessId, Returned, Revision};
+use keelson_checkers::history::{Call, End, MicroOp, Nanos, ProcessId, Returned, Revision};
 use tokio::time::{Instant, timeout};
 
 use super::shared::Shared;
@@ -20,8 +20,6 @@ use crate::random::Random;
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) random: Random,
-    /// Its place among the clients.
-    pub(crate) number: u32,
     pub(crate) process: ProcessId,
     connections: Vec<Arc<dyn Client>>,
     at: usize,
@@ -30,16 +28,10 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// `connections` is not empty; the first one is used first.
-    pub(crate) fn new(
-        shared: &Arc<Shared>,
-        connections: Vec<Arc<dyn Client>>,
-        number: u32,
-        random: Random,
-    ) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, connections: Vec<Arc<dyn Client>>, random: Random) -> Self {
         Self {
             shared: shared.clone(),
             random,
-            number,
             process: shared.recorder.new_process(),
             connections,
             at: 0,
@@ -97,27 +89,29 @@ impl Worker {
         let done = timeout(self.shared.limits.patience, action).await.unwrap_or_else(|_| {
             Err(CallError::Unknown(format!("no answer within {:?}", self.shared.limits.patience)))
         });
-        let recorder = &self.shared.recorder;
-        match done.map_err(|error| if changes { error } else { error.of_a_read() }) {
-            Ok(returned) => {
-                self.shared.saw(returned.revision());
-                recorder.complete(id, |at| End::Ok { at, returned: returned.clone() });
-                return Some(returned);
-            }
-            Err(CallError::Refused(refusal)) => {
-                recorder.complete(id, |at| End::Failed { at, why: refusal.to_string() });
-            }
-            Err(CallError::Failed(why)) => {
-                recorder.complete(id, |at| End::Failed { at, why });
-                self.move_on();
-            }
-            Err(CallError::Unknown(why)) => {
-                recorder.complete(id, |at| End::Unknown { at: Some(at), why });
-                self.process = recorder.new_process();
+        let done = done.map_err(|error| if changes { error } else { error.of_a_read() });
+        match &done {
+            Ok(returned) => self.shared.saw(returned.revision()),
+            Err(CallError::Refused(_)) => {}
+            Err(CallError::Failed(_)) => self.move_on(),
+            Err(CallError::Unknown(_)) => {
+                self.process = self.shared.recorder.new_process();
                 self.move_on();
             }
         }
-        None
+        let returned = done.as_ref().ok().cloned();
+        self.shared.recorder.complete(id, |at| end(done, at));
+        returned
+    }
+}
+
+/// What the history says of what was done by a moment.
+pub(super) fn end(done: Done, at: Nanos) -> End {
+    match done {
+        Ok(returned) => End::Ok { at, returned },
+        Err(CallError::Refused(refusal)) => End::Failed { at, why: refusal.to_string() },
+        Err(CallError::Failed(why)) => End::Failed { at, why },
+        Err(CallError::Unknown(why)) => End::Unknown { at: Some(at), why },
     }
 }
 
