@@ -1,0 +1,271 @@
+//! All nodes of a run, and what faults may ask of them.
+//!
+//! In: a program and a lab. Out: nodes that run, questions about who leads, and who ended by itself.
+//!
+//! * **C1** A node that ends by itself is a crash, unless its disk was hurt ([`Cluster::excuse`]): a store that stops
+//!   because it cannot write, or will not read what is damaged, does as it should.
+//! * **C2** At most a minority of disks is ever damaged for good, except by a fault that says so.
+
+pub(crate) mod node;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use keelson_checkers::history::Revision;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use tokio::time::{Instant, sleep};
+
+use crate::connection::{Connection, View, connections};
+use crate::failure::{Failure, Result};
+use crate::lab::network::{Network, address};
+use crate::lab::throttle::Throttle;
+use crate::machine::DelayMeans;
+use crate::target::{self, Program};
+use crate::tool;
+use node::{Ended, Node};
+
+/// How long a cluster may take to answer for the first time.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a node may take that was started again before the harness goes on without it.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two questions to nodes, which cannot tell this process that something has changed.
+const PACE: Duration = Duration::from_millis(50);
+
+/// A running cluster.
+pub(crate) struct Cluster {
+    pub(crate) program: Program,
+    pub(crate) names: Vec<String>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) network: Network,
+    pub(crate) throttle: Option<Throttle>,
+    pub(crate) delay_means: Option<DelayMeans>,
+    pub(crate) connections: Vec<Connection>,
+    /// Whose disk was damaged for good. They may refuse to start, and are not missed.
+    pub(crate) damaged: BTreeSet<usize>,
+    /// Up to here the history is written down, so that the store may forget it.
+    pub(crate) logged: Revision,
+    /// Whose disk fails now.
+    excused: BTreeSet<usize>,
+    crashes: Vec<Crash>,
+}
+
+/// A node that ended although nobody ended it and its disk was whole, or that panicked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Crash {
+    pub(crate) node: String,
+    pub(crate) ended: Ended,
+}
+
+/// Whom a fault hits, of those who run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// Any one.
+    One,
+    /// As many as a quorum can do without.
+    Minority,
+    /// Who leads; any one if that is not known.
+    Leader,
+    /// All.
+    All,
+}
+
+/// What a cluster is built from.
+pub(crate) struct Plan<'a> {
+    pub(crate) program: Program,
+    pub(crate) nodes: usize,
+    /// Makes certificates, whatever is tested.
+    pub(crate) keelson: &'a Path,
+    pub(crate) throttle: Option<Throttle>,
+    pub(crate) delay_means: Option<DelayMeans>,
+    /// Where the logs go.
+    pub(crate) results: &'a Path,
+}
+
+impl Cluster {
+    /// Builds networks, disks and certificates, starts all nodes, and waits until each of them finds a quorum.
+    pub(crate) async fn start(plan: Plan<'_>) -> Result<Self> {
+        let Plan { program, nodes: count, keelson, throttle, delay_means, results } = plan;
+        let names = target::names(count);
+        let network = Network::build(&names).await?;
+        make_certificates(keelson, &names).await?;
+        let connections = connections(count, &target::pki())?;
+        let mut nodes = Vec::new();
+        for name in &names {
+            nodes.push(Node::new(name, results).await?);
+        }
+        let mut cluster = Self {
+            program,
+            names,
+            nodes,
+            network,
+            throttle,
+            delay_means,
+            connections,
+            damaged: BTreeSet::new(),
+            logged: Revision::ZERO,
+            excused: BTreeSet::new(),
+            crashes: Vec::new(),
+        };
+        cluster.start_all()?;
+        cluster.wait_until_ready().await?;
+        Ok(cluster)
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            let ready = join_all(self.connections.iter().map(Connection::has_quorum)).await;
+            if ready.iter().all(|ready| *ready) {
+                return Ok(());
+            }
+            self.look()?;
+            if let Some(Crash { node, ended: Ended { how, said } }) = self.crashes.first() {
+                return Err(Failure::new(format!(
+                    "node {node} does not start: it ended with {how}, saying: {said}"
+                )));
+            }
+            if Instant::now() > deadline {
+                let missing = "the nodes run, but find no quorum; their logs are in the folder of results";
+                return Err(Failure::new(missing));
+            }
+            sleep(PACE).await;
+        }
+    }
+
+    /// Starts a node, unless it runs.
+    pub(crate) fn start_node(&mut self, node: usize) -> Result<()> {
+        self.nodes[node].start(&self.program, &self.names, node)
+    }
+
+    /// Starts every node that does not run. One whose disk is damaged may end again at once.
+    pub(crate) fn start_all(&mut self) -> Result<()> {
+        (0..self.nodes.len()).try_for_each(|node| self.start_node(node))
+    }
+
+    /// Waits until a node answers with a quorum behind it, or a while.
+    pub(crate) async fn wait_for(&self, node: usize) {
+        let deadline = Instant::now() + ANSWER_PATIENCE;
+        while !self.connections[node].has_quorum().await && Instant::now() < deadline {
+            sleep(PACE).await;
+        }
+    }
+
+    /// Notices who has ended by itself. A crash is remembered, and the node started again.
+    pub(crate) fn look(&mut self) -> Result<()> {
+        for number in 0..self.nodes.len() {
+            let Some(ended) = self.nodes[number].look()? else { continue };
+            if self.excused.contains(&number) || self.damaged.contains(&number) {
+                continue;
+            }
+            self.crashes.push(Crash { node: self.names[number].clone(), ended });
+            self.start_node(number)?;
+        }
+        Ok(())
+    }
+
+    /// Every crash, and every panic that a node has survived.
+    pub(crate) fn all_crashes(&self) -> Result<Vec<Crash>> {
+        let mut crashes = self.crashes.clone();
+        for node in &self.nodes {
+            let panics = node.panics()?.into_iter();
+            crashes.extend(panics.map(|said| Crash {
+                node: node.name.clone(),
+                ended: Ended { how: "a panic".to_owned(), said },
+            }));
+        }
+        Ok(crashes)
+    }
+
+    /// Whose disk fails now.
+    pub(crate) fn excused(&self) -> Vec<usize> {
+        self.excused.iter().copied().collect()
+    }
+
+    /// From now on the node may end by itself.
+    pub(crate) fn excuse(&mut self, node: usize) {
+        self.excused.insert(node);
+    }
+
+    /// It may no more. It is started again if it did; what it did until now is excused.
+    pub(crate) fn expect_again(&mut self, node: usize) -> Result<()> {
+        self.look()?;
+        self.excused.remove(&node);
+        self.start_node(node)
+    }
+
+    /// As many nodes as a quorum can do without.
+    pub(crate) fn minority(&self) -> usize {
+        (self.nodes.len() - 1) / 2
+    }
+
+    /// Nodes that run, drawn.
+    pub(crate) async fn pick(&self, whom: Whom, random: &mut StdRng) -> Vec<usize> {
+        let mut running: Vec<_> = (0..self.nodes.len()).filter(|node| self.nodes[*node].runs()).collect();
+        running.shuffle(random);
+        let count = match whom {
+            Whom::One => 1,
+            Whom::Minority => self.minority(),
+            Whom::All => running.len(),
+            Whom::Leader => {
+                if let Some(leader) = self.leader().await {
+                    return vec![leader];
+                }
+                1
+            }
+        };
+        running.truncate(count);
+        running.sort_unstable();
+        running
+    }
+
+    /// How each node sees the cluster, if it answers.
+    pub(crate) async fn views(&self) -> Vec<Option<View>> {
+        join_all(self.connections.iter().map(async |connection| connection.view().await.ok())).await
+    }
+
+    /// The number of the node that leads as most nodes see it, if it runs.
+    pub(crate) async fn leader(&self) -> Option<usize> {
+        leader(&self.views().await)
+    }
+
+    /// Names of nodes.
+    pub(crate) fn named(&self, nodes: &[usize]) -> Vec<String> {
+        nodes.iter().map(|node| self.names[*node].clone()).collect()
+    }
+}
+
+/// The leader in whom a majority believes, and who believes so itself.
+pub(crate) fn leader(views: &[Option<View>]) -> Option<usize> {
+    views.iter().position(|view| {
+        let Some(view) = view else { return false };
+        let followers = views.iter().flatten().filter(|other| other.leader == view.member);
+        view.member != 0 && view.leader == view.member && followers.count() > views.len() / 2
+    })
+}
+
+async fn make_certificates(keelson: &Path, names: &[String]) -> Result<()> {
+    let folder: PathBuf = target::pki();
+    let mut line = format!("{} pki init --dir {}", keelson.display(), folder.display());
+    for (number, name) in names.iter().enumerate() {
+        line += &format!(" --member {name}={}", address(number));
+    }
+    tool::run(&line).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_is_whom_a_majority_follows() {
+        let view = |member, leader| Some(View { member, leader });
+        assert_eq!(leader(&[view(1, 2), view(2, 2), None]), Some(1));
+        assert_eq!(leader(&[view(1, 1), view(2, 2), None]), None, "each believes in itself");
+        assert_eq!(leader(&[None, view(2, 2), None]), None, "nobody follows");
+        assert_eq!(leader(&[view(1, 3), view(2, 3), None]), None, "it does not answer itself");
+        assert_eq!(leader(&[view(1, 0), view(2, 0), view(3, 0)]), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! Packets between nodes that are lost, or late.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::{Fault, Injected};
+use crate::cluster::Cluster;
+use crate::failure::Result;
+
+/// A slow modem between nodes.
+const NARROW_KILOBITS: u32 = 256;
+
+/// A share of all packets is lost.
+pub(super) struct Loss;
+
+/// All packets are late, each by another time.
+pub(super) struct Delay;
+
+/// All packets wait behind those that came before.
+pub(super) struct Narrow;
+
+impl Fault for Loss {
+    fn inject<'a>(
+        &'a self,
+        cluster: &'a mut Cluster,
+        random: &'a mut StdRng,
+    ) -> BoxFuture<'a, Result<Injected>> {
+        async {
+            cluster.network.lose(random.random_range(10..=33)).await?;
+            Ok(Injected::Until { targets: cluster.names.clone() })
+        }
+        .boxed()
+    }
+
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+        async { cluster.network.lose(0).await }.boxed()
+    }
+}
+
+impl Fault for Delay {
+    fn inject<'a>(
+        &'a self,
+        cluster: &'a mut Cluster,
+        random: &'a mut StdRng,
+    ) -> BoxFuture<'a, Result<Injected>> {
+        async {
+            let Some(means) = cluster.delay_means else {
+                return Ok(Injected::NotNow("packets cannot be delayed here".to_owned()));
+            };
+            let by = Duration::from_millis(random.random_range(50..=150));
+            cluster.network.delay(by, means, StdRng::from_rng(random)).await?;
+            Ok(Injected::Until { targets: cluster.names.clone() })
+        }
+        .boxed()
+    }
+
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+        async { cluster.network.hurry().await }.boxed()
+    }
+}
+
+impl Fault for Narrow {
+    fn inject<'a>(&'a self, cluster: &'a mut Cluster, _: &'a mut StdRng) -> BoxFuture<'a, Result<Injected>> {
+        async {
+            cluster.network.narrow(NARROW_KILOBITS).await?;
+            Ok(Injected::Until { targets: cluster.names.clone() })
+        }
+        .boxed()
+    }
+
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+        async { cluster.network.widen().await }.boxed()
+    }
+}

@@ -1,0 +1,126 @@
+//! Carries out the plan of faults, and writes down what was done and what was seen of the cluster.
+//!
+//! In: a cluster, steps, and the moment at which the run began. Out: events for the history. While it waits it looks
+//! after the nodes: who ended by itself is started again, and remembered.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use keelson_checkers::history::{FaultEvent, FaultPhase, Nanos};
+use keelson_workloads::Control;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::time::{Instant, sleep_until};
+
+use crate::cluster::Cluster;
+use crate::failure::Result;
+use crate::fault::{Injected, Row};
+use crate::schedule::{Action, Step};
+
+/// Between two looks at the nodes.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What breaks a cluster, and watches it.
+pub(crate) struct Nemesis<'a> {
+    cluster: &'a mut Cluster,
+    started: Instant,
+    control: Control,
+    random: StdRng,
+    /// Faults that are active.
+    active: Vec<&'static str>,
+    events: Vec<FaultEvent>,
+}
+
+impl<'a> Nemesis<'a> {
+    /// One that has done nothing yet.
+    pub(crate) fn new(cluster: &'a mut Cluster, started: Instant, seed: u64, control: Control) -> Self {
+        let random = StdRng::seed_from_u64(seed);
+        Self { cluster, started, control, random, active: Vec::new(), events: Vec::new() }
+    }
+
+    /// Does all steps. Afterwards no fault is active, every node that can runs, and progress is demanded, unless
+    /// more than a minority was damaged for good.
+    pub(crate) async fn run(&mut self, steps: &[Step]) -> Result<()> {
+        for step in steps {
+            self.look_until(self.started + step.at).await?;
+            match step.action {
+                Action::Inject => self.inject(step.row).await?,
+                Action::Heal => self.heal(step.row).await?,
+            }
+        }
+        self.cluster.start_all()?;
+        if self.cluster.damaged.len() <= self.cluster.minority() {
+            self.note("", Vec::new(), FaultPhase::Healed);
+        }
+        Ok(())
+    }
+
+    /// Looks after the nodes, and who leads, for as long as it is polled.
+    pub(crate) async fn watch(&mut self) -> Result<Infallible> {
+        let mut seen = None;
+        loop {
+            let leader = self.cluster.leader().await;
+            if leader != seen
+                && let Some(leader) = leader
+            {
+                let name = self.cluster.names[leader].clone();
+                self.note("", Vec::new(), FaultPhase::LeaderSeen(name));
+            }
+            seen = leader;
+            self.look_until(Instant::now() + LOOK).await?;
+        }
+    }
+
+    /// What was done and seen, in order of time.
+    pub(crate) fn into_events(self) -> Vec<FaultEvent> {
+        self.events
+    }
+
+    fn inject(&mut self, row: &'static Row) -> BoxFuture<'_, Result<()>> {
+        async move {
+            self.cluster.logged = self.control.logged();
+            // A fault is felt before all of it is done.
+            let at = self.now();
+            let (targets, phase) = match row.fault.inject(self.cluster, &mut self.random).await? {
+                Injected::Until { targets } => {
+                    self.active.push(row.name);
+                    (targets, FaultPhase::Began)
+                }
+                Injected::Struck { targets } => (targets, FaultPhase::Struck),
+                Injected::NotNow(why) => (Vec::new(), FaultPhase::Skipped(why)),
+            };
+            self.events.push(FaultEvent { at, fault: row.name.to_owned(), targets, phase });
+            Ok(())
+        }
+        .boxed()
+    }
+
+    async fn heal(&mut self, row: &'static Row) -> Result<()> {
+        let Some(place) = self.active.iter().position(|name| *name == row.name) else { return Ok(()) };
+        self.active.remove(place);
+        row.fault.heal(self.cluster).await?;
+        self.note(row.name, Vec::new(), FaultPhase::Ended);
+        Ok(())
+    }
+
+    async fn look_until(&mut self, moment: Instant) -> Result<()> {
+        loop {
+            self.cluster.look()?;
+            let next = Instant::now() + LOOK;
+            sleep_until(next.min(moment)).await;
+            if next >= moment {
+                return Ok(());
+            }
+        }
+    }
+
+    fn note(&mut self, fault: &str, targets: Vec<String>, phase: FaultPhase) {
+        self.events.push(FaultEvent { at: self.now(), fault: fault.to_owned(), targets, phase });
+    }
+
+    fn now(&self) -> Nanos {
+        Nanos(u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}
