@@ -44,4 +44,4 @@ pub use model::{
     Embedded, Field, FieldDraft, KindFacts, ListKind, MapKind, PatchStrategy, Presence, Proto, Schema,
     SchemaBuilder, SchemaError, Scope, Shape, Struct, StructKind, Type, TypeId, UnknownFields, Wire,
 };
-pub use protobuf::write::encode_protobuf;
+pub use protobuf::write::{encode_protobuf, protobuf_field, protobuf_frame, protobuf_message};

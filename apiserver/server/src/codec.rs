@@ -1,10 +1,10 @@
 //! In which form objects come in and go out.
 //!
-//! In: a request's headers and query, and an object. Out: bytes in the form that the client asked for: JSON or
-//! YAML; the object itself, a row of a Table, or only its metadata. Bodies may also come in protobuf.
+//! In: a request's headers and query, and an object. Out: bytes in the form that the client asked for: JSON, YAML or
+//! protobuf; the object itself, a row of a Table, or only its metadata.
 //!
-//! Deliberately absent: answers in protobuf, and CBOR. Clients that would rather have them also accept JSON, and get
-//! that.
+//! Deliberately absent: CBOR. Clients that would rather have it also accept JSON, and get that. Also errors in anything
+//! but JSON: every client reads what the `Content-Type` says.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
@@ -22,18 +22,17 @@ mod negotiate;
 mod rendering;
 mod yaml;
 
+pub(crate) mod protobuf;
 pub(crate) mod table;
 
 pub(crate) use indent::indented;
 pub use negotiate::{Form, Include, Media, Wanted};
+use protobuf::PROTOBUF;
 pub(crate) use rendering::Rendering;
 pub(crate) use yaml::yaml;
 
 /// What request bodies may be written in.
 const BODIES: &[&str] = &["application/json", "application/yaml", PROTOBUF];
-
-/// Kubernetes' binary encoding.
-const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// An object that is to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -85,10 +84,16 @@ pub fn respond<'o>(
 
 /// Sends JSON in the media type that was asked for.
 pub(crate) fn send(wanted: &Wanted, status: StatusCode, json: &[u8]) -> Response {
+    let message = if wanted.media == Media::Protobuf { protobuf::document(json) } else { None };
+    if let Some(message) = message {
+        return answer::object_bytes(status, PROTOBUF, message.into());
+    }
     match wanted.media {
         Media::Yaml => answer::object_bytes(status, "application/yaml", yaml(json).into()),
-        Media::Json if wanted.pretty => answer::object_bytes(status, answer::JSON, indented(json).into()),
-        Media::Json => {
+        Media::Json | Media::Protobuf if wanted.pretty => {
+            answer::object_bytes(status, answer::JSON, indented(json).into())
+        }
+        Media::Json | Media::Protobuf => {
             let line = [json, b"\n"].concat();
             answer::object_bytes(status, answer::JSON, line.into())
         }

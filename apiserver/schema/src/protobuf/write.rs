@@ -32,22 +32,28 @@ const BYTES: u32 = 2;
 pub fn encode_protobuf(schema: &Schema, ty: TypeId, value: &Value) -> Vec<u8> {
     let named = |field: &str| value.get(field).and_then(Value::as_str).filter(|_| names_itself(schema, ty));
     let (api_version, kind) = (named("apiVersion").unwrap_or_default(), named("kind").unwrap_or_default());
-    let raw = message(schema, ty, value);
+    protobuf_frame(api_version, kind, &protobuf_message(schema, ty, value))
+}
+
+/// The frame around an object's message.
+#[must_use]
+pub fn protobuf_frame(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
     let mut type_meta = Vec::with_capacity(api_version.len() + kind.len() + 8);
     delimited(1, api_version.as_bytes(), &mut type_meta);
     delimited(2, kind.as_bytes(), &mut type_meta);
     let mut out = Vec::with_capacity(raw.len() + type_meta.len() + 24);
     out.extend_from_slice(MAGIC);
     delimited(1, &type_meta, &mut out);
-    delimited(2, &raw, &mut out);
+    delimited(2, raw, &mut out);
     // The content's encoding and type are those of the whole.
     delimited(3, b"", &mut out);
     delimited(4, b"", &mut out);
     out
 }
 
-/// The message of a value that is one.
-fn message(schema: &Schema, ty: TypeId, value: &Value) -> Vec<u8> {
+/// The message of an object or of a part of one, without a frame.
+#[must_use]
+pub fn protobuf_message(schema: &Schema, ty: TypeId, value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     message_to(schema, ty, value, &mut out);
     out
@@ -76,7 +82,7 @@ fn message_to(schema: &Schema, ty: TypeId, value: &Value, out: &mut Vec<u8>) {
             let allows = !value.is_null() && value != &Value::Bool(false);
             varint_field(1, allows.into(), out);
             if value.is_object() {
-                delimited(2, &message(schema, *other, value), out);
+                delimited(2, &protobuf_message(schema, *other, value), out);
             }
         }
         Shape::ListOr(other) => one_or_many(schema, *other, *other, value, out),
@@ -100,7 +106,7 @@ fn one_or_many(schema: &Schema, one: TypeId, item: TypeId, value: &Value, out: &
     match value {
         Value::Array(_) => list(schema, item, 2, value, out),
         Value::Null => {}
-        _ => delimited(1, &message(schema, one, value), out),
+        _ => delimited(1, &protobuf_message(schema, one, value), out),
     }
 }
 
@@ -185,7 +191,7 @@ fn single(schema: &Schema, ty: TypeId, number: u32, value: &Value, out: &mut Vec
         Shape::String => delimited(number, text(value).as_bytes(), out),
         Shape::Bytes => delimited(number, &STANDARD.decode(text(value)).unwrap_or_default(), out),
         Shape::Any if value.is_null() => delimited(number, b"", out),
-        _ => delimited(number, &message(schema, ty, value), out),
+        _ => delimited(number, &protobuf_message(schema, ty, value), out),
     }
 }
 
@@ -206,6 +212,11 @@ fn moment(value: &Value, micro: bool, out: &mut Vec<u8>) {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
+}
+
+/// Appends a field with a length in front: text, bytes, or another message.
+pub fn protobuf_field(number: u32, content: &[u8], out: &mut Vec<u8>) {
+    delimited(number, content, out);
 }
 
 fn varint_field(number: u32, value: u64, out: &mut Vec<u8>) {

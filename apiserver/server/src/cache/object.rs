@@ -1,5 +1,7 @@
 //! An object as the cache keeps it: bytes that are ready to be sent, and what selectors look at.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use keelson_api_registry::{object::Object, resources::ResourceInfo};
 use keelson_store_core::{command::KeyValue, id::Revision};
@@ -24,6 +26,8 @@ pub struct CachedObject {
     /// and their values.
     fields: Vec<String>,
     spliced: Spliced,
+    /// Made when the first client wants it.
+    protobuf: OnceLock<Bytes>,
 }
 
 /// Why a stored value is no object.
@@ -57,6 +61,7 @@ impl CachedObject {
             selectable: resource.selectable,
             fields: resource.selectable.iter().map(|field| resource.field_value(&object, field)).collect(),
             spliced,
+            protobuf: OnceLock::new(),
         })
     }
 
@@ -71,12 +76,18 @@ impl CachedObject {
             selectable: self.selectable,
             fields: self.fields.clone(),
             spliced: self.spliced.moved_to(revision),
+            protobuf: OnceLock::new(),
         }
     }
 
     /// Its JSON in the storage version, with its resourceVersion.
     pub fn json(&self) -> &Bytes {
         &self.spliced.json
+    }
+
+    /// Its protobuf message in the storage version, which `make` makes of its JSON.
+    pub(crate) fn protobuf(&self, make: impl FnOnce(&[u8]) -> Vec<u8>) -> &Bytes {
+        self.protobuf.get_or_init(|| make(&self.spliced.json).into())
     }
 
     /// The JSON of its metadata.
@@ -108,7 +119,8 @@ impl CachedObject {
 
     /// Roughly how many bytes it takes in memory.
     pub(crate) fn size(&self) -> usize {
-        size_of::<Self>() + self.key.len() + self.spliced.json.len()
+        let protobuf = self.protobuf.get().map_or(0, Bytes::len);
+        size_of::<Self>() + self.key.len() + self.spliced.json.len() + protobuf
     }
 }
 

@@ -205,14 +205,14 @@ fn protobuf(api_version: &str, kind: &str, message: &[u8]) -> Full<Bytes> {
 }
 
 #[test]
-fn bodies_may_be_protobuf_and_answers_are_json() {
+fn bodies_may_be_protobuf_and_answers_json() {
     const ACCOUNTS: &str = "/api/v1/namespaces/shop/serviceaccounts";
     const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
     with_server(async |site| {
         let master = Client::master(&site);
         create_service_account(&master).await;
         let master = master.header("content-type", "application/vnd.kubernetes.protobuf");
-        let master = master.header("accept", "application/vnd.kubernetes.protobuf,application/json");
+        let master = master.header("accept", "application/json,application/vnd.kubernetes.protobuf");
 
         // metadata.name, automountServiceAccountToken
         let message = b"\x0a\x05\x0a\x03bin\x20\x01";

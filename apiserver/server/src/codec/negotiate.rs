@@ -3,8 +3,10 @@
 use http::StatusCode;
 use keelson_api_registry::status::ApiError;
 
+use super::protobuf::PROTOBUF;
+
 /// What a refusal lists.
-pub(super) const OFFERED: &[&str] = &["application/json", "application/yaml"];
+pub(super) const OFFERED: &[&str] = &["application/json", "application/yaml", PROTOBUF];
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Media {
     Json,
     /// `application/yaml`
     Yaml,
+    /// `application/vnd.kubernetes.protobuf`
+    Protobuf,
 }
 
 /// What of an object is written.
@@ -89,9 +93,10 @@ impl Wanted {
     /// 406 for YAML.
     pub fn streamed(self) -> Result<Self, ApiError> {
         match self.media {
-            Media::Json => Ok(self),
+            Media::Json | Media::Protobuf => Ok(self),
             Media::Yaml => {
-                let message = "only the following media types are accepted: application/json;stream=watch";
+                let message = "only the following media types are accepted: application/json;stream=watch, \
+                               application/vnd.kubernetes.protobuf;stream=watch";
                 Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message))
             }
         }
@@ -132,12 +137,16 @@ impl<'a> Range<'a> {
         let media = match self.media.as_str() {
             "application/json" | "application/*" | "*/*" => Media::Json,
             "application/yaml" => Media::Yaml,
+            PROTOBUF => Media::Protobuf,
             _ => return None,
         };
         let group_version = (self.parameter("g"), self.parameter("v"));
         let form = match self.parameter("as") {
             "" => Form::Object,
-            "Table" if group_version == ("meta.k8s.io", "v1") => Form::Table(Include::Metadata),
+            // A Table has no message.
+            "Table" if group_version == ("meta.k8s.io", "v1") && media != Media::Protobuf => {
+                Form::Table(Include::Metadata)
+            }
             "PartialObjectMetadata" | "PartialObjectMetadataList"
                 if group_version == ("meta.k8s.io", "v1") =>
             {

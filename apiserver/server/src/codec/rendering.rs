@@ -7,13 +7,14 @@ use keelson_api_registry::{
 };
 use time::OffsetDateTime;
 
-use super::{Form, Include, Wanted, partial, table};
+use super::{Form, Include, Media, Wanted, partial, protobuf, table};
 use crate::{cache::CachedObject, storage};
 
 /// How the objects of one request are shown.
 #[derive(Clone, Copy)]
 pub(crate) struct Rendering {
     resource: &'static ResourceInfo,
+    media: Media,
     form: Form,
     now: OffsetDateTime,
 }
@@ -21,18 +22,30 @@ pub(crate) struct Rendering {
 impl Rendering {
     /// `now` is what ages are counted from.
     pub(crate) fn new(resource: &'static ResourceInfo, wanted: &Wanted, now: OffsetDateTime) -> Self {
-        Self { resource, form: wanted.form, now }
+        Self { resource, media: wanted.media, form: wanted.form, now }
     }
 
-    /// Whether objects go out as they lie in the cache.
+    /// Whether objects go out as their JSON lies in the cache.
     pub(crate) fn is_verbatim(&self) -> bool {
-        let stored = matches!(self.resource.storage, Storage::Stored(_));
-        stored && self.form == Form::Object
+        self.is_stored() && self.form == Form::Object && self.media != Media::Protobuf
+    }
+
+    /// Whether what is served is what is stored.
+    fn is_stored(&self) -> bool {
+        match self.resource.storage {
+            Storage::Stored(_) | Storage::Question => true,
+            Storage::Converted { .. } => false,
+        }
     }
 
     /// The same with another moment to count ages from.
     pub(crate) fn at(self, now: OffsetDateTime) -> Self {
         Self { now, ..self }
+    }
+
+    /// How it is written.
+    pub(crate) fn media(&self) -> Media {
+        self.media
     }
 
     /// What the form is.
@@ -43,6 +56,38 @@ impl Rendering {
     /// The entry of the table that is served.
     pub(crate) fn resource(&self) -> &'static ResourceInfo {
         self.resource
+    }
+
+    /// The version and kind of what is written for one object.
+    pub(crate) fn kind(&self) -> (String, String) {
+        match self.form {
+            Form::Object => (self.resource.api_version(), self.resource.kind.to_owned()),
+            Form::Partial => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadata".to_owned()),
+            Form::Table(_) => ("meta.k8s.io/v1".to_owned(), "Table".to_owned()),
+        }
+    }
+
+    /// An object's message, without a frame.
+    ///
+    /// # Errors
+    /// As [`Self::item`].
+    pub(crate) fn message(&self, object: &CachedObject) -> Result<Bytes, ApiError> {
+        let of_kind = |json: &[u8]| protobuf::message(self.resource.schema(), json);
+        match self.form {
+            Form::Object if self.is_stored() => Ok(object.protobuf(of_kind).clone()),
+            Form::Object => Ok(of_kind(&self.json(object)?).into()),
+            Form::Partial => Ok(protobuf::partial_message(&object.metadata()).into()),
+            Form::Table(_) => unreachable!("a Table in protobuf is refused before anything is read"),
+        }
+    }
+
+    /// An object's message in the frame that names its kind.
+    ///
+    /// # Errors
+    /// As [`Self::item`].
+    pub(crate) fn framed(&self, object: &CachedObject) -> Result<Bytes, ApiError> {
+        let (api_version, kind) = self.kind();
+        Ok(keelson_api_schema::protobuf_frame(&api_version, &kind, &self.message(object)?).into())
     }
 
     /// An object as an item of a list, or a row of a Table.

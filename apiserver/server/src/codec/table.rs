@@ -43,7 +43,8 @@ impl ListMeta {
         Self { revision: revision.into(), ..Self::default() }
     }
 
-    fn json(&self) -> String {
+    /// As JSON.
+    pub(crate) fn json(&self) -> String {
         let mut members = Vec::new();
         for (name, text) in [("resourceVersion", &self.revision), ("continue", &self.next)] {
             if !text.is_empty() {

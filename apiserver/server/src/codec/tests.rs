@@ -13,7 +13,7 @@ fn wanted(accept: &str) -> Option<(Media, Form)> {
 
 #[test]
 fn the_most_wanted_form_that_is_known_is_taken() {
-    use Media::{Json, Yaml};
+    use Media::{Json, Protobuf, Yaml};
     let table = Form::Table(Include::Metadata);
     let cases = [
         ("", Some((Json, Form::Object))),
@@ -22,9 +22,14 @@ fn the_most_wanted_form_that_is_known_is_taken() {
         ("application/yaml", Some((Yaml, Form::Object))),
         ("application/json;q=0.5, application/yaml", Some((Yaml, Form::Object))),
         ("application/json;q=0, application/yaml;q=0.1", Some((Yaml, Form::Object))),
-        ("application/vnd.kubernetes.protobuf,application/json", Some((Json, Form::Object))),
+        ("application/vnd.kubernetes.protobuf,application/json", Some((Protobuf, Form::Object))),
+        ("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", None),
         ("application/cbor, application/json;q=0.9", Some((Json, Form::Object))),
-        ("application/vnd.kubernetes.protobuf", None),
+        ("application/vnd.kubernetes.protobuf", Some((Protobuf, Form::Object))),
+        (
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+            Some((Protobuf, Form::Partial)),
+        ),
         ("application/json;as=Table;v=v1;g=meta.k8s.io", Some((Json, table))),
         (
             "application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json;as=Table;v=v1;g=meta.k8s.io,application/json",

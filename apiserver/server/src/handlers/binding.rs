@@ -84,6 +84,8 @@ fn bind(pod: &Object, binding: &Object, now: OffsetDateTime) -> Result<Draft, Ap
         }
     }
     bound.set(&["spec", "nodeName"], binding.text(&["target", "name"]));
+    // The promise is kept, or overtaken; nobody is to count it beside the pod (KEP-5278).
+    bound.remove(&["status", "nominatedNodeName"]);
     for (key, value) in binding.map(&["metadata", "annotations"]).into_iter().flatten() {
         bound.set(&["metadata", "annotations", key], value.clone());
     }

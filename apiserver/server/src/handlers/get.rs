@@ -10,8 +10,8 @@ use super::{
     list::options::{self, ResourceVersion},
 };
 use crate::{
-    answer::Response,
-    codec::{Rendering, Wanted, send},
+    answer::{self, Response},
+    codec::{Media, Rendering, Wanted, protobuf::PROTOBUF, send},
     server::Server,
     storage::ObjectKey,
 };
@@ -30,6 +30,10 @@ pub async fn get(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError
     let (found, revision) = shard.find(&key)?;
     options::check_reached(asked, revision)?;
     let found = found.ok_or_else(|| ApiError::not_found(request.resource, &request.name))?;
-    let json = Rendering::new(request.resource, &wanted, call.now).document(&found, true)?;
-    Ok(send(&wanted, StatusCode::OK, &json))
+    let rendering = Rendering::new(request.resource, &wanted, call.now);
+    if wanted.media == Media::Protobuf {
+        let body = rendering.framed(&found)?;
+        return Ok(answer::object_bytes(StatusCode::OK, PROTOBUF, body));
+    }
+    Ok(send(&wanted, StatusCode::OK, &rendering.document(&found, true)?))
 }

@@ -11,7 +11,9 @@ use crate::{
     answer::{self, Response},
     cache::CachedObject,
     codec::{
-        Form, Media, Rendering, Wanted, send,
+        Form, Media, Rendering, Wanted,
+        protobuf::{self, PROTOBUF},
+        send,
         table::{self, ListMeta},
     },
     selection::Selection,
@@ -40,6 +42,9 @@ pub async fn list(server: &Arc<Server>, call: &Call) -> Result<Response, ApiErro
     let selection = Selection::parse(resource, parameter("labelSelector"), parameter("fieldSelector"))?;
     let page = page::read(&server.objects, &call.request, &options, &selection).await?;
     let rendering = Rendering::new(resource, &wanted, call.now);
+    if wanted.media == Media::Protobuf {
+        return in_protobuf(&rendering, &page.meta, &page.objects);
+    }
     let mut pieces = Pieces {
         head: Some(head(&rendering, &page.meta)),
         objects: page.objects.into_iter(),
@@ -54,6 +59,23 @@ pub async fn list(server: &Arc<Server>, call: &Call) -> Result<Response, ApiErro
         return pieces.failure.map_or_else(|| Ok(send(&wanted, StatusCode::OK, &whole)), Err);
     }
     stream(pieces)
+}
+
+/// A collection in protobuf, whose length stands in front of it; so it is made as a whole, of messages that the cache
+/// keeps.
+fn in_protobuf(
+    rendering: &Rendering,
+    meta: &ListMeta,
+    objects: &[Arc<CachedObject>],
+) -> Result<Response, ApiError> {
+    let items = objects.iter().map(|object| rendering.message(object)).collect::<Result<Vec<Bytes>, _>>()?;
+    let (api_version, kind) = rendering.kind();
+    let kind = match rendering.form() {
+        Form::Object => rendering.resource().list_kind(),
+        Form::Partial | Form::Table(_) => format!("{kind}List"),
+    };
+    let body = protobuf::list((&api_version, &kind), &meta.json(), items.iter().map(|item| &item[..]));
+    Ok(answer::object_bytes(StatusCode::OK, PROTOBUF, body.into()))
 }
 
 fn stream(mut pieces: Pieces) -> Result<Response, ApiError> {

@@ -1,6 +1,6 @@
 //! Streams changes as they happen.
 //!
-//! In: a query with the revision to begin after. Out: one line of JSON per change, in the order of revisions, the
+//! In: a query with the revision to begin after. Out: one line of JSON, or one frame of protobuf, per change, in the order of revisions, the
 //! changes of one revision together, each as the client's selectors see it.
 //!
 //! A watch pulls: what is recent it takes from the cache, what is older from the store. It keeps nothing but its
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     answer::{self, Response},
-    codec::{Rendering, Wanted},
+    codec::{Media, Rendering, Wanted, protobuf::PROTOBUF_WATCH},
     selection::Selection,
     server::Server,
 };
@@ -59,10 +59,14 @@ pub async fn watch(server: &Arc<Server>, call: &Call) -> Result<Response, ApiErr
     if begin == Begin::WithWhatIs {
         super::list::options::check_reached(options.version, reached)?;
     }
+    let content_type = match wanted.media {
+        Media::Protobuf => PROTOBUF_WATCH,
+        Media::Json | Media::Yaml => answer::JSON,
+    };
     let lines = Lines::new(Rendering::new(resource, &wanted, call.now), server.options.clock);
     let place = Place::new(server.objects.store().clone(), shard, range, selection);
     let stream = Stream::open(server.clone(), place, lines, begin, &options)?;
-    Ok(answer::streamed(StatusCode::OK, answer::JSON, stream.pieces()))
+    Ok(answer::streamed(StatusCode::OK, content_type, stream.pieces()))
 }
 
 /// With what a watch begins.

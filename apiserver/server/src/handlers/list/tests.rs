@@ -269,3 +269,46 @@ fn a_thing_with_two_versions_is_listed_in_the_one_that_is_asked_for() {
         assert_eq!(older.unwrap_err().message, "field label not supported: involvedObject.name");
     });
 }
+
+/// What a client reads that wants protobuf.
+async fn in_protobuf(
+    server: &Arc<Server>,
+    path: &str,
+    accept: &str,
+) -> (keelson_api_schema::TypeMeta, Value) {
+    use keelson_api_schema::{Document, Encoding, builtin};
+    let call = testing::call(server, "GET", path, &[("accept", accept)], "");
+    let response = list(server, &call).await.unwrap();
+    assert_eq!(response.headers()["content-type"], PROTOBUF);
+    let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+    let document = Document::parse(&body, Encoding::Protobuf).unwrap();
+    let meta = document.type_meta().unwrap();
+    let (group, version) = meta.api_version.rsplit_once('/').unwrap_or(("", &meta.api_version));
+    let ty = builtin().lookup_kind(group, version, &meta.kind).unwrap();
+    let value = document.decode(builtin(), ty).unwrap().value;
+    (meta, value)
+}
+
+#[test]
+fn a_list_in_protobuf_says_what_the_one_in_json_says() {
+    testing::with_server(async |testing::Site { server, .. }| {
+        fill(&server, "a", &["x", "yy", "z"]).await;
+        for page in ["/api/v1/configmaps", "/api/v1/configmaps?limit=2"] {
+            let json = get(&server, page).await;
+            for _ in 0..2 {
+                let (meta, value) = in_protobuf(&server, page, PROTOBUF).await;
+                assert_eq!((meta.api_version.as_str(), meta.kind.as_str()), ("v1", "ConfigMapList"));
+                assert_eq!((names(&value), names(&json)), (names(&json), names(&value)));
+                assert_eq!(value["metadata"]["resourceVersion"], json["metadata"]["resourceVersion"]);
+                assert_eq!(value["metadata"]["continue"].is_string(), page.contains("limit"));
+                assert_eq!(value["items"][0]["metadata"]["uid"], json["items"][0]["metadata"]["uid"]);
+                assert_eq!(value["items"][1]["data"], json["items"][1]["data"]);
+            }
+        }
+        let partial = format!("{PROTOBUF};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1");
+        let (meta, value) = in_protobuf(&server, "/api/v1/configmaps", &partial).await;
+        let expected = ("meta.k8s.io/v1", "PartialObjectMetadataList");
+        assert_eq!((meta.api_version.as_str(), meta.kind.as_str()), expected);
+        assert_eq!(names(&value), ["x", "yy", "z"]);
+    });
+}

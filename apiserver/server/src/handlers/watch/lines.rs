@@ -1,4 +1,4 @@
-//! The lines of a watch.
+//! The lines of a watch in JSON, the frames of one in protobuf.
 
 use bytes::Bytes;
 use keelson_api_registry::status::ApiError;
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::{
     cache::{CacheEvent, CachedObject, EventType, line},
     codec::{
-        Form, Rendering,
+        Form, Media, Rendering, protobuf,
         table::{self, ListMeta},
     },
 };
@@ -51,9 +51,22 @@ impl Lines {
     }
 
     fn object(&mut self, kind: EventType, object: &CachedObject) -> Result<Bytes, ApiError> {
+        if self.is_protobuf() {
+            return Ok(protobuf::watch_frame(kind.name(), &self.rendering.framed(object)?).into());
+        }
         let rendering = self.rendering.at((self.clock)());
         let with_columns = !std::mem::replace(&mut self.has_columns, true);
         Ok(kind.line(&rendering.document(object, with_columns)?))
+    }
+
+    fn is_protobuf(&self) -> bool {
+        self.rendering.media() == Media::Protobuf
+    }
+
+    /// What is no object of the collection, from its JSON.
+    fn other(&self, kind: &str, json: &[u8]) -> Bytes {
+        let message = if self.is_protobuf() { protobuf::document(json) } else { None };
+        message.map_or_else(|| line(kind, json), |message| protobuf::watch_frame(kind, &message).into())
     }
 
     /// Says that the client has seen everything up to a revision; and perhaps that this is all there was at first.
@@ -71,7 +84,7 @@ impl Lines {
             }
             Form::Partial => {
                 let metadata = metadata.to_string();
-                return line("BOOKMARK", &crate::codec::partial(metadata.as_bytes()));
+                return self.other("BOOKMARK", &crate::codec::partial(metadata.as_bytes()));
             }
             Form::Table(_) => {
                 let meta = ListMeta::at(revision.to_string());
@@ -79,12 +92,12 @@ impl Lines {
                 [&head[..], &bookmark_row(&metadata, ends_initial), table::TAIL].concat()
             }
         };
-        line("BOOKMARK", &json)
+        self.other("BOOKMARK", &json)
     }
 
     /// The end of a watch that failed.
-    pub(super) fn failure(error: &ApiError) -> Bytes {
-        line("ERROR", error.status().to_string().as_bytes())
+    pub(super) fn failure(&self, error: &ApiError) -> Bytes {
+        self.other("ERROR", error.status().to_string().as_bytes())
     }
 }
 

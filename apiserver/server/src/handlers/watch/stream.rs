@@ -103,7 +103,7 @@ impl Stream {
                 Ok(piece) => return Some(piece),
                 Err(error) => {
                     self.state = State::Ended;
-                    return Some(Lines::failure(&error));
+                    return Some(self.lines.failure(&error));
                 }
             }
         }

@@ -319,3 +319,44 @@ fn what_makes_no_sense_is_refused_before_the_stream() {
         }
     });
 }
+
+/// The next frame of a watch in protobuf: its type, and the object in JSON.
+async fn frame(client: &mut Client) -> (String, Value) {
+    use keelson_api_schema::{Document, Encoding, builtin};
+    while client.rest.len() < 4 {
+        let piece = timeout(PATIENCE, client.body.frame()).await.expect("a frame comes").unwrap().unwrap();
+        client.rest.extend_from_slice(piece.data_ref().unwrap());
+    }
+    let length: Vec<u8> = client.rest.drain(..4).collect();
+    let length = u32::from_be_bytes(length.try_into().unwrap()) as usize;
+    let event: Vec<u8> = client.rest.drain(..length).collect();
+    // The type comes first, the object at the end.
+    let kind = String::from_utf8(event[2..2 + usize::from(event[1])].to_vec()).unwrap();
+    let object = event.windows(4).position(|bytes| bytes == b"k8s\0").expect("the object is framed");
+    let document = Document::parse(&event[object..], Encoding::Protobuf).unwrap();
+    let name = document.type_meta().unwrap().kind;
+    let ty =
+        builtin().lookup_kind("", "v1", &name).or_else(|| builtin().lookup_kind("meta.k8s.io", "v1", &name));
+    (kind, document.decode(builtin(), ty.unwrap()).unwrap().value)
+}
+
+#[test]
+fn a_watch_in_protobuf_tells_the_same_in_frames() {
+    testing::with_server(async |testing::Site { server, .. }| {
+        let first = create(&server, "x", "1").await;
+        let accept = "application/vnd.kubernetes.protobuf;stream=watch,application/json";
+        let query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+        let mut client = Client::accepting(&server, query, accept).await;
+        let (kind, object) = frame(&mut client).await;
+        assert_eq!((kind.as_str(), object["metadata"]["name"].as_str()), ("ADDED", Some("x")));
+        assert_eq!(object["metadata"]["resourceVersion"], first.to_string());
+        let (kind, object) = frame(&mut client).await;
+        assert_eq!((kind.as_str(), object["kind"].as_str()), ("BOOKMARK", Some("ConfigMap")));
+        assert_eq!(object["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
+        relabel(&server, "x", "2").await;
+        let (kind, object) = frame(&mut client).await;
+        assert_eq!((kind.as_str(), object["metadata"]["labels"]["l"].as_str()), ("MODIFIED", Some("2")));
+        delete(&server, "x").await;
+        assert_eq!(frame(&mut client).await.0, "DELETED");
+    });
+}
