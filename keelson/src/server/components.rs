@@ -6,10 +6,12 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use keelson_controller_runtime::{Connection, ConnectionError, Election};
 use tokio::sync::watch;
 
@@ -19,6 +21,9 @@ use crate::process;
 
 /// How long they may take to give their Leases back when the server stops.
 const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Between a fault of a component and its next beginning.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// A component: who it is, where it stands for election, and what it does when it leads.
 struct Component<Lead> {
@@ -114,7 +119,9 @@ where
         let identity = options.name.clone();
         let name = self.name;
         let work = move || match process::runtime() {
-            Ok(runtime) => runtime.block_on(self.stand(connection, identity, stop)),
+            Ok(runtime) => {
+                runtime.block_on(begin_anew(name, || self.stand(&connection, &identity, stop.clone())))
+            }
             Err(error) => {
                 tracing::error!(name, %error, "no runtime: this server takes no part in the election")
             }
@@ -126,7 +133,7 @@ where
     }
 
     /// Takes part in the election until the server stops.
-    async fn stand(self, connection: Connection, identity: String, mut stop: watch::Receiver<bool>) {
+    async fn stand(&self, connection: &Connection, identity: &str, mut stop: watch::Receiver<bool>) {
         let client = match connection.client("keelson-leader-election") {
             Ok(client) => client,
             Err(error) => {
@@ -149,6 +156,16 @@ where
     }
 }
 
+/// Does the work of a component to its end, anew after each fault of it: it may hold the Lease, and then nobody else
+/// would do its work.
+async fn begin_anew<Attempt: Future<Output = ()>>(name: &str, attempt: impl Fn() -> Attempt) {
+    // The panic's own message is in the log already.
+    while AssertUnwindSafe(attempt()).catch_unwind().await.is_err() {
+        tracing::error!(component = name, "ended in a fault of this server; begins anew");
+        tokio::time::sleep(RESTART_PAUSE).await;
+    }
+}
+
 /// The identity in the file, at this server.
 async fn connect(kubeconfig: &Path, options: &ServerOptions) -> Result<Connection, String> {
     let cure = "To make it: keelson pki init --dir DIR --server NAME=HOST";
@@ -158,4 +175,22 @@ async fn connect(kubeconfig: &Path, options: &ServerOptions) -> Result<Connectio
     let url =
         format!("https://{api}").parse().map_err(|error| format!("https://{api} is no URL: {error}"))?;
     Ok(connection.at(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_component_that_fails_begins_anew_until_it_ends() {
+        let attempts = Cell::new(0);
+        let attempt = || async {
+            attempts.set(attempts.get() + 1);
+            assert_eq!(attempts.get(), 3, "the first two attempts fail");
+        };
+        begin_anew("test", attempt).await;
+        assert_eq!(attempts.get(), 3);
+    }
 }
