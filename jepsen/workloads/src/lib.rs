@@ -27,7 +27,8 @@
 //! 3. A call that histories do not have yet: a variant of `Call` and `Returned` there, the action that does it in
 //!    `action/`, its line in `run/calls.rs`. Nothing before an action's last request may be reported as unknown.
 //! 4. A row in [`WORKLOADS`]. The tests then run it, twice with the same seed, against a store that is right, and hold its
-//!    promises against what comes out; name in `tests/model.rs` the broken store that only the new workload finds.
+//!    promises against what comes out. Then add to the tests' table `FOUND` what it finds: a mistake that the tests' store
+//!    can make, and the promise that breaks.
 
 mod action;
 

@@ -122,8 +122,8 @@ const FOUND: &[(Mistake, &str, &str)] = &[
     (Mistake::LostWrite, "wr", "strict_serializability"),
     (Mistake::LostWrite, "set", "set"),
     (Mistake::LostWrite, "set-keys", "set"),
-    (Mistake::LostWrite, "counter", "counter"),
-    (Mistake::LostWrite, "lock", "lock"),
+    (Mistake::LostWrite, "counter", "monotonic_revisions"),
+    (Mistake::LostWrite, "lock", "durability"),
     (Mistake::LostWrite, "kubernetes", "linearizability"),
     (Mistake::CompareOutside, "register", "linearizability"),
     (Mistake::CompareOutside, "append", "strict_serializability"),
@@ -188,4 +188,22 @@ fn a_store_with_keys_in_it_is_left_alone() {
         assert!(matches!(second, Err(RunError::NotEmpty { revision, .. }) if revision == last), "{second:?}");
         assert!(last > Revision(1));
     });
+}
+
+#[test]
+fn a_run_may_be_spawned_on_a_runtime_of_many_threads() {
+    const fn sendable<T: Send>(_: &T) {}
+    let (fleet, control) = (Fleet::of(&Cluster::replicas(1, None), 1, 0), Control::new());
+    let recorder = block_on(async { recorder("register", 1) });
+    sendable(&crate::run(&WORKLOADS[0], &fleet, 1, LIMITS, &recorder, &control));
+}
+
+#[test]
+fn every_row_has_a_name_of_its_own_and_promises_that_exist() {
+    let names: std::collections::BTreeSet<_> = WORKLOADS.iter().map(|workload| workload.name).collect();
+    assert_eq!(names.len(), WORKLOADS.len());
+    for workload in WORKLOADS {
+        assert_eq!(Workload::named(workload.name).map(|found| found.words), Some(workload.words));
+        assert!(promises(workload).count() > 10);
+    }
 }

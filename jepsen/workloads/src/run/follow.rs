@@ -104,7 +104,9 @@ impl Follower {
         let keep =
             self.interest.keep.map(|keep| Instant::now() + worker.random.duration(keep / 2, keep * 3 / 2));
         let mut ask = self.next_ask(worker);
-        let mut silent = Instant::now() + worker.shared.limits.patience * 2;
+        // Time for two questions and their answers.
+        let patience = worker.shared.limits.patience * 2 + self.interest.ask * 3;
+        let mut silent = Instant::now() + patience;
         loop {
             let goal = *self.goal.borrow_and_update();
             if let Some(goal) = goal
@@ -125,7 +127,7 @@ impl Follower {
                     return self.close(worker, id, "kept long enough", Closed::GoOn(Pause::None));
                 }
                 message = stream.next() => {
-                    silent = Instant::now() + worker.shared.limits.patience * 2;
+                    silent = Instant::now() + patience;
                     if let Some(closed) = self.take(worker, id, message) {
                         return closed;
                     }
