@@ -234,6 +234,30 @@ fn progress_of_the_stream_comes_after_every_event_up_to_it() {
 }
 
 #[test]
+fn progress_of_the_stream_is_never_behind_an_event_before_it() {
+    with_member(async |served| {
+        let mut watching = Watching::start(&served).await;
+        // It has nothing to report before there is such a revision, and then it has events first.
+        watching.create(WatchCreateRequest { start_revision: 3, ..Watching::on("a", "") }).await;
+        watching.progress();
+        watching.create(Watching::on("z", "")).await;
+        for value in ["1", "2", "3"] {
+            served.put("a", value).await;
+        }
+        let mut newest = 0;
+        let told = loop {
+            let reply = watching.next().await;
+            let told = reply.header.unwrap().revision;
+            if reply.watch_id == -1 {
+                break told;
+            }
+            newest = told;
+        };
+        assert!(newest >= 3 && told >= newest, "progress {told} comes after an event of {newest}");
+    });
+}
+
+#[test]
 fn a_stream_without_watches_has_no_progress() {
     with_member(async |served| {
         let mut watching = Watching::start(&served).await;

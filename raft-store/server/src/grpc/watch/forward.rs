@@ -4,7 +4,14 @@
 //! they replaced and how far the watch is. Ends when the watch can go no further, having told the client, or
 //! with the status that ends the stream.
 
-use std::{future::pending, time::Duration};
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use keelson_proto::etcd::{
     kv::{Event, event::EventType},
@@ -45,10 +52,16 @@ pub(super) struct Sync {
     pub(super) reached: oneshot::Sender<()>,
 }
 
+/// The newest revision whose events any watch of a stream has put, or is about to put, into it. Clones are the
+/// same.
+#[derive(Clone, Default)]
+pub(super) struct Delivered(Arc<AtomicU64>);
+
 /// Carries one watch's events.
 pub(super) struct Forward {
     front: Front,
     replies: Replies,
+    delivered: Delivered,
     id: i64,
     options: Options,
     watcher: Watcher,
@@ -66,17 +79,29 @@ enum Woken {
     Abandoned,
 }
 
+impl Delivered {
+    /// As far as it is.
+    pub(super) fn revision(&self) -> Revision {
+        Revision::new(self.0.load(Ordering::Relaxed))
+    }
+
+    fn reaches(&self, revision: Revision) {
+        self.0.fetch_max(revision.get(), Ordering::Relaxed);
+    }
+}
+
 impl Forward {
     pub(super) fn new(
         front: Front,
-        replies: Replies,
+        (replies, delivered): (Replies, Delivered),
         id: i64,
         options: Options,
         watcher: Watcher,
         asked: mpsc::UnboundedReceiver<Sync>,
     ) -> Self {
+        let (waiting, progress_due) = (Vec::new(), None);
         let mut forward =
-            Self { front, replies, id, options, watcher, asked, waiting: Vec::new(), progress_due: None };
+            Self { front, replies, delivered, id, options, watcher, asked, waiting, progress_due };
         forward.postpone_progress();
         forward
     }
@@ -130,6 +155,7 @@ impl Forward {
         }
         for (revision, response) in reply::events(self.id, revisions, self.options.fragment) {
             let header = Some(self.front.header(revision));
+            self.delivered.reaches(revision);
             self.put(WatchResponse { header, ..response }).await;
         }
         self.postpone_progress();

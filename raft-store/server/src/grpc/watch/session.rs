@@ -5,7 +5,8 @@
 //!
 //! * **S1** After the reply to a cancellation, no event of that watch follows.
 //! * **S2** A progress reply for the whole stream (watch id -1) comes after every matching event, of every
-//!   watch that was created before it, up to its revision.
+//!   watch that was created before it, up to its revision, and that revision is not below any event before it:
+//!   clients go on from the last revision that they were told.
 
 use std::{collections::BTreeMap, future::pending};
 
@@ -28,7 +29,7 @@ use tonic::{Status, Streaming};
 
 use super::{
     Replies,
-    forward::{Forward, Options, Sync},
+    forward::{Delivered, Forward, Options, Sync},
     reply,
 };
 use crate::{
@@ -41,6 +42,7 @@ use crate::{
 pub(super) struct Session {
     front: Front,
     replies: Replies,
+    delivered: Delivered,
     watches: BTreeMap<i64, Control>,
     running: FuturesUnordered<BoxFuture<'static, Ended>>,
     next_id: i64,
@@ -115,6 +117,7 @@ impl Session {
         Self {
             front,
             replies,
+            delivered: Delivered::default(),
             watches: BTreeMap::new(),
             running: FuturesUnordered::new(),
             next_id: 0,
@@ -189,7 +192,8 @@ impl Session {
             progress_every: request.progress_notify.then_some(self.front.watch_progress_interval),
         };
         let (syncs, asked) = mpsc::unbounded_channel();
-        let forward = Forward::new(self.front.clone(), self.replies.clone(), id, options, watcher, asked);
+        let stream = (self.replies.clone(), self.delivered.clone());
+        let forward = Forward::new(self.front.clone(), stream, id, options, watcher, asked);
         let (abort, registration) = AbortHandle::new_pair();
         let running = Abortable::new(forward.run(), registration);
         self.running.push(
@@ -274,8 +278,18 @@ impl Session {
 
     async fn synced(&mut self, revision: Revision) -> Result<(), Over> {
         let was = std::mem::replace(&mut self.syncing, Syncing::No);
+        let again = matches!(was, Syncing::Until { again: true, .. });
+        let delivered = self.delivered.revision();
+        if delivered > revision {
+            // Some watch was told of more while another caught up: a report below that would be a step back.
+            self.begin_sync(delivered);
+            if again {
+                self.progress();
+            }
+            return Ok(());
+        }
         self.replies.send(Ok(reply::progress(self.front.header(revision), reply::WHOLE_STREAM))).await?;
-        if matches!(was, Syncing::Until { again: true, .. }) {
+        if again {
             self.progress();
         }
         Ok(())
