@@ -198,6 +198,11 @@ impl Prober {
         );
         let mut ticks = tokio::time::interval(period);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        if self.kind == Kind::Liveness {
+            // It counts as alive until it is asked, and one that has only just been started may not answer yet: upstream
+            // asks within a period, not at once.
+            ticks.reset();
+        }
         let mut judge = Judge::new(self.kind, Thresholds::of(&self.probe));
         while !judge.is_done() {
             ticks.tick().await;

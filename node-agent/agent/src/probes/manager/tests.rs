@@ -58,6 +58,21 @@ async fn a_container_that_answers_becomes_ready_and_one_that_stops_to_does_not_s
 }
 
 #[tokio::test]
+async fn a_container_that_was_only_just_started_is_not_asked_whether_it_lives() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let probe = json!({"tcpSocket": {"port": port}, "periodSeconds": 1, "failureThreshold": 1});
+    let pod = pod_with(json!({"livenessProbe": probe}));
+    let (probes, mut changes) = probes();
+    let begin = tokio::time::Instant::now();
+    probes.follow(view(&pod, &runs(), &PodStatus::default()));
+    changes.recv().await.unwrap();
+    assert!(begin.elapsed() >= Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert_eq!(probes.verdicts("uid-1").get(Kind::Liveness, "a-1"), Some(Verdict::Failure));
+}
+
+#[tokio::test]
 async fn a_clock_that_is_set_back_stops_no_probe() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
