@@ -19,7 +19,7 @@ LOCKED := $(if $(CI),--locked)
 
 export KEELSON_BIN := $(CARGO_TARGET_DIR)/release/keelson
 
-.PHONY: help deps rocksdb build up down status clean test lint bench fmt
+.PHONY: help deps rocksdb build up down status clean test lint bench jepsen fmt
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,10 @@ test: lint ## Run all checks and all tests.
 bench: build ## Measure the store beside etcd, the API servers, and pods on the node of `make up`.
 	cargo run $(LOCKED) --release --quiet --package keelson-bench -- --binary $(KEELSON_BIN) \
 		$(if $(wildcard var/run/node-1.pid),--kubeconfig var/admin.kubeconfig)
+
+jepsen: build ## Break a store of three real processes for 40 s, as root, and say whether it kept its promises.
+	cargo build $(LOCKED) --release --package keelson-jepsen
+	$(CARGO_TARGET_DIR)/release/keelson-jepsen run --workload revisions --faults kill,pause,partition --time 40
 
 fmt: ## Format the sources.
 	cargo fmt --all

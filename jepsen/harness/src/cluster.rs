@@ -153,6 +153,19 @@ impl Cluster {
         }
     }
 
+    /// Whether any node answers with a quorum behind it, within a while.
+    pub(crate) async fn finds_a_quorum(&self) -> bool {
+        let deadline = Instant::now() + ANSWER_PATIENCE;
+        while Instant::now() < deadline {
+            let found = join_all(self.connections.iter().map(Connection::has_quorum)).await;
+            if found.contains(&true) {
+                return true;
+            }
+            sleep(PACE).await;
+        }
+        false
+    }
+
     /// Notices who has ended by itself. A crash is remembered, and the node started again.
     pub(crate) fn look(&mut self) -> Result<()> {
         for number in 0..self.nodes.len() {

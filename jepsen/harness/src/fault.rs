@@ -142,6 +142,8 @@ pub(crate) static FAULTS: &[Row] = faults! {
             damage::Damage { part: damage::Part::State, kind: damage::Kind::Flip };
         "truncate-log", "the logs of a minority lose their ends, while it is down", [],
             damage::Damage { part: damage::Part::Log, kind: damage::Kind::Truncate };
+    }
+    "loss" {
         "helix", "every node loses other parts of its files, while all are down", [], damage::Helix;
     }
     "raft" {

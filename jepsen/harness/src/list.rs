@@ -21,11 +21,12 @@ pub(crate) fn promises_of(workload: &Workload) -> Vec<&'static Promise> {
 
 /// Everything, as text.
 pub(crate) fn list(machine: &Machine) -> String {
-    let mut text = "Workloads, and the promises that each is judged by:\n".to_owned();
+    let shared: Vec<_> = PROMISES.iter().map(|promise| promise.name).filter(is_checked_always).collect();
+    let mut text = format!("Every workload is judged by\n  {}\nand besides:\n", shared.join(", "));
     for workload in WORKLOADS {
         let _ = writeln!(text, "  {:<22}  {}", workload.name, workload.words);
-        let promises: Vec<_> = workload.promises().collect();
-        let _ = writeln!(text, "{:26}judged by {}", "", promises.join(", "));
+        let own: Vec<_> = workload.promises().filter(|name| !shared.contains(name)).collect();
+        let _ = writeln!(text, "{:26}judged by {}", "", own.join(", "));
     }
     text += "\nPromises:\n";
     for promise in PROMISES {
@@ -49,6 +50,10 @@ pub(crate) fn list(machine: &Machine) -> String {
         }
     }
     text
+}
+
+fn is_checked_always(name: &&str) -> bool {
+    WORKLOADS.iter().all(|workload| workload.promises().any(|promise| promise == *name))
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ fn word(outcome: Option<Exit>) -> &'static str {
         Some(Exit::Kept) => "kept",
         Some(Exit::Broken) => "BROKEN",
         Some(Exit::HarnessFailed) => "FAILED",
-        Some(Exit::NothingChecked) => "skipped",
+        Some(Exit::NothingChecked) => "unchecked",
     }
 }
 

@@ -22,6 +22,15 @@ use crate::schedule::{Action, Step};
 /// Between two looks at the nodes.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How a cluster comes out of its faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Stock can be taken.
+    Healed,
+    /// So many disks were damaged for good that nobody serves any more.
+    Lost,
+}
+
 /// What breaks a cluster, and watches it.
 pub(crate) struct Nemesis<'a> {
     cluster: &'a mut Cluster,
@@ -40,9 +49,9 @@ impl<'a> Nemesis<'a> {
         Self { cluster, started, control, random, active: Vec::new(), events: Vec::new() }
     }
 
-    /// Does all steps. Afterwards no fault is active, every node that can runs, and progress is demanded, unless
-    /// more than a minority was damaged for good.
-    pub(crate) async fn run(&mut self, steps: &[Step]) -> Result<()> {
+    /// Does all steps. Afterwards no fault is active and every node that can runs. Progress is demanded, unless more
+    /// than a minority was damaged for good.
+    pub(crate) async fn run(&mut self, steps: &[Step]) -> Result<Ending> {
         for step in steps {
             self.look_until(self.started + step.at).await?;
             match step.action {
@@ -53,8 +62,9 @@ impl<'a> Nemesis<'a> {
         self.cluster.start_all()?;
         if self.cluster.damaged.len() <= self.cluster.minority() {
             self.note("", Vec::new(), FaultPhase::Healed);
+            return Ok(Ending::Healed);
         }
-        Ok(())
+        Ok(if self.cluster.finds_a_quorum().await { Ending::Healed } else { Ending::Lost })
     }
 
     /// Looks after the nodes, and who leads, for as long as it is polled.

@@ -20,7 +20,7 @@ use crate::fault::{self, Need, Row};
 use crate::lab::throttle::Throttle;
 use crate::machine::{self, Machine};
 use crate::matrix::NONE;
-use crate::nemesis::Nemesis;
+use crate::nemesis::{Ending, Nemesis};
 use crate::schedule;
 use crate::target::{Program, Target};
 use crate::verdict::{self, Seen};
@@ -136,19 +136,17 @@ impl<'a> Plan<'a> {
         let steps = schedule::plan(&self.rows, time - RECOVERY.min(time / 3), self.seed);
         let mut nemesis = Nemesis::new(cluster, started, self.seed, control.clone());
         let breaking = async {
-            nemesis.run(&steps).await?;
-            control.heal();
-            nemesis.watch().await
+            match nemesis.run(&steps).await? {
+                Ending::Lost => return Ok(()),
+                Ending::Healed => control.heal(),
+            }
+            match nemesis.watch().await? {}
         };
         let load = keelson_workloads::run(self.workload, &fleet, self.seed, limits, &recorder, &control);
-        let finished = tokio::select! {
-            finished = load => finished,
-            failed = breaking => match failed {
-                Err(failure) => return Err(failure),
-                Ok(never) => match never {},
-            },
+        let mut finished = tokio::select! {
+            finished = load => finished.doing("running the workload")?,
+            lost = breaking => lost.map(|()| without_stock(&recorder))?,
         };
-        let mut finished = finished.doing("running the workload")?;
         finished.history.faults = self.skipped_events().chain(nemesis.into_events()).collect();
         Ok(finished)
     }
@@ -191,6 +189,13 @@ impl<'a> Plan<'a> {
             phase: FaultPhase::Skipped(why.clone()),
         })
     }
+}
+
+/// What is known of a run whose store nobody can ask any more.
+fn without_stock(recorder: &Recorder) -> Finished {
+    let shortfall = "too many disks are damaged for the store to serve again: no stock was taken, and what was \
+                     committed is not known";
+    Finished { history: recorder.so_far(), shortfalls: vec![shortfall.to_owned()] }
 }
 
 /// The binary that was named, or the one beside this program.

@@ -1,0 +1,189 @@
+//! The program as people call it: short runs against real processes, what they leave behind, and what they say.
+//!
+//! Runs need root, the tools that `keelson-jepsen list` asks for, and a keelson binary beside the program (`cargo build
+//! -p keelson`, or a test of the whole workspace, makes it). Where one is missing the test says that it was skipped, and
+//! why.
+
+// A test stops at the first thing that is not as it should be.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// For anything that should happen soon, on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PACE: Duration = Duration::from_millis(50);
+
+fn jepsen() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keelson-jepsen"));
+    command.env_remove("KEELSON_BIN").stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    jepsen().args(arguments).output().unwrap()
+}
+
+fn printed(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).join("\n")
+}
+
+/// Whether runs are possible here; if not, says why.
+fn can_run() -> bool {
+    let binary = Path::new(env!("CARGO_BIN_EXE_keelson-jepsen")).with_file_name("keelson");
+    if !binary.is_file() {
+        println!("skipped: there is no {}", binary.display());
+        return false;
+    }
+    let list = printed(&run(&["list"]));
+    let why = list.lines().find(|line| line.starts_with("This machine cannot run them"));
+    why.iter().for_each(|why| println!("skipped: {why}"));
+    why.is_none()
+}
+
+/// The finding about a promise in a folder's verdict.
+fn finding(folder: &Path, promise: &str) -> String {
+    let verdict = fs::read_to_string(folder.join("verdict.json")).unwrap();
+    let verdict: serde_json::Value = serde_json::from_str(&verdict).unwrap();
+    let promises = verdict["promises"].as_array().unwrap();
+    let judged = promises.iter().find(|judged| judged["promise"] == promise);
+    judged.map(|judged| judged["finding"].as_str().unwrap().to_owned()).unwrap_or_default()
+}
+
+/// A run whose promises must all be kept, and whose folder must hold everything.
+fn expect_kept(workload: &str) {
+    if !can_run() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let faults = "--faults=kill-leader,partition-halves";
+    let path = out.to_str().unwrap();
+    let output = run(&["run", "--workload", workload, faults, "--time=12", "--seed=7", "--out", path]);
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    for file in ["history.jsonl", "history.edn", "verdict.json", "timeline.html", "a.log", "b.log", "c.log"] {
+        assert!(fs::metadata(out.join(file)).unwrap().len() > 0, "{file} is empty");
+    }
+    let table = printed(&output);
+    for fault in ["kill-leader", "partition-halves"] {
+        let line = table.lines().find(|line| line.trim_start().starts_with("fault") && line.contains(fault));
+        assert!(line.unwrap().ends_with("1 times") || line.unwrap().ends_with("2 times"), "{table}");
+    }
+    let history = out.join("history.jsonl");
+    let checked = run(&["check", history.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(0), "a history is judged as its run was:\n{}", printed(&checked));
+}
+
+#[test]
+fn registers_are_linearizable_while_the_leader_dies_and_the_network_is_cut() {
+    expect_kept("register");
+}
+
+#[test]
+fn watchers_miss_nothing_while_the_leader_dies_and_the_network_is_cut() {
+    expect_kept("watch");
+}
+
+#[test]
+fn a_client_that_reads_stale_values_of_etcd_is_found_out() {
+    if !can_run() {
+        return;
+    }
+    if !Path::new("/usr/bin/etcd").is_file() {
+        println!("skipped: etcd is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let path = out.to_str().unwrap();
+    let stale = ["run", "--target=etcd", "--workload=register", "--faults=pause-minority", "--stale-reads"];
+    let output = run(&[&stale[..], &["--time=12", "--seed=7", "--out", path]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", printed(&output));
+    assert_eq!(finding(&out, "linearizability"), "broken", "{}", printed(&output));
+    let smallest = out.join("minimal.jsonl");
+    let checked = run(&["check", smallest.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(1), "the smallest history still fails:\n{}", printed(&checked));
+}
+
+#[test]
+fn a_killed_run_leaves_nothing_behind() {
+    if !can_run() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let path = out.to_str().unwrap();
+    let mut killed = jepsen();
+    killed.args(["run", "--workload=register", "--faults=disk-slow", "--time=60", "--out", path]);
+    let mut killed = killed.stdout(Stdio::null()).spawn().unwrap();
+    wait_until("all nodes run", || holders(&out).len() >= 3);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    wait_until("the nodes are gone", || holders(&out).is_empty());
+    wait_until("its control group is gone", || {
+        assert_eq!(run(&["clean"]).status.code(), Some(0));
+        groups().is_empty() || other_runs()
+    });
+}
+
+/// Processes that have a file of this folder open: nodes write their logs there.
+fn holders(folder: &Path) -> Vec<PathBuf> {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| Some(entry.ok()?.path()));
+    let holds = |process: &PathBuf| {
+        let files = fs::read_dir(process.join("fd")).into_iter().flatten();
+        files.filter_map(|file| fs::read_link(file.ok()?.path()).ok()).any(|file| file.starts_with(folder))
+    };
+    processes.filter(holds).collect()
+}
+
+fn groups() -> Vec<PathBuf> {
+    let roots = ["/sys/fs/cgroup/blkio", "/sys/fs/cgroup"].map(fs::read_dir);
+    let entries = roots.into_iter().flatten().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let is_ours = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("keelson-jepsen-");
+    entries.filter(is_ours).collect()
+}
+
+/// Whether a group that is still there belongs to a run of somebody else.
+fn other_runs() -> bool {
+    groups()
+        .iter()
+        .all(|group| fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|pids| !pids.is_empty()))
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(PACE);
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_a_cure() {
+    let binary = format!("--binary={}", env!("CARGO_BIN_EXE_keelson-jepsen"));
+    for (arguments, said) in [
+        (vec!["run", "--workload=nonsense", &binary], "there is no workload \"nonsense\""),
+        (vec!["run", "--workload=register", "--faults=kil", &binary], "there is no fault \"kil\""),
+        (vec!["run", "--workload=register", "--binary=/nowhere"], "there is no keelson binary at /nowhere"),
+        (vec!["check", "/nowhere"], "/nowhere: No such file"),
+        (vec!["matrix", "--resume", "/nowhere"], "/nowhere"),
+    ] {
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", printed(&output));
+        assert!(printed(&output).contains(said) || printed(&output).contains("root"), "{}", printed(&output));
+    }
+}
+
+#[test]
+fn a_history_that_was_cut_short_is_refused() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let meta =
+        r#"{"history":{"version":1,"meta":{"workload":"register","seed":1,"faults":[],"nodes":["a"]}}}"#;
+    writeln!(file, "{meta}").unwrap();
+    let output = run(&["check", file.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+    assert!(printed(&output).contains("cut short"), "{}", printed(&output));
+}
