@@ -72,7 +72,7 @@ pub struct Meta {
     /// How long things may take.
     #[serde(default)]
     pub bounds: Bounds,
-    /// False for a sub-history, in which a write may lack whose effect is seen.
+    /// False for a sub-history in which a write may lack whose effect is seen.
     #[serde(default = "yes")]
     pub whole: bool,
 }

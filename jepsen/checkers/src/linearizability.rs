@@ -37,12 +37,13 @@ pub static PROMISE: Promise = Promise {
 fn check(history: &History) -> Verdict {
     let mut findings = Findings::default();
     let past = history.log.as_ref().map(Past::of);
+    let writers = explain::writers(history);
     for partition in partition::all(history, &Fates::of(history), past.as_ref()) {
         if findings.is_full() {
             break;
         }
         findings.checked += partition.steps.len() as u64;
-        if let Some(violation) = explain::impossible_read(history, &partition) {
+        if let Some(violation) = explain::impossible_read(history, &writers, &partition) {
             findings.add(violation);
             continue;
         }

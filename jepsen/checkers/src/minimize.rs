@@ -13,12 +13,12 @@ mod dependencies;
 use crate::history::{History, OpId, WatchId};
 use crate::promise::{Promise, Violation};
 
-use dependencies::Dependencies;
+use dependencies::{Dependencies, Values};
 
 /// A part of a history that breaks a promise as the whole does.
 #[derive(Clone, Debug)]
 pub struct Minimal {
-    /// The part; its meta record says that it is not whole.
+    /// The part. Its meta record says that it is not whole, unless everything is in it whose effect is seen.
     pub history: History,
     /// How it breaks the promise.
     pub violation: Violation,
@@ -33,11 +33,19 @@ pub struct Minimal {
 /// Reduces a history, with at most so many checks of the promise. `None`: the history does not break it.
 pub fn minimize(promise: &Promise, history: &History, max_checks: usize) -> Option<Minimal> {
     let violation = (promise.check)(history).violations().first()?.clone();
+    let values = if violation.class.starts_with("phantom") {
+        Values::All
+    } else if promise.name == crate::linearizability::PROMISE.name {
+        Values::OfRegisters
+    } else {
+        Values::OfReads
+    };
     let mut reducer = Reducer {
         promise,
         history,
         class: violation.class,
-        dependencies: Dependencies::of(history),
+        values,
+        dependencies: Dependencies::of(history, values),
         checks: 1,
         max_checks: max_checks.max(1),
     };
@@ -79,6 +87,7 @@ struct Reducer<'a> {
     promise: &'a Promise,
     history: &'a History,
     class: &'static str,
+    values: Values,
     dependencies: Dependencies<'a>,
     checks: usize,
     max_checks: usize,
@@ -118,7 +127,9 @@ impl Reducer<'_> {
         }
         self.checks += 1;
         let closed = self.dependencies.close(items);
-        let (history, operations, watches) = part(self.history, &closed);
+        let (mut history, operations, watches) = part(self.history, &closed);
+        // With all writers of what is seen, phantoms are looked for as in the whole.
+        history.meta.whole = self.history.meta.whole && self.values == Values::All;
         let verdict = (self.promise.check)(&history);
         let violation = verdict.violations().iter().find(|violation| violation.class == self.class)?.clone();
         Some(Minimal { history, violation, operations, watches, checks: self.checks })
@@ -134,10 +145,8 @@ fn part(history: &History, items: &[Item]) -> (History, Vec<OpId>, Vec<WatchId>)
             Item::Watch(number) => watches.push(WatchId(*number)),
         }
     }
-    let mut meta = history.meta.clone();
-    meta.whole = false;
     let kept = History {
-        meta,
+        meta: history.meta.clone(),
         operations: operations
             .iter()
             .map(|OpId(number)| history.operations[*number as usize].clone())

@@ -40,6 +40,12 @@ impl<'a> Past<'a> {
         self.keys.get(key).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether it was this revision that deleted the key.
+    pub(crate) fn was_deleted_at(&self, key: &Key, revision: Revision) -> bool {
+        let changes = self.changes(key);
+        changes.binary_search_by_key(&revision, |(at, _)| *at).is_ok_and(|place| changes[place].1.is_none())
+    }
+
     /// What the key was when this revision was the newest.
     pub(crate) fn at(&self, key: &Key, revision: Revision) -> Option<&'a KeyVersion> {
         newest(self.changes(key), revision)

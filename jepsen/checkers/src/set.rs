@@ -103,7 +103,8 @@ fn unexpected(
     let words = |op: u32| edn::words(op, &history.operations[op as usize]);
     for value in read.elements {
         let (class, other) = match elements.get(value) {
-            None => ("phantom element", None),
+            None if history.meta.whole => ("phantom element", None),
+            None => continue,
             Some(element) if element.refused => ("refused element", Some(element.added_by)),
             Some(element) if read.ended < element.invoked => {
                 ("element from the future", Some(element.added_by))

@@ -12,45 +12,59 @@ use crate::edn;
 use crate::history::{End, History};
 use crate::promise::Violation;
 
+/// Which operation writes a value.
+pub(super) type Writers = FxHashMap<u64, u32>;
+
+pub(super) fn writers(history: &History) -> Writers {
+    let of_each = (0..).zip(&history.operations);
+    of_each
+        .flat_map(|(number, operation)| operation.call.values().map(move |value| (value, number)))
+        .collect()
+}
+
 /// A read of a value that it cannot have seen, whatever the order.
-pub(super) fn impossible_read(history: &History, partition: &Partition<'_>) -> Option<Violation> {
-    let mut writers: FxHashMap<u64, &Step> = FxHashMap::default();
+pub(super) fn impossible_read(
+    history: &History,
+    writers: &Writers,
+    partition: &Partition<'_>,
+) -> Option<Violation> {
+    let mut writes: FxHashMap<u64, &Step> = FxHashMap::default();
     for step in &partition.steps {
         if let Then::Put { value, .. } = step.then {
-            writers.insert(value, step);
+            writes.insert(value, step);
         }
     }
     partition.steps.iter().find_map(|step| {
         let Sees::Version { value, .. } = step.sees else { return None };
-        let seen = words(history, step);
-        match writers.get(&value) {
-            Some(writer) if step.returned < writer.invoked => Some(of_recorded(
-                "read from the future",
-                format!("{seen}, before {} began", words(history, writer)),
-                [step.op, writer.op],
-            )),
-            Some(_) => None,
-            None => unwritten(history, value, step.op, &seen),
+        match writes.get(&value) {
+            Some(write) if step.returned < write.invoked => {
+                let text = format!("{}, before {} began", words(history, step), words(history, write));
+                Some(of_recorded("read from the future", text, [step.op, write.op]))
+            }
+            Some(write) if write.op != NOBODY => None,
+            in_log => dirty(history, writers.get(&value).copied(), step, value, in_log.is_some()),
         }
     })
 }
 
-fn unwritten(history: &History, value: u64, reader: u32, seen: &str) -> Option<Violation> {
-    let writer =
-        (0..).zip(&history.operations).find(|(_, op)| op.call.values().any(|written| written == value));
-    let Some((number, writer)) = writer else {
+/// A read of a value that no operation wrote that may have taken effect.
+fn dirty(history: &History, writer: Option<u32>, step: &Step, value: u64, in_log: bool) -> Option<Violation> {
+    let seen = words(history, step);
+    let Some(writer) = writer else {
+        // What is in the log and nobody recorded is for the promise of durability.
         let text = format!("{seen}, and nobody wrote {value}");
-        return Some(Violation::of_operations("phantom read", text, [reader]));
+        return (!in_log).then(|| of_recorded("phantom read", text, [step.op]));
     };
-    let text = format!("{seen}, of {}", edn::words(number, writer));
-    match writer.end {
-        End::Failed { .. } => Some(Violation::of_operations("dirty read", text, [reader, number])),
-        End::Unknown { .. } => {
+    let operation = &history.operations[writer as usize];
+    let text = format!("{seen}, of {}", edn::words(writer, operation));
+    match operation.end {
+        End::Failed { .. } => Some(of_recorded("dirty read", text, [step.op, writer])),
+        End::Unknown { .. } if !in_log => {
             let text = format!("{text}, which the commit log does not have");
-            Some(Violation::of_operations("dirty read", text, [reader, number]))
+            Some(of_recorded("dirty read", text, [step.op, writer]))
         }
         // Written by an operation on another kind of object: the search decides.
-        End::Ok { .. } => None,
+        End::Ok { .. } | End::Unknown { .. } => None,
     }
 }
 

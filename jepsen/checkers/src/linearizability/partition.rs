@@ -25,8 +25,8 @@ pub(super) struct Partition<'a> {
 }
 
 /// The keys' steps, in the order in which the keys occur first.
-pub(super) fn all<'a>(history: &'a History, fates: &Fates, past: Option<&Past<'_>>) -> Vec<Partition<'a>> {
-    let mut split = Split::default();
+pub(super) fn all<'a>(history: &'a History, fates: &Fates, past: Option<&Past<'a>>) -> Vec<Partition<'a>> {
+    let mut split = Split { past, places: FxHashMap::default(), partitions: Vec::new() };
     for (number, operation) in (0..).zip(&history.operations) {
         split.operation(number, operation, fates);
     }
@@ -47,13 +47,13 @@ pub(super) fn all<'a>(history: &'a History, fates: &Fates, past: Option<&Past<'_
     partitions
 }
 
-#[derive(Default)]
-struct Split<'a> {
+struct Split<'a, 'p> {
+    past: Option<&'p Past<'p>>,
     places: FxHashMap<&'a Key, usize>,
     partitions: Vec<Partition<'a>>,
 }
 
-impl<'a> Split<'a> {
+impl<'a> Split<'a, '_> {
     fn key(&mut self, key: &'a Key) -> &mut Partition<'a> {
         let next = self.partitions.len();
         let place = *self.places.entry(key).or_insert(next);
@@ -139,17 +139,33 @@ impl<'a> Split<'a> {
         for &key in &keys {
             let (sees, then) = seen_and_written(parts, results, revision, key);
             let mut step = step(sees, then);
-            step.order = match (writes, deletes) {
-                (true, _) => Order::wrote(revision),
-                (false, false) => Order::read(revision),
-                // Whether the revision is its own depends on whether there was something to delete.
-                (false, true) => None,
-            };
+            match (writes, deletes) {
+                (true, _) => step.order = Order::wrote(revision),
+                (false, false) => step.order = Order::read(revision),
+                (false, true) => self.deletes_only(key, revision, &mut step),
+            }
             let useless = results.is_none() && step.is_pure();
             if !useless {
                 self.key(key).steps.push(step);
             }
         }
+    }
+
+    /// Whether a revision is the own one of a transaction that only deletes depends on whether it found something.
+    fn deletes_only(&self, key: &Key, revision: u64, step: &mut Step) {
+        let past = self.past.filter(|past| step.order.is_some() && past.covers(Revision(revision)));
+        let deleted = past.map(|past| past.was_deleted_at(key, Revision(revision)));
+        if step.then != Then::Delete {
+            // Another key is deleted; this one was read, before or at the revision.
+            step.order = None;
+            return;
+        }
+        (step.order, step.sees, step.then) = match deleted {
+            Some(true) => (Order::wrote(revision), step.sees, step.then),
+            Some(false) if step.sees == Sees::Anything => (Order::read(revision), Sees::Absent, Then::Same),
+            Some(false) => (Order::read(revision), step.sees, Then::Same),
+            None => (None, step.sees, step.then),
+        };
     }
 
     fn unanswered(&mut self, op: u32, invoked: u64, call: &'a Call, happened: Option<Revision>) {

@@ -89,6 +89,7 @@ pub(super) struct Transactions<'a> {
     writers: FxHashMap<u64, Writer>,
     /// Values that operations of other kinds write.
     foreign: FxHashSet<u64>,
+    whole: bool,
 }
 
 impl<'a> Transactions<'a> {
@@ -100,6 +101,7 @@ impl<'a> Transactions<'a> {
             names: Vec::new(),
             writers: FxHashMap::default(),
             foreign: FxHashSet::default(),
+            whole: history.meta.whole,
         };
         let fates = Fates::of(history);
         for (number, operation) in (0..).zip(&history.operations) {
@@ -238,9 +240,9 @@ impl<'a> Transactions<'a> {
         self.writers.get(&value).copied()
     }
 
-    /// Whether no operation at all writes this.
+    /// Whether no operation at all writes this. Of a sub-history nobody knows.
     pub(super) fn is_unwritten(&self, value: u64) -> bool {
-        !self.writers.contains_key(&value) && !self.foreign.contains(&value)
+        self.whole && !self.writers.contains_key(&value) && !self.foreign.contains(&value)
     }
 
     pub(super) fn is_committed(&self, id: TxnId) -> bool {
