@@ -8,6 +8,8 @@ mod convert;
 mod error;
 mod watch;
 
+use std::sync::OnceLock;
+
 use futures_util::FutureExt as _;
 use keelson_checkers::history::{Consistency, LeaseId, Revision};
 use keelson_proto::etcd::rpc;
@@ -29,12 +31,19 @@ const MAX_ANSWER_BYTES: usize = 256 << 20;
 const NO_LEASE_WHEN_RENEWED: i64 = 0;
 const NO_LEASE_WHEN_ASKED: i64 = -1;
 
-/// A client of one node.
+/// A client of one node; of another one when that is lost for good.
 pub(crate) struct GrpcClient {
-    replica: String,
-    channel: Channel,
+    home: Door,
+    refuge: OnceLock<Door>,
     target: Target,
     honesty: Honesty,
+}
+
+/// Where a node is reached.
+#[derive(Clone)]
+struct Door {
+    replica: String,
+    channel: Channel,
 }
 
 /// Whether a client reads as it was asked to.
@@ -50,15 +59,25 @@ pub(crate) enum Honesty {
 impl GrpcClient {
     /// A client of the node with this name, over this channel.
     pub(crate) fn new(replica: String, channel: Channel, target: Target, honesty: Honesty) -> Self {
-        Self { replica, channel, target, honesty }
+        Self { home: Door { replica, channel }, refuge: OnceLock::new(), target, honesty }
+    }
+
+    /// From now on it is a client of the node that the other one is a client of.
+    pub(crate) fn take_refuge_with(&self, other: &Self) {
+        // The first refuge is as good as a second one.
+        let _ = self.refuge.set(other.door().clone());
+    }
+
+    fn door(&self) -> &Door {
+        self.refuge.get().unwrap_or(&self.home)
     }
 
     fn kv(&self) -> KvClient<Channel> {
-        KvClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
+        KvClient::new(self.door().channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
     fn lease(&self) -> LeaseClient<Channel> {
-        LeaseClient::new(self.channel.clone())
+        LeaseClient::new(self.door().channel.clone())
     }
 
     fn consistency(&self, wanted: Consistency) -> Consistency {
@@ -71,7 +90,7 @@ impl GrpcClient {
 
 impl Client for GrpcClient {
     fn replica(&self) -> &str {
-        &self.replica
+        &self.door().replica
     }
 
     fn range(&self, mut request: RangeRequest) -> Answer<'_, RangeResponse> {
@@ -150,7 +169,7 @@ impl Client for GrpcClient {
     }
 
     fn watch(&self, request: WatchRequest) -> Box<dyn WatchStream> {
-        Box::new(GrpcWatch::open(self.channel.clone(), &request))
+        Box::new(GrpcWatch::open(self.door().channel.clone(), &request))
     }
 }
 

@@ -4,6 +4,7 @@
 //! after the nodes: who ended by itself is started again, and remembered.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -14,6 +15,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep_until};
 
+use crate::client::GrpcClient;
 use crate::cluster::Cluster;
 use crate::failure::Result;
 use crate::fault::{Injected, Row};
@@ -34,6 +36,8 @@ pub(crate) enum Ending {
 /// What breaks a cluster, and watches it.
 pub(crate) struct Nemesis<'a> {
     cluster: &'a mut Cluster,
+    /// One for each node.
+    clients: &'a [Arc<GrpcClient>],
     started: Instant,
     control: Control,
     random: StdRng,
@@ -44,9 +48,15 @@ pub(crate) struct Nemesis<'a> {
 
 impl<'a> Nemesis<'a> {
     /// One that has done nothing yet.
-    pub(crate) fn new(cluster: &'a mut Cluster, started: Instant, seed: u64, control: Control) -> Self {
+    pub(crate) fn new(
+        cluster: &'a mut Cluster,
+        clients: &'a [Arc<GrpcClient>],
+        started: Instant,
+        seed: u64,
+        control: Control,
+    ) -> Self {
         let random = StdRng::seed_from_u64(seed);
-        Self { cluster, started, control, random, active: Vec::new(), events: Vec::new() }
+        Self { cluster, clients, started, control, random, active: Vec::new(), events: Vec::new() }
     }
 
     /// Does all steps. Afterwards no fault is active and every node that can runs. Progress is demanded, unless more
@@ -79,6 +89,7 @@ impl<'a> Nemesis<'a> {
                 self.note("", Vec::new(), FaultPhase::LeaderSeen(name));
             }
             seen = leader;
+            self.shelter();
             self.look_until(Instant::now() + LOOK).await?;
         }
     }
@@ -86,6 +97,15 @@ impl<'a> Nemesis<'a> {
     /// What was done and seen, in order of time.
     pub(crate) fn into_events(self) -> Vec<FaultEvent> {
         self.events
+    }
+
+    /// Clients of nodes that will not come back go to one that runs: nothing can be asked of the others any more.
+    fn shelter(&self) {
+        let is_lost = |node: &usize| self.cluster.damaged.contains(node) && !self.cluster.nodes[*node].runs();
+        let (lost, others): (Vec<_>, Vec<_>) = (0..self.clients.len()).partition(is_lost);
+        if let Some(refuge) = others.first() {
+            lost.iter().for_each(|node| self.clients[*node].take_refuge_with(&self.clients[*refuge]));
+        }
     }
 
     fn inject(&mut self, row: &'static Row) -> BoxFuture<'_, Result<()>> {

@@ -129,12 +129,14 @@ impl<'a> Plan<'a> {
         let started = Instant::now();
         let clock = move || Nanos(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
         let recorder = Arc::new(Recorder::new(self.meta(&cluster.names), clock));
-        let fleet = Fleet::of(&self.clients(cluster), PINNED_EACH, ROAMING);
+        let clients = self.clients(cluster);
+        let replicas: Vec<_> = clients.iter().map(|client| client.clone() as Arc<dyn Client>).collect();
+        let fleet = Fleet::of(&replicas, PINNED_EACH, ROAMING);
         let mut limits = Limits { time, ..Limits::default() };
         limits.rate = self.args.lab.rate.unwrap_or(limits.rate);
         let control = Control::new();
         let steps = schedule::plan(&self.rows, time - RECOVERY.min(time / 3), self.seed);
-        let mut nemesis = Nemesis::new(cluster, started, self.seed, control.clone());
+        let mut nemesis = Nemesis::new(cluster, &clients, started, self.seed, control.clone());
         let breaking = async {
             match nemesis.run(&steps).await? {
                 Ending::Lost => return Ok(()),
@@ -151,14 +153,13 @@ impl<'a> Plan<'a> {
         Ok(finished)
     }
 
-    fn clients(&self, cluster: &Cluster) -> Vec<Arc<dyn Client>> {
+    fn clients(&self, cluster: &Cluster) -> Vec<Arc<GrpcClient>> {
         let honesty = if self.args.stale_reads { Honesty::Stale } else { Honesty::Honest };
         let nodes = cluster.names.iter().zip(&cluster.connections);
         nodes
             .map(|(name, connection)| {
                 let channel = connection.channel.clone();
-                let client = GrpcClient::new(name.clone(), channel, self.args.lab.target, honesty);
-                Arc::new(client) as Arc<dyn Client>
+                Arc::new(GrpcClient::new(name.clone(), channel, self.args.lab.target, honesty))
             })
             .collect()
     }
