@@ -1,0 +1,169 @@
+//! What a batch means: the few facts in it that invariants speak of.
+//!
+//! In: batches, and logs as they lie on a disk. Out: facts. Deliberately absent: errors. Records that do not decode are
+//! left out here; the store finds them by itself, and what it makes of them is what counts.
+
+use bytes::Bytes;
+use keelson_checkers::history::{Change, Commit, KeyVersion, LeaseId, Revision, Value};
+use keelson_store::record::{self, SnapshotRecord, VoteRecord};
+use keelson_store_core::{
+    engine::{Batch, Engine, EngineError, Family, Role, Write},
+    id::{ChangeId, LogIndex, LogPosition, ReplicaId, Term},
+    schema::{self, ChangeKind, Header, Record},
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// What a batch says.
+pub(super) enum Facts {
+    Log(Vec<LogFact>),
+    State(StateFact),
+}
+
+/// What a change of the log store means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LogFact {
+    /// The id that was drawn with the disk.
+    Replica(ReplicaId),
+    /// A vote.
+    Vote(VoteRecord),
+    /// The snapshot up to which the log may be dropped.
+    Snapshot(Option<LogPosition>),
+    /// An entry, with the hash of what it says.
+    Entry {
+        /// Where.
+        at: LogPosition,
+        /// Of the whole record.
+        digest: u64,
+    },
+    /// All entries from here on are dropped.
+    Truncated {
+        /// The first.
+        from: LogIndex,
+    },
+    /// All entries up to and including this one are dropped.
+    Purged {
+        /// The last.
+        upto: LogIndex,
+    },
+}
+
+/// What a change of the state store means.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StateFact {
+    /// How far the state is.
+    pub(crate) header: Option<Header>,
+    /// What became visible, revision by revision.
+    pub(crate) commits: Vec<Commit>,
+}
+
+pub(super) fn of(role: Role, batch: &Batch) -> Facts {
+    match role {
+        Role::Log => Facts::Log(batch.writes.iter().filter_map(log_fact).collect()),
+        Role::State => Facts::State(state_fact(batch)),
+    }
+}
+
+/// All facts that a log store holds.
+///
+/// # Errors
+/// The store is damaged.
+pub(crate) fn scan_log(engine: &dyn Engine) -> Result<Vec<LogFact>, EngineError> {
+    let mut facts = Vec::new();
+    for family in Family::of(Role::Log) {
+        let mut cursor = engine.cursor(family);
+        cursor.seek(&[])?;
+        while let Some((key, value)) = cursor.entry() {
+            let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+            facts.extend(log_fact(&Write::Put { family, key, value }));
+            cursor.next()?;
+        }
+    }
+    Ok(facts)
+}
+
+fn log_fact(write: &Write) -> Option<LogFact> {
+    match write {
+        Write::Put { family: Family::LogEntries, key, value } => {
+            let index = LogIndex::new(u64::from_be_bytes((&key[..]).try_into().ok()?));
+            let at = record::decode_entry(index, value).ok()?.log_id;
+            let term = Term::new(**at.committed_leader_id());
+            Some(LogFact::Entry { at: LogPosition { term, index }, digest: xxh3_64(value) })
+        }
+        // The keys are those of the table in the store's `log/meta.rs`.
+        Write::Put { family: Family::LogMeta, key, value } => match &key[..] {
+            b"replica" => record::decode("", value).ok().map(LogFact::Replica),
+            b"vote" => record::decode("", value).ok().map(LogFact::Vote),
+            b"snapshot" => {
+                let snapshot: SnapshotRecord = record::decode("", value).ok()?;
+                Some(LogFact::Snapshot(snapshot.last))
+            }
+            _ => None,
+        },
+        Write::DeleteRange { family: Family::LogEntries, start, end } => {
+            let [start, end] = [start, end].map(|key| (&key[..]).try_into().map(u64::from_be_bytes));
+            match (start.ok()?, end.ok()?) {
+                (from, u64::MAX) => Some(LogFact::Truncated { from: LogIndex::new(from) }),
+                (_, end) => Some(LogFact::Purged { upto: LogIndex::new(end.saturating_sub(1)) }),
+            }
+        }
+        Write::Put { .. } | Write::Delete { .. } | Write::DeleteRange { .. } => None,
+    }
+}
+
+fn state_fact(batch: &Batch) -> StateFact {
+    let puts = || {
+        batch.writes.iter().filter_map(|write| match write {
+            Write::Put { family, key, value } => Some((*family, key, value)),
+            Write::Delete { .. } | Write::DeleteRange { .. } => None,
+        })
+    };
+    let header = puts().find(|(family, key, _)| *family == Family::Meta && &key[..] == Header::key());
+    let mut changes: Vec<_> = puts()
+        .filter(|(family, ..)| *family == Family::Changes)
+        .filter_map(|(_, key, value)| change(batch, key, value))
+        .collect();
+    changes.sort_by_key(|(id, _)| *id);
+    let mut commits: Vec<Commit> = Vec::new();
+    for (id, change) in changes {
+        let revision = Revision(id.revision.get());
+        match commits.last_mut() {
+            Some(commit) if commit.revision == revision => commit.changes.push(change),
+            Some(_) | None => commits.push(Commit { revision, changes: vec![change] }),
+        }
+    }
+    StateFact { header: header.and_then(|(_, _, value)| Header::decode(value).ok()), commits }
+}
+
+fn change(batch: &Batch, key: &[u8], value: &[u8]) -> Option<(ChangeId, Change)> {
+    let id = schema::decode_change_key(key).ok()?;
+    let record = schema::decode_change(value).ok()?;
+    let key = std::str::from_utf8(record.key).ok()?.into();
+    let became = match record.kind {
+        ChangeKind::Delete => None,
+        ChangeKind::Put => Some(version(batch, record.key, id)?),
+    };
+    Some((id, Change { key, became }))
+}
+
+/// The version that a change made; it was written in the same batch.
+fn version(batch: &Batch, key: &[u8], id: ChangeId) -> Option<KeyVersion> {
+    let place = schema::record_key(schema::record_prefix(key), id);
+    let record = batch.writes.iter().find_map(|write| match write {
+        Write::Put { family: Family::Keys, key, value } if key[..] == place => Some(value),
+        Write::Put { .. } | Write::Delete { .. } | Write::DeleteRange { .. } => None,
+    })?;
+    match schema::decode_record(record).ok()? {
+        Record::Version { create_revision, version, lease, value } => Some(KeyVersion {
+            value: decode_value(value),
+            create_revision: Revision(create_revision.get()),
+            mod_revision: Revision(id.revision.get()),
+            version,
+            lease: LeaseId(lease.get()),
+        }),
+        Record::Deleted => None,
+    }
+}
+
+fn decode_value(bytes: &[u8]) -> Value {
+    keelson_workloads::decode(bytes)
+}

@@ -1,0 +1,304 @@
+//! What the logs on all disks hold, and what Raft says about that.
+
+use std::collections::{BTreeMap, HashMap};
+
+use keelson_store::record::VoteRecord;
+use keelson_store_core::{
+    id::{LogIndex, LogPosition, ReplicaId, Term},
+    schema::Header,
+};
+
+use super::{Broken, Checked, Trust};
+use crate::{Node, disk::LogFact, invariant::Invariant};
+
+/// All replicas' logs.
+pub(super) struct Logs {
+    disks: Vec<OneDisk>,
+    /// Every entry that was ever written anywhere.
+    entries: HashMap<LogPosition, Entry>,
+    leaders: BTreeMap<Term, ReplicaId>,
+    /// Terms of committed entries, by index.
+    committed: BTreeMap<LogIndex, Term>,
+}
+
+/// What is known of an entry besides its place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    digest: u64,
+    /// The term of the entry before it; `None` where that was dropped already.
+    before: Option<Term>,
+}
+
+/// One disk's log store.
+struct OneDisk {
+    trust: Trust,
+    /// What the replica reads.
+    now: Contents,
+    /// What a crash leaves at least.
+    durable: Contents,
+    /// What was written since then.
+    unsynced: Vec<Vec<LogFact>>,
+}
+
+/// A log store's contents at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Contents {
+    replica: Option<ReplicaId>,
+    vote: Option<VoteRecord>,
+    snapshot: Option<LogPosition>,
+    terms: BTreeMap<LogIndex, Term>,
+}
+
+impl Contents {
+    fn apply(&mut self, fact: &LogFact) {
+        match fact {
+            LogFact::Replica(replica) => self.replica = Some(*replica),
+            LogFact::Vote(vote) => self.vote = Some(*vote),
+            LogFact::Snapshot(last) => self.snapshot = *last,
+            LogFact::Entry { at, .. } => drop(self.terms.insert(at.index, at.term)),
+            LogFact::Truncated { from } => drop(self.terms.split_off(from)),
+            LogFact::Purged { upto } => self.terms = self.terms.split_off(&upto.next()),
+        }
+    }
+
+    fn term(&self, index: LogIndex) -> Option<Term> {
+        let in_snapshot = self.snapshot.filter(|last| last.index == index).map(|last| last.term);
+        self.terms.get(&index).copied().or(in_snapshot)
+    }
+
+    /// Whether it has this entry, by itself or in a snapshot.
+    fn holds(&self, index: LogIndex, term: Term) -> bool {
+        self.terms.get(&index) == Some(&term) || self.snapshot.is_some_and(|last| last.index >= index)
+    }
+}
+
+impl Logs {
+    pub(super) fn new(replicas: usize) -> Self {
+        let disk = || OneDisk {
+            trust: Trust::Whole,
+            now: Contents::default(),
+            durable: Contents::default(),
+            unsynced: Vec::new(),
+        };
+        Self {
+            disks: (0..replicas).map(|_| disk()).collect(),
+            entries: HashMap::new(),
+            leaders: BTreeMap::new(),
+            committed: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn trust(&self, replica: Node) -> Trust {
+        self.disks[replica.index()].trust
+    }
+
+    pub(super) fn set_trust(&mut self, replica: Node, trust: Trust) {
+        self.disks[replica.index()].trust = trust;
+    }
+
+    pub(super) fn durable_end(&self, replica: Node) -> (Option<LogIndex>, Option<Term>) {
+        let durable = &self.disks[replica.index()].durable;
+        let last = durable.terms.keys().next_back().copied();
+        (last.max(durable.snapshot.map(|last| last.index)), durable.vote.map(|vote| vote.term))
+    }
+
+    /// A replica finds its log store as it is after a crash.
+    pub(super) fn reopened(&mut self, replica: Node, found: &[LogFact]) -> Checked {
+        let disk = &mut self.disks[replica.index()];
+        if disk.trust == Trust::Foreign {
+            return Ok(());
+        }
+        let mut contents = Contents::default();
+        found.iter().for_each(|fact| contents.apply(fact));
+        let is_possible = disk.may_have_left(&contents);
+        let durable = std::mem::replace(&mut disk.durable, contents.clone());
+        disk.now = contents;
+        disk.unsynced.clear();
+        if is_possible || disk.trust == Trust::Damaged {
+            return Ok(());
+        }
+        let text = format!("{replica}: {} was synced and {} is left", durable.summary(), disk.now.summary());
+        Err(Broken(Invariant::SyncedSurvives, text))
+    }
+
+    pub(super) fn written(&mut self, replica: Node, facts: Vec<LogFact>) -> Checked {
+        if self.trust(replica) == Trust::Foreign {
+            return Ok(());
+        }
+        let mut checked = Ok(());
+        for fact in &facts {
+            let fits = self.check(replica, fact);
+            checked = checked.and(fits);
+            self.disks[replica.index()].now.apply(fact);
+        }
+        self.disks[replica.index()].unsynced.push(facts);
+        checked
+    }
+
+    pub(super) fn perhaps_written(&mut self, replica: Node, facts: Vec<LogFact>) {
+        if self.trust(replica) != Trust::Foreign {
+            self.disks[replica.index()].unsynced.push(facts);
+        }
+    }
+
+    pub(super) fn synced(&mut self, replica: Node) {
+        let disk = &mut self.disks[replica.index()];
+        for fact in disk.unsynced.drain(..).flatten() {
+            disk.durable.apply(&fact);
+        }
+    }
+
+    fn check(&mut self, replica: Node, fact: &LogFact) -> Checked {
+        match fact {
+            LogFact::Replica(_) | LogFact::Snapshot(_) => Ok(()),
+            LogFact::Vote(vote) => self.check_vote(replica, *vote),
+            LogFact::Entry { at, digest } => self.check_entry(replica, *at, *digest),
+            LogFact::Truncated { from } => self.check_truncation(replica, *from),
+            LogFact::Purged { upto } => self.check_purge(replica, *upto),
+        }
+    }
+
+    fn check_vote(&mut self, replica: Node, vote: VoteRecord) -> Checked {
+        let now = &self.disks[replica.index()].now;
+        if let Some(before) = now.vote {
+            // Who has voted for one candidate may learn that a majority has voted for another.
+            let is_other = !vote.committed && (before.committed || before.voted_for != vote.voted_for);
+            if vote.term < before.term || (vote.term == before.term && is_other) {
+                return Err(Broken(
+                    Invariant::OneVote,
+                    format!("{replica} voted {before:?} and then {vote:?}"),
+                ));
+            }
+        }
+        if !vote.committed {
+            return Ok(());
+        }
+        let begins_to_lead = now.replica == Some(vote.voted_for);
+        self.leads(vote.term, vote.voted_for)?;
+        if begins_to_lead { self.check_leader(replica, vote.term) } else { Ok(()) }
+    }
+
+    /// A replica leads in a term.
+    pub(super) fn leads(&mut self, term: Term, leader: ReplicaId) -> Checked {
+        let other = *self.leaders.entry(term).or_insert(leader);
+        if other == leader {
+            return Ok(());
+        }
+        Err(Broken(Invariant::OneLeader, format!("in term {term} both {other} and {leader} lead")))
+    }
+
+    fn check_leader(&self, replica: Node, term: Term) -> Checked {
+        let before = self.committed.iter().rev().find(|(_, committed)| **committed < term);
+        let Some((index, committed)) = before else { return Ok(()) };
+        if self.disks[replica.index()].now.holds(*index, *committed) {
+            return Ok(());
+        }
+        let text = format!("{replica} leads in term {term} without entry {index} of term {committed}");
+        Err(Broken(Invariant::LeaderCompleteness, text))
+    }
+
+    fn check_entry(&mut self, replica: Node, at: LogPosition, digest: u64) -> Checked {
+        let broken = |text: String| Err(Broken(Invariant::LogMatching, text));
+        let now = &self.disks[replica.index()].now;
+        let before = at.index.get().checked_sub(1).and_then(|index| now.term(LogIndex::new(index)));
+        if before.is_some_and(|before| before > at.term) {
+            return broken(format!(
+                "{replica} has entry {} of term {} after term {before:?}",
+                at.index, at.term
+            ));
+        }
+        let known = self.entries.entry(at).or_insert(Entry { digest, before });
+        if known.digest != digest {
+            return broken(format!(
+                "{replica} has another entry {} of term {} than others",
+                at.index, at.term
+            ));
+        }
+        match (known.before, before) {
+            (Some(known), Some(found)) if known != found => broken(format!(
+                "{replica} has entry {} of term {} after term {found}, others after term {known}",
+                at.index, at.term
+            )),
+            (None, Some(_)) => {
+                known.before = before;
+                Ok(())
+            }
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    fn check_truncation(&self, replica: Node, from: LogIndex) -> Checked {
+        let now = &self.disks[replica.index()].now;
+        let lost = self.committed.range(from..).find(|(index, term)| now.terms.get(index) == Some(*term));
+        let Some((index, term)) = lost else { return Ok(()) };
+        let text = format!("{replica} drops entry {index} of term {term}, which is committed");
+        Err(Broken(Invariant::CommittedIsKept, text))
+    }
+
+    fn check_purge(&self, replica: Node, upto: LogIndex) -> Checked {
+        let snapshot = self.disks[replica.index()].now.snapshot;
+        if snapshot.is_some_and(|last| last.index >= upto) {
+            return Ok(());
+        }
+        let text = format!("{replica} drops its log up to {upto}, and its snapshot ends at {snapshot:?}");
+        Err(Broken(Invariant::CommittedIsKept, text))
+    }
+
+    /// A replica has applied its log so far: that much is committed.
+    pub(super) fn applied(&mut self, replica: Node, header: &Header) -> Checked {
+        let Some(at) = header.applied else { return Ok(()) };
+        let next = self.committed.keys().next_back().map_or(LogIndex::new(0), |last| last.next());
+        let now = &self.disks[replica.index()].now;
+        let news: Vec<_> = (next.get()..=at.index.get())
+            .map(LogIndex::new)
+            .filter_map(|index| Some((index, now.term(index)?)))
+            .collect();
+        let mut checked = Ok(());
+        for (index, term) in news {
+            self.committed.insert(index, term);
+            let is_durable = self.check_durable(index, term, "is applied");
+            checked = checked.and(is_durable);
+        }
+        checked
+    }
+
+    /// After a crash, what is committed must still be on a majority of disks.
+    pub(super) fn check_kept(&self) -> Checked {
+        let Some((index, term)) = self.committed.last_key_value() else { return Ok(()) };
+        self.check_durable(*index, *term, "was committed")
+    }
+
+    fn check_durable(&self, index: LogIndex, term: Term, what: &str) -> Checked {
+        let holders = self.disks.iter().filter(|disk| disk.durable.holds(index, term)).count();
+        let majority = self.disks.len() / 2 + 1;
+        if holders >= majority {
+            return Ok(());
+        }
+        let text =
+            format!("entry {index} of term {term} {what}, and {holders} disks have it, not {majority}");
+        Err(Broken(Invariant::CommittedIsDurable, text))
+    }
+}
+
+impl OneDisk {
+    /// Whether a crash may have left this: what was synced, and the first part of what came after.
+    fn may_have_left(&self, found: &Contents) -> bool {
+        let mut left = self.durable.clone();
+        if left == *found {
+            return true;
+        }
+        self.unsynced.iter().any(|facts| {
+            facts.iter().for_each(|fact| left.apply(fact));
+            left == *found
+        })
+    }
+}
+
+impl Contents {
+    fn summary(&self) -> String {
+        let ends = [self.terms.first_key_value(), self.terms.last_key_value()];
+        let [first, last] =
+            ends.map(|end| end.map(|(index, term)| format!("{index}@{term}")).unwrap_or_default());
+        format!("a log {first}..{last} with {:?} and {:?}", self.vote, self.snapshot)
+    }
+}

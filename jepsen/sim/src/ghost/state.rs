@@ -1,0 +1,103 @@
+//! What replicas have applied, compared with each other.
+
+use std::collections::BTreeMap;
+
+use keelson_checkers::history::{Commit, CommitLog, Revision};
+use keelson_store_core::{
+    id::{LogIndex, Term},
+    schema::Header,
+};
+
+use super::{Broken, Checked};
+use crate::{Node, invariant::Invariant};
+
+/// All replicas' states.
+#[derive(Default)]
+pub(super) struct States {
+    /// What every replica must have that has applied up to an index.
+    known: BTreeMap<LogIndex, After>,
+    /// How far each running replica is.
+    lives: BTreeMap<Node, (LogIndex, u64)>,
+    commits: Vec<Commit>,
+}
+
+/// A state, as far as replicas must share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct After {
+    term: Term,
+    revision: u64,
+    hash: u64,
+}
+
+impl States {
+    /// A replica has written a header; `commits` are the revisions that came with it.
+    pub(super) fn applied(&mut self, replica: Node, header: &Header, commits: Vec<Commit>) -> Checked {
+        let compared = self.compare(replica, header);
+        let followed = self.follow(replica, header);
+        for commit in commits {
+            self.add(commit)?;
+        }
+        compared.and(followed)
+    }
+
+    /// A replica has opened a state store.
+    pub(super) fn reopened(&mut self, replica: Node, header: &Header) -> Checked {
+        self.compare(replica, header)
+    }
+
+    pub(super) fn crashed(&mut self, replica: Node) {
+        self.lives.remove(&replica);
+    }
+
+    pub(super) fn commits(&self) -> CommitLog {
+        CommitLog { base: Revision(Header::FRESH.revision.get()), commits: self.commits.clone() }
+    }
+
+    fn compare(&mut self, replica: Node, header: &Header) -> Checked {
+        let Some(at) = header.applied else { return Ok(()) };
+        let found = After { term: at.term, revision: header.revision.get(), hash: header.hash };
+        let known = *self.known.entry(at.index).or_insert(found);
+        if known == found {
+            return Ok(());
+        }
+        let text = format!("at entry {} {replica} has {found:?}, and others {known:?}", at.index);
+        Err(Broken(Invariant::SameState, text))
+    }
+
+    fn follow(&mut self, replica: Node, header: &Header) -> Checked {
+        let Some(at) = header.applied else { return Ok(()) };
+        let now = (at.index, header.revision.get());
+        let before = self.lives.insert(replica, now).unwrap_or(now);
+        if before.0 <= now.0 && before.1 <= now.1 {
+            return Ok(());
+        }
+        let text = format!(
+            "{replica} was at entry {} and revision {}, and is at {} and {}",
+            before.0, before.1, now.0, now.1
+        );
+        Err(Broken(Invariant::NeverBack, text))
+    }
+
+    fn add(&mut self, commit: Commit) -> Checked {
+        let last = self.commits.last().map_or(Header::FRESH.revision.get(), |commit| commit.revision.0);
+        let revision = commit.revision.0;
+        if revision == last + 1 {
+            self.commits.push(commit);
+            return Ok(());
+        }
+        if revision > last {
+            let text = format!("revision {revision} comes after {last}");
+            return Err(Broken(Invariant::WholeHistory, text));
+        }
+        let first = Header::FRESH.revision.get() + 1;
+        let known =
+            usize::try_from(revision - first.min(revision)).ok().and_then(|place| self.commits.get(place));
+        if known == Some(&commit) {
+            return Ok(());
+        }
+        Err(Broken(
+            Invariant::WholeHistory,
+            format!("revision {revision} is there twice, with other changes"),
+        ))
+    }
+}
