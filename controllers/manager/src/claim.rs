@@ -19,6 +19,8 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::refusals::is_gone;
+
 /// Who claims, and what.
 pub(crate) struct Claimant<'a, O> {
     /// The controller's own client.
@@ -153,7 +155,7 @@ where
         self.patch(objects, object, metadata).await.map(drop)
     }
 
-    /// `None` if the object is gone, or another one has its name.
+    /// `None` if the object is gone, another one has its name, or another controller has it or let it go.
     async fn patch<K>(
         &self,
         objects: &Api<K>,
@@ -167,11 +169,8 @@ where
         let patch = Patch::Strategic(json!({"metadata": metadata}));
         match objects.patch(name, &PatchParams::default(), &patch).await {
             Ok(patched) => Ok(Some(patched)),
-            Err(kube::Error::Api(status))
-                if status.is_not_found() || status.is_conflict() || status.is_invalid() =>
-            {
-                Ok(None)
-            }
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(kube::Error::Api(status)) if status.is_invalid() => Ok(None),
             Err(source) => Err(ClaimError::Api { owner: self.key(), source }),
         }
     }

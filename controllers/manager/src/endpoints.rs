@@ -28,6 +28,7 @@ use crate::backends::{self, concerned_services, is_of_the_servers, selects, trig
 use crate::changes::newest;
 use crate::context::Context;
 use crate::pod_control::{is_namespace_terminating, message_of};
+use crate::refusals::is_gone;
 
 const NAME: &str = "endpoints-controller";
 
@@ -94,7 +95,7 @@ impl Controller {
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         match self.api(key).delete(&key.name, &params).await {
             Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+            Err(error) if is_gone(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }

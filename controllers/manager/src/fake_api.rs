@@ -68,6 +68,11 @@ pub(crate) fn fake_api(answer: impl Fn(&Call) -> (u16, Value) + Send + Sync + 's
     (Client::new(service, "default"), calls)
 }
 
+/// A refusal because another object has the name.
+pub(crate) fn another_has_the_name() -> (u16, Value) {
+    refusal(409, "Conflict", "Precondition failed: UID in precondition: u1, UID in object meta: u2")
+}
+
 /// A refusal.
 pub(crate) fn refusal(code: u16, reason: &str, message: &str) -> (u16, Value) {
     let status = json!({

@@ -23,6 +23,7 @@ mod options;
 mod pod_control;
 mod pod_gc;
 mod pod_state;
+mod refusals;
 mod replica_set;
 mod root_ca;
 mod service_account;

@@ -14,6 +14,7 @@ use kube::{Api, Client, Resource};
 use serde_json::Value;
 
 pub(crate) use self::slow_start::slow_start;
+use crate::refusals::is_gone;
 
 /// How many requests a controller has under way at once for one of its objects. A client has a connection for each.
 pub(crate) const IN_FLIGHT: usize = 32;
@@ -25,10 +26,10 @@ const LONGEST_NAME: usize = 253;
 const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 
 /// What became of a deletion that did not fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Deletion {
-    /// The pod is being deleted, or gone, because of it.
-    Accepted,
+    /// The pod is being deleted, or gone, because of it; the pod as it is, or was last, if the API says so.
+    Accepted(Option<Box<Pod>>),
     /// The pod had gone already.
     WasGone,
 }
@@ -71,13 +72,11 @@ impl PodControl {
         let only_this = Preconditions { uid: pod.metadata.uid.clone(), ..Preconditions::default() };
         let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() };
         match self.pods(&pod.metadata).delete(name, &params).await {
-            Ok(_) => {
+            Ok(answer) => {
                 self.events.normal(owner, "SuccessfulDelete", format!("Deleted pod: {name}"));
-                Ok(Deletion::Accepted)
+                Ok(Deletion::Accepted(answer.left().map(Box::new)))
             }
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
-                Ok(Deletion::WasGone)
-            }
+            Err(error) if is_gone(&error) => Ok(Deletion::WasGone),
             Err(error) => {
                 let message = format!("Error deleting: {}", message_of(&error));
                 self.events.warning(owner, "FailedDelete", message);

@@ -25,6 +25,7 @@ use crate::{
     context::{BY_NODE, Context},
     pod_control::IN_FLIGHT,
     pod_state::is_terminal,
+    refusals::is_gone,
 };
 
 /// The controller's name in logs.
@@ -221,7 +222,7 @@ impl Collector {
 /// That the pod is gone, or another one has its name, is as good as done.
 fn unless_gone<T>(result: Result<T, kube::Error>) -> Result<(), kube::Error> {
     match result {
-        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+        Err(error) if is_gone(&error) => Ok(()),
         result => result.map(drop),
     }
 }

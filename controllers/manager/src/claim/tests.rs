@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::*;
-use crate::fake_api::{Call, fake_api, refusal};
+use crate::fake_api::{Call, another_has_the_name, fake_api, refusal};
 
 const SOON: Option<Time> = Some(Time(Timestamp::UNIX_EPOCH));
 
@@ -134,17 +134,17 @@ async fn an_owner_that_was_made_anew_or_is_being_deleted_adopts_nothing() {
 #[tokio::test]
 async fn an_orphan_that_is_gone_is_no_failure_but_an_unreachable_api_is() {
     let live = serde_json::to_value(owner("u")).unwrap();
-    let answers = move |code: u16, reason: &'static str| {
+    let answers = move |answer: (u16, Value)| {
         let live = live.clone();
-        move |call: &Call| {
-            if call.method == "GET" { (200, live.clone()) } else { refusal(code, reason, "…") }
-        }
+        move |call: &Call| if call.method == "GET" { (200, live.clone()) } else { answer.clone() }
     };
-    for (code, reason) in [(404, "NotFound"), (409, "Conflict"), (422, "Invalid")] {
-        let (names, _) = claim(vec![pod("a", "web", None)], None, answers(code, reason)).await;
-        assert_eq!(names.unwrap(), [""; 0], "{reason}");
+    for answer in [refusal(404, "NotFound", "…"), another_has_the_name(), refusal(422, "Invalid", "…")] {
+        let (names, _) = claim(vec![pod("a", "web", None)], None, answers(answer)).await;
+        assert_eq!(names.unwrap(), [""; 0]);
     }
-    let pods = vec![pod("a", "web", None), pod("b", "web", Some("u"))];
-    let (result, _) = claim(pods, None, answers(504, "Timeout")).await;
-    assert!(matches!(result, Err(ClaimError::Api { .. })), "{result:?}");
+    for answer in [refusal(504, "Timeout", "…"), refusal(409, "Conflict", "somebody was faster")] {
+        let pods = vec![pod("a", "web", None), pod("b", "web", Some("u"))];
+        let (result, _) = claim(pods, None, answers(answer)).await;
+        assert!(matches!(result, Err(ClaimError::Api { .. })), "{result:?}");
+    }
 }

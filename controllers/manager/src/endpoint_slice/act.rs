@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::pack::Changes;
 use super::tracker::Tracker;
 use crate::pod_control::is_namespace_terminating;
+use crate::refusals::is_gone;
 
 /// Writes slices with a controller's own identity.
 pub(crate) struct Writer {
@@ -61,7 +62,7 @@ impl Writer {
         match api.delete(name, &params).await {
             Ok(_) => self.tracker.deleted(owner, slice, Instant::now()),
             // It has gone, whether or not another one has its name.
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
+            Err(error) if is_gone(&error) => {}
             Err(error) => return Err(error),
         }
         Ok(())

@@ -37,6 +37,7 @@ use super::{
 use crate::{
     pod_control::{Deletion, IN_FLIGHT, is_namespace_terminating, slow_start},
     pod_state::is_ready,
+    refusals::is_gone,
 };
 
 /// A little later than the moment itself, so that it has passed on every clock that counts in it.
@@ -63,11 +64,12 @@ impl Actor<'_> {
         let has_seen_all = unseen.is_none();
         let ledger = &self.controller.ledger;
         let tracked = self.tracked(&pods, acquaintance).await?;
-        let view = View::new(self.job, self.terms, pods, tracked);
+        let mut view = View::new(self.job, self.terms, pods, tracked);
         let now = Timestamp::now();
         let failures = ledger.failures(self.key).after(&view.newly_succeeded, &view.newly_failed);
         let plan = plan(&view, failures, has_seen_all, now);
         let (deeds, managed) = self.take(&view, &plan.step).await;
+        ledger.keep_tracked(self.key, &mut view.tracked);
         self.account(view, &plan.step, deeds, has_seen_all).await?;
         managed?;
         let look_again = plan.look_again.into_iter().chain(unseen).min();
@@ -84,12 +86,11 @@ impl Actor<'_> {
             return Ok(tracked);
         }
         let (tracked, as_of) = self.list_tracked().await?;
-        // Otherwise the cache has yet to show some, and it takes another look.
-        let shown: HashSet<_> = pods.iter().map(|pod| uid(pod)).collect();
-        if let Some(as_of) = as_of
-            && tracked.iter().all(|uid| shown.contains(&**uid))
-        {
-            ledger.learn(self.key, self.job, Listing { as_of, tracked: tracked.clone() });
+        if let Some(as_of) = as_of {
+            // Otherwise the cache has yet to show some, and it takes another look.
+            let shown: HashSet<_> = pods.iter().map(|pod| uid(pod)).collect();
+            let are_shown = tracked.iter().all(|uid| shown.contains(&**uid));
+            ledger.learn(self.key, self.job, Listing { as_of, tracked: tracked.clone() }, are_shown);
         }
         Ok(tracked)
     }
@@ -146,7 +147,8 @@ impl Actor<'_> {
         }
     }
 
-    /// Deletes pods. They stay until they are counted.
+    /// Deletes pods. They stay until they are counted, except for those that another controller has removed as surplus
+    /// ones.
     async fn delete(&self, pods: &[Arc<Pod>]) -> (Deeds, Result<(), Error>) {
         let owner = &reference_to(self.job);
         let deletions =
@@ -156,6 +158,14 @@ impl Actor<'_> {
 
     async fn delete_one(&self, owner: &ObjectReference, pod: &Pod) -> (bool, Result<(), Error>) {
         let deletion = self.controller.control.delete(owner, pod).await;
+        let is_tracked = match &deletion {
+            Ok(Deletion::Accepted(Some(last))) => has_finalizer(last),
+            Ok(Deletion::Accepted(None)) | Err(_) => true,
+            Ok(Deletion::WasGone) => false,
+        };
+        if !is_tracked {
+            self.controller.ledger.gone(self.key, uid(pod));
+        }
         (is_ready(pod), deletion.map(drop).map_err(Error::Delete))
     }
 
@@ -176,7 +186,7 @@ impl Actor<'_> {
             Err(error) => Err(error),
         };
         match &result {
-            Ok(Deletion::Accepted) => {}
+            Ok(Deletion::Accepted(_)) => {}
             Ok(Deletion::WasGone) | Err(_) => {
                 self.controller.expectations.deletion_observed(self.key, uid(pod));
             }
@@ -210,7 +220,7 @@ impl Actor<'_> {
                 ledger.released(self.key, uid(pod), &released.metadata);
                 Ok(())
             }
-            Err(kube::Error::Api(status)) if status.is_not_found() => {
+            Err(error) if is_gone(&error) => {
                 ledger.gone(self.key, uid(pod));
                 Ok(())
             }

@@ -12,7 +12,8 @@
 //!   that very version of the Job was the newest there was.
 //! - A pod that a status names comes to be counted, and is named no longer, only if it has no finalizer.
 //!
-//! For a pod that has ended never gets a finalizer again, so that one that has been counted never fulfils the first.
+//! For a pod that has ended never gets a finalizer again (unless its user takes it from the Job and gives it back), so
+//! that one that has been counted never fulfils the first.
 //! The cache alone cannot show that a pod had its finalizer recently enough. It can together with this: every version of
 //! the Job between the *base* and the one in the cache was written here, where the base is a version as of which nothing
 //! had ever been counted, or after which the API was asked which pods have the finalizer. So whatever was counted was
@@ -90,13 +91,17 @@ impl Ledger {
         }
     }
 
-    /// Notes which pods had the finalizer at a time when this version of the Job had been written, all of which the
-    /// cache has shown.
-    pub(super) fn learn(&self, key: &ObjectKey, job: &Job, listing: Listing) {
+    /// Notes which pods had the finalizer at a time when this version of the Job had been written. If the cache has shown
+    /// all of them, the Job is known from then on.
+    pub(super) fn learn(&self, key: &ObjectKey, job: &Job, listing: Listing, are_shown: bool) {
         let mut pages = self.pages();
         let page = Self::page(&mut pages, key, job);
-        page.known = revision(job);
-        page.listed = Some(listing);
+        // A pod that was released as a surplus one may have got its finalizer back since.
+        page.released.retain(|_, released| *released > listing.as_of);
+        if are_shown {
+            page.known = revision(job);
+            page.listed = Some(listing);
+        }
     }
 
     /// Notes that this controller turned one version of the Job into another, with nobody in between.
@@ -123,6 +128,13 @@ impl Ledger {
         let pages = self.pages();
         let page = pages.get(key).filter(|page| page.known.is_some())?;
         Some(pods.iter().filter(|pod| page.tracks(pod)).map(|pod| uid(pod).to_owned()).collect())
+    }
+
+    /// Leaves the uids of those that have not been released since.
+    pub(super) fn keep_tracked(&self, key: &ObjectKey, tracked: &mut HashSet<String>) {
+        if let Some(page) = self.pages().get(key) {
+            tracked.retain(|uid| !page.released.contains_key(uid));
+        }
     }
 
     /// Notes that a pod has no finalizer in this version.
@@ -243,7 +255,7 @@ mod tests {
         let (ledger, key) = ledger();
         let acquaintance = |uid, version| ledger.acquaintance(&key, &job(uid, version));
         assert_eq!(acquaintance("a", "9"), Acquaintance::Unknown);
-        ledger.learn(&key, &job("a", "9"), listing(9, &[]));
+        ledger.learn(&key, &job("a", "9"), listing(9, &[]), true);
         assert_eq!(acquaintance("a", "9"), Acquaintance::Known);
         ledger.wrote(&key, &job("a", "9"), &job("a", "10"));
         assert_eq!(acquaintance("a", "9"), Acquaintance::Outdated, "as numbers, not as texts");
@@ -270,7 +282,7 @@ mod tests {
     #[test]
     fn nothing_that_is_known_of_a_job_holds_for_another_of_its_name() {
         let (ledger, key) = ledger();
-        ledger.learn(&key, &job("a", "9"), listing(9, &["pod"]));
+        ledger.learn(&key, &job("a", "9"), listing(9, &["pod"]), true);
         assert_eq!(ledger.acquaintance(&key, &job("b", "9")), Acquaintance::Unknown);
         assert_eq!(ledger.tracked(&key, &[pod("pod", "9")]), None);
     }
@@ -278,7 +290,7 @@ mod tests {
     #[test]
     fn a_pod_that_the_cache_shows_late_is_as_the_api_said() {
         let (ledger, key) = ledger();
-        ledger.learn(&key, &job("a", "9"), listing(20, &["held"]));
+        ledger.learn(&key, &job("a", "9"), listing(20, &["held"]), true);
         let shown = [pod("held", "19"), pod("counted", "20"), pod("newer", "21")];
         assert_eq!(ledger.tracked(&key, &shown), Some(["held".to_owned(), "newer".to_owned()].into()));
     }
@@ -286,7 +298,7 @@ mod tests {
     #[test]
     fn a_pod_is_released_until_the_cache_shows_what_came_after() {
         let (ledger, key) = ledger();
-        ledger.learn(&key, &job("a", "9"), listing(9, &[]));
+        ledger.learn(&key, &job("a", "9"), listing(9, &[]), true);
         let last = ObjectMeta { resource_version: Some("12".into()), ..ObjectMeta::default() };
         ledger.released(&key, "released", &last);
         ledger.gone(&key, "gone");
@@ -299,5 +311,21 @@ mod tests {
         assert_eq!(tracked_at("13"), ["released".to_owned()].into(), "it was given back");
         ledger.shown(&key, &[]);
         assert_eq!(ledger.pages()[&key].released, HashMap::new(), "nothing is remembered of what is gone");
+    }
+
+    #[test]
+    fn what_the_api_says_later_replaces_what_was_known_of_a_release() {
+        let (ledger, key) = ledger();
+        let job = job("a", "9");
+        ledger.learn(&key, &job, listing(9, &["pod"]), true);
+        let last = ObjectMeta { resource_version: Some("12".into()), ..ObjectMeta::default() };
+        ledger.released(&key, "pod", &last);
+        assert_eq!(ledger.tracked(&key, &[pod("pod", "9")]), Some([].into()));
+        let mut tracked = HashSet::from(["pod".to_owned()]);
+        ledger.learn(&key, &job, listing(20, &["pod"]), false);
+        ledger.keep_tracked(&key, &mut tracked);
+        assert_eq!(tracked.len(), 1, "somebody gave it back");
+        ledger.learn(&key, &job, listing(20, &["pod"]), true);
+        assert_eq!(ledger.tracked(&key, &[pod("pod", "9")]), Some(tracked));
     }
 }

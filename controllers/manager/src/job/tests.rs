@@ -309,6 +309,28 @@ async fn a_pod_that_another_controller_has_counted_is_not_counted_again_by_one_t
     assert_eq!(world.counted(), (1, 1));
 }
 
+#[tokio::test]
+async fn a_pod_that_another_controller_removed_as_surplus_does_not_fail_with_the_job() {
+    let hopeless = with(job(5), |spec| {
+        spec.parallelism = Some(2);
+        spec.backoff_limit = Some(0);
+    });
+    let mut world = World::new(hopeless, 2);
+    round(&mut world).await.unwrap();
+    // The second one sees both pods, and that one of them has failed; the first one does not see that.
+    world.change_spec(|spec| spec.suspend = Some(true));
+    world.act(&Act::Show { leader: 0, kind: Kind::Job }).await;
+    world.end(0, false);
+    show(&mut world, Kind::Pods, usize::MAX).await;
+    show(&mut world, Kind::Job, usize::MAX).await;
+    let _ = world.round(0).await;
+    assert_eq!(world.pods().len(), 1, "it removes the pod that runs, and is refused the other one");
+    show(&mut world, Kind::Job, usize::MAX).await;
+    world.round(1).await.unwrap();
+    assert!(kinds(&world.job()).contains(&"FailureTarget"));
+    assert_eq!(world.counted(), (0, 1));
+}
+
 /// What happens to one or two controllers, their caches and the pods.
 fn histories(leaders: usize) -> impl Strategy<Value = Vec<Act>> {
     let kind = prop_oneof![Just(Kind::Job), Just(Kind::Pods)];

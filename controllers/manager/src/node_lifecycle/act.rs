@@ -10,6 +10,8 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::refusals::is_gone;
+
 /// Writes with the controller's own identity.
 pub(super) struct Actor {
     client: Client,
@@ -47,7 +49,11 @@ impl Actor {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let name = pod.metadata.name.as_deref().unwrap_or_default();
-        took_place(pods.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await)
+        match pods.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_gone(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -63,6 +69,7 @@ fn unready_patch(pod: &Pod, now: Timestamp) -> Option<Value> {
     Some(json!({"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [condition]}}))
 }
 
+/// A conflict is news of the node that the cache will bring too.
 fn took_place<K>(result: kube::Result<K>) -> kube::Result<bool> {
     match result {
         Ok(_) => Ok(true),

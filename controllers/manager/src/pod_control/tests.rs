@@ -6,7 +6,7 @@ use keelson_controller_runtime::reference_to;
 use serde_json::json;
 
 use super::*;
-use crate::fake_api::{Call, Calls, fake_api, refusal};
+use crate::fake_api::{Call, Calls, another_has_the_name, fake_api, refusal};
 
 fn owner(name: &str) -> ReplicaSet {
     let metadata = ObjectMeta {
@@ -106,7 +106,8 @@ async fn nobody_is_told_that_a_namespace_ends() {
 async fn only_the_pod_that_was_meant_is_deleted() {
     let owner = reference_to(&owner("web"));
     let (control, calls, mut told) = control(|_| (200, serde_json::to_value(pod()).unwrap()));
-    assert_eq!(control.delete(&owner, &pod()).await.unwrap(), Deletion::Accepted);
+    let deletion = control.delete(&owner, &pod()).await.unwrap();
+    assert_eq!(deletion, Deletion::Accepted(Some(Box::new(pod()))));
     let [call] = &calls.all()[..] else { panic!("one call") };
     assert_eq!((call.method.as_str(), call.path.as_str()), ("DELETE", "/api/v1/namespaces/shop/pods/web-1"));
     assert_eq!(call.body, json!({"preconditions": {"uid": "pod-uid"}}));
@@ -116,12 +117,14 @@ async fn only_the_pod_that_was_meant_is_deleted() {
 #[tokio::test]
 async fn a_pod_that_is_gone_counts_as_deleted_and_other_refusals_are_told() {
     let owner = reference_to(&owner("web"));
-    for (code, reason) in [(404, "NotFound"), (409, "Conflict")] {
-        let (control, _, mut told) = control(move |_| refusal(code, reason, "…"));
+    for answer in [refusal(404, "NotFound", "…"), another_has_the_name()] {
+        let (control, _, mut told) = control(move |_| answer.clone());
         assert_eq!(control.delete(&owner, &pod()).await.unwrap(), Deletion::WasGone);
         assert_eq!(told(), [""; 0]);
     }
-    let (control, _, mut told) = control(|_| refusal(500, "InternalError", "broken"));
-    control.delete(&owner, &pod()).await.unwrap_err();
-    assert_eq!(told(), ["FailedDelete Error deleting: broken"]);
+    for (code, reason) in [(500, "InternalError"), (409, "Conflict")] {
+        let (control, _, mut told) = control(move |_| refusal(code, reason, "broken"));
+        control.delete(&owner, &pod()).await.unwrap_err();
+        assert_eq!(told(), ["FailedDelete Error deleting: broken"]);
+    }
 }

@@ -61,7 +61,7 @@ impl Actor<'_> {
     async fn delete_one(&self, owner: &ObjectReference, pod: &Pod) -> Result<(), Error> {
         let deletion = self.pods.delete(owner, pod).await;
         match &deletion {
-            Ok(Deletion::Accepted) => {}
+            Ok(Deletion::Accepted(_)) => {}
             Ok(Deletion::WasGone) | Err(_) => {
                 let uid = pod.metadata.uid.as_deref().unwrap_or_default();
                 self.expectations.deletion_observed(self.key, uid);

@@ -6,6 +6,8 @@ use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client};
 use serde_json::json;
 
+use crate::refusals::is_gone;
+
 const REASON: &str = "DeletionByTaintManager";
 
 /// Evicts this pod and no other of its name. A pod that is gone has been evicted.
@@ -13,7 +15,7 @@ pub(super) async fn evict(client: &Client, pod: &Pod, now: Timestamp) -> kube::R
     let pods: Api<Pod> =
         Api::namespaced(client.clone(), pod.metadata.namespace.as_deref().unwrap_or_default());
     match mark_and_delete(&pods, pod, now).await {
-        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+        Err(error) if is_gone(&error) => Ok(()),
         result => result,
     }
 }

@@ -123,13 +123,15 @@ async fn a_pod_that_goes_by_itself_is_left_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_deletion_is_tried_again_and_told_once() {
-    let (context, calls, mut events) = start(|call| match call.method.as_str() {
-        "DELETE" => refusal(500, "InternalError", "not now"),
-        _ => accepted(call),
-    });
-    context.pods().apply(pod("a").build());
-    taint(&context, "2");
-    calls.wait_for(6).await;
-    assert_eq!(next(&mut events).await, told("Marking for deletion Pod shop/a"));
-    assert!(events.try_recv().is_err());
+    for (code, reason) in [(500, "InternalError"), (409, "Conflict")] {
+        let (context, calls, mut events) = start(move |call| match call.method.as_str() {
+            "DELETE" => refusal(code, reason, "not now"),
+            _ => accepted(call),
+        });
+        context.pods().apply(pod("a").build());
+        taint(&context, "2");
+        calls.wait_for(6).await;
+        assert_eq!(next(&mut events).await, told("Marking for deletion Pod shop/a"));
+        assert!(events.try_recv().is_err());
+    }
 }

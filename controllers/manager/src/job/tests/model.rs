@@ -17,6 +17,7 @@ use k8s_openapi::{
     api::{batch::v1::JobSpec, core::v1::PodStatus},
     apimachinery::pkg::apis::meta::v1::Time,
 };
+use keelson_controller_runtime::Scope;
 use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::task::yield_now;
@@ -85,6 +86,8 @@ struct Leader {
     seen_jobs: Cell<usize>,
     round: Option<Round>,
     gate: Arc<Gate>,
+    /// Ends the handlers of the caches, which hold these.
+    _scope: Arc<Scope>,
 }
 
 /// Holds requests up, before and after they take effect, and may let one fail.
@@ -341,7 +344,8 @@ impl Leader {
         let gate = Arc::new(Gate::new());
         let client = client(Arc::clone(stored), Arc::clone(&gate));
         let (recorder, events) = EventRecorder::detached();
-        let (jobs, pods) = (Informer::detached(), Informer::detached());
+        let scope = Arc::default();
+        let (jobs, pods) = (Informer::detached().scoped(&scope), Informer::detached().scoped(&scope));
         kin::index(&pods);
         let controller = Controller {
             control: PodControl::new(client.clone(), recorder.clone()),
@@ -366,6 +370,7 @@ impl Leader {
             seen_jobs: Cell::new(seen_jobs),
             round: None,
             gate,
+            _scope: scope,
         }
     }
 
