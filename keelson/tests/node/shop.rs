@@ -134,8 +134,11 @@ fn terminal(shop: &Space<'_>, line: &str) -> String {
     let kubeconfig = shop.lab.servers.kubeconfig("clients/admin");
     let line = format!("kubectl --kubeconfig={} -n {} {line}", kubeconfig.display(), shop.name);
     let mut script = shop.lab.servers.network().command("script");
-    script.env("HOME", shop.lab.servers.file("home")).stdin(Stdio::null());
-    let output = script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).output().unwrap();
+    script.env("HOME", shop.lab.servers.file("home")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut script = script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).spawn().unwrap();
+    // Open to the end: the end of its input would be a character at the terminal, which the container may echo.
+    let _input = script.stdin.take();
+    let output = script.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
