@@ -64,7 +64,8 @@ pub(crate) fn watch_frame(kind: &str, object: &[u8]) -> Vec<u8> {
 
 fn type_of(value: &Value) -> Option<TypeId> {
     let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
-    let (group, version) = text("apiVersion").rsplit_once('/').unwrap_or(("", text("apiVersion")));
+    let api_version = text("apiVersion");
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
     // The schema knows the type, which has no message.
     let kind = Some(text("kind")).filter(|kind| *kind != "Table")?;
     // Kinds that every group has are those of meta.
