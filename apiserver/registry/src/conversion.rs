@@ -3,3 +3,4 @@
 //! Deliberately absent: which version is stored, which the resource table says ([`crate::resources::Storage`]).
 
 pub mod event;
+pub mod horizontal_pod_autoscaler;

@@ -319,6 +319,9 @@ fn storage_version_hash(resource: &ResourceInfo) -> Option<String> {
     let (group, version, kind) = match resource.storage {
         Storage::Stored(_) => (resource.group, resource.version, resource.kind),
         Storage::Converted { conversion: Conversion::Event, .. } => ("", "v1", "Event"),
+        Storage::Converted { conversion: Conversion::HorizontalPodAutoscaler, .. } => {
+            ("autoscaling", "v2", "HorizontalPodAutoscaler")
+        }
         Storage::Question => return None,
     };
     Some(base64(&sha256(format!("{group}/{version}/{kind}").as_bytes())[..8]))

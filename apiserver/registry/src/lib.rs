@@ -32,6 +32,8 @@ pub mod document;
 
 pub mod pod_streams;
 
+pub mod eviction;
+
 pub mod discovery;
 
 pub mod openapi;

@@ -96,6 +96,8 @@ pub enum Storage {
 pub enum Conversion {
     /// `events.k8s.io/v1` Event, stored as core `v1` Event.
     Event,
+    /// `autoscaling/v1` HorizontalPodAutoscaler, stored as `autoscaling/v2`.
+    HorizontalPodAutoscaler,
 }
 
 /// What hangs below an object.

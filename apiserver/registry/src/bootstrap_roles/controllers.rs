@@ -7,12 +7,49 @@ pub(super) const PREFIX: &str = "system:controller:";
 
 pub(super) const ROLES: &[Role] = &[
     Role {
+        name: "system:controller:attachdetach-controller",
+        rules: &[
+            Rule::new("list watch", "core", "persistentvolumeclaims persistentvolumes"),
+            Rule::new(READ, "core", "nodes"),
+            Rule::new("patch update", "core", "nodes/status"),
+            Rule::new("list watch", "core", "pods"),
+            EVENTS,
+            Rule::new("create delete get list watch", "storage.k8s.io", "volumeattachments"),
+            Rule::new(READ, "storage.k8s.io", "csidrivers"),
+            Rule::new(READ, "storage.k8s.io", "csinodes"),
+        ],
+    },
+    Role {
         name: "system:controller:clusterrole-aggregation-controller",
         rules: &[Rule::new(
             "escalate get list patch update watch",
             "rbac.authorization.k8s.io",
             "clusterroles",
         )],
+    },
+    Role {
+        name: "system:controller:cronjob-controller",
+        rules: &[
+            Rule::new("get list update watch", "batch", "cronjobs"),
+            Rule::new("create delete get list patch update watch", "batch", "jobs"),
+            Rule::new("update", "batch", "cronjobs/status"),
+            Rule::new("update", "batch", "cronjobs/finalizers"),
+            Rule::new("delete list", "core", "pods"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:daemon-set-controller",
+        rules: &[
+            Rule::new(READ, "apps", "daemonsets"),
+            Rule::new("update", "apps", "daemonsets/status"),
+            Rule::new("update", "apps", "daemonsets/finalizers"),
+            Rule::new("list watch", "core", "nodes"),
+            Rule::new("create delete list patch watch", "core", "pods"),
+            Rule::new("create", "core", "pods/binding"),
+            Rule::new("create delete get list patch update watch", "apps", "controllerrevisions"),
+            EVENTS,
+        ],
     },
     Role {
         name: "system:controller:deployment-controller",
@@ -22,6 +59,21 @@ pub(super) const ROLES: &[Role] = &[
             Rule::new("update", "apps", "deployments/finalizers"),
             Rule::new("create delete get list patch update watch", "apps", "replicasets"),
             Rule::new("get list update watch", "core", "pods"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:disruption-controller",
+        rules: &[
+            Rule::new(READ, "apps", "deployments"),
+            Rule::new(READ, "apps", "replicasets"),
+            Rule::new(READ, "core", "replicationcontrollers"),
+            Rule::new(READ, "policy", "poddisruptionbudgets"),
+            Rule::new(READ, "apps", "statefulsets"),
+            Rule::new("update", "policy", "poddisruptionbudgets/status"),
+            Rule::new("get", "*", "*/scale"),
+            Rule::new("patch update", "core", "pods/status"),
+            Rule::new("list watch", "core", "pods"),
             EVENTS,
         ],
     },
@@ -55,8 +107,39 @@ pub(super) const ROLES: &[Role] = &[
         ],
     },
     Role {
+        name: "system:controller:ephemeral-volume-controller",
+        rules: &[
+            Rule::new("update", "core", "pods/finalizers"),
+            Rule::new(READ, "core", "pods"),
+            Rule::new("create get list watch", "core", "persistentvolumeclaims"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:expand-controller",
+        rules: &[
+            Rule::new("get list patch update watch", "core", "persistentvolumes"),
+            Rule::new("patch update", "core", "persistentvolumeclaims/status"),
+            Rule::new(READ, "core", "persistentvolumeclaims"),
+            EVENTS,
+        ],
+    },
+    Role {
         name: "system:controller:generic-garbage-collector",
         rules: &[Rule::new("delete get list patch update watch", "*", "*"), EVENTS],
+    },
+    Role {
+        name: "system:controller:horizontal-pod-autoscaler",
+        rules: &[
+            Rule::new(READ, "autoscaling", "horizontalpodautoscalers"),
+            Rule::new("update", "autoscaling", "horizontalpodautoscalers/status"),
+            Rule::new("get update", "*", "*/scale"),
+            Rule::new("list", "core", "pods"),
+            Rule::new("list", "metrics.k8s.io", "pods"),
+            Rule::new("get list", "custom.metrics.k8s.io", "*"),
+            Rule::new("get list", "external.metrics.k8s.io", "*"),
+            EVENTS,
+        ],
     },
     Role {
         name: "system:controller:job-controller",
@@ -87,11 +170,37 @@ pub(super) const ROLES: &[Role] = &[
         ],
     },
     Role {
+        name: "system:controller:persistent-volume-binder",
+        rules: &[
+            Rule::new("create delete get list update watch", "core", "persistentvolumes"),
+            Rule::new("update", "core", "persistentvolumes/status"),
+            Rule::new("get list update watch", "core", "persistentvolumeclaims"),
+            Rule::new("update", "core", "persistentvolumeclaims/status"),
+            Rule::new("create delete get list watch", "core", "pods"),
+            Rule::new(READ, "storage.k8s.io", "storageclasses"),
+            Rule::new("get list", "core", "nodes"),
+            Rule::new("watch", "core", "events"),
+            EVENTS,
+        ],
+    },
+    Role {
         name: "system:controller:pod-garbage-collector",
         rules: &[
             Rule::new("delete list watch", "core", "pods"),
             Rule::new(READ, "core", "nodes"),
             Rule::new("patch", "core", "pods/status"),
+        ],
+    },
+    Role {
+        name: "system:controller:pv-protection-controller",
+        rules: &[Rule::new("get list update watch", "core", "persistentvolumes"), EVENTS],
+    },
+    Role {
+        name: "system:controller:pvc-protection-controller",
+        rules: &[
+            Rule::new("get list update watch", "core", "persistentvolumeclaims"),
+            Rule::new(READ, "core", "pods"),
+            EVENTS,
         ],
     },
     Role {
@@ -101,6 +210,24 @@ pub(super) const ROLES: &[Role] = &[
             Rule::new("update", "apps", "replicasets/status"),
             Rule::new("update", "apps", "replicasets/finalizers"),
             Rule::new("create delete list patch watch", "core", "pods"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:replication-controller",
+        rules: &[
+            Rule::new("get list update watch", "core", "replicationcontrollers"),
+            Rule::new("update", "core", "replicationcontrollers/status"),
+            Rule::new("update", "core", "replicationcontrollers/finalizers"),
+            Rule::new("create delete list patch watch", "core", "pods"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:resourcequota-controller",
+        rules: &[
+            Rule::new("list watch", "*", "*"),
+            Rule::new("update", "core", "resourcequotas/status"),
             EVENTS,
         ],
     },
@@ -119,6 +246,19 @@ pub(super) const ROLES: &[Role] = &[
             Rule::new("patch update", "networking.k8s.io", "servicecidrs/finalizers"),
             Rule::new("patch update", "networking.k8s.io", "servicecidrs/status"),
             Rule::new(READ, "networking.k8s.io", "ipaddresses"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:statefulset-controller",
+        rules: &[
+            Rule::new("list watch", "core", "pods"),
+            Rule::new(READ, "apps", "statefulsets"),
+            Rule::new("update", "apps", "statefulsets/status"),
+            Rule::new("update", "apps", "statefulsets/finalizers"),
+            Rule::new("create delete get patch update", "core", "pods"),
+            Rule::new("create delete get list patch update watch", "apps", "controllerrevisions"),
+            Rule::new("create delete get list update watch", "core", "persistentvolumeclaims"),
             EVENTS,
         ],
     },

@@ -2,11 +2,11 @@
 //!
 //! Source: `pkg/apis/apps/{v1/defaults,validation}`, `pkg/registry/apps/deployment`.
 
-use keelson_api_schema::format::check_percent;
 use serde_json::Value;
 
 use super::workload::{
-    CONTAINERS, IMAGES, SELECTOR, advance, begin, default_template, differs, validate_long_running,
+    CONTAINERS, IMAGES, SELECTOR, advance, begin, bound_is_zero, default_template, differs,
+    validate_at_most_all, validate_bound, validate_collisions, validate_long_running,
     validate_replica_status,
 };
 use crate::{
@@ -93,11 +93,7 @@ impl Strategy for Rules {
         let parts = ["updatedReplicas", "readyReplicas", "availableReplicas"];
         validate_replica_status(&status, &parts, &mut errors);
         status.child("unavailableReplicas").non_negative(&mut errors);
-        let collisions = status.child("collisionCount");
-        collisions.non_negative(&mut errors);
-        if collisions.integer() < old.integer(&["status", "collisionCount"]) {
-            errors.push(collisions.invalid("cannot be decremented"));
-        }
+        validate_collisions(&status, old, &mut errors);
         errors
     }
 }
@@ -117,26 +113,12 @@ fn validate_strategy(strategy: &Place<'_>, errors: &mut Vec<FieldError>) {
 fn validate_rolling(rolling: &Place<'_>, errors: &mut Vec<FieldError>) {
     let (unavailable, surge) = (rolling.child("maxUnavailable"), rolling.child("maxSurge"));
     for bound in [&unavailable, &surge] {
-        match bound.value() {
-            Some(Value::String(text)) => errors.extend(bound.each_invalid(check_percent(text))),
-            _ => bound.non_negative(errors),
-        }
+        validate_bound(bound, errors);
     }
-    if is_zero(&unavailable) && is_zero(&surge) {
+    if bound_is_zero(&unavailable) && bound_is_zero(&surge) {
         errors.push(unavailable.invalid("may not be 0 when `maxSurge` is 0"));
     }
-    if percentage(&unavailable).is_some_and(|percent| percent > 100) {
-        errors.push(unavailable.invalid("must not be greater than 100%"));
-    }
-}
-
-fn is_zero(bound: &Place<'_>) -> bool {
-    percentage(bound).or_else(|| bound.integer()) == Some(0)
-}
-
-/// The number before the percent sign.
-fn percentage(bound: &Place<'_>) -> Option<i64> {
-    bound.text().strip_suffix('%').and_then(|number| number.parse().ok())
+    validate_at_most_all(&unavailable, errors);
 }
 
 #[cfg(test)]

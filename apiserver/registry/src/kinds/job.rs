@@ -4,7 +4,7 @@
 //!
 //! Source: `pkg/apis/batch/{v1/defaults,validation}`, `pkg/registry/batch/job`.
 
-mod validate;
+pub(super) mod validate;
 
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -108,7 +108,7 @@ impl Strategy for Rules {
         let replacement = if has_policy { "Failed" } else { "TerminatingOrFailed" };
         object.set_default(&["spec", "podReplacementPolicy"], replacement);
         default_labels(object);
-        default_condition_status(object);
+        default_condition_status(object, &["spec"]);
         default_template(object);
     }
 
@@ -143,11 +143,12 @@ fn default_labels(object: &mut Object) {
 }
 
 /// A condition of a pod failure policy that does not say of which status is of `True`.
-fn default_condition_status(object: &mut Object) {
-    if object.get(&["spec", "podFailurePolicy", "rules"]).is_none() {
+pub(super) fn default_condition_status(object: &mut Object, spec: &[&str]) {
+    let path = [spec, &["podFailurePolicy", "rules"]].concat();
+    if object.get(&path).is_none() {
         return;
     }
-    let rules = object.slot(&["spec", "podFailurePolicy", "rules"]).and_then(Value::as_array_mut);
+    let rules = object.slot(&path).and_then(Value::as_array_mut);
     for rule in rules.into_iter().flatten() {
         let patterns = rule.get_mut("onPodConditions").and_then(Value::as_array_mut);
         for pattern in patterns.into_iter().flatten() {

@@ -25,12 +25,13 @@ mod spec;
 mod status;
 pub mod template;
 mod update;
-mod volume;
+pub(super) mod volume;
 
 #[cfg(test)]
 mod tests;
 
 pub use columns::COLUMNS;
+pub(super) use default::{host_path_type, round_up};
 
 /// The annotation that marks the API's image of a pod that a node runs on its own.
 const MIRROR: &str = "kubernetes.io/config.mirror";

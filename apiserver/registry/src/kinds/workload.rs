@@ -1,7 +1,7 @@
-//! What Deployments, ReplicaSets and Jobs have in common: a template for pods, a selector that must match it,
-//! counters that may not be negative, a generation that grows with the desired state.
+//! What the kinds that make pods have in common: a template for pods, a selector that must match it, counters that
+//! may not be negative, bounds that are numbers or percentages, a generation that grows with the desired state.
 
-use keelson_api_schema::selector::LabelSelector;
+use keelson_api_schema::{format::check_percent, selector::LabelSelector};
 use serde_json::Value;
 
 use super::{metadata, pod::template};
@@ -115,5 +115,39 @@ pub(super) fn validate_replica_status(status: &Place<'_>, parts: &[&str], errors
     let ready = status.child("readyReplicas").integer().unwrap_or(0);
     if available.integer().is_some_and(|count| count > ready) {
         errors.push(available.invalid("cannot be greater than readyReplicas"));
+    }
+}
+
+/// How many of the pods, as a number or a percentage.
+pub(super) fn validate_bound(bound: &Place<'_>, errors: &mut Vec<FieldError>) {
+    match bound.value() {
+        Some(Value::String(text)) => errors.extend(bound.each_invalid(check_percent(text))),
+        _ => bound.non_negative(errors),
+    }
+}
+
+/// There are no more than all.
+pub(super) fn validate_at_most_all(bound: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if percentage(bound).is_some_and(|percent| percent > 100) {
+        errors.push(bound.invalid("must not be greater than 100%"));
+    }
+}
+
+/// Whether a bound is none of the pods.
+pub(super) fn bound_is_zero(bound: &Place<'_>) -> bool {
+    percentage(bound).or_else(|| bound.integer()) == Some(0)
+}
+
+/// The number before the percent sign.
+fn percentage(bound: &Place<'_>) -> Option<i64> {
+    bound.text().strip_suffix('%').and_then(|number| number.parse().ok())
+}
+
+/// Hashes that were taken already are counted, and never forgotten.
+pub(super) fn validate_collisions(status: &Place<'_>, old: &Object, errors: &mut Vec<FieldError>) {
+    let collisions = status.child("collisionCount");
+    collisions.non_negative(errors);
+    if collisions.integer() < old.integer(&["status", "collisionCount"]) {
+        errors.push(collisions.invalid("cannot be decremented"));
     }
 }

@@ -8,10 +8,12 @@ use crate::strategy::Plain;
 
 mod apps;
 mod auth;
+mod autoscaling;
 mod batch;
 mod cluster;
 mod core;
 mod network;
+mod policy;
 mod rbac;
 
 /// What can be done with an ordinary resource.
@@ -26,14 +28,23 @@ pub static RESOURCES: &[ResourceInfo] = &[
     core::CONFIG_MAPS,
     core::ENDPOINTS,
     core::EVENTS,
+    core::LIMIT_RANGES,
     core::NAMESPACES,
     core::NODES,
+    core::PERSISTENT_VOLUME_CLAIMS,
+    core::PERSISTENT_VOLUMES,
     core::PODS,
+    core::POD_TEMPLATES,
+    core::REPLICATION_CONTROLLERS,
+    core::RESOURCE_QUOTAS,
     core::SECRETS,
     core::SERVICE_ACCOUNTS,
     core::SERVICES,
+    apps::CONTROLLER_REVISIONS,
+    apps::DAEMON_SETS,
     apps::DEPLOYMENTS,
     apps::REPLICA_SETS,
+    apps::STATEFUL_SETS,
     cluster::EVENTS,
     auth::SELF_SUBJECT_REVIEWS,
     auth::TOKEN_REVIEWS,
@@ -41,9 +52,13 @@ pub static RESOURCES: &[ResourceInfo] = &[
     auth::SELF_SUBJECT_ACCESS_REVIEWS,
     auth::SELF_SUBJECT_RULES_REVIEWS,
     auth::SUBJECT_ACCESS_REVIEWS,
+    autoscaling::HORIZONTAL_POD_AUTOSCALERS,
+    autoscaling::HORIZONTAL_POD_AUTOSCALERS_V1,
+    batch::CRON_JOBS,
     batch::JOBS,
     network::IP_ADDRESSES,
     network::SERVICE_CIDRS,
+    policy::POD_DISRUPTION_BUDGETS,
     rbac::CLUSTER_ROLE_BINDINGS,
     rbac::CLUSTER_ROLES,
     rbac::ROLE_BINDINGS,

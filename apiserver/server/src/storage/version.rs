@@ -32,7 +32,9 @@ pub(crate) fn storage_field(resource: &ResourceInfo, field: &str) -> String {
             _ if field == "reportingController" => "reportingComponent".to_owned(),
             _ => field.to_owned(),
         },
-        Storage::Stored(_) | Storage::Question => field.to_owned(),
+        Storage::Converted { conversion: Conversion::HorizontalPodAutoscaler, .. }
+        | Storage::Stored(_)
+        | Storage::Question => field.to_owned(),
     }
 }
 
@@ -50,6 +52,9 @@ pub(super) fn to_storage<'o>(
         Storage::Converted { conversion: Conversion::Event, .. } => {
             Cow::Owned(conversion::event::to_core(object.clone()).map_err(ApiError::internal)?)
         }
+        Storage::Converted { conversion: Conversion::HorizontalPodAutoscaler, .. } => {
+            Cow::Owned(conversion::horizontal_pod_autoscaler::to_v2(object).map_err(ApiError::internal)?)
+        }
     };
     Ok((owner, object))
 }
@@ -63,6 +68,9 @@ pub(crate) fn from_storage(resource: &ResourceInfo, stored: Object) -> Result<Ob
         Storage::Stored(_) | Storage::Question => Ok(stored),
         Storage::Converted { conversion: Conversion::Event, .. } => {
             conversion::event::from_core(stored).map_err(ApiError::internal)
+        }
+        Storage::Converted { conversion: Conversion::HorizontalPodAutoscaler, .. } => {
+            conversion::horizontal_pod_autoscaler::to_v1(&stored).map_err(ApiError::internal)
         }
     }
 }

@@ -26,26 +26,32 @@ const MANAGED_BY_MAX: usize = 63;
 /// Rules for a Job, new or old.
 pub(super) fn job(object: &Object) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let spec = Place::at(object, &["spec"]);
-    if !spec.child("manualSelector").flag() {
-        generated_selector(object, &spec, &mut errors);
+    let place = Place::at(object, &["spec"]);
+    if !place.child("manualSelector").flag() {
+        generated_selector(object, &place, &mut errors);
     }
-    counts(&spec, &mut errors);
-    managed_by(&spec.child("managedBy"), &mut errors);
-    completion_mode(object, &spec, &mut errors);
-    failure_policy(&spec.child("podFailurePolicy"), &mut errors);
-    success_policy(&spec, &mut errors);
-    replacement_policy(&spec, &mut errors);
-    template::validate(&spec.child("template"), &mut errors);
-    restart_policy(&spec, &mut errors);
-    let selector = spec.child("selector");
+    spec(&place, &mut errors);
+    host_names(object, &place, &mut errors);
+    let selector = place.child("selector");
     if selector.is_set() {
         metadata::label_selector(&selector, &mut errors);
     } else {
         errors.push(selector.required(""));
     }
-    selects_template(&selector, &spec.child("template"), &mut errors);
+    selects_template(&selector, &place.child("template"), &mut errors);
     errors
+}
+
+/// Rules for what a Job is to do, in a Job or in the template of one.
+pub(in crate::kinds) fn spec(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    counts(spec, errors);
+    managed_by(&spec.child("managedBy"), errors);
+    completion_mode(spec, errors);
+    failure_policy(&spec.child("podFailurePolicy"), errors);
+    success_policy(spec, errors);
+    replacement_policy(spec, errors);
+    template::validate(&spec.child("template"), errors);
+    restart_policy(spec, errors);
 }
 
 /// Rules for a change.
@@ -146,11 +152,12 @@ fn managed_by(field: &Place<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn completion_mode(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+fn completion_mode(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     let mode = spec.child("completionMode");
     match mode.text() {
-        "Indexed" => indexed(object, spec, errors),
-        "NonIndexed" => {
+        "Indexed" => indexed(spec, errors),
+        // Templates of Jobs do not have defaults.
+        "NonIndexed" | "" => {
             for field in ["backoffLimitPerIndex", "maxFailedIndexes"] {
                 let field = spec.child(field);
                 if field.is_set() {
@@ -162,7 +169,7 @@ fn completion_mode(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldErro
     }
 }
 
-fn indexed(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+fn indexed(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     let completions = spec.child("completions");
     if !completions.is_set() {
         errors.push(completions.required("when completion mode is Indexed"));
@@ -179,8 +186,15 @@ fn indexed(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     if failed.integer().is_some_and(|failed| completions.integer().is_some_and(|all| failed > all)) {
         errors.push(failed.invalid("must be less than or equal to completions"));
     }
-    // The pod of an index has the index in its host name.
-    if let Some(last) = completions.integer().filter(|count| *count > 0).map(|count| count - 1) {
+}
+
+/// The pod of an index has the index in its host name.
+fn host_names(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if spec.child("completionMode").text() != "Indexed" {
+        return;
+    }
+    let count = spec.child("completions").integer().filter(|count| *count > 0);
+    if let Some(last) = count.map(|count| count - 1) {
         let host = format!("{}-{last}", object.name());
         if !check_dns1123_label(&host).is_empty() {
             errors.push(FieldError::invalid(
@@ -280,7 +294,9 @@ fn replacement_policy(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     } else {
         &["Failed", "TerminatingOrFailed"]
     };
-    policy.one_of(supported, errors);
+    if policy.is_set() {
+        policy.one_of(supported, errors);
+    }
 }
 
 fn restart_policy(spec: &Place<'_>, errors: &mut Vec<FieldError>) {

@@ -126,10 +126,8 @@ fn volume(volume: &mut Value) {
             unset(source, "defaultMode", MODE);
         }
     }
-    if let Some(path) = fields.get_mut("hostPath").filter(|path| path.is_object())
-        && path.get("type").is_none_or(Value::is_null)
-    {
-        path["type"] = json!("");
+    if let Some(path) = fields.get_mut("hostPath") {
+        host_path_type(path);
     }
     if let Some(image) = fields.get_mut("image").filter(|image| image.is_object()) {
         let policy = pull_policy(image["reference"].as_str().unwrap_or_default());
@@ -139,6 +137,13 @@ fn volume(volume: &mut Value) {
         unset(claim, "volumeMode", "Filesystem");
     }
     projections(volume);
+}
+
+/// A path of the node that may be anything says so.
+pub(in crate::kinds) fn host_path_type(path: &mut Value) {
+    if path.is_object() && path.get("type").is_none_or(Value::is_null) {
+        path["type"] = json!("");
+    }
 }
 
 fn projections(volume: &mut Value) {
@@ -205,7 +210,7 @@ fn resources(owner: &mut Value) {
 }
 
 /// Nothing is finer than a thousandth.
-fn round_up(owner: &mut Value, list: &str) {
+pub(in crate::kinds) fn round_up(owner: &mut Value, list: &str) {
     let Some(Value::Object(amounts)) = owner.get_mut(list) else { return };
     for amount in amounts.values_mut() {
         let Some(Ok(exact)) = amount.as_str().map(Quantity::parse) else { continue };

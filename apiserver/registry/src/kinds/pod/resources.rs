@@ -78,7 +78,7 @@ fn within_limit(
     errors: &mut Vec<FieldError>,
 ) {
     let limit = limits.key(name);
-    let overcommits = is_native(name) && !is_huge_page(name);
+    let overcommits = overcommits(name);
     let rule = match (parsed(request), parsed(&limit)) {
         (Some(_), None) if !overcommits && !limit.is_set() => {
             errors.push(limits.required("Limit must be set for non overcommitable resources"));
@@ -92,7 +92,8 @@ fn within_limit(
     errors.push(FieldError::invalid(requests.path(), request.text(), detail));
 }
 
-fn container_resource(name: &str, amount: &Place<'_>, errors: &mut Vec<FieldError>) {
+/// A name of something that containers can ask for.
+pub(in crate::kinds) fn container_resource(name: &str, amount: &Place<'_>, errors: &mut Vec<FieldError>) {
     let mut wrong = check_qualified_name(name);
     if !name.contains('/') {
         if !STANDARD.contains(&name) && !is_huge_page(name) {
@@ -105,6 +106,21 @@ fn container_resource(name: &str, amount: &Place<'_>, errors: &mut Vec<FieldErro
         wrong.push("doesn't follow extended resource name standard".to_owned());
     }
     errors.extend(wrong.into_iter().map(|detail| FieldError::invalid(amount.path(), name, detail)));
+}
+
+/// A name of something that there are amounts of.
+pub(in crate::kinds) fn resource_name(name: &str, place: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let mut wrong = check_qualified_name(name);
+    let is_quota = is_huge_page(name) || name.starts_with("requests.hugepages-");
+    if wrong.is_empty() && !name.contains('/') && !STANDARD.contains(&name) && !is_quota {
+        wrong.push("must be a standard resource type or fully qualified".to_owned());
+    }
+    errors.extend(wrong.into_iter().map(|detail| FieldError::invalid(place.path(), name, detail)));
+}
+
+/// Whether more of it can be promised than there is.
+pub(in crate::kinds) fn overcommits(name: &str) -> bool {
+    is_native(name) && !is_huge_page(name)
 }
 
 fn parsed(amount: &Place<'_>) -> Option<Quantity> {

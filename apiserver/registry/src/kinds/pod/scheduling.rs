@@ -96,7 +96,8 @@ fn weight(weight: &Place<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn node_selector(selector: &Place<'_>, errors: &mut Vec<FieldError>) {
+/// Terms of which a node must fulfil one.
+pub(in crate::kinds) fn node_selector(selector: &Place<'_>, errors: &mut Vec<FieldError>) {
     let terms = selector.child("nodeSelectorTerms");
     if terms.is_empty() {
         errors.push(terms.required("must have at least one node selector term"));

@@ -41,7 +41,8 @@ fn source(volume: &Place<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn one_source(kind: &str, source: &Place<'_>, errors: &mut Vec<FieldError>) {
+/// A source of a kind that pods and PersistentVolumes have in common.
+pub(in crate::kinds) fn one_source(kind: &str, source: &Place<'_>, errors: &mut Vec<FieldError>) {
     match kind {
         "hostPath" => host_path(source, errors),
         "emptyDir" => empty_dir(source, errors),

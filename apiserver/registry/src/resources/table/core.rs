@@ -2,9 +2,12 @@
 
 use super::{
     super::{ResourceInfo, Scope, Subresource, Verb},
-    Names, connection, namespaced, of_cluster, question, status,
+    Names, SCALE, connection, namespaced, of_cluster, question, status,
 };
-use crate::kinds::{config_map, endpoints, event, namespace, node, pod, secret, service, service_account};
+use crate::kinds::{
+    config_map, endpoints, event, limit_range, namespace, node, persistent_volume, persistent_volume_claim,
+    pod, pod_template, replication_controller, resource_quota, secret, service, service_account,
+};
 
 pub(super) const BINDINGS: ResourceInfo =
     question("", "v1", Scope::Namespaced, Names("Binding", "bindings", "binding"));
@@ -43,6 +46,13 @@ pub(super) const EVENTS: ResourceInfo = ResourceInfo {
     ..namespaced("", "v1", Names("Event", "events", "event"))
 };
 
+pub(super) const LIMIT_RANGES: ResourceInfo = ResourceInfo {
+    short_names: &["limits"],
+    columns: limit_range::COLUMNS,
+    strategy: &limit_range::Rules,
+    ..namespaced("", "v1", Names("LimitRange", "limitranges", "limitrange"))
+};
+
 pub(super) const NAMESPACES: ResourceInfo = ResourceInfo {
     short_names: &["ns"],
     verbs: &[Verb::Create, Verb::Delete, Verb::Get, Verb::List, Verb::Patch, Verb::Update, Verb::Watch],
@@ -65,12 +75,34 @@ pub(super) const NODES: ResourceInfo = ResourceInfo {
     ..of_cluster("", "v1", Names("Node", "nodes", "node"))
 };
 
+pub(super) const PERSISTENT_VOLUME_CLAIMS: ResourceInfo = ResourceInfo {
+    short_names: &["pvc"],
+    subresources: &[status("PersistentVolumeClaim")],
+    columns: persistent_volume_claim::COLUMNS,
+    strategy: &persistent_volume_claim::Rules,
+    ..namespaced("", "v1", Names("PersistentVolumeClaim", "persistentvolumeclaims", "persistentvolumeclaim"))
+};
+
+pub(super) const PERSISTENT_VOLUMES: ResourceInfo = ResourceInfo {
+    short_names: &["pv"],
+    subresources: &[status("PersistentVolume")],
+    columns: persistent_volume::COLUMNS,
+    strategy: &persistent_volume::Rules,
+    ..of_cluster("", "v1", Names("PersistentVolume", "persistentvolumes", "persistentvolume"))
+};
+
 pub(super) const PODS: ResourceInfo = ResourceInfo {
     short_names: &["po"],
     categories: &["all"],
     subresources: &[
         connection("attach", "PodAttachOptions"),
         Subresource { name: "binding", group_version: None, kind: "Binding", verbs: &[Verb::Create] },
+        Subresource {
+            name: "eviction",
+            group_version: Some(("policy", "v1")),
+            kind: "Eviction",
+            verbs: &[Verb::Create],
+        },
         connection("exec", "PodExecOptions"),
         Subresource { name: "log", group_version: None, kind: "Pod", verbs: &[Verb::Get] },
         connection("portforward", "PodPortForwardOptions"),
@@ -91,6 +123,30 @@ pub(super) const PODS: ResourceInfo = ResourceInfo {
     ],
     strategy: &pod::Rules,
     ..namespaced("", "v1", Names("Pod", "pods", "pod"))
+};
+
+pub(super) const POD_TEMPLATES: ResourceInfo = ResourceInfo {
+    columns: pod_template::COLUMNS,
+    strategy: &pod_template::Rules,
+    ..namespaced("", "v1", Names("PodTemplate", "podtemplates", "podtemplate"))
+};
+
+pub(super) const REPLICATION_CONTROLLERS: ResourceInfo = ResourceInfo {
+    short_names: &["rc"],
+    categories: &["all"],
+    subresources: &[SCALE, status("ReplicationController")],
+    columns: replication_controller::COLUMNS,
+    selectable: &["status.replicas"],
+    strategy: &replication_controller::Rules,
+    ..namespaced("", "v1", Names("ReplicationController", "replicationcontrollers", "replicationcontroller"))
+};
+
+pub(super) const RESOURCE_QUOTAS: ResourceInfo = ResourceInfo {
+    short_names: &["quota"],
+    subresources: &[status("ResourceQuota")],
+    columns: resource_quota::COLUMNS,
+    strategy: &resource_quota::Rules,
+    ..namespaced("", "v1", Names("ResourceQuota", "resourcequotas", "resourcequota"))
 };
 
 pub(super) const SECRETS: ResourceInfo = ResourceInfo {
