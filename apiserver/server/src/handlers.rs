@@ -29,6 +29,7 @@ mod binding;
 mod create;
 mod delete;
 mod delete_collection;
+mod eviction;
 mod patch;
 mod pod_streams;
 mod scale;
@@ -67,6 +68,7 @@ pub async fn handle(server: &Arc<Server>, call: Call) -> Result<Response, ApiErr
         (Some("finalize"), verb) => part(server, &call, Part::Finalize, verb).await,
         (Some("scale"), verb) => scale::handle(server, &call, verb).await,
         (Some("binding"), Verb::Create) => binding::create(server, &call).await,
+        (Some("eviction"), Verb::Create) => eviction::create(server, &call).await,
         (Some("token"), Verb::Create) => reviews::token_request(server, &call).await,
         (Some("log"), Verb::Get) => pod_streams::log(server, &call).await,
         (Some("exec"), _) => pod_streams::exec(server, &call).await,

@@ -24,6 +24,7 @@ mod creation;
 mod deletion;
 mod dry_runs;
 mod events;
+mod evictions;
 mod namespaces;
 mod patches;
 mod pods;

@@ -5,7 +5,7 @@ use keelson_api_registry::status::ApiError;
 use super::{
     ATTEMPTS, Operation, Stored, Write, admission,
     delete_options::DeleteOptions,
-    deletion::{Plan, plan},
+    deletion::{Plan, check_preconditions, plan},
 };
 
 /// What came of a deletion.
@@ -18,6 +18,14 @@ pub(crate) enum Deleted {
 }
 
 impl Write<'_> {
+    /// Refuses a deletion of `current` whose client means another object.
+    ///
+    /// # Errors
+    /// 409.
+    pub(crate) fn check_meant(&self, current: &Stored, options: &DeleteOptions) -> Result<(), ApiError> {
+        check_preconditions(self.target.resource, &current.object, options)
+    }
+
     /// Deletes the object, or begins to.
     ///
     /// # Errors

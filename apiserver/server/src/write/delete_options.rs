@@ -63,7 +63,11 @@ impl DeleteOptions {
         self.propagation_policy.or(older)
     }
 
-    fn check(options: &Object) -> Result<Self, ApiError> {
+    /// Reads an object that is a `DeleteOptions`.
+    ///
+    /// # Errors
+    /// 422 for values that do not exist or contradict each other.
+    pub(crate) fn check(options: &Object) -> Result<Self, ApiError> {
         let mut errors = Vec::new();
         let orphan_dependents = options.get(&["orphanDependents"]).and_then(Value::as_bool);
         let policy = options.text(&["propagationPolicy"]);

@@ -166,7 +166,11 @@ fn set_finalizers(object: &mut Object, finalizers: Vec<String>) {
     }
 }
 
-fn check_preconditions(
+/// Refuses the deletion of another object than the client means.
+///
+/// # Errors
+/// 409.
+pub(super) fn check_preconditions(
     resource: &ResourceInfo,
     object: &Object,
     options: &DeleteOptions,

@@ -55,6 +55,22 @@ fn a_new_scale_is_a_new_generation_of_the_object() {
 }
 
 #[test]
+fn a_selector_without_operators_is_shown_like_any_other() {
+    with_cluster(async |cluster| {
+        let controllers = "/api/v1/namespaces/shop/replicationcontrollers";
+        let pods = json!({
+            "metadata": {"labels": {"app": "web", "tier": "front"}},
+            "spec": {"containers": [{"name": "c", "image": "busybox"}]},
+        });
+        cluster.post(controllers, json!({"metadata": {"name": "web"}, "spec": {"template": pods}})).await;
+        let path = format!("{controllers}/web/scale");
+        assert_eq!(cluster.get(&path).await.unwrap()["status"]["selector"], "app=web,tier=front");
+        cluster.merge(&path, json!({"spec": {"replicas": 3}})).await.unwrap();
+        assert_eq!(cluster.get(&format!("{controllers}/web")).await.unwrap()["spec"]["replicas"], 3);
+    });
+}
+
+#[test]
 fn a_scale_below_nothing_is_refused() {
     with_cluster(async |cluster| {
         deploy(&cluster).await;
