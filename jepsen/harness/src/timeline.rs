@@ -1,6 +1,6 @@
 //! A run as a picture: one HTML file that needs nothing else.
 //!
-//! In: a history and what was found in it. Out: a page with one row per client and per watch, faults as bands across
+//! In: a history and what was found in it. Out: a page with one row per client and per watcher, faults as bands across
 //! them, and violations that can be jumped to. The page's script only draws; what is drawn is decided here.
 
 use std::cmp::Reverse;
@@ -75,8 +75,7 @@ fn draw(history: &History, judgement: &Judgement) -> Drawing {
         violations().flat_map(|(_, all)| all.iter().flat_map(|one| one.operations.clone())).collect();
     let chosen = choose(&history.operations, &guilty, MOST_OPERATIONS);
     let (mut rows, places) = rows(&history.operations, &chosen);
-    let first_watch = rows.len();
-    rows.extend(history.watches.iter().enumerate().map(|(number, watch)| watch_name(number, watch)));
+    let watch_rows = &watch_rows(&history.watches, &mut rows);
     let operations = chosen.iter().zip(places).map(|(number, row)| {
         let operation = &history.operations[*number];
         let end = operation.end.at().map(micros);
@@ -86,7 +85,7 @@ fn draw(history: &History, judgement: &Judgement) -> Drawing {
         all.iter().map(move |one| Mark {
             words: format!("{}: {}: {}", judged.promise, one.class, one.text),
             operations: one.operations.clone(),
-            rows: one.watches.iter().map(|watch| first_watch + *watch as usize).collect(),
+            rows: one.watches.iter().filter_map(|watch| watch_rows.get(*watch as usize).copied()).collect(),
         })
     });
     Drawing {
@@ -95,7 +94,7 @@ fn draw(history: &History, judgement: &Judgement) -> Drawing {
         omitted: history.operations.len() - chosen.len(),
         end: last_moment(history),
         operations: operations.collect(),
-        responses: responses(&history.watches, first_watch),
+        responses: responses(&history.watches, watch_rows),
         bands: bands(history, last_moment(history)),
         violations: marks.collect(),
         rows,
@@ -184,18 +183,23 @@ fn plain(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default().replace('"', "")
 }
 
-fn watch_name(number: usize, watch: &Watch) -> String {
-    let replica = watch.replica.as_deref().unwrap_or("any");
-    match watch.resumed_from {
-        Some(earlier) => format!("watch {number} at {replica}, after {}", earlier.0),
-        None => format!("watch {number} at {replica}"),
+/// The row of each watch, of new ones behind `rows`: a watch stands in the row of the one that it goes on from.
+fn watch_rows(watches: &[Watch], rows: &mut Vec<String>) -> Vec<usize> {
+    let mut places: Vec<usize> = Vec::new();
+    for (number, watch) in watches.iter().enumerate() {
+        let earlier = watch.resumed_from.and_then(|earlier| places.get(earlier.0 as usize).copied());
+        places.push(earlier.unwrap_or_else(|| {
+            rows.push(format!("watch {number} and on"));
+            rows.len() - 1
+        }));
     }
+    places
 }
 
-fn responses(watches: &[Watch], first_row: usize) -> Vec<(usize, u64, String)> {
+fn responses(watches: &[Watch], rows: &[usize]) -> Vec<(usize, u64, String)> {
     let of = |(number, watch): (usize, &Watch)| {
-        let row = first_row + number;
-        let opened = format!("opened, from revision {}", watch.start);
+        let (row, replica) = (rows[number], watch.replica.as_deref().unwrap_or("any"));
+        let opened = format!("watch {number} is opened at {replica}, from revision {}", watch.start);
         let answers = watch.responses.iter().map(move |response| {
             let said = match &response.what {
                 WatchEvent::Events(events) => plain(events),
@@ -204,7 +208,11 @@ fn responses(watches: &[Watch], first_row: usize) -> Vec<(usize, u64, String)> {
                 | WatchEvent::Canceled { .. }
                 | WatchEvent::Broken(_)) => plain(other),
             };
-            (row, micros(response.at), format!("revision {}: {said}", response.header_revision))
+            (
+                row,
+                micros(response.at),
+                format!("watch {number}, revision {}: {said}", response.header_revision),
+            )
         });
         std::iter::once((row, micros(watch.opened), opened)).chain(answers).collect::<Vec<_>>()
     };

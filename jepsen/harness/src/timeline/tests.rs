@@ -1,6 +1,8 @@
 //! What is drawn, and where.
 
-use keelson_checkers::history::{Call, FaultEvent, Key, ProcessId, Returned, Revision};
+use keelson_checkers::history::{
+    Call, FaultEvent, Filters, Key, KeyRange, ProcessId, Returned, Revision, WatchId,
+};
 
 use super::*;
 use crate::exit::Exit;
@@ -56,6 +58,26 @@ fn a_process_takes_over_the_row_of_one_that_was_never_answered() {
     let (names, places) = rows(&operations, &[0, 1, 2, 3]);
     assert_eq!(places, [0, 1, 0, 2], "the second client at b still waits");
     assert_eq!(names, ["client at a", "client at b", "client at b"]);
+}
+
+#[test]
+fn a_watch_that_goes_on_from_another_stands_in_its_row() {
+    let watch = |resumed_from: Option<u32>| Watch {
+        process: ProcessId(0),
+        replica: None,
+        range: KeyRange::all(),
+        start: Revision(1),
+        filters: Filters::default(),
+        prev_kv: false,
+        progress_asked: false,
+        opened: Nanos(0),
+        responses: Vec::new(),
+        resumed_from: resumed_from.map(WatchId),
+    };
+    let mut names = vec!["client at a".to_owned()];
+    let places = watch_rows(&[watch(None), watch(None), watch(Some(0)), watch(Some(2))], &mut names);
+    assert_eq!(places, [1, 2, 1, 1]);
+    assert_eq!(names, ["client at a", "watch 0 and on", "watch 1 and on"]);
 }
 
 #[test]
