@@ -6,6 +6,8 @@ mod mutants;
 
 mod schema;
 
+mod sim;
+
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +27,9 @@ struct Cli {
 enum Command {
     /// Switch on known bugs in the store, one after the other, and prove that each is found.
     Mutants(mutants::MutantsArgs),
+    /// Run a whole cluster in one thread, deterministically, and break it.
+    #[command(disable_help_flag = true)]
+    Sim(sim::SimArgs),
     /// Check the project's own rules: those of CONTRIBUTING.md that neither rustc nor clippy can check.
     Tidy,
     /// Make the table of built-in types that the schema engine embeds.
@@ -41,6 +46,10 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Mutants(args) => mutants::run(&args),
+        Command::Sim(args) => match sim::run(&args) {
+            Ok(status) => return status,
+            Err(error) => Err(error),
+        },
         Command::Tidy => tidy::run(root()),
         Command::Schema { input, output } => {
             let output = output.unwrap_or_else(|| root().join("apiserver/schema/src/table/api.txt"));

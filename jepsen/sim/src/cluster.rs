@@ -153,10 +153,13 @@ impl Cluster {
         if !excused && !is_foreign {
             self.inner.ghost.report(Broken(Invariant::StopsForDisks, format!("{node} {ending}")));
         }
+        let was_open = matches!(ending, Ending::Stopped(_));
         replica.refused = is_foreign.then_some(ending);
         drop(replica);
         self.kill(node, Death::Process);
-        if !is_foreign {
+        // One whose damaged disk does not open waits for somebody to look at it.
+        let is_hopeless = is_foreign || (trust == Trust::Damaged && !was_open);
+        if !is_hopeless {
             self.restart_soon(node);
         }
     }

@@ -18,7 +18,7 @@ use keelson_store_core::{
 
 use crate::{
     Node,
-    disk::{LogFact, StateFact, scan_log},
+    disk::{LogFact, StateFact, scan_damaged_log, scan_log},
     invariant::{Invariant, Violation},
     trace::{Event, Trace},
 };
@@ -69,10 +69,10 @@ impl Ghost {
         let mut inner = self.lock();
         match role {
             Role::Log => {
-                if let Ok(found) = scan_log(engine) {
-                    let checked = inner.logs.reopened(replica, &found);
-                    inner.judge(&self.trace, checked);
-                }
+                let found = scan_log(engine)
+                    .unwrap_or_else(|_| scan_damaged_log(engine, &inner.logs.indexes(replica)));
+                let checked = inner.logs.reopened(replica, &found);
+                inner.judge(&self.trace, checked);
             }
             Role::State => {
                 if let Ok(header) = Header::load(engine) {

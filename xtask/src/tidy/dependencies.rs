@@ -146,6 +146,11 @@ const LAYERS: &[Layer] = &[
         foreign: Foreign::Except(ENGINES),
     },
     Layer {
+        package: "keelson-sim",
+        own: Own::Only(&["keelson-checkers", "keelson-store", "keelson-store-core", "keelson-workloads"]),
+        foreign: Foreign::Except(ENGINES),
+    },
+    Layer {
         package: "keelson-jepsen",
         own: Own::Only(&["keelson-checkers", "keelson-proto", "keelson-workloads"]),
         foreign: Foreign::Except(ENGINES),

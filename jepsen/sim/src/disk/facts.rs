@@ -3,6 +3,8 @@
 //! In: batches, and logs as they lie on a disk. Out: facts. Deliberately absent: errors. Records that do not decode are
 //! left out here; the store finds them by itself, and what it makes of them is what counts.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use keelson_checkers::history::{Change, Commit, KeyVersion, LeaseId, Revision, Value};
 use keelson_store::record::{self, SnapshotRecord, VoteRecord};
@@ -12,6 +14,12 @@ use keelson_store_core::{
     schema::{self, ChangeKind, Header, Record},
 };
 use xxhash_rust::xxh3::xxh3_64;
+
+// The store's keys: see the table in its `log/meta.rs`.
+const REPLICA: &[u8] = b"replica";
+const VOTE: &[u8] = b"vote";
+const SNAPSHOT: &[u8] = b"snapshot";
+const META_KEYS: [&[u8]; 3] = [REPLICA, VOTE, SNAPSHOT];
 
 /// What a batch says.
 pub(super) enum Facts {
@@ -81,6 +89,24 @@ pub(crate) fn scan_log(engine: &dyn Engine) -> Result<Vec<LogFact>, EngineError>
     Ok(facts)
 }
 
+/// What can be read of a damaged log store. An entry whose record is damaged is there all the same, and of the term that
+/// `expected` says.
+pub(crate) fn scan_damaged_log(engine: &dyn Engine, expected: &BTreeMap<LogIndex, Term>) -> Vec<LogFact> {
+    let put = |family, key: Vec<u8>, value| log_fact(&Write::Put { family, key: key.into(), value });
+    let records = META_KEYS.iter().filter_map(|key| {
+        let value = engine.get(Family::LogMeta, key).ok()??;
+        put(Family::LogMeta, key.to_vec(), value)
+    });
+    let entries = expected.iter().filter_map(|(index, term)| {
+        let key = index.get().to_be_bytes().to_vec();
+        match engine.get(Family::LogEntries, &key) {
+            Ok(value) => put(Family::LogEntries, key, value?),
+            Err(_) => Some(LogFact::Entry { at: LogPosition { term: *term, index: *index }, digest: 0 }),
+        }
+    });
+    records.chain(entries).collect()
+}
+
 fn log_fact(write: &Write) -> Option<LogFact> {
     match write {
         Write::Put { family: Family::LogEntries, key, value } => {
@@ -89,11 +115,10 @@ fn log_fact(write: &Write) -> Option<LogFact> {
             let term = Term::new(**at.committed_leader_id());
             Some(LogFact::Entry { at: LogPosition { term, index }, digest: xxh3_64(value) })
         }
-        // The keys are those of the table in the store's `log/meta.rs`.
         Write::Put { family: Family::LogMeta, key, value } => match &key[..] {
-            b"replica" => record::decode("", value).ok().map(LogFact::Replica),
-            b"vote" => record::decode("", value).ok().map(LogFact::Vote),
-            b"snapshot" => {
+            REPLICA => record::decode("", value).ok().map(LogFact::Replica),
+            VOTE => record::decode("", value).ok().map(LogFact::Vote),
+            SNAPSHOT => {
                 let snapshot: SnapshotRecord = record::decode("", value).ok()?;
                 Some(LogFact::Snapshot(snapshot.last))
             }

@@ -92,6 +92,11 @@ impl Logs {
         self.disks[replica.index()].trust
     }
 
+    /// Where a replica's log has, or may have, entries.
+    pub(super) fn indexes(&self, replica: Node) -> BTreeMap<LogIndex, Term> {
+        self.disks[replica.index()].now.terms.clone()
+    }
+
     pub(super) fn set_trust(&mut self, replica: Node, trust: Trust) {
         self.disks[replica.index()].trust = trust;
     }
@@ -143,6 +148,9 @@ impl Logs {
 
     pub(super) fn synced(&mut self, replica: Node) {
         let disk = &mut self.disks[replica.index()];
+        if disk.trust == Trust::Foreign {
+            return;
+        }
         for fact in disk.unsynced.drain(..).flatten() {
             disk.durable.apply(&fact);
         }
