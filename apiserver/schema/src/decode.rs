@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-pub(crate) use walk::omitted;
+pub(crate) use walk::{omitted, zero};
 
 use crate::model::{Schema, TypeId};
 use crate::protobuf::Envelope;

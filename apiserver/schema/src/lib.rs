@@ -9,6 +9,7 @@
 //! [`Violation`]s noted) → [`Decoded::enforce`] (strict, warn or ignore) → [`default::apply`] →
 //! (the caller: a kind's own defaults, admission, validation) → [`encode`] (bytes to store and to send).
 //! A patch goes [`encode`]d object or value → [`patch`] → [`decode_value`] and on as above.
+//! A configuration that is applied goes object and value → [`apply`] → [`decode_value`] likewise.
 //!
 //! Values are `serde_json::Value`s that look as upstream's Go structs look when they are written as JSON:
 //! a field is absent where Go's `omitempty` leaves it out, and `null`, `""`, `0` or `{}` where Go writes a zero
@@ -17,6 +18,7 @@
 //! Deliberately absent: which kinds are served and under which paths, a kind's own rules (both in the resource
 //! registry), status codes, and typed Rust structs.
 
+pub mod apply;
 pub mod default;
 pub mod format;
 pub mod openapi;

@@ -313,7 +313,7 @@ impl<'s> Walk<'s> {
 }
 
 /// What Go writes for an unset value of the type.
-fn zero(schema: &Schema, ty: TypeId) -> Value {
+pub(crate) fn zero(schema: &Schema, ty: TypeId) -> Value {
     match &schema.get(ty).shape {
         Shape::Bool => Value::Bool(false),
         Shape::Int32 | Shape::Int64 | Shape::Float64 | Shape::IntOrString => Value::from(0),
