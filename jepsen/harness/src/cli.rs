@@ -83,6 +83,9 @@ pub(crate) struct RunArgs {
     /// Read from what a node happens to know, and claim that it was linearizable: the verdict must be 1.
     #[arg(long)]
     pub(crate) stale_reads: bool,
+    /// A known bug that the nodes shall have; their binary must have been built with them. The verdict must be 1.
+    #[arg(long, env = "KEELSON_MUTANT", value_name = "NAME")]
+    pub(crate) mutant: Option<String>,
     #[command(flatten)]
     pub(crate) lab: LabArgs,
 }

@@ -7,6 +7,7 @@
 mod clock;
 mod damage;
 mod disk;
+mod forget;
 mod kill;
 mod network;
 mod partition;
@@ -142,6 +143,8 @@ pub(crate) static FAULTS: &[Row] = faults! {
             damage::Damage { part: damage::Part::State, kind: damage::Kind::Flip };
         "truncate-log", "the logs of a minority lose their ends, while it is down", [],
             damage::Damage { part: damage::Part::Log, kind: damage::Kind::Truncate };
+        "wipe", "a minority comes back with empty disks", [], forget::Wipe;
+        "rollback", "a minority comes back with disks as they were some seconds ago", [], forget::Rollback;
     }
     "loss" {
         "helix", "every node loses other parts of its files, while all are down", [], damage::Helix;

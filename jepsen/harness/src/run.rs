@@ -90,6 +90,9 @@ impl<'a> Plan<'a> {
             self.seed,
             results.display()
         );
+        if let Some(mutant) = &self.args.mutant {
+            println!("with the known bug {mutant}");
+        }
         let mut cluster = self.start_cluster(&results).await?;
         let Finished { history, shortfalls } = self.drive(&mut cluster).await?;
         cluster.look()?;
@@ -116,6 +119,7 @@ impl<'a> Plan<'a> {
             file: self.program.clone(),
             snapshot_count: needs(Need::SmallSnapshots).then_some(SMALL_SNAPSHOT),
             faketime: faketime.map(Path::to_owned),
+            mutant: self.args.mutant.clone(),
         };
         let nodes = self.args.lab.nodes;
         let delay_means = self.machine.delay().ok();

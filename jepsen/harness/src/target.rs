@@ -35,6 +35,8 @@ pub(crate) struct Program {
     pub(crate) snapshot_count: Option<u32>,
     /// The library that shows the node another time, where faults need it.
     pub(crate) faketime: Option<PathBuf>,
+    /// The known bug that Keelson's nodes shall have.
+    pub(crate) mutant: Option<String>,
 }
 
 /// The names of so many nodes.
@@ -76,6 +78,7 @@ impl Program {
         match self.target {
             Target::Keelson => {
                 command.arg("store").env("KEELSON_LOG", "info,openraft=warn");
+                command.envs(self.mutant.iter().map(|mutant| ("KEELSON_MUTANT", mutant)));
             }
             Target::Etcd => {}
         }
@@ -128,6 +131,7 @@ mod tests {
             file: "keelson".into(),
             snapshot_count: Some(50),
             faketime: None,
+            mutant: None,
         };
         let flags = program.flags(&names(3), 1, Path::new("/data"));
         for expected in [

@@ -107,7 +107,7 @@ fn lose_blocks(path: &Path, turn: usize, of: usize) -> io::Result<()> {
 }
 
 /// Others until a minority is damaged; then the same ones again.
-fn victims(cluster: &Cluster, random: &mut StdRng) -> Vec<usize> {
+pub(super) fn victims(cluster: &Cluster, random: &mut StdRng) -> Vec<usize> {
     let mut others: Vec<_> =
         (0..cluster.nodes.len()).filter(|node| !cluster.damaged.contains(node)).collect();
     others.shuffle(random);
