@@ -5,6 +5,7 @@
 pub mod metadata;
 
 pub mod address;
+pub mod component_status;
 mod condition;
 pub mod config_map;
 pub mod controller_revision;

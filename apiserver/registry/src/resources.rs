@@ -87,7 +87,7 @@ pub enum Storage {
         /// How to convert.
         conversion: Conversion,
     },
-    /// Nowhere: creating one asks a question.
+    /// Nowhere: creating one asks a question, or reading one does.
     Question,
 }
 

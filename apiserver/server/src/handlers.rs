@@ -26,6 +26,7 @@ pub mod list;
 pub mod watch;
 
 mod binding;
+mod component_status;
 mod create;
 mod delete;
 mod delete_collection;
@@ -81,6 +82,7 @@ pub async fn handle(server: &Arc<Server>, call: Call) -> Result<Response, ApiErr
 async fn question(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError> {
     match call.request.resource.kind {
         "Binding" => binding::create(server, call).await,
+        "ComponentStatus" => component_status::answer(server, call).await,
         _ => reviews::answer(server, call).await,
     }
 }

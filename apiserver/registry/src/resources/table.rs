@@ -25,6 +25,7 @@ const PART: &[Verb] = &[Get, Patch, Update];
 /// The entries, grouped by group and version.
 pub static RESOURCES: &[ResourceInfo] = &[
     core::BINDINGS,
+    core::COMPONENT_STATUSES,
     core::CONFIG_MAPS,
     core::ENDPOINTS,
     core::EVENTS,

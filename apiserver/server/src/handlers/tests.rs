@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod bindings;
+mod component_statuses;
 mod creation;
 mod deletion;
 mod dry_runs;

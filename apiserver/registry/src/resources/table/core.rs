@@ -5,12 +5,20 @@ use super::{
     Names, SCALE, connection, namespaced, of_cluster, question, status,
 };
 use crate::kinds::{
-    config_map, endpoints, event, limit_range, namespace, node, persistent_volume, persistent_volume_claim,
-    pod, pod_template, replication_controller, resource_quota, secret, service, service_account,
+    component_status, config_map, endpoints, event, limit_range, namespace, node, persistent_volume,
+    persistent_volume_claim, pod, pod_template, replication_controller, resource_quota, secret, service,
+    service_account,
 };
 
 pub(super) const BINDINGS: ResourceInfo =
     question("", "v1", Scope::Namespaced, Names("Binding", "bindings", "binding"));
+
+pub(super) const COMPONENT_STATUSES: ResourceInfo = ResourceInfo {
+    short_names: &["cs"],
+    verbs: &[Verb::Get, Verb::List],
+    columns: component_status::COLUMNS,
+    ..question("", "v1", Scope::Cluster, Names("ComponentStatus", "componentstatuses", "componentstatus"))
+};
 
 pub(super) const CONFIG_MAPS: ResourceInfo = ResourceInfo {
     short_names: &["cm"],
