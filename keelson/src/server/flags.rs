@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::options::NodePorts;
 use crate::endpoint::Endpoint;
+use crate::initial_cluster::ClusterState;
 use crate::pod_network::PodNetwork;
 use crate::process::LogLevel;
 use crate::service_network::ServiceNetwork;
@@ -73,6 +74,9 @@ pub(crate) struct StoreFlags {
     /// Tells clusters apart that would otherwise look alike; the same on all servers.
     #[arg(long, env = "KEELSON_INITIAL_CLUSTER_TOKEN", value_name = "TOKEN", default_value = "keelson")]
     pub(crate) initial_cluster_token: String,
+    /// Whether a server with an empty data folder founds the cluster or joins one.
+    #[arg(long, env = "KEELSON_INITIAL_CLUSTER_STATE", value_enum, default_value_t = ClusterState::New)]
+    pub(crate) initial_cluster_state: ClusterState,
     /// How long superseded versions stay readable, for watches that resume and lists that continue: 90s, 5m, 1h.
     #[arg(long, env = "KEELSON_HISTORY_RETENTION", value_name = "DURATION", default_value = "5m")]
     pub(crate) history_retention: Span,

@@ -10,6 +10,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::flags::{ControllerFlags, Flags, PkiFlags, ServerFlags, ServiceFlags, StoreFlags};
+use keelson_store::Beginning;
+
 use crate::endpoint::{Endpoint, Scheme};
 use crate::initial_cluster::{self, InitialClusterError};
 use crate::pod_network::PodNetwork;
@@ -35,6 +37,8 @@ pub(crate) struct ServerOptions {
     pub(crate) peer_url: Endpoint,
     /// The first servers, this one included: name and peer URL.
     pub(crate) initial_cluster: Vec<(String, Endpoint)>,
+    /// Whether a new disk founds the cluster with them or joins it.
+    pub(crate) beginning: Beginning,
     /// Tells clusters apart that would otherwise look alike.
     pub(crate) cluster_token: String,
     /// How long superseded versions stay readable.
@@ -142,11 +146,18 @@ impl ServerOptions {
             check_shared(shared, listen)?;
         }
         let advertise_address = advertised(listen, advertise_address)?;
-        let StoreFlags { peer_listen, peer_url, initial_cluster, initial_cluster_token, history_retention } =
-            store;
+        let StoreFlags {
+            peer_listen,
+            peer_url,
+            initial_cluster,
+            initial_cluster_token,
+            initial_cluster_state,
+            history_retention,
+        } = store;
         let peer_url = advertised_peer(peer_listen, peer_url)?;
         let own = std::slice::from_ref(&peer_url);
-        let initial_cluster = initial_cluster::parse(&name, &initial_cluster, own, PEER_URL)?;
+        let initial_cluster =
+            initial_cluster::parse(&name, &initial_cluster, own, PEER_URL, initial_cluster_state)?;
         if let Some((_, url)) = initial_cluster.iter().find(|(_, url)| url.scheme != Scheme::Https) {
             return Err(OptionsError::PlainPeer { flag: "--initial-cluster", url: url.clone() });
         }
@@ -169,6 +180,7 @@ impl ServerOptions {
             peer_listen,
             peer_url,
             initial_cluster,
+            beginning: initial_cluster_state.beginning(),
             cluster_token: initial_cluster_token,
             history_retention: history_retention.get(),
             service_network,

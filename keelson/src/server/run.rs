@@ -99,9 +99,13 @@ fn store_options(options: &ServerOptions) -> StoreOptions {
         name: options.name.clone(),
         peer_urls: vec![options.peer_url.to_string()],
         client_urls: vec![format!("https://{api}")],
+        ..Member::default()
     };
     let first = replica::initial_members(&options.initial_cluster);
-    StoreOptions::new(member, first, options.cluster_token.clone())
+    StoreOptions {
+        beginning: options.beginning,
+        ..StoreOptions::new(member, first, options.cluster_token.clone())
+    }
 }
 
 /// What the API server is told; everything that has no flag keeps its default.

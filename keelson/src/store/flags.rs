@@ -6,9 +6,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::endpoint::Endpoint;
+use crate::initial_cluster::ClusterState;
 use crate::process::LogLevel;
 
 /// All flags, in the order of the help.
@@ -63,15 +64,6 @@ pub(crate) struct ClusterFlags {
     /// Whether a member with an empty data folder founds the cluster or joins one.
     #[arg(long, env = "ETCD_INITIAL_CLUSTER_STATE", value_enum, default_value_t = ClusterState::New)]
     pub(crate) initial_cluster_state: ClusterState,
-}
-
-/// What a member with an empty data folder does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ClusterState {
-    /// Found the cluster with the other first members.
-    New,
-    /// Join a cluster that runs already.
-    Existing,
 }
 
 /// TLS towards clients.

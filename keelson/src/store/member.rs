@@ -56,6 +56,7 @@ fn store_options(options: &MemberOptions) -> StoreOptions {
         name: options.name.clone(),
         peer_urls: text(&options.peer.advertise),
         client_urls: text(&options.client.advertise),
+        ..Member::default()
     };
     let timing = Timing {
         heartbeat: options.heartbeat,
@@ -64,6 +65,7 @@ fn store_options(options: &MemberOptions) -> StoreOptions {
     };
     StoreOptions {
         timing,
+        beginning: options.beginning,
         snapshot_every: options.snapshot_every,
         ..StoreOptions::new(
             member,

@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::flags::{
-    ClientTlsFlags, ClusterFlags, ClusterState, Flags, MemberFlags, PeerTlsFlags, TuningFlags,
-};
+use keelson_store::Beginning;
+
+use super::flags::{ClientTlsFlags, ClusterFlags, Flags, MemberFlags, PeerTlsFlags, TuningFlags};
 use crate::endpoint::{Endpoint, EndpointError, Scheme};
 use crate::initial_cluster::{self, InitialClusterError};
 use crate::replica::PeerFiles;
@@ -27,6 +27,8 @@ pub(crate) struct MemberOptions {
     pub(crate) peer: PeerDoor,
     /// The first members, this one included: name and peer URL.
     pub(crate) initial_cluster: Vec<(String, Endpoint)>,
+    /// Whether a new disk founds the cluster with them or joins it.
+    pub(crate) beginning: Beginning,
     /// Tells clusters apart that would otherwise look alike.
     pub(crate) cluster_token: String,
     /// Log entries between two snapshots.
@@ -102,11 +104,6 @@ pub(crate) enum OptionsError {
     PeersWithoutCertificates,
     #[error(transparent)]
     InitialCluster(#[from] InitialClusterError),
-    #[error(
-        "--initial-cluster-state=existing: a member cannot join a running cluster yet. A member that has its data \
-         needs no such flag; a new cluster is founded with `new`"
-    )]
-    CannotJoin,
     #[error("--listen-peer-urls has {0} URLs: give one")]
     SeveralPeerListeners(usize),
     #[error("{flag} is {given}: {rule}")]
@@ -144,14 +141,15 @@ impl MemberOptions {
             initial_cluster_token: cluster_token,
             initial_cluster_state,
         } = cluster;
-        match initial_cluster_state {
-            ClusterState::New => {}
-            ClusterState::Existing => return Err(OptionsError::CannotJoin),
-        }
         let client = client_door(&listen_client_urls, advertise_client_urls, client_tls)?;
         let peer = peer_door(&listen_peer_urls, initial_advertise_peer_urls, peer_tls)?;
-        let initial_cluster =
-            initial_cluster::parse(&name, &initial_cluster, &peer.advertise, PEER_FLAGS.advertise)?;
+        let initial_cluster = initial_cluster::parse(
+            &name,
+            &initial_cluster,
+            &peer.advertise,
+            PEER_FLAGS.advertise,
+            initial_cluster_state,
+        )?;
         let data_dir = data_dir.unwrap_or_else(|| PathBuf::from(format!("{name}.keelson")));
         let TuningFlags { snapshot_count: snapshot_every, .. } = tuning;
         let (heartbeat, election_timeout) = clocks(&tuning)?;
@@ -161,6 +159,7 @@ impl MemberOptions {
             client,
             peer,
             initial_cluster,
+            beginning: initial_cluster_state.beginning(),
             cluster_token,
             snapshot_every,
             heartbeat,

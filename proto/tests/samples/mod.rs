@@ -7,20 +7,30 @@ use bytes::Bytes;
 use keelson_proto::peer::frame::Body;
 use keelson_proto::peer::{
     AppendReply, AppendRequest, Blank, Entry, Failed, ForwardBatch, ForwardOutcome, ForwardReply, Frame,
-    Hello, HelloReply, LeaseKeepAlive, LeaseKeepAliveReply, LeaseNotFound, LeaseRemaining, LeaseTimeToLive,
-    LeaseTimeToLiveReply, LogId, LogNotFlushed, Matched, Member, Membership, NotLeader, Purpose, ReadIndex,
-    ReadIndexReply, Recall, RecallReply, SnapshotBegin, SnapshotChunk, SnapshotEnd, SnapshotFile,
+    Hello, HelloReply, Join, LeaseKeepAlive, LeaseKeepAliveReply, LeaseNotFound, LeaseRemaining,
+    LeaseTimeToLive, LeaseTimeToLiveReply, LogId, LogNotFlushed, Matched, Member, Membership, NotLeader,
+    Purpose, ReadIndex, ReadIndexReply, Recall, RecallReply, Reconfigure, ReconfigureDone,
+    ReconfigureRefused, ReconfigureReply, SnapshotBegin, SnapshotChunk, SnapshotEnd, SnapshotFile,
     SnapshotMeta, SnapshotReply, SnapshotResume, StoredMembership, TransferAccepted, TransferLeader,
     TransferLeaderReply, Vote, VoteChanged, VoteReply, VoteRequest, VoterSet, append_reply, entry,
-    forward_outcome, lease_keep_alive_reply, lease_time_to_live_reply, read_index_reply, snapshot_reply,
-    transfer_leader_reply,
+    forward_outcome, lease_keep_alive_reply, lease_time_to_live_reply, read_index_reply, reconfigure,
+    reconfigure_refused, reconfigure_reply, snapshot_reply, transfer_leader_reply,
 };
 
 /// The samples and the names of their files.
 pub(crate) fn all() -> Vec<(&'static str, Frame)> {
-    let bodies =
-        [handshake(), append(), elections(), reads(), forwards(), leases(), snapshots(), recollections()]
-            .concat();
+    let bodies = [
+        handshake(),
+        append(),
+        elections(),
+        reads(),
+        forwards(),
+        leases(),
+        snapshots(),
+        recollections(),
+        reconfigurations(),
+    ];
+    let bodies = bodies.concat();
     let frame = |(number, (name, body))| (name, Frame { id: 1000 + number, body: Some(body) });
     (0u64..).zip(bodies).map(frame).collect()
 }
@@ -28,14 +38,6 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
 type Named = (&'static str, Body);
 
 fn handshake() -> Vec<Named> {
-    let hello = |purpose: Purpose| Hello {
-        protocol: 1,
-        cluster_id: 0xc1,
-        from_replica: 0xa1,
-        from_name: "alpha".into(),
-        to_replica: 0xb1,
-        purpose: purpose.into(),
-    };
     let reply = HelloReply {
         replica: 0xb1,
         name: "beta".into(),
@@ -55,6 +57,17 @@ fn handshake() -> Vec<Named> {
     ]
 }
 
+fn hello(purpose: Purpose) -> Hello {
+    Hello {
+        protocol: 1,
+        cluster_id: 0xc1,
+        from_replica: 0xa1,
+        from_name: "alpha".into(),
+        to_replica: 0xb1,
+        purpose: purpose.into(),
+    }
+}
+
 fn log_id(term: u64, index: u64) -> LogId {
     LogId { term, index }
 }
@@ -69,6 +82,7 @@ fn membership() -> Membership {
         name: name.into(),
         peer_urls: vec![format!("https://{name}:2380")],
         client_urls: vec![format!("https://{name}:2379")],
+        stays_learner: false,
     };
     Membership {
         configs: vec![VoterSet { replica: vec![0xa1, 0xb1] }, VoterSet { replica: vec![0xb1] }],
@@ -207,8 +221,48 @@ fn recollections() -> Vec<Named> {
         ("recall", Body::Recall(Recall {})),
         (
             "recall_reply",
-            Body::RecallReply(RecallReply { matched: Some(log_id(7, 43)), vote: Some(vote(7)) }),
+            Body::RecallReply(RecallReply {
+                matched: Some(log_id(7, 43)),
+                vote: Some(vote(7)),
+                matched_in: Some(8),
+            }),
         ),
-        ("recall_reply.nothing", Body::RecallReply(RecallReply { matched: None, vote: None })),
+        (
+            "recall_reply.nothing",
+            Body::RecallReply(RecallReply { matched: None, vote: None, matched_in: None }),
+        ),
+    ]
+}
+
+fn reconfigurations() -> Vec<Named> {
+    use reconfigure::Change;
+    use reconfigure_reply::Result;
+    let learner = Member {
+        replica: 0xd1,
+        name: "delta".into(),
+        peer_urls: vec!["https://delta:2380".into()],
+        client_urls: vec!["https://delta:2379".into()],
+        stays_learner: true,
+    };
+    let change = |change| Body::Reconfigure(Reconfigure { change: Some(change) });
+    let reply = |result| Body::ReconfigureReply(ReconfigureReply { result: Some(result) });
+    let refused = ReconfigureRefused {
+        rule: reconfigure_refused::Rule::MemberExists.into(),
+        reason: "on another disk".into(),
+        name: "delta".into(),
+        known: 0xd0,
+    };
+    let join = Join { member: Some(learner.clone()), token: "token".into() };
+    vec![
+        ("hello.join", Body::Hello(hello(Purpose::Join))),
+        ("reconfigure.add", change(Change::Add(learner.clone()))),
+        ("reconfigure.join", change(Change::Join(join))),
+        ("reconfigure.promote", change(Change::Promote(0xd1))),
+        ("reconfigure.remove", change(Change::Remove(0xd1))),
+        ("reconfigure.update", change(Change::Update(learner))),
+        ("reconfigure_reply.done", reply(Result::Done(ReconfigureDone {}))),
+        ("reconfigure_reply.refused", reply(Result::Refused(refused))),
+        ("reconfigure_reply.not_leader", reply(Result::NotLeader(NotLeader { leader: Some(0xa1) }))),
+        ("reconfigure_reply.failed", reply(Result::Failed("timed out".into()))),
     ]
 }

@@ -36,6 +36,8 @@ pub mod read;
 
 pub mod record;
 
+pub mod reconfigure;
+
 pub mod runtime;
 
 pub mod state;
@@ -49,5 +51,5 @@ pub mod types;
 pub mod watch;
 
 pub use error::{OpenError, ReadError, WriteError};
-pub use options::{Member, StoreOptions};
+pub use options::{Beginning, Calling, Member, StoreOptions};
 pub use store::Store;

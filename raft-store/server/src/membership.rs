@@ -135,6 +135,14 @@ pub(crate) fn applied(raft: &Raft) -> LogIndex {
     LogIndex::new(raft.metrics().borrow_watched().last_applied.map_or(0, |at| at.index()))
 }
 
+/// The membership in force, and the entry that has put it in force.
+pub(crate) fn in_force(raft: &Raft) -> (Option<LogId>, Membership) {
+    let metrics = raft.server_metrics();
+    let metrics = metrics.borrow_watched();
+    let config = &metrics.membership_config;
+    (*config.log_id(), config.membership().clone())
+}
+
 /// The membership in force.
 pub(crate) fn current(raft: &Raft) -> Membership {
     raft.server_metrics().borrow_watched().membership_config.membership().clone()

@@ -15,6 +15,18 @@ pub struct Member {
     pub peer_urls: Vec<String>,
     /// Where clients reach it.
     pub client_urls: Vec<String>,
+    /// What becomes of it once it has caught up.
+    pub calling: Calling,
+}
+
+/// What becomes of a learner once it has caught up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Calling {
+    /// A voter, by itself.
+    #[default]
+    Voter,
+    /// Nothing, until somebody promotes it.
+    Learner,
 }
 
 /// How a store is opened.
@@ -26,6 +38,8 @@ pub struct StoreOptions {
     pub initial_cluster: Vec<InitialMember>,
     /// Separates clusters that would otherwise look alike.
     pub cluster_token: String,
+    /// What a new disk becomes part of.
+    pub beginning: Beginning,
     /// Raft's clocks.
     pub timing: Timing,
     /// Log entries between two snapshots.
@@ -40,6 +54,16 @@ pub struct StoreOptions {
     pub watch_history_bytes: usize,
     /// Where blocking work goes.
     pub offload: Offload,
+}
+
+/// What a new disk becomes part of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Beginning {
+    /// Of a cluster that comes into being with it.
+    #[default]
+    Founding,
+    /// Of a cluster that is there already: the other members of `initial_cluster` are asked to take it in.
+    Joining,
 }
 
 /// One member of a cluster that is about to be born.
@@ -81,6 +105,7 @@ impl StoreOptions {
             member,
             initial_cluster,
             cluster_token,
+            beginning: Beginning::default(),
             timing: Timing::default(),
             snapshot_every: 100_000,
             keep_behind_snapshot: 10_000,

@@ -23,9 +23,11 @@ pub mod wire;
 
 pub use connection::Duplex;
 pub use directory::Directory;
+pub(crate) use directory::cluster_at;
 pub use handshake::{Greeter, Identity, Peer};
 pub use link::{Link, LinkError};
 pub use network::NetworkFactory;
 pub(crate) use server::PeerServer;
 pub use tls::{PeerTls, TlsFiles};
+pub(crate) use transport::is_peer_url;
 pub use transport::{Accepted, Pending, TcpTransport, Transport};

@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use keelson_store_core::{
+    command::Outcome,
     engine::EngineError,
-    id::{LogIndex, LogPosition, ReplicaId, Term},
+    id::{ClusterId, LogIndex, LogPosition, ReplicaId, Term},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -20,7 +21,10 @@ use crate::{
     types::{self, EncodedCommand, Entry, LogId, Membership, Payload, StoredMembership, Vote},
 };
 
+/// The format of entries.
 const FORMAT: u8 = 1;
+/// The format of all other records. In the first one members had no calling.
+const RECORD_FORMAT: u8 = 2;
 const ENTRY_HEADER: usize = 18;
 const KIND_BLANK: u8 = 0;
 const KIND_COMMAND: u8 = 1;
@@ -62,18 +66,109 @@ pub struct SnapshotRecord {
     pub membership: MembershipRecord,
 }
 
+/// A member as format 1 had it.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+pub struct FirstMember {
+    name: String,
+    peer_urls: Vec<String>,
+    client_urls: Vec<String>,
+}
+
+/// A membership as format 1 had it.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+pub struct FirstMembershipRecord {
+    at: Option<LogPosition>,
+    voters: Vec<BTreeSet<ReplicaId>>,
+    members: BTreeMap<ReplicaId, FirstMember>,
+}
+
+/// A snapshot as format 1 had it.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+pub struct FirstSnapshotRecord {
+    folder: String,
+    last: Option<LogPosition>,
+    membership: FirstMembershipRecord,
+}
+
+impl From<FirstMembershipRecord> for MembershipRecord {
+    fn from(first: FirstMembershipRecord) -> Self {
+        let member = |FirstMember { name, peer_urls, client_urls }| Member {
+            name,
+            peer_urls,
+            client_urls,
+            ..Member::default()
+        };
+        let members = first.members.into_iter().map(|(id, first)| (id, member(first))).collect();
+        Self { at: first.at, voters: first.voters, members }
+    }
+}
+
+impl From<FirstSnapshotRecord> for SnapshotRecord {
+    fn from(first: FirstSnapshotRecord) -> Self {
+        Self { folder: first.folder, last: first.last, membership: first.membership.into() }
+    }
+}
+
 /// Encodes any record but an entry.
 pub fn encode<T: Serialize>(record: &T) -> Bytes {
-    let mut bytes = vec![FORMAT];
+    let mut bytes = vec![RECORD_FORMAT];
     bincode::serde::encode_into_std_write(record, &mut bytes, config())
         .expect("writing plain records into memory cannot fail");
     bytes.into()
 }
 
 /// Decodes any record but an entry; `what` names it in errors.
-pub fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, EngineError> {
-    let body = check_format(what, bytes)?;
-    decode_body(what, body)
+pub fn decode<T: Record>(what: &str, bytes: &[u8]) -> Result<T, EngineError> {
+    let (format, body) = check_format(what, bytes, RECORD_FORMAT)?;
+    match format {
+        RECORD_FORMAT => decode_body(what, body),
+        _ => decode_body::<T::First>(what, body).map(Into::into),
+    }
+}
+
+/// What lies on disk beside the entries.
+pub trait Record: Serialize + DeserializeOwned {
+    /// How it was written in format 1.
+    type First: DeserializeOwned + Into<Self>;
+}
+
+impl Record for VoteRecord {
+    type First = Self;
+}
+
+impl Record for LogPosition {
+    type First = Self;
+}
+
+impl Record for Option<LogPosition> {
+    type First = Self;
+}
+
+impl Record for ReplicaId {
+    type First = Self;
+}
+
+impl Record for ClusterId {
+    type First = Self;
+}
+
+impl Record for Outcome {
+    type First = Self;
+}
+
+impl Record for String {
+    type First = Self;
+}
+
+impl Record for MembershipRecord {
+    type First = FirstMembershipRecord;
+}
+
+impl Record for SnapshotRecord {
+    type First = FirstSnapshotRecord;
 }
 
 /// Encodes a log entry.
@@ -96,7 +191,7 @@ pub fn encode_entry(entry: &Entry) -> Bytes {
 /// Decodes a log entry that was found under `index`.
 pub fn decode_entry(index: LogIndex, bytes: &Bytes) -> Result<Entry, EngineError> {
     let what = || format!("log entry {index}");
-    check_format(&what(), bytes)?;
+    check_format(&what(), bytes, FORMAT)?;
     let header = bytes.first_chunk::<ENTRY_HEADER>().ok_or_else(|| corrupt(&what(), "too short"))?;
     let [_, kind, numbers @ ..] = header;
     let (term, stored) = split_numbers(numbers);
@@ -130,11 +225,11 @@ fn config() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<MAX_RECORD>()
 }
 
-fn check_format<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a [u8], EngineError> {
+fn check_format<'a>(what: &str, bytes: &'a [u8], newest: u8) -> Result<(u8, &'a [u8]), EngineError> {
     match bytes.split_first() {
-        Some((&FORMAT, body)) => Ok(body),
-        Some((&found, _)) if found > FORMAT => {
-            Err(EngineError::TooNew { what: what.to_owned(), found: found.into(), known: FORMAT.into() })
+        Some((&found, body)) if (1..=newest).contains(&found) => Ok((found, body)),
+        Some((&found, _)) if found > newest => {
+            Err(EngineError::TooNew { what: what.to_owned(), found: found.into(), known: newest.into() })
         }
         Some((&found, _)) => Err(corrupt(what, format!("format {found}"))),
         None => Err(corrupt(what, "empty")),
@@ -194,6 +289,7 @@ impl MembershipRecord {
 
 #[cfg(test)]
 mod tests {
+    use crate::options::Calling;
     use proptest::prelude::*;
 
     use super::*;
@@ -204,6 +300,7 @@ mod tests {
             name: name.into(),
             peer_urls: vec![format!("https://{name}:2380")],
             client_urls: vec![],
+            calling: Calling::Learner,
         };
         Membership::new(
             vec![[id(1), id(2)].into(), [id(2), id(3)].into()],
@@ -231,6 +328,25 @@ mod tests {
     fn an_entry_under_another_index_is_corrupt() {
         let bytes = encode_entry(&entry(Payload::Blank));
         assert!(matches!(decode_entry(LogIndex::new(8), &bytes), Err(EngineError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn a_membership_of_the_first_format_is_read() {
+        let first = FirstMembershipRecord {
+            at: None,
+            voters: vec![[ReplicaId::new(1)].into()],
+            members: BTreeMap::from([(
+                ReplicaId::new(1),
+                FirstMember { name: "a".into(), peer_urls: vec!["u".into()], client_urls: vec![] },
+            )]),
+        };
+        let mut bytes = encode(&first).to_vec();
+        bytes[0] = 1;
+        let record: MembershipRecord = decode("membership", &bytes).unwrap();
+        let member = &record.members[&ReplicaId::new(1)];
+        assert_eq!((member.name.as_str(), member.calling), ("a", Calling::Voter));
+        let again: MembershipRecord = decode("membership", &encode(&record)).unwrap();
+        assert_eq!(again, record);
     }
 
     #[test]

@@ -18,10 +18,11 @@ use crate::{
     lease::{self as leases, LeaseKeeper},
     log::LogAdapter,
     membership,
-    options::{StoreOptions, Timing},
+    options::{Member, StoreOptions, Timing},
     peer::{Directory, Greeter, Identity, NetworkFactory, PeerServer, Transport},
     propose::Proposals,
     read::ReadIndex,
+    reconfigure::{Change, ReconfigureError, Reconfigurer, keeper},
     runtime::{
         self, Home,
         clock::{Instant, timeout},
@@ -56,6 +57,7 @@ struct Inner {
     reads: ReadIndex,
     proposals: Arc<Proposals>,
     leases: Arc<LeaseKeeper>,
+    reconfigurer: Arc<Reconfigurer>,
     /// Through it go the calls that make openraft spawn tasks.
     home: Home,
     timing: Timing,
@@ -93,7 +95,7 @@ impl Store {
         transport: Arc<dyn Transport>,
         options: StoreOptions,
     ) -> Result<Self, OpenError> {
-        let (me, log) = identity::establish(&*disk, &options)?;
+        let (me, log) = identity::establish(&*disk, &transport, &options).await?;
         let state_adapter = StateAdapter::open(disk.clone(), log.meta.clone(), &options)?;
         let state = state_adapter.shared().clone();
         let machine = state_adapter.machine();
@@ -114,6 +116,13 @@ impl Store {
         let reads = ReadIndex::start(raft.clone(), directory.clone(), state.clone(), patience);
         let leases = LeaseKeeper::new(raft.clone(), directory.clone(), state.clone(), patience);
         let leases = Arc::new(leases);
+        let reconfigurer = Arc::new(Reconfigurer::new(
+            raft.clone(),
+            directory.clone(),
+            options.cluster_token.clone(),
+            options.timing,
+            patience,
+        ));
         let server = Arc::new(PeerServer {
             me: Greeter { identity: me.clone(), member: options.member.clone() },
             raft: raft.clone(),
@@ -121,16 +130,19 @@ impl Store {
             meta: log.meta,
             proposals: proposals.clone(),
             leases: leases.clone(),
+            reconfigurer: reconfigurer.clone(),
             receiving: Default::default(),
         });
         let background = vec![
             runtime::spawn(server.run(transport)),
             runtime::spawn(leases::expire(raft.clone(), state.clone(), proposals.clone())),
             runtime::spawn(sweeper::run(machine, state.clone())),
+            runtime::spawn(keeper::run(reconfigurer.clone())),
         ];
         let home = Home::open();
+        let timing = options.timing;
         let inner =
-            Inner { me, raft, state, reads, proposals, leases, home, timing: options.timing, background };
+            Inner { me, raft, state, reads, proposals, leases, reconfigurer, home, timing, background };
         let store = Self { inner: Arc::new(inner) };
         if let Err(refused) = bootstrap::run(&store.inner.raft, &directory, &options).await {
             store.stop().await;
@@ -246,6 +258,24 @@ impl Store {
         }
         let changed = membership::leadership_changed(&self.inner.raft, Some(term));
         timeout(patience, changed).await.is_ok()
+    }
+
+    /// Keeps a place for a replica that is still to come, at the peer URLs of `member`, whose name is empty. Returns the
+    /// place's id, which goes when the replica has come with its own.
+    pub async fn keep_place(&self, member: Member) -> Result<ReplicaId, ReconfigureError> {
+        let drawn = self.inner.home.run(async { identity::draw_id() }).await;
+        let stopped = || ReconfigureError::NoLeader("this replica has stopped".to_owned());
+        let place = drawn.ok_or_else(stopped)?;
+        self.reconfigure(Change::Add { place, member }).await?;
+        Ok(place)
+    }
+
+    /// Changes who belongs to the cluster. Returns when the change is in force and has been applied here.
+    pub async fn reconfigure(&self, change: Change) -> Result<(), ReconfigureError> {
+        let reconfigurer = self.inner.reconfigurer.clone();
+        let done = self.inner.home.run(async move { reconfigurer.run(&change).await }).await;
+        done.unwrap_or_else(|| Err(ReconfigureError::Unknown("this replica has stopped".to_owned())))?;
+        Ok(self.inner.reads.barrier().await?)
     }
 
     /// Completes when this replica has failed and will serve nothing any more; says why. The process must end:

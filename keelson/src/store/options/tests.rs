@@ -122,8 +122,16 @@ fn the_first_members_must_make_sense() {
 }
 
 #[test]
+fn whoever_joins_names_a_member_that_can_take_it_in() {
+    let joining = format!("{PLAIN} --initial-cluster-state existing");
+    assert!(refused(&joining).contains("nobody is named who could take this member in"));
+    let named = "--initial-cluster a=http://127.0.0.1:2380,b=http://127.0.0.2:2380";
+    assert_eq!(parse(&format!("{joining} {named}")).unwrap().beginning, Beginning::Joining);
+    assert_eq!(parse(PLAIN).unwrap().beginning, Beginning::Founding);
+}
+
+#[test]
 fn what_this_store_cannot_do_is_said() {
-    assert!(refused(&format!("{PLAIN} --initial-cluster-state existing")).contains("cannot join"));
     let two = PLAIN.replace(":2380", ":2380,http://127.0.0.1:2390");
     assert_eq!(refused(&two), "--listen-peer-urls has 2 URLs: give one");
 }

@@ -1,16 +1,25 @@
 //! etcd's service Cluster: who belongs.
 //!
-//! Members can only be listed. Changing the membership is not part of this API yet.
+//! As in etcd, adding a member keeps a place for a process that is still to come. Two things differ: the process brings
+//! the id of its disk, so the member has another id once it has come; and whoever comes is a learner first, and becomes a
+//! voter by itself when it has caught up (unless it was added as a learner).
 
 use keelson_proto::etcd::rpc::{
     Member, MemberAddRequest, MemberAddResponse, MemberListRequest, MemberListResponse, MemberPromoteRequest,
     MemberPromoteResponse, MemberRemoveRequest, MemberRemoveResponse, MemberUpdateRequest,
     MemberUpdateResponse, cluster_server::Cluster,
 };
+use keelson_store_core::id::ReplicaId;
 use tonic::{Request, Response, Status};
 
 use super::{Front, error};
-use crate::{status::MemberStatus, store::Consistency};
+use crate::{
+    options::{self, Calling},
+    peer::is_peer_url,
+    reconfigure::Change,
+    status::MemberStatus,
+    store::Consistency,
+};
 
 #[tonic::async_trait]
 impl Cluster for Front {
@@ -32,30 +41,64 @@ impl Cluster for Front {
 
     async fn member_add(
         &self,
-        _request: Request<MemberAddRequest>,
+        request: Request<MemberAddRequest>,
     ) -> Result<Response<MemberAddResponse>, Status> {
-        Err(error::unimplemented("adding members"))
+        let MemberAddRequest { peer_ur_ls, is_learner } = request.into_inner();
+        let peer_urls = checked(peer_ur_ls)?;
+        let calling = if is_learner { Calling::Learner } else { Calling::Voter };
+        let kept = options::Member { peer_urls, calling, ..options::Member::default() };
+        let place = self.store.keep_place(kept).await.map_err(error::reconfigure)?;
+        let members = self.members();
+        let added = members.iter().find(|member| member.id == place.get()).cloned();
+        Ok(Response::new(MemberAddResponse { header: Some(self.header_now()), member: added, members }))
     }
 
     async fn member_remove(
         &self,
-        _request: Request<MemberRemoveRequest>,
+        request: Request<MemberRemoveRequest>,
     ) -> Result<Response<MemberRemoveResponse>, Status> {
-        Err(error::unimplemented("removing members"))
+        let removed = ReplicaId::new(request.get_ref().id);
+        let members = self.reconfigure(Change::Remove(removed)).await?;
+        Ok(Response::new(MemberRemoveResponse { header: Some(self.header_now()), members }))
     }
 
     async fn member_update(
         &self,
-        _request: Request<MemberUpdateRequest>,
+        request: Request<MemberUpdateRequest>,
     ) -> Result<Response<MemberUpdateResponse>, Status> {
-        Err(error::unimplemented("changing a member's URLs"))
+        let MemberUpdateRequest { id, peer_ur_ls } = request.into_inner();
+        let change = Change::Update { replica: ReplicaId::new(id), peer_urls: checked(peer_ur_ls)? };
+        let members = self.reconfigure(change).await?;
+        Ok(Response::new(MemberUpdateResponse { header: Some(self.header_now()), members }))
     }
 
     async fn member_promote(
         &self,
-        _request: Request<MemberPromoteRequest>,
+        request: Request<MemberPromoteRequest>,
     ) -> Result<Response<MemberPromoteResponse>, Status> {
-        Err(error::unimplemented("promoting members"))
+        let promoted = ReplicaId::new(request.get_ref().id);
+        let members = self.reconfigure(Change::Promote(promoted)).await?;
+        Ok(Response::new(MemberPromoteResponse { header: Some(self.header_now()), members }))
+    }
+}
+
+impl Front {
+    /// Carries a change out, and returns the members after it.
+    async fn reconfigure(&self, change: Change) -> Result<Vec<Member>, Status> {
+        self.store.reconfigure(change).await.map_err(error::reconfigure)?;
+        Ok(self.members())
+    }
+
+    fn members(&self) -> Vec<Member> {
+        self.store.status().members.into_iter().map(member).collect()
+    }
+}
+
+/// Peer URLs as etcd takes them: at least one, each with a scheme, a host and a port.
+fn checked(urls: Vec<String>) -> Result<Vec<String>, Status> {
+    match !urls.is_empty() && urls.iter().all(|url| is_peer_url(url)) {
+        true => Ok(urls),
+        false => Err(Status::invalid_argument("etcdserver: given member URLs are invalid")),
     }
 }
 

@@ -9,7 +9,10 @@
 use keelson_store_core::{command::CommandError, engine::EngineError};
 use tonic::{Code, Status};
 
-use crate::error::{Doubt, LeaseError, ReadError, Rejection, WriteError};
+use crate::{
+    error::{Doubt, LeaseError, ReadError, Rejection, WriteError},
+    reconfigure::{ReconfigureError, Refusal},
+};
 
 /// The longest request that the store takes, in bytes as encoded: etcd's default.
 pub(super) const MAX_REQUEST_BYTES: usize = 3 << 19;
@@ -104,6 +107,30 @@ pub(super) fn lease(error: LeaseError) -> Status {
     match error {
         LeaseError::NotFound => command(&CommandError::LeaseNotFound),
         LeaseError::Read(error) => read(error),
+    }
+}
+
+/// A change of the membership without effect, or without one that is known.
+pub(super) fn reconfigure(error: ReconfigureError) -> Status {
+    match error {
+        ReconfigureError::Refused(refusal) => {
+            let text = format!("etcdserver: {refusal}");
+            match refusal {
+                Refusal::NotFound => Status::not_found(text),
+                Refusal::InProgress => Status::unavailable(text),
+                Refusal::PeerUrlExists
+                | Refusal::MemberExists { .. }
+                | Refusal::NotLearner
+                | Refusal::LearnerNotReady
+                | Refusal::NotEnoughStarted
+                | Refusal::Token => Status::failed_precondition(text),
+            }
+        }
+        ReconfigureError::NoLeader(_) => no_leader(),
+        ReconfigureError::Unknown(why) => {
+            Status::unavailable(format!("etcdserver: request timed out, the outcome is unknown: {why}"))
+        }
+        ReconfigureError::Read(error) => read(error),
     }
 }
 

@@ -62,6 +62,7 @@ impl Served {
             name: "alone".to_owned(),
             peer_urls: vec![peer_url.clone()],
             client_urls: vec![url.clone()],
+            ..Member::default()
         };
         let initial = vec![InitialMember { name: member.name.clone(), peer_url }];
         let options = StoreOptions::new(member, initial, "test".to_owned());

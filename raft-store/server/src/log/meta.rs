@@ -16,9 +16,9 @@ use keelson_store_core::{
     engine::{Batch, Engine, EngineError, Family},
     id::{ClusterId, LogPosition, ReplicaId},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
-use crate::record::{self, SnapshotRecord, VoteRecord};
+use crate::record::{self, Record, SnapshotRecord, VoteRecord};
 
 pub(super) const VOTE: &str = "vote";
 pub(super) const COMMITTED: &str = "committed";
@@ -105,7 +105,7 @@ impl LogMeta {
         self.get(PURGED)
     }
 
-    fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, EngineError> {
+    fn get<T: Record>(&self, key: &str) -> Result<Option<T>, EngineError> {
         let bytes = self.engine.get(Family::LogMeta, key.as_bytes())?;
         bytes.map(|bytes| record::decode(&format!("log record \"{key}\""), &bytes)).transpose()
     }

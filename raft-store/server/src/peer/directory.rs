@@ -7,17 +7,17 @@ use std::{
     time::Duration,
 };
 
-use keelson_proto::peer::{Purpose, Recall, RecallReply};
-use keelson_store_core::id::ReplicaId;
+use keelson_proto::peer::{Purpose, Recall, RecallReply, ReconfigureReply};
+use keelson_store_core::id::{ClusterId, ReplicaId};
 
 use super::{
     connection::{Connection, unexpected},
     handshake::{self, Identity, Peer, Target},
     link::Link,
     transport::Transport,
-    wire::Body,
+    wire::{self, Body},
 };
-use crate::{options::Member, runtime::clock::timeout};
+use crate::{options::Member, reconfigure::Change, runtime::clock::timeout};
 
 /// The links of one replica to its peers, made on first use and shared by all who need them.
 pub struct Directory {
@@ -63,7 +63,7 @@ impl Directory {
         self.link(replica, member, Purpose::Control)
     }
 
-    /// For proposals.
+    /// For proposals and changes of the membership.
     pub fn forward(&self, replica: ReplicaId, member: &Member) -> Arc<Link> {
         self.link(replica, member, Purpose::Forward)
     }
@@ -82,6 +82,28 @@ impl Directory {
         Ok(peer)
     }
 
+    /// Asks whoever lives at a URL to have this replica taken into the cluster.
+    ///
+    /// # Errors
+    /// Nobody answers in time, or not to the question. Whether this replica was taken in is not known then.
+    pub(crate) async fn ask_to_join(
+        &self,
+        url: &str,
+        change: &Change,
+        patience: Duration,
+    ) -> io::Result<ReconfigureReply> {
+        let member = Member { peer_urls: vec![url.to_owned()], ..Member::default() };
+        let ask = async {
+            let (mut connection, _) = self.dialer.dial(Target::Anybody, &member, Purpose::Join).await?;
+            match connection.ask(Body::Reconfigure(wire::put_change(change))).await? {
+                Body::ReconfigureReply(reply) => Ok(reply),
+                _ => Err(unexpected("to the request to join")),
+            }
+        };
+        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));
+        timeout(patience, ask).await.unwrap_or_else(|_| Err(late()))
+    }
+
     /// Asks whoever lives at a URL what it remembers of this replica.
     ///
     /// # Errors
@@ -98,6 +120,24 @@ impl Directory {
         let late = || io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));
         timeout(patience, ask).await.unwrap_or_else(|_| Err(late()))
     }
+}
+
+/// Asks whoever lives at a URL which cluster it belongs to, in the name of a replica that belongs to none.
+///
+/// # Errors
+/// Nobody answers in time.
+pub(crate) async fn cluster_at(
+    transport: Arc<dyn Transport>,
+    me: Identity,
+    url: &str,
+    patience: Duration,
+) -> io::Result<ClusterId> {
+    let dialer = Dialer { me, transport };
+    let member = Member { peer_urls: vec![url.to_owned()], ..Member::default() };
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));
+    let dial = dialer.dial(Target::Anybody, &member, Purpose::Join);
+    let (_, peer) = timeout(patience, dial).await.map_err(late)??;
+    Ok(peer.identity.cluster)
 }
 
 impl Dialer {

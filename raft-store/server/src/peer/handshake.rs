@@ -39,7 +39,7 @@ pub struct Greeter {
 pub(super) enum Target {
     /// Exactly this replica: the address must not have passed to another disk.
     Replica(ReplicaId),
-    /// Whoever lives at the address: only before the cluster is born.
+    /// Whoever lives at the address: before the cluster is born, or before one belongs to it.
     Anybody,
 }
 
@@ -86,9 +86,13 @@ fn check_reply(me: &Identity, target: Target, reply: HelloReply) -> io::Result<P
         replica: ReplicaId::new(reply.replica),
         name: reply.name,
     };
-    let member =
-        Member { name: identity.name.clone(), peer_urls: reply.peer_urls, client_urls: reply.client_urls };
-    if identity.cluster != me.cluster {
+    let member = Member {
+        name: identity.name.clone(),
+        peer_urls: reply.peer_urls,
+        client_urls: reply.client_urls,
+        ..Member::default()
+    };
+    if identity.cluster != me.cluster && me.cluster.get() != 0 {
         return Err(invalid(format!("{} belongs to another cluster", identity.name)));
     }
     match target {
@@ -109,7 +113,11 @@ pub(super) async fn receive(
     let me = &greeter.identity;
     let (id, body) = connection.reader.expect().await?;
     let Body::Hello(hello) = body else { return Err(unexpected("instead of a greeting")) };
-    let checked = check_member(membership, &hello).and_then(|()| check_hello(me, &hello));
+    let checked = check_hello(me, &hello).and_then(|purpose| match purpose {
+        // Strangers come for it.
+        Purpose::Join => Ok(purpose),
+        _ => check_member(membership, &hello).map(|()| purpose),
+    });
     let reply = HelloReply {
         replica: me.replica.get(),
         name: me.name.clone(),
@@ -147,7 +155,8 @@ fn check_hello(me: &Identity, hello: &Hello) -> Result<Purpose, String> {
     if hello.protocol != PROTOCOL_VERSION {
         return Err(format!("protocol {} is not spoken here, only {PROTOCOL_VERSION}", hello.protocol));
     }
-    if hello.cluster_id != me.cluster.get() {
+    let asks_to_learn = hello.cluster_id == 0 && hello.purpose() == Purpose::Join;
+    if hello.cluster_id != me.cluster.get() && !asks_to_learn {
         return Err(format!(
             "cluster {:016x} is not this one, {:016x}: --initial-cluster or --initial-cluster-token differ",
             hello.cluster_id,

@@ -121,7 +121,9 @@ impl Link {
         let (queue, requests) = mpsc::unbounded_channel();
         let silence = match self.purpose {
             Purpose::Forward => FORWARD_SILENCE,
-            Purpose::Control | Purpose::Append | Purpose::Snapshot | Purpose::Unspecified => CONTROL_SILENCE,
+            Purpose::Control | Purpose::Append | Purpose::Snapshot | Purpose::Join | Purpose::Unspecified => {
+                CONTROL_SILENCE
+            }
         };
         let mut driver =
             Driver { requests, waiting: BTreeMap::new(), next: 1, heard: Instant::now(), silence };

@@ -31,6 +31,7 @@ use crate::{
     membership,
     propose::Proposals,
     read,
+    reconfigure::{Change, Reconfigurer},
     runtime::{
         self,
         clock::{Instant, sleep, timeout},
@@ -56,6 +57,8 @@ pub(crate) struct PeerServer {
     pub(crate) proposals: Arc<Proposals>,
     /// For lease calls that followers forward.
     pub(crate) leases: Arc<LeaseKeeper>,
+    /// For changes of the membership.
+    pub(crate) reconfigurer: Arc<Reconfigurer>,
     /// Folders that are being filled or installed.
     pub(crate) receiving: Receiving,
 }
@@ -102,6 +105,7 @@ impl PeerServer {
         tracing::debug!(peer = peer.name, ?purpose, "a peer has connected");
         match purpose {
             Purpose::Control | Purpose::Forward => self.serve_requests(connection, peer.replica).await,
+            Purpose::Join => self.serve_stranger(connection, peer.replica).await,
             Purpose::Append => self.serve_appends(connection).await,
             Purpose::Snapshot => self.serve_snapshot(connection, &peer).await,
             Purpose::Unspecified => Err(unexpected("as a purpose")),
@@ -158,8 +162,29 @@ impl PeerServer {
                 Body::LeaseTimeToLiveReply(self.leases.answer_remaining(LeaseId::new(request.id)).await)
             }
             Body::Recall(_) => Body::RecallReply(self.recall(peer)?),
+            Body::Reconfigure(request) => {
+                let change = wire::change(request).map_err(invalid)?;
+                Body::ReconfigureReply(self.reconfigurer.answer_peer(&change).await)
+            }
             _ => return Err(unexpected("as a request")),
         })
+    }
+
+    /// The one request of a replica that is no member: to become one, under the id with which it has come.
+    async fn serve_stranger(&self, mut connection: Connection, stranger: ReplicaId) -> io::Result<()> {
+        let invalid = super::connection::invalid;
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no request in time");
+        let (id, body) = timeout(handshake::PATIENCE, connection.reader.expect()).await.map_err(late)??;
+        let Body::Reconfigure(request) = body else {
+            return Err(unexpected("of a replica that is no member"));
+        };
+        let change = wire::change(request).map_err(invalid)?;
+        match &change {
+            Change::Join { replica, .. } if *replica == stranger => {}
+            _ => return Err(unexpected("of a replica that is no member")),
+        }
+        let reply = self.reconfigurer.answer_stranger(&change).await;
+        connection.writer.send(id, Body::ReconfigureReply(reply)).await
     }
 
     /// What this replica remembers of a peer.

@@ -84,6 +84,11 @@ impl Transport for TcpTransport {
     }
 }
 
+/// Whether a peer can be dialled at a URL.
+pub(crate) fn is_peer_url(url: &str) -> bool {
+    Target::parse(url).is_ok()
+}
+
 /// The parts of a peer URL.
 struct Target<'a> {
     secure: bool,

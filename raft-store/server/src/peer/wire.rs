@@ -16,7 +16,8 @@ use openraft::raft::{
 pub use proto::frame::Body;
 
 use crate::{
-    options::Member,
+    options::{Calling, Member},
+    reconfigure::{Change, Refusal},
     types::{
         self, EncodedCommand, Entry, LogId, Membership, Payload, SnapshotMeta, StoredMembership, Types, Vote,
     },
@@ -263,10 +264,92 @@ fn put_member(id: ReplicaId, member: &Member) -> proto::Member {
         name: member.name.clone(),
         peer_urls: member.peer_urls.clone(),
         client_urls: member.client_urls.clone(),
+        stays_learner: member.calling == Calling::Learner,
+    }
+}
+
+/// Encodes a change of the membership.
+pub(crate) fn put_change(change: &Change) -> proto::Reconfigure {
+    use proto::reconfigure::Change as Wire;
+    let change = match change {
+        Change::Add { place, member } => Wire::Add(put_member(*place, member)),
+        Change::Join { replica, member, token } => {
+            Wire::Join(proto::Join { member: Some(put_member(*replica, member)), token: token.clone() })
+        }
+        Change::Promote(replica) => Wire::Promote(replica.get()),
+        Change::Remove(replica) => Wire::Remove(replica.get()),
+        Change::Update { replica, peer_urls } => {
+            let urls = Member { peer_urls: peer_urls.clone(), ..Member::default() };
+            Wire::Update(put_member(*replica, &urls))
+        }
+    };
+    proto::Reconfigure { change: Some(change) }
+}
+
+/// Decodes a change of the membership.
+pub(crate) fn change(request: proto::Reconfigure) -> Result<Change, WireError> {
+    use proto::reconfigure::Change as Wire;
+    Ok(match request.change.ok_or(WireError("change"))? {
+        Wire::Add(added) => {
+            let (place, member) = member(added);
+            Change::Add { place, member }
+        }
+        Wire::Join(join) => {
+            let (replica, member) = member(join.member.ok_or(WireError("member"))?);
+            Change::Join { replica, member, token: join.token }
+        }
+        Wire::Promote(replica) => Change::Promote(ReplicaId::new(replica)),
+        Wire::Remove(replica) => Change::Remove(ReplicaId::new(replica)),
+        Wire::Update(moved) => {
+            let (replica, member) = member(moved);
+            Change::Update { replica, peer_urls: member.peer_urls }
+        }
+    })
+}
+
+/// Encodes why a change was refused.
+pub(crate) fn put_refusal(refusal: &Refusal) -> proto::ReconfigureRefused {
+    use proto::reconfigure_refused::Rule;
+    let rule = match refusal {
+        Refusal::NotFound => Rule::MemberNotFound,
+        Refusal::PeerUrlExists => Rule::PeerUrlExists,
+        Refusal::MemberExists { .. } => Rule::MemberExists,
+        Refusal::NotLearner => Rule::NotLearner,
+        Refusal::LearnerNotReady => Rule::LearnerNotReady,
+        Refusal::NotEnoughStarted => Rule::Unhealthy,
+        Refusal::Token => Rule::Token,
+        Refusal::InProgress => Rule::InProgress,
+    };
+    let known = match refusal {
+        Refusal::MemberExists { known, .. } => *known,
+        _ => 0,
+    };
+    let name = match refusal {
+        Refusal::MemberExists { name, .. } => name.clone(),
+        _ => String::new(),
+    };
+    proto::ReconfigureRefused { rule: rule.into(), reason: refusal.to_string(), name, known }
+}
+
+/// Decodes why a change was refused; a rule that is not known here, because the leader is newer, counts as one that
+/// another time may lift.
+pub(crate) fn refusal(refused: proto::ReconfigureRefused) -> Refusal {
+    use proto::reconfigure_refused::Rule;
+    match refused.rule() {
+        Rule::MemberNotFound => Refusal::NotFound,
+        Rule::PeerUrlExists => Refusal::PeerUrlExists,
+        Rule::MemberExists => Refusal::MemberExists { name: refused.name, known: refused.known },
+        Rule::NotLearner => Refusal::NotLearner,
+        Rule::LearnerNotReady => Refusal::LearnerNotReady,
+        Rule::Unhealthy => Refusal::NotEnoughStarted,
+        Rule::Token => Refusal::Token,
+        Rule::InProgress | Rule::Unspecified => Refusal::InProgress,
     }
 }
 
 fn member(wire: proto::Member) -> (ReplicaId, Member) {
-    let member = Member { name: wire.name, peer_urls: wire.peer_urls, client_urls: wire.client_urls };
+    let calling = if wire.stays_learner { Calling::Learner } else { Calling::Voter };
+    let member =
+        Member { name: wire.name, peer_urls: wire.peer_urls, client_urls: wire.client_urls, calling };
     (ReplicaId::new(wire.replica), member)
 }

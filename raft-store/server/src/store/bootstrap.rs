@@ -1,7 +1,8 @@
 //! How a cluster comes into being.
 //!
 //! The first of the initial members, by name, asks all others who they are, and writes the first membership.
-//! The others wait for it. A disk that is new where the cluster is not is told so by its peers, and stops.
+//! The others wait for it. A disk that is new where the cluster is not is told so by its peers, and stops; one that is
+//! to join asks them to be taken in.
 
 use std::{collections::BTreeMap, io, time::Duration};
 
@@ -10,8 +11,10 @@ use openraft::errors::{InitializeError, RaftError};
 
 use crate::{
     error::OpenError,
-    options::{InitialMember, Member, StoreOptions},
+    membership,
+    options::{Beginning, InitialMember, Member, StoreOptions},
     peer::Directory,
+    reconfigure::{self, Answer, Change},
     runtime::clock::sleep,
     types::Raft,
 };
@@ -23,6 +26,43 @@ const REMIND_EVERY: u32 = 50;
 
 /// Returns when this replica belongs to a cluster.
 pub(super) async fn run(raft: &Raft, directory: &Directory, options: &StoreOptions) -> Result<(), OpenError> {
+    match options.beginning {
+        Beginning::Founding => form(raft, directory, options).await,
+        Beginning::Joining => join(raft, directory, options).await,
+    }
+}
+
+/// Has this replica taken into the cluster that is there; a no-op where it has been.
+async fn join(raft: &Raft, directory: &Directory, options: &StoreOptions) -> Result<(), OpenError> {
+    let replica = directory.me().replica;
+    let member = options.member.clone();
+    let change = Change::Join { replica, member, token: options.cluster_token.clone() };
+    let mut attempt = 0_u32;
+    while !reconfigure::names(&membership::current(raft), replica) {
+        let mut missing = Vec::new();
+        for other in options.initial_cluster.iter().filter(|other| other.name != options.member.name) {
+            match directory.ask_to_join(&other.peer_url, &change, options.request_timeout).await {
+                Ok(reply) => match reconfigure::taken(reply) {
+                    Ok(()) => break,
+                    Err(Answer::Refused(reason)) => {
+                        return Err(OpenError::Refused { name: other.name.clone(), reason });
+                    }
+                    Err(Answer::NotNow(why)) => missing.push(format!("{}: {why}", other.name)),
+                },
+                Err(error) => missing.push(format!("{}: {error}", other.name)),
+            }
+        }
+        if attempt.is_multiple_of(REMIND_EVERY) && !missing.is_empty() {
+            tracing::info!(missing = missing.join("; "), "waiting to be taken into the cluster");
+        }
+        attempt += 1;
+        sleep(ASK_PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Founds the cluster together with the other first members.
+async fn form(raft: &Raft, directory: &Directory, options: &StoreOptions) -> Result<(), OpenError> {
     let me = &options.member.name;
     let founder = options.initial_cluster.iter().map(|member| &member.name).min() == Some(me);
     let mut attempt = 0_u32;

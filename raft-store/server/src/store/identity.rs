@@ -3,7 +3,7 @@
 //! A disk's identity is the replica's Raft id: drawn at random when the disk is new, and never used for
 //! another one. A disk that was wiped therefore comes back as a stranger, which no membership names.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use keelson_store_core::{
     engine::{Disk, Engine, Role},
@@ -17,9 +17,9 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     error::OpenError,
     log::LogMeta,
-    options::{Member, StoreOptions},
-    peer::Identity,
-    runtime::Runtime,
+    options::{Beginning, Member, StoreOptions},
+    peer::{Identity, Transport, cluster_at},
+    runtime::{Runtime, clock::sleep},
 };
 
 /// Name of the log store.
@@ -31,32 +31,78 @@ pub(super) struct OpenLog {
     pub(super) meta: LogMeta,
 }
 
+/// How long one member may take to say which cluster it is.
+const ASK_PATIENCE: Duration = Duration::from_secs(2);
+const ASK_PAUSE: Duration = Duration::from_millis(200);
+/// Rounds between two lines in the log that say who is missing.
+const REMIND_EVERY: u32 = 25;
+
 /// Opens the log store, and binds a new disk to an id and a cluster.
-pub(super) fn establish(disk: &dyn Disk, options: &StoreOptions) -> Result<(Identity, OpenLog), OpenError> {
+pub(super) async fn establish(
+    disk: &dyn Disk,
+    transport: &Arc<dyn Transport>,
+    options: &StoreOptions,
+) -> Result<(Identity, OpenLog), OpenError> {
     let named = options.initial_cluster.iter().any(|member| member.name == options.member.name);
     if !named {
         return Err(OpenError::NameNotInCluster(options.member.name.clone()));
     }
     let engine = disk.open(LOG_STORE, Role::Log)?;
     let meta = LogMeta::new(engine.clone());
-    let expected = cluster_id(options);
-    let replica = match (meta.replica()?, meta.cluster()?) {
-        (Some(replica), Some(found)) if found == expected => replica,
-        (Some(_), Some(found)) => {
-            return Err(OpenError::ForeignCluster { found: found.get(), expected: expected.get() });
-        }
+    let name = options.member.name.clone();
+    let (replica, cluster) = match (meta.replica()?, meta.cluster()?) {
+        (Some(replica), Some(found)) => (replica, check_cluster(found, options)?),
         (None, _) | (_, None) => {
             let replica = if mutant::is(Mutant::VoteAfterWipe) { id_of(&options.member) } else { draw_id() };
-            meta.bind(replica, expected)?;
-            tracing::info!(name = options.member.name, id = format!("{:x}", replica.get()), "a new replica");
-            replica
+            let cluster = match options.beginning {
+                Beginning::Founding => cluster_id(options),
+                Beginning::Joining => find_cluster(transport, replica, options).await,
+            };
+            meta.bind(replica, cluster)?;
+            tracing::info!(name, id = format!("{:x}", replica.get()), "a new replica");
+            (replica, cluster)
         }
     };
-    let me = Identity { cluster: expected, replica, name: options.member.name.clone() };
-    Ok((me, OpenLog { engine, meta }))
+    Ok((Identity { cluster, replica, name }, OpenLog { engine, meta }))
 }
 
-/// The cluster's id: a digest of what its founders were told, as etcd does it.
+/// A disk belongs where it belongs; but a founder's flags say where that is, and must not say something else.
+fn check_cluster(found: ClusterId, options: &StoreOptions) -> Result<ClusterId, OpenError> {
+    match options.beginning {
+        Beginning::Joining => Ok(found),
+        Beginning::Founding => {
+            let expected = cluster_id(options);
+            let foreign = || OpenError::ForeignCluster { found: found.get(), expected: expected.get() };
+            if found == expected { Ok(found) } else { Err(foreign()) }
+        }
+    }
+}
+
+/// The cluster that the other members belong to. Asks until one of them answers.
+async fn find_cluster(
+    transport: &Arc<dyn Transport>,
+    replica: ReplicaId,
+    options: &StoreOptions,
+) -> ClusterId {
+    let nowhere = Identity { cluster: ClusterId::new(0), replica, name: options.member.name.clone() };
+    let others = || options.initial_cluster.iter().filter(|other| other.name != options.member.name);
+    for round in 0_u32.. {
+        let mut missing = Vec::new();
+        for other in others() {
+            match cluster_at(transport.clone(), nowhere.clone(), &other.peer_url, ASK_PATIENCE).await {
+                Ok(cluster) => return cluster,
+                Err(error) => missing.push(format!("{}: {error}", other.name)),
+            }
+        }
+        if round.is_multiple_of(REMIND_EVERY) {
+            tracing::info!(missing = missing.join("; "), "waiting for a member of the cluster to join");
+        }
+        sleep(ASK_PAUSE).await;
+    }
+    unreachable!("nobody waits for four billion rounds")
+}
+
+/// The cluster's id, never 0: a digest of what its founders were told, as etcd does it.
 fn cluster_id(options: &StoreOptions) -> ClusterId {
     let mut founders: Vec<_> = options.initial_cluster.iter().collect();
     founders.sort_by(|a, b| a.name.cmp(&b.name));
@@ -72,7 +118,8 @@ fn cluster_id(options: &StoreOptions) -> ClusterId {
     }
     let digest: [u8; 32] = digest.finalize().into();
     let first = digest.first_chunk().expect("32 bytes begin with 8");
-    ClusterId::new(u64::from_be_bytes(*first))
+    // 0 stands for none in the handshake.
+    ClusterId::new(u64::from_be_bytes(*first).max(1))
 }
 
 /// What an id must not be: the same for every disk that a member ever had.
@@ -81,6 +128,6 @@ fn id_of(member: &Member) -> ReplicaId {
 }
 
 /// A random id. Not 0, which means "nobody".
-fn draw_id() -> ReplicaId {
+pub(super) fn draw_id() -> ReplicaId {
     ReplicaId::new(Runtime::thread_rng().random_range(1..=u64::MAX))
 }

@@ -6,6 +6,7 @@
 // A test stops at the first thing that is not as it should be.
 #![allow(clippy::unwrap_used)]
 
+mod membership;
 mod network;
 mod replicas;
 

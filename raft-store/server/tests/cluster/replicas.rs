@@ -4,7 +4,7 @@ use std::{cell::Cell, sync::Arc, thread::JoinHandle, time::Duration};
 
 use bytes::Bytes;
 use keelson_store::{
-    Member, OpenError, Store, StoreOptions, WriteError,
+    Beginning, Member, OpenError, Store, StoreOptions, WriteError,
     options::InitialMember,
     runtime,
     store::{At, Consistency},
@@ -23,10 +23,15 @@ use crate::network::Network;
 /// How long a test waits for a condition before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-const NAMES: [&str; 3] = ["a", "b", "c"];
+/// The founders, and who may join them.
+const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+/// How many of them found the usual cluster.
+const FOUNDERS: usize = 3;
 
 /// Three replicas and the network between them.
 pub(crate) struct Cluster {
+    founders: usize,
     network: Network,
     disks: Vec<MemDisk>,
     replicas: Vec<Option<Replica>>,
@@ -47,15 +52,32 @@ impl Cluster {
         Self::start_with(|_| ()).await
     }
 
+    /// Starts one replica that is a cluster by itself.
+    pub(crate) async fn start_alone() -> Self {
+        Self::found(1, |_| ()).await
+    }
+
     /// Starts three replicas with options of the test's own.
     pub(crate) async fn start_with(adjust: fn(&mut StoreOptions)) -> Self {
+        Self::found(FOUNDERS, adjust).await
+    }
+
+    async fn found(founders: usize, adjust: fn(&mut StoreOptions)) -> Self {
         let disks = NAMES.iter().map(|_| MemDisk::new()).collect();
-        let mut cluster =
-            Self { network: Network::default(), disks, replicas: Vec::new(), adjust, seeds: Cell::new(0) };
-        let starting: Vec<_> = (0..NAMES.len()).map(|number| cluster.spawn(number)).collect();
+        let mut cluster = Self {
+            founders,
+            network: Network::default(),
+            disks,
+            replicas: Vec::new(),
+            adjust,
+            seeds: Cell::new(0),
+        };
+        let starting: Vec<_> =
+            (0..founders).map(|number| cluster.spawn(number, Beginning::Founding)).collect();
         for starting in starting {
             cluster.replicas.push(Some(starting.ready().await.unwrap()));
         }
+        cluster.replicas.resize_with(NAMES.len(), || None);
         cluster.leader().await;
         cluster
     }
@@ -115,23 +137,43 @@ impl Cluster {
         self.disks[number].set_faults(Faults { read_error, ..Faults::default() });
     }
 
+    /// Starts a replica that is no founder: it asks the others to take it in.
+    pub(crate) async fn join(&mut self, number: usize) -> Result<(), OpenError> {
+        self.replicas[number] = Some(self.spawn(number, Beginning::Joining).ready().await?);
+        Ok(())
+    }
+
+    /// Takes a replica's disk away and gives it a new one.
+    pub(crate) fn wipe(&mut self, number: usize) {
+        self.disks[number] = MemDisk::new();
+    }
+
     /// Starts a replica again, on the disk it had.
     pub(crate) async fn restart(&mut self, number: usize) {
-        let replica = self.spawn(number).ready().await.unwrap();
+        let beginning = if number < self.founders { Beginning::Founding } else { Beginning::Joining };
+        let replica = self.spawn(number, beginning).ready().await.unwrap();
         self.replicas[number] = Some(replica);
     }
 
     /// Starts a replica on a new disk under its old name, and returns why it does not open.
     pub(crate) async fn restart_wiped(&mut self, number: usize) -> OpenError {
         self.disks[number] = MemDisk::new();
-        self.spawn(number).ready().await.err().expect("a wiped disk must not join")
+        self.spawn(number, Beginning::Founding).ready().await.err().expect("a wiped disk must not join")
     }
 
-    fn spawn(&self, number: usize) -> Starting {
+    fn spawn(&self, number: usize, beginning: Beginning) -> Starting {
         let name = NAMES[number];
-        let founders = NAMES.map(|name| InitialMember { name: name.into(), peer_url: url(name) });
-        let member = Member { name: name.into(), peer_urls: vec![url(name)], client_urls: vec![] };
-        let mut options = StoreOptions::new(member, founders.into(), "test".into());
+        let mut first: Vec<&str> = NAMES[..self.founders].to_vec();
+        first.extend((number >= self.founders).then_some(name));
+        let first = first.into_iter().map(|name| InitialMember { name: name.into(), peer_url: url(name) });
+        let member = Member {
+            name: name.into(),
+            peer_urls: vec![url(name)],
+            client_urls: vec![],
+            ..Member::default()
+        };
+        let mut options = StoreOptions::new(member, first.collect(), "test".into());
+        options.beginning = beginning;
         options.request_timeout = Duration::from_secs(5);
         (self.adjust)(&mut options);
         let transport = self.network.listen(&url(name));

@@ -1,8 +1,9 @@
 //! Maintenance and Cluster calls, as a client sends them.
 
 use keelson_proto::etcd::rpc::{
-    AlarmRequest, DefragmentRequest, HashKvRequest, MemberAddRequest, MemberListRequest, MoveLeaderRequest,
-    StatusRequest, cluster_client::ClusterClient,
+    AlarmRequest, DefragmentRequest, HashKvRequest, MemberAddRequest, MemberListRequest,
+    MemberPromoteRequest, MemberRemoveRequest, MemberUpdateRequest, MoveLeaderRequest, StatusRequest,
+    cluster_client::ClusterClient,
 };
 use tonic::Code;
 
@@ -31,9 +32,38 @@ fn members_are_listed_with_their_addresses() {
         assert_eq!((member.id, member.name.as_str()), (list.header.unwrap().member_id, "alone"));
         assert_eq!(member.client_ur_ls, [format!("http://{}", served.address)]);
         assert!(!member.is_learner);
+    });
+}
 
-        let added = cluster.member_add(MemberAddRequest::default()).await;
-        assert_eq!(added.unwrap_err().code(), Code::Unimplemented);
+#[test]
+fn places_for_members_are_kept_and_given_up_as_etcd_says_it() {
+    with_member(async |served| {
+        let mut cluster = ClusterClient::new(served.channel.clone());
+        let add = |urls: &[&str], is_learner| MemberAddRequest {
+            peer_ur_ls: urls.iter().map(ToString::to_string).collect(),
+            is_learner,
+        };
+        let wrong = "etcdserver: given member URLs are invalid";
+        assert_refused(cluster.member_add(add(&[], false)).await, Code::InvalidArgument, wrong);
+        assert_refused(cluster.member_add(add(&["b:2380"], false)).await, Code::InvalidArgument, wrong);
+        let added = cluster.member_add(add(&["http://b:2380"], false)).await.unwrap().into_inner();
+        let place = added.member.unwrap();
+        assert_eq!((place.name.as_str(), place.is_learner, added.members.len()), ("", true, 2));
+        let twice = cluster.member_add(add(&["http://b:2380"], true)).await;
+        assert_refused(twice, Code::FailedPrecondition, "etcdserver: Peer URLs already exists");
+        let early = cluster.member_promote(MemberPromoteRequest { id: place.id }).await;
+        let text = "etcdserver: can only promote a learner member which is in sync with leader";
+        assert_refused(early, Code::FailedPrecondition, text);
+        let moved = MemberUpdateRequest { id: place.id, peer_ur_ls: vec!["http://c:2380".into()] };
+        let moved = cluster.member_update(moved).await.unwrap().into_inner();
+        assert!(moved.members.iter().any(|member| member.peer_ur_ls == ["http://c:2380"]));
+        let left = cluster.member_remove(MemberRemoveRequest { id: place.id }).await.unwrap().into_inner();
+        assert_eq!(left.members.len(), 1);
+        let again = cluster.member_remove(MemberRemoveRequest { id: place.id }).await;
+        assert_refused(again, Code::NotFound, "etcdserver: member not found");
+        let last = cluster.member_remove(MemberRemoveRequest { id: left.members[0].id }).await;
+        let text = "etcdserver: re-configuration failed due to not enough started members";
+        assert_refused(last, Code::FailedPrecondition, text);
     });
 }
 

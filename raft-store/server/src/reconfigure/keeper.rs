@@ -1,0 +1,42 @@
+//! Completes, while this replica leads, what a membership needs without being asked.
+//!
+//! In: Raft's metrics as they change. Out: steps of `plan::upkeep`. Runs until dropped.
+
+use std::{sync::Arc, time::Duration};
+
+use openraft::async_runtime::watch::WatchReceiver as _;
+
+use super::Reconfigurer;
+use crate::{
+    membership,
+    runtime::clock::{sleep, timeout},
+};
+
+/// Between two looks: metrics change with every entry.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Runs until dropped.
+pub(crate) async fn run(reconfigurer: Arc<Reconfigurer>) {
+    let raft = reconfigurer.raft.clone();
+    loop {
+        let (_, leads) = membership::leadership(&raft);
+        if !leads || !needs_upkeep(&membership::current(&raft)) {
+            // Both show in these, which change far less often than the others.
+            let mut metrics = raft.server_metrics();
+            if metrics.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            continue;
+        }
+        reconfigurer.upkeep().await;
+        // A learner that catches up shows in the metrics; one that is away does not, and neither does a clock.
+        let mut metrics = raft.metrics();
+        let _ = timeout(PAUSE, metrics.changed()).await;
+        sleep(PAUSE).await;
+    }
+}
+
+/// Whether anything is half done, or anybody may be called.
+fn needs_upkeep(membership: &crate::types::Membership) -> bool {
+    membership.get_joint_config().len() > 1 || membership.learner_ids().next().is_some()
+}

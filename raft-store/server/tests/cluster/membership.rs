@@ -1,0 +1,157 @@
+//! Changes of who belongs: replicas that come, are promoted, go, and are replaced.
+
+use std::time::Duration;
+
+use keelson_store::{
+    Calling, Member, OpenError, Store,
+    reconfigure::{Change, ReconfigureError, Refusal},
+    status::MemberStatus,
+};
+use keelson_store_core::id::ReplicaId;
+
+use crate::replicas::{Cluster, eventually, put_at_last, value};
+
+/// The member with a name, as a replica knows it.
+fn member(store: &Store, name: &str) -> Option<MemberStatus> {
+    store.status().members.into_iter().find(|member| member.member.name == name)
+}
+
+async fn id(store: &Store, name: &str) -> ReplicaId {
+    eventually("a member", async || member(store, name).map(|member| member.replica)).await
+}
+
+async fn votes(store: &Store, name: &str) {
+    eventually("a new voter", async || member(store, name)?.voter.then_some(())).await;
+}
+
+fn refused(result: Result<(), ReconfigureError>) -> Refusal {
+    match result {
+        Err(ReconfigureError::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_replica_that_joins_learns_everything_and_becomes_a_voter_by_itself() {
+    let mut cluster = Cluster::start().await;
+    put_at_last(cluster.store(0), "before", "1").await;
+    cluster.join(3).await.unwrap();
+    votes(cluster.store(0), "d").await;
+    assert_eq!(value(cluster.store(3), "before").await.as_deref(), Some("1"));
+    // Four voters bear the loss of one; with the new one, writes go on.
+    let leader = cluster.leader().await;
+    cluster.kill(leader);
+    let alive = cluster.alive();
+    put_at_last(cluster.store(alive[0]), "after", "2").await;
+    assert_eq!(value(cluster.store(3), "after").await.as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn a_replica_that_joined_comes_back_after_a_crash_under_its_id() {
+    let mut cluster = Cluster::start().await;
+    cluster.join(3).await.unwrap();
+    votes(cluster.store(0), "d").await;
+    let before = id(cluster.store(0), "d").await;
+    cluster.kill(3);
+    cluster.restart(3).await;
+    put_at_last(cluster.store(3), "key", "1").await;
+    assert_eq!(cluster.store(3).status().replica, before);
+}
+
+#[tokio::test]
+async fn a_member_is_removed_and_its_disk_is_nobody_any_more() {
+    let mut cluster = Cluster::start().await;
+    let gone = cluster.follower().await;
+    let name = ["a", "b", "c"][gone];
+    let asked = cluster.leader().await;
+    let removed = id(cluster.store(asked), name).await;
+    cluster.store(asked).reconfigure(Change::Remove(removed)).await.unwrap();
+    assert!(member(cluster.store(asked), name).is_none());
+    cluster.kill(gone);
+    put_at_last(cluster.store(asked), "key", "1").await;
+    assert_eq!(cluster.store(asked).status().members.iter().filter(|member| member.voter).count(), 2);
+    // Two of two are needed now: another removal would leave one that nobody can outvote, and is allowed.
+    let unknown = cluster.store(asked).reconfigure(Change::Remove(removed)).await;
+    assert_eq!(refused(unknown), Refusal::NotFound);
+}
+
+#[tokio::test]
+async fn the_leader_can_be_removed_and_the_others_go_on() {
+    let mut cluster = Cluster::start().await;
+    let leader = cluster.leader().await;
+    let asked = cluster.follower().await;
+    let removed = id(cluster.store(asked), ["a", "b", "c"][leader]).await;
+    cluster.store(asked).reconfigure(Change::Remove(removed)).await.unwrap();
+    cluster.kill(leader);
+    put_at_last(cluster.store(asked), "key", "1").await;
+    assert_eq!(cluster.store(asked).status().members.len(), 2);
+}
+
+#[tokio::test]
+async fn a_removal_that_would_lose_the_quorum_is_refused() {
+    let mut cluster = Cluster::start().await;
+    let dead = cluster.follower().await;
+    cluster.kill(dead);
+    let leader = cluster.leader().await;
+    let living = cluster.alive().into_iter().find(|number| *number != leader).unwrap();
+    let victim = id(cluster.store(leader), ["a", "b", "c"][living]).await;
+    // At once: that the dead one was heard of a moment ago does not count.
+    let refusal = cluster.store(leader).reconfigure(Change::Remove(victim)).await;
+    assert_eq!(refused(refusal), Refusal::NotEnoughStarted);
+    let buried = id(cluster.store(leader), ["a", "b", "c"][dead]).await;
+    cluster.store(leader).reconfigure(Change::Remove(buried)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wiped_disk_comes_back_only_after_its_member_was_removed_and_then_as_a_learner() {
+    let mut cluster = Cluster::start().await;
+    cluster.join(3).await.unwrap();
+    votes(cluster.store(0), "d").await;
+    put_at_last(cluster.store(0), "key", "1").await;
+    cluster.kill(3);
+    cluster.wipe(3);
+    let stranger = cluster.join(3).await.expect_err("a wiped disk must not take a member's place");
+    let OpenError::Refused { reason, .. } = stranger else { panic!("{stranger}") };
+    assert!(reason.contains("remove the old member"), "{reason}");
+    let leader = cluster.leader().await;
+    let old = id(cluster.store(leader), "d").await;
+    cluster.store(leader).reconfigure(Change::Remove(old)).await.unwrap();
+    cluster.join(3).await.unwrap();
+    votes(cluster.store(leader), "d").await;
+    assert_ne!(id(cluster.store(leader), "d").await, old, "no id comes back");
+    assert_eq!(value(cluster.store(3), "key").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_place_that_was_kept_for_a_learner_makes_one_that_waits_to_be_promoted() {
+    let mut cluster = Cluster::start().await;
+    let kept =
+        Member { peer_urls: vec!["memory://d".into()], calling: Calling::Learner, ..Member::default() };
+    let place = cluster.store(0).keep_place(kept).await.unwrap();
+    let early = cluster.store(0).reconfigure(Change::Promote(place)).await;
+    assert_eq!(refused(early), Refusal::LearnerNotReady);
+    cluster.join(3).await.unwrap();
+    let joined = id(cluster.store(3), "d").await;
+    assert_ne!(joined, place);
+    assert!(cluster.store(3).status().members.iter().all(|member| member.replica != place));
+    eventually("a promotion", async || {
+        // It has come a moment ago: the leader may not have heard of it yet.
+        cluster.store(1).reconfigure(Change::Promote(joined)).await.ok()
+    })
+    .await;
+    assert!(member(cluster.store(1), "d").unwrap().voter);
+}
+
+#[tokio::test]
+async fn a_cluster_of_one_grows_to_three_and_bears_the_loss_of_its_founder() {
+    let mut cluster = Cluster::start_alone().await;
+    put_at_last(cluster.store(0), "key", "1").await;
+    for (number, name) in [(3, "d"), (4, "e")] {
+        cluster.join(number).await.unwrap();
+        votes(cluster.store(0), name).await;
+    }
+    tokio::time::timeout(Duration::from_secs(20), cluster.store(0).shutdown()).await.unwrap();
+    cluster.kill(0);
+    put_at_last(cluster.store(3), "key", "2").await;
+    assert_eq!(value(cluster.store(4), "key").await.as_deref(), Some("2"));
+}
