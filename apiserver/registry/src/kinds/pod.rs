@@ -15,6 +15,7 @@ mod columns;
 mod container;
 mod default;
 mod env;
+mod ephemeral;
 mod mount;
 mod probe;
 mod qos;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use columns::COLUMNS;
 pub(super) use default::{host_path_type, round_up};
+pub use ephemeral::EphemeralContainers;
 
 /// The annotation that marks the API's image of a pod that a node runs on its own.
 const MIRROR: &str = "kubernetes.io/config.mirror";

@@ -2,7 +2,7 @@
 
 use super::{
     super::{ResourceInfo, Scope, Subresource, Verb},
-    Names, SCALE, connection, namespaced, of_cluster, question, status,
+    Names, PART, SCALE, connection, namespaced, of_cluster, question, status,
 };
 use crate::kinds::{
     component_status, config_map, endpoints, event, limit_range, namespace, node, persistent_volume,
@@ -105,6 +105,7 @@ pub(super) const PODS: ResourceInfo = ResourceInfo {
     subresources: &[
         connection("attach", "PodAttachOptions"),
         Subresource { name: "binding", group_version: None, kind: "Binding", verbs: &[Verb::Create] },
+        Subresource { name: "ephemeralcontainers", group_version: None, kind: "Pod", verbs: PART },
         Subresource {
             name: "eviction",
             group_version: Some(("policy", "v1")),

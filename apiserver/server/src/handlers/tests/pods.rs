@@ -108,3 +108,26 @@ fn a_pod_without_a_node_goes_at_once_and_one_with_a_node_when_the_node_says_so()
         assert_eq!(cluster.get(&web).await, None);
     });
 }
+
+#[test]
+fn a_pod_that_runs_gets_containers_to_look_around_in_it() {
+    with_cluster(async |cluster| {
+        cluster.pod("web").await;
+        let path = "/api/v1/namespaces/shop/pods/web";
+        let look = json!({"name": "look", "image": "busybox"});
+        let more = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"ephemeralContainers": [look]}});
+        let error = refused(cluster.merge(path, more.clone()).await);
+        assert_eq!(error.reason, "Invalid");
+        let part = format!("{path}/ephemeralcontainers");
+        let pod = cluster.merge(&part, more).await.unwrap().body;
+        assert_eq!(pod["spec"]["ephemeralContainers"][0]["imagePullPolicy"], "Always");
+        assert_eq!((&pod["metadata"]["labels"], &pod["metadata"]["generation"]), (&Value::Null, &json!(2)));
+        assert_eq!(cluster.get(&part).await.unwrap()["spec"], pod["spec"]);
+        let error = refused(cluster.merge(&part, json!({"spec": {"ephemeralContainers": null}})).await);
+        assert!(
+            error.message.contains("existing ephemeral containers \"look\" may not be removed"),
+            "{}",
+            error.message
+        );
+    });
+}
