@@ -1,7 +1,8 @@
 //! Promise: the counter counts.
 //!
 //! > A read shows the sum of every addition that ended before the read began, and of some that overlap it or whose
-//! > outcome is unknown. Where revisions are told: of exactly those up to the read's revision, and of some unknown ones.
+//! > outcome is unknown. Where revisions are told: of exactly those up to the read's revision, and of some that are
+//! > unknown.
 //!
 //! Source: Jepsen's checker `counter`.
 //!

@@ -181,7 +181,8 @@ impl Operation {
 pub struct FaultEvent {
     /// When it was done.
     pub at: Nanos,
-    /// The fault's name; empty where the phase names none.
+    /// The fault's name; empty where the phase names none. After `compaction` any history may be gone; better record such
+    /// a one as an operation.
     #[serde(default)]
     pub fault: String,
     /// Whom it hit.

@@ -70,8 +70,8 @@ pub enum ReadError {
     },
     /// The last line is missing.
     #[error(
-        "line {line}: the file ends without its `end` record: it was cut short, record the run again or copy the whole \
-         file"
+        "line {line}: the file ends without its `end` record: it was cut short, so record the run again or copy \
+         the whole file"
     )]
     CutShort {
         /// The first line that is not there.
@@ -253,7 +253,7 @@ impl<R: BufRead> Reader<R> {
         let found = Counts::of(history);
         if *counts != found {
             return Err(self.error(format!(
-                "the end counts {counts:?}, and the file holds {found:?}: lines are missing, copy the whole file"
+                "the end counts {counts:?}, the file holds {found:?}: lines are missing, copy the whole file"
             )));
         }
         if self.advance()? {

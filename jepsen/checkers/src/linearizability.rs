@@ -30,7 +30,7 @@ pub static PROMISE: Promise = Promise {
     name: "linearizability",
     words: "Every operation on a key takes effect at one moment between its beginning and its end. \
             A serializable read sees the state at the revision that it names.",
-    source: "Herlihy and Wing 1990; etcd: KV API guarantees; etcd robustness: linearizability, serializable reads",
+    source: "Herlihy and Wing 1990; etcd: KV API guarantees; etcd robustness: serializable reads",
     check,
 };
 
@@ -50,7 +50,7 @@ fn check(history: &History) -> Verdict {
         match search::search(&partition.steps) {
             Searched::Linearizable => {}
             Searched::GaveUp => findings.give_up(format!(
-                "key {}: more than {} states were tried; a commit log or revisions in the answers make the search short",
+                "key {}: more than {} states were tried; with a commit log the search is short",
                 partition.key,
                 search::MAX_STATES
             )),

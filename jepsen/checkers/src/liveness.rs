@@ -192,7 +192,7 @@ impl After<'_> {
 
     fn late(&self, watch: u32, target: Revision, bound: Nanos, when: &str) -> Violation {
         let text = format!(
-            "watch {watch}: healed at {} ns, and what was committed at revision {target} {when}; the bound is {} ns",
+            "watch {watch}: healed at {} ns, and the commit of revision {target} {when}; the bound is {} ns",
             self.healed.0, bound.0
         );
         Violation::of_watch("watch not caught up in time", text, watch)

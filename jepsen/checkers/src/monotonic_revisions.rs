@@ -1,9 +1,9 @@
 //! Promise: the revision never goes back.
 //!
 //! > An answer that must be current names at least the newest revision that any answer named before the operation
-//! > began, and a write's own revision is newer than that. Each revision is one commit's, and the commit log has no gap.
+//! > began, and a write's own revision is newer than that. Each revision is one commit's, and the log has no gap.
 //!
-//! Source: etcd's API guarantees (revisions); etcd issue 17780 (revision decreases after a crash in compaction); Jepsen.
+//! Source: etcd's API guarantees (revisions); etcd issue 17780 (revision decreases after a crash); Jepsen.
 //!
 //! In: the revisions of answers, with times; the commit log. Deliberately absent: answers that promise only some
 //! revision of one replica ([`Freshness::Local`]): those of serializable reads and of requests about leases.

@@ -13,8 +13,48 @@ pub mod reliable;
 pub mod resumable;
 pub mod unique;
 
-use crate::history::{Change, CommitLog, Event, History, KeyRange, Revision, Watch, WatchEvent, WatchId};
+use crate::history::{
+    Call, Change, CommitLog, Event, FaultPhase, History, KeyRange, Nanos, Revision, Watch, WatchEvent,
+    WatchId,
+};
 use crate::promise::{Findings, Verdict, Violation};
+
+/// The fault that compacts without recording an operation.
+const COMPACTION: &str = "compaction";
+
+/// What may have been compacted away, and when.
+struct Compactions {
+    /// When each one was asked for, and up to which revision.
+    asked: Vec<(Nanos, Revision)>,
+    /// A fault compacted, too; nobody recorded up to where.
+    unrecorded: bool,
+}
+
+impl Compactions {
+    fn of(history: &History) -> Self {
+        let asked = history.operations.iter().filter_map(|operation| match &operation.call {
+            Call::Compact { revision } => Some((operation.invoked, *revision)),
+            _ => None,
+        });
+        let unrecorded = history.faults.iter().any(|event| match event.phase {
+            FaultPhase::Began | FaultPhase::Struck => event.fault == COMPACTION,
+            FaultPhase::Ended | FaultPhase::Skipped(_) | FaultPhase::Healed | FaultPhase::LeaderSeen(_) => {
+                false
+            }
+        });
+        Self { asked: asked.collect(), unrecorded }
+    }
+
+    /// Whether history below this revision may be gone at this moment.
+    fn may_reach(&self, revision: Revision, at: Nanos) -> bool {
+        self.unrecorded || self.asked.iter().any(|(asked_at, asked)| *asked_at <= at && revision <= *asked)
+    }
+
+    /// Whether somebody was seen to ask for a compaction, and nobody for one up to this revision.
+    fn excludes(&self, revision: Revision) -> bool {
+        !self.unrecorded && !self.asked.is_empty() && self.asked.iter().all(|(_, asked)| *asked < revision)
+    }
+}
 
 /// Runs a check on each watch.
 fn each(history: &History, mut check: impl FnMut(u32, &Watch, &mut Findings)) -> Verdict {

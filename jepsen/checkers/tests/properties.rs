@@ -20,11 +20,14 @@ fn small(seed: u64, kind: Kind) -> History {
     model::history(seed, kind, size)
 }
 
+fn kind() -> impl Strategy<Value = Kind> {
+    prop::sample::select(KINDS.to_vec())
+}
+
 fn without_log(history: &History) -> History {
     History { log: None, ..history.clone() }
 }
 
-/// As a client that hears nothing of revisions would have recorded it.
 fn assert_kept(history: &History) {
     assert_eq!(history.validate(), Ok(()));
     for promise in PROMISES {
@@ -43,14 +46,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_correct_store_keeps_every_promise(seed in any::<u64>(), kind in prop::sample::select(KINDS.to_vec())) {
+    fn a_correct_store_keeps_every_promise(seed in any::<u64>(), kind in kind()) {
         let history = small(seed, kind);
         assert_kept(&history);
         assert_kept(&without_log(&history));
     }
 
     #[test]
-    fn a_generated_history_survives_the_file(seed in any::<u64>(), kind in prop::sample::select(KINDS.to_vec())) {
+    fn a_generated_history_survives_the_file(seed in any::<u64>(), kind in kind()) {
         let history = small(seed, kind);
         let mut file = Vec::new();
         jsonl::write(&history, &mut file).expect("memory takes it");

@@ -144,9 +144,13 @@ impl<'a> Split<'a, '_> {
                 (false, false) => step.order = Order::read(revision),
                 (false, true) => self.deletes_only(key, revision, &mut step),
             }
-            let useless = results.is_none() && step.is_pure();
-            if !useless {
-                self.key(key).steps.push(step);
+            let partition = self.key(key);
+            match (results, step.then) {
+                (None, Then::Same) => {}
+                (None, Then::Delete) if !step.must => {
+                    partition.deletes.push(Step { sees: Sees::Present, ..step })
+                }
+                (Some(_), _) | (None, Then::Put { .. } | Then::Delete) => partition.steps.push(step),
             }
         }
     }

@@ -2,17 +2,22 @@
 //!
 //! In: steps. Out: whether an order exists in which each takes effect between its beginning and its end and sees what
 //! it saw. The method is Wing and Gong's, with Lowe's memory of what was tried: a set of steps that took effect,
-//! together with the state after them, is tried once.
+//! together with the state after them, is tried once. A set is remembered as the exclusive or of its members' random
+//! numbers (128 bits, so that two sets never meet).
 //!
 //! Three things keep it short. A step that only looks and may go now, goes now: no other choice can need it later.
-//! Revisions order the steps that have them. And a set is remembered as the exclusive or of its members' random
-//! numbers (128 bits, so that two sets never meet).
+//! Revisions order the steps that have them. And of steps that may never take effect, the fewer the better: one is
+//! taken only if the next step sees it (else it could be left out), what was tried with some of them need not be tried
+//! with more, and of those that are alike the first one will do.
 //!
 //! Deliberately absent: recursion; a history of a million steps must not overflow a stack.
 
-use rustc_hash::FxHashSet;
+mod remaining;
 
-use super::step::{State, Step};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::step::{Sees, State, Step, Then};
+use remaining::{Orders, Ring};
 
 /// How many states are tried before the search gives up.
 pub(super) const MAX_STATES: usize = 5_000_000;
@@ -68,11 +73,18 @@ struct Search<'a> {
     orders: Orders,
     /// Steps that may never take effect, by the time of their invocation.
     optional: Vec<usize>,
+    /// For each step the optional one before it that does the same.
+    twins: Vec<Option<usize>>,
     used: Vec<bool>,
     remaining: usize,
     state: State,
+    /// Of the steps that must take effect, those that did.
     members: u128,
-    tried: FxHashSet<(u128, State)>,
+    /// Of the others, in order.
+    extra: Vec<u32>,
+    /// For each set and state the extra steps that it was tried with.
+    tried: FxHashMap<(u128, State), Vec<Box<[u32]>>>,
+    tried_count: usize,
     frames: Vec<Frame>,
     stuck: Option<Stuck>,
 }
@@ -87,10 +99,13 @@ impl<'a> Search<'a> {
             orders: Orders::new(steps),
             used: vec![false; steps.len()],
             remaining: steps.len() - optional.len(),
+            twins: twins(steps, &optional),
             optional,
             state: State::Absent,
             members: 0,
-            tried: FxHashSet::default(),
+            extra: Vec::new(),
+            tried: FxHashMap::default(),
+            tried_count: 0,
             frames: Vec::new(),
             stuck: None,
         }
@@ -99,7 +114,7 @@ impl<'a> Search<'a> {
     fn run(mut self) -> Searched {
         let mut cursor = Cursor::Looks;
         while self.remaining > 0 {
-            if self.tried.len() > MAX_STATES {
+            if self.tried_count > MAX_STATES {
                 return Searched::GaveUp;
             }
             if let Some((step, next)) = self.candidate(cursor) {
@@ -129,7 +144,9 @@ impl<'a> Search<'a> {
             Cursor::Optional(from) => {
                 let limit = self.first_return();
                 let due = self.optional[from..].iter().take_while(|&&step| self.steps[step].invoked <= limit);
-                let found = due.enumerate().find(|&(_, &step)| !self.used[step] && self.may_go(step));
+                let is_first =
+                    |step: usize| !self.used[step] && self.twins[step].is_none_or(|twin| self.used[twin]);
+                let found = due.enumerate().find(|&(_, &step)| is_first(step) && self.may_go(step));
                 found.map(|(skipped, &step)| (step, Some(Cursor::Optional(from + skipped + 1))))
             }
         }
@@ -155,45 +172,74 @@ impl<'a> Search<'a> {
     }
 
     fn may_go(&self, step: usize) -> bool {
-        self.orders.allow(step) && self.steps[step].sees.allows(self.state)
+        let Step { sees, .. } = self.steps[step];
+        let must_see = self.frames.last().is_some_and(|frame| !self.steps[frame.step].must);
+        self.orders.allow(step) && sees.allows(self.state) && !(must_see && sees == Sees::Anything)
     }
 
     /// Lets a step take effect, unless what comes of it was tried before. Returns where to go on.
     fn take(&mut self, step: usize, next: Option<Cursor>) -> Cursor {
-        let after = self.steps[step].then.after(self.state);
-        let members = self.members ^ number(step);
+        let before = self.state;
+        self.set(step);
+        self.state = self.steps[step].then.after(before);
         if let Some(next) = next
-            && !self.tried.insert((members, after))
+            && !self.is_new()
         {
+            self.unset(step);
+            self.state = before;
             return next;
         }
-        self.frames.push(Frame { step, before: self.state, next });
-        (self.state, self.members) = (after, members);
-        self.used[step] = true;
-        if self.steps[step].must {
-            self.remaining -= 1;
-            self.ring.lift(step);
-            self.orders.lift(step);
-        }
+        self.frames.push(Frame { step, before, next });
         Cursor::Looks
     }
 
     /// Undoes choices up to the last one that had another.
     fn back(&mut self) -> Option<Cursor> {
         while let Some(Frame { step, before, next }) = self.frames.pop() {
+            self.unset(step);
             self.state = before;
-            self.members ^= number(step);
-            self.used[step] = false;
-            if self.steps[step].must {
-                self.remaining += 1;
-                self.ring.unlift(step);
-                self.orders.unlift(step);
-            }
             if next.is_some() {
                 return next;
             }
         }
         None
+    }
+
+    /// Remembers where the search is; false when it was there before with no more extra steps than now.
+    fn is_new(&mut self) -> bool {
+        let known = self.tried.entry((self.members, self.state)).or_default();
+        let within = |fewer: &[u32]| fewer.iter().all(|step| self.extra.binary_search(step).is_ok());
+        if known.iter().any(|fewer| within(fewer)) {
+            return false;
+        }
+        known.push(self.extra.clone().into_boxed_slice());
+        self.tried_count += 1;
+        true
+    }
+
+    fn set(&mut self, step: usize) {
+        self.used[step] = true;
+        if self.steps[step].must {
+            self.members ^= number(step);
+            self.remaining -= 1;
+            self.ring.lift(step);
+            self.orders.lift(step);
+        } else {
+            let place = self.extra.partition_point(|&other| (other as usize) < step);
+            self.extra.insert(place, step as u32);
+        }
+    }
+
+    fn unset(&mut self, step: usize) {
+        self.used[step] = false;
+        if self.steps[step].must {
+            self.members ^= number(step);
+            self.remaining += 1;
+            self.ring.unlift(step);
+            self.orders.unlift(step);
+        } else {
+            self.extra.retain(|&other| other as usize != step);
+        }
     }
 
     /// Remembers the longest order so far, with the step that ended it: one whose turn it is by the revisions, else
@@ -225,6 +271,31 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Deletes are alike, and so are writes whose values nobody sees.
+fn twins(steps: &[Step], optional: &[usize]) -> Vec<Option<usize>> {
+    let seen: FxHashSet<u64> = steps
+        .iter()
+        .filter_map(|step| match step.sees {
+            Sees::Version { value, .. } => Some(value),
+            Sees::Anything | Sees::Absent | Sees::Present | Sees::Revision(_) => None,
+        })
+        .collect();
+    let revisions_matter = steps.iter().any(|step| matches!(step.sees, Sees::Revision(_)));
+    let mut twins = vec![None; steps.len()];
+    let (mut last_delete, mut last_put) = (None, None);
+    for &step in optional {
+        let last = match (steps[step].sees, steps[step].then) {
+            (Sees::Present, Then::Delete) => &mut last_delete,
+            (Sees::Anything, Then::Put { value, .. }) if !revisions_matter && !seen.contains(&value) => {
+                &mut last_put
+            }
+            _ => continue,
+        };
+        twins[step] = last.replace(step);
+    }
+    twins
+}
+
 /// A random number for each step (splitmix64, twice).
 fn number(step: usize) -> u128 {
     let mix = |seed: u64| {
@@ -235,133 +306,4 @@ fn number(step: usize) -> u128 {
     };
     let step = step as u64;
     u128::from(mix(2 * step + 1)) << 64 | u128::from(mix(2 * step + 2))
-}
-
-/// Beginnings and ends of the steps that are left, in order of time: a ring of nodes, from which a step is lifted when
-/// it takes effect, and put back when that is undone.
-struct Ring {
-    next: Vec<usize>,
-    previous: Vec<usize>,
-    /// Whether a step has an end.
-    ends: Vec<bool>,
-}
-
-impl Ring {
-    fn new(steps: &[Step]) -> Self {
-        let mut events = Vec::with_capacity(2 * steps.len());
-        for (number, step) in steps.iter().enumerate().filter(|(_, step)| step.must) {
-            events.push((step.invoked, false, Self::call(number)));
-            if step.returned != super::step::OPEN {
-                events.push((step.returned, true, Self::call(number) + 1));
-            }
-        }
-        // Steps that touch in time are concurrent: at one moment, beginnings come first.
-        events.sort_unstable();
-        let head = 2 * steps.len();
-        let (mut next, mut previous) = (vec![head; head + 1], vec![head; head + 1]);
-        let mut last = head;
-        for (_, _, node) in events {
-            (next[last], previous[node]) = (node, last);
-            last = node;
-        }
-        (next[last], previous[head]) = (head, last);
-        let ends = steps.iter().map(|step| step.returned != super::step::OPEN).collect();
-        Self { next, previous, ends }
-    }
-
-    fn call(step: usize) -> usize {
-        2 * step
-    }
-
-    fn head(&self) -> usize {
-        self.next.len() - 1
-    }
-
-    fn first(&self) -> usize {
-        self.next[self.head()]
-    }
-
-    /// The step that begins at this node.
-    fn call_of(&self, node: usize) -> Option<usize> {
-        (node != self.head() && node.is_multiple_of(2)).then_some(node / 2)
-    }
-
-    /// The step that ends at this node.
-    fn return_of(&self, node: usize) -> Option<usize> {
-        (node != self.head() && !node.is_multiple_of(2)).then_some(node / 2)
-    }
-
-    fn lift(&mut self, step: usize) {
-        self.unlink(Self::call(step));
-        if self.ends[step] {
-            self.unlink(Self::call(step) + 1);
-        }
-    }
-
-    fn unlift(&mut self, step: usize) {
-        if self.ends[step] {
-            self.link(Self::call(step) + 1);
-        }
-        self.link(Self::call(step));
-    }
-
-    fn unlink(&mut self, node: usize) {
-        let (before, after) = (self.previous[node], self.next[node]);
-        (self.next[before], self.previous[after]) = (after, before);
-    }
-
-    fn link(&mut self, node: usize) {
-        let (before, after) = (self.previous[node], self.next[node]);
-        (self.next[before], self.previous[after]) = (node, node);
-    }
-}
-
-/// Whose turn it is by the store's revisions.
-struct Orders {
-    /// For each step its place among the distinct orders; `None`: any time.
-    places: Vec<Option<usize>>,
-    /// For each place how many steps are left.
-    left: Vec<usize>,
-    /// The first place with steps left.
-    current: usize,
-}
-
-impl Orders {
-    fn new(steps: &[Step]) -> Self {
-        let mut distinct: Vec<_> =
-            steps.iter().filter(|step| step.must).filter_map(|step| step.order).collect();
-        distinct.sort_unstable();
-        distinct.dedup();
-        let mut left = vec![0; distinct.len()];
-        let place = |step: &Step| {
-            let place =
-                step.order.filter(|_| step.must).and_then(|order| distinct.binary_search(&order).ok())?;
-            left[place] += 1;
-            Some(place)
-        };
-        let places = steps.iter().map(place).collect();
-        Self { places, left, current: 0 }
-    }
-
-    fn allow(&self, step: usize) -> bool {
-        self.places[step].is_none_or(|place| place == self.current)
-    }
-
-    fn is_turn_of(&self, step: usize) -> bool {
-        self.places[step] == Some(self.current)
-    }
-
-    fn lift(&mut self, step: usize) {
-        let Some(place) = self.places[step] else { return };
-        self.left[place] -= 1;
-        while self.left.get(self.current) == Some(&0) {
-            self.current += 1;
-        }
-    }
-
-    fn unlift(&mut self, step: usize) {
-        let Some(place) = self.places[step] else { return };
-        self.left[place] += 1;
-        self.current = self.current.min(place);
-    }
 }

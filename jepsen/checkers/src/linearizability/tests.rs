@@ -130,6 +130,30 @@ fn a_delete_of_unknown_outcome_comes_from_the_log() {
 }
 
 #[test]
+fn a_delete_in_a_transaction_of_unknown_outcome_comes_from_the_log_too() {
+    let operations = vec![
+        write(0, 0..1, "k", 1, 2),
+        unknown(txn(1, 2..3, 0, "dk gz_")),
+        read(0, 4..5, "k", None, 3),
+        unknown(delete(2, 9..10, "k", true, 0)),
+    ];
+    assert_eq!(found_with(log(&[(2, "k", Some(1)), (3, "k", None)]), operations), [""; 0]);
+}
+
+#[test]
+fn unknown_steps_that_changed_nothing_do_not_make_the_search_long() {
+    let maybe = (0..60).map(|n| unknown(write(100 + n as u32, 0..1, "k", 1000 + n, 0)));
+    let deletes = (0..40).map(|n| unknown(delete(200 + n, 0..1, "k", true, 0)));
+    let sure = (0..40).flat_map(|n| {
+        let time = 10 * n;
+        [write(0, time..time + 1, "k", n, 0), delete(0, time + 2..time + 3, "k", true, 0)]
+    });
+    let stale = [read(0, 900..901, "k", None, 0), read(0, 902..903, "k", Some((3, 0)), 0)];
+    let operations = maybe.chain(deletes).chain(sure).chain(stale).collect();
+    assert_eq!(found(operations), ["stale read"]);
+}
+
+#[test]
 fn revisions_must_follow_real_time() {
     let operations = vec![write(0, 0..1, "k", 1, 3), write(0, 2..3, "k", 2, 2)];
     assert_eq!(found(operations), ["revision against real time"]);

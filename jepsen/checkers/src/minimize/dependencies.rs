@@ -2,7 +2,8 @@
 //!
 //! Most of what is left out cannot break a promise in the same way: a value whose writer is gone is a phantom, and no
 //! stale read or cycle. So values bind only where phantoms are looked for, and where the search for an order would
-//! otherwise grope about. What was found absent, the state that a compare held against, sums and lives of leases always bind.
+//! otherwise grope about. What was found absent, the state that a compare held against, sums and lives of leases
+//! always bind.
 //!
 //! In: a history. Out: for a selection of operations and watches the smallest one that contains everything that it
 //! depends on. Deliberately absent: why the promise is broken.

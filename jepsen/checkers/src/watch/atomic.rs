@@ -2,8 +2,8 @@
 //!
 //! > All events of one revision come in one response.
 //!
-//! Source: etcd's watch API guarantees ("Atomic"). In: responses; fragments of one were put together by whoever recorded
-//! them. Deliberately absent: revisions of which a part never comes ([`super::reliable`]).
+//! Source: etcd's watch API guarantees ("Atomic"). In: responses; fragments of one were put together by whoever
+//! recorded them. Deliberately absent: revisions of which a part never comes ([`super::reliable`]).
 
 use crate::history::{History, Revision, Watch};
 use crate::promise::{Findings, Promise, Verdict};

@@ -1,7 +1,7 @@
 //! Promise: a watch is bookmarkable.
 //!
-//! > When a watch reports progress at a revision, everything up to that revision has been delivered: nothing of it comes
-//! > later, and nothing is missing.
+//! > When a watch reports progress at a revision, everything up to that revision has been delivered: nothing of it
+//! > comes later, and nothing is missing.
 //!
 //! Source: etcd's watch API guarantees ("Bookmarkable"); etcd issue 15220 (progress ahead of events). In: watches, and
 //! the commit log if there is one. Deliberately absent: progress of what nobody has committed

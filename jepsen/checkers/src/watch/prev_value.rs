@@ -11,7 +11,8 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::history::{Call, Event, Filters, History, Key, KeyVersion, Nanos, Revision, Watch};
+use super::Compactions;
+use crate::history::{Event, Filters, History, Key, KeyVersion, Revision, Watch};
 use crate::past::Past;
 use crate::promise::{Promise, Verdict};
 
@@ -25,7 +26,7 @@ pub static PROMISE: Promise = Promise {
 
 fn check(history: &History) -> Verdict {
     let past = history.log.as_ref().map(Past::of);
-    let compactions = compactions(history);
+    let compactions = Compactions::of(history);
     super::each(history, |number, watch, findings| {
         let mut known: FxHashMap<&Key, Option<&KeyVersion>> = FxHashMap::default();
         for (response, event) in watch.events() {
@@ -35,7 +36,7 @@ fn check(history: &History) -> Verdict {
                 None => known.get(&event.key).copied(),
             };
             let at = watch.responses[response].at;
-            let compacted = compactions.iter().any(|(from, to)| *from <= at && event.revision <= *to);
+            let compacted = compactions.may_reach(event.revision, at);
             if let Some((class, problem)) = odd(watch, event, before, compacted) {
                 let problem = format!("{}: {problem}", super::words(event));
                 findings.add(super::violation(class, number, watch, &problem));
@@ -52,15 +53,6 @@ fn check(history: &History) -> Verdict {
 fn was<'a>(past: &Past<'a>, event: &Event) -> Option<Option<&'a KeyVersion>> {
     let before = Revision(event.revision.0.checked_sub(1)?);
     past.covers(before).then(|| past.at(&event.key, before))
-}
-
-/// When a compaction may have begun, and up to which revision.
-fn compactions(history: &History) -> Vec<(Nanos, Revision)> {
-    let asked = history.operations.iter().filter_map(|operation| match &operation.call {
-        Call::Compact { revision } => Some((operation.invoked, *revision)),
-        _ => None,
-    });
-    asked.collect()
 }
 
 fn odd(
@@ -125,8 +117,8 @@ fn same(a: Option<&KeyVersion>, b: Option<&KeyVersion>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{CommitLog, Returned, Value};
-    use crate::testing::{classes, log, op, watch, watched};
+    use crate::history::{Call, CommitLog, FaultPhase, Returned, Value};
+    use crate::testing::{classes, fault, log, op, watch, watched};
 
     fn the_log() -> CommitLog {
         log(&[(2, "a", Some(1)), (3, "a", Some(2)), (4, "a", None), (5, "a", Some(3))])
@@ -167,6 +159,12 @@ mod tests {
         let mut history = watched(&the_log(), vec![lacking]);
         let returned = Returned::Compact { revision: Revision(5) };
         history.operations = vec![op(0, 0..1, Call::Compact { revision: Revision(3) }, returned)];
+        assert_eq!(classes(&PROMISE, &history), [""; 0]);
+        // A fault may compact without an operation.
+        history.operations.clear();
+        assert_eq!(classes(&PROMISE, &history), ["wrong previous value"]);
+        history.faults = vec![fault(0, FaultPhase::Struck)];
+        history.faults[0].fault = "compaction".to_owned();
         assert_eq!(classes(&PROMISE, &history), [""; 0]);
     }
 

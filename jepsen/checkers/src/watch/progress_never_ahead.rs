@@ -1,10 +1,10 @@
 //! Promise: a watch is never ahead of the store.
 //!
-//! > A revision that a watch names, in progress or with events, has been committed: whoever reads afterwards sees it, and
-//! > no write that begins afterwards gets it. No event is newer than its response.
+//! > A revision that a watch names, in progress or with events, has been committed: whoever reads afterwards sees it,
+//! > and no write that begins afterwards gets it. No event is newer than its response.
 //!
-//! Source: etcd issues 15220 and 20221 (early notifications); etcd's API guarantees. In: watches, operations with times,
-//! and the commit log. Deliberately absent: what must have been delivered ([`super::bookmarkable`]).
+//! Source: etcd issues 15220 and 20221 (early notifications); etcd's API guarantees. In: watches, operations with
+//! times, and the commit log. Deliberately absent: what must have been delivered ([`super::bookmarkable`]).
 
 use crate::edn;
 use crate::history::{Freshness, History, Nanos, OpId, Revision, Watch, WatchEvent};

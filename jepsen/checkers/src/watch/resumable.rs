@@ -10,7 +10,8 @@
 //! revision is part of the promise: what it skips, nobody sends again. Deliberately absent: what is missing later
 //! ([`super::reliable`]).
 
-use crate::history::{Call, History, Revision, Watch, WatchEvent, WatchId};
+use super::Compactions;
+use crate::history::{History, Revision, Watch, WatchEvent, WatchId};
 use crate::promise::{Findings, Promise, Verdict};
 
 /// The promise.
@@ -23,12 +24,13 @@ pub static PROMISE: Promise = Promise {
 };
 
 fn check(history: &History) -> Verdict {
+    let compactions = Compactions::of(history);
     super::each(history, |number, watch, findings| {
         findings.checked += 1;
         older_than_start(number, watch, findings);
         missing_at_start(history, number, watch, findings);
         continues(history, number, watch, findings);
-        refused(history, number, watch, findings);
+        refused(&compactions, number, watch, findings);
     })
 }
 
@@ -79,17 +81,12 @@ fn compacted(watch: &Watch) -> Option<Revision> {
 }
 
 /// "Compacted" must be true.
-fn refused(history: &History, number: u32, watch: &Watch, findings: &mut Findings) {
+fn refused(compactions: &Compactions, number: u32, watch: &Watch, findings: &mut Findings) {
     let Some(compacted) = compacted(watch) else { return };
     let wanted = super::reached(watch).next();
-    let asked = history.operations.iter().filter_map(|operation| match &operation.call {
-        Call::Compact { revision } => Some(*revision),
-        _ => None,
-    });
-    let asked = asked.max();
     let problem = if wanted > compacted {
         format!("it is refused for compaction at {compacted}, and wants revision {wanted}")
-    } else if asked.is_some_and(|asked| asked < compacted) {
+    } else if compactions.excludes(compacted) {
         format!("it is refused for compaction at {compacted}, which nobody asked for")
     } else {
         return;
@@ -100,7 +97,7 @@ fn refused(history: &History, number: u32, watch: &Watch, findings: &mut Finding
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{CommitLog, Returned};
+    use crate::history::{Call, CommitLog, Returned};
     use crate::testing::{classes, log, op, watch, watched};
 
     fn the_log() -> CommitLog {

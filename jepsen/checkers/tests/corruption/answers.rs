@@ -8,11 +8,11 @@ use keelson_checkers::history::{
 use crate::model::Random;
 
 /// The operations for which this says something, in an order that the dice say.
-fn shuffled<T>(
+pub(crate) fn shuffled<T>(
     history: &History,
     random: &mut Random,
     pick: impl Fn(usize, &Operation) -> Option<T>,
-) -> impl Iterator<Item = T> {
+) -> std::vec::IntoIter<T> {
     let mut found: Vec<T> = history
         .operations
         .iter()
@@ -25,7 +25,7 @@ fn shuffled<T>(
     found.into_iter()
 }
 
-fn returned(history: &mut History, number: usize) -> &mut Returned {
+pub(crate) fn returned(history: &mut History, number: usize) -> &mut Returned {
     match &mut history.operations[number].end {
         End::Ok { returned, .. } => returned,
         other => panic!("{other:?}"),
@@ -340,76 +340,6 @@ pub(crate) fn old_token(history: &mut History, random: &mut Random) -> Option<()
     let (number, older) = shuffled(history, random, writes).next()?;
     if let Call::FencedWrite { token, .. } = &mut history.operations[number].call {
         *token = older;
-    }
-    Some(())
-}
-
-/// A renewal that was acknowledged, quickly followed by somebody who does not find the lease.
-pub(crate) fn lease_gone(history: &mut History, random: &mut Random) -> Option<()> {
-    let asked = |number: usize, operation: &Operation| match (&operation.call, operation.answer()?) {
-        (
-            Call::LeaseTimeToLive { id },
-            (ended, Returned::LeaseTimeToLive { remaining_seconds: Some(_), .. }),
-        ) => Some((number, *id, operation.invoked, ended)),
-        _ => None,
-    };
-    let (number, ..) = shuffled(history, random, asked).find(|(_, id, invoked, ended)| {
-        let certain = history.operations.iter().any(|operation| {
-            let renewed = match (&operation.call, operation.answer()) {
-                (
-                    Call::LeaseKeepAlive { id: other },
-                    Some((_, Returned::LeaseKeepAlive { ttl_seconds, .. })),
-                ) => other == id && *ttl_seconds > 0,
-                (Call::LeaseGrant { id: other, .. }, Some(_)) => other == id,
-                _ => false,
-            };
-            renewed
-                && operation.end.at().is_some_and(|at| at < *invoked)
-                && ended.0 < operation.invoked.0 + 2_000_000_000
-        });
-        certain && !maybe_revoked(history, *id, *ended)
-    })?;
-    if let Returned::LeaseTimeToLive { remaining_seconds, .. } = returned(history, number) {
-        *remaining_seconds = None;
-    }
-    Some(())
-}
-
-fn maybe_revoked(history: &History, id: keelson_checkers::history::LeaseId, before: Nanos) -> bool {
-    history.operations.iter().any(|operation| {
-        operation.call == Call::LeaseRevoke { id }
-            && operation.invoked <= before
-            && !matches!(operation.end, End::Failed { .. })
-    })
-}
-
-/// A key is absent right after it was attached to a lease that was just granted or renewed.
-pub(crate) fn key_gone(history: &mut History, random: &mut Random) -> Option<()> {
-    let reads = |number: usize, operation: &Operation| match (&operation.call, operation.answer()?) {
-        (Call::LeaseKeyRead { key }, (ended, Returned::LeaseKeyRead { holder: Some(id), .. })) => {
-            Some((number, key.clone(), *id, operation.invoked, ended))
-        }
-        _ => None,
-    };
-    let (number, ..) = shuffled(history, random, reads).find(|(_, key, id, invoked, ended)| {
-        let attached = history.operations.iter().any(|operation| {
-            matches!(&operation.call, Call::LeaseAttach { id: other, key: at, .. } if other == id && at == key)
-                && matches!(operation.answer(), Some((at, Returned::LeaseAttach { attached: true, .. })) if at < *invoked)
-        });
-        let renewed = history.operations.iter().any(|operation| {
-            let renewal = match (&operation.call, operation.answer()) {
-                (Call::LeaseKeepAlive { id: other }, Some((at, Returned::LeaseKeepAlive { ttl_seconds, .. }))) => {
-                    other == id && *ttl_seconds > 0 && at < *invoked
-                }
-                (Call::LeaseGrant { id: other, .. }, Some((at, _))) => other == id && at < *invoked,
-                _ => false,
-            };
-            renewal && ended.0 < operation.invoked.0 + 2_000_000_000
-        });
-        attached && renewed && !maybe_revoked(history, *id, *ended)
-    })?;
-    if let Returned::LeaseKeyRead { holder, .. } = returned(history, number) {
-        *holder = None;
     }
     Some(())
 }

@@ -4,6 +4,7 @@
 //! place for it. Deliberately absent: changes that a correct store might have made, too.
 
 mod answers;
+mod leases;
 mod streams;
 
 use keelson_checkers::history::History;
@@ -59,8 +60,8 @@ pub(crate) const CORRUPTIONS: &[Corruption] = &[
     row("element lost", Kind::Set, "set", answers::lost_element),
     row("wrong total", Kind::Counter, "counter", answers::wrong_total).stays_large(),
     row("write under an old token", Kind::Locks, "lock", answers::old_token),
-    row("lease gone early", Kind::Leases, "leases", answers::lease_gone),
-    row("key gone early", Kind::Leases, "leases", answers::key_gone),
+    row("lease gone early", Kind::Leases, "leases", leases::lease_gone),
+    row("key gone early", Kind::Leases, "leases", leases::key_gone),
     row("event dropped", Kind::Registers, "watch_reliable", streams::drop_event).needs_log(),
     row("response twice", Kind::Registers, "watch_unique", streams::repeat_response),
     row("responses swapped", Kind::Registers, "watch_ordered", streams::swap_responses),

@@ -23,6 +23,8 @@ pub(crate) struct Store {
     counter: i64,
     /// When each lease ends, and its time to live.
     leases: BTreeMap<LeaseId, (u64, u32)>,
+    /// When each lock is taken from its holder.
+    locks: BTreeMap<Key, u64>,
 }
 
 impl Store {
@@ -66,8 +68,16 @@ impl Store {
         self.commit(time, vec![(key.clone(), Some(Value::Number(value)))], LeaseId(0))
     }
 
-    /// Leases that have run out take their keys with them.
+    /// Leases that have run out take their keys with them; locks are not held forever.
     pub(crate) fn expire(&mut self, time: u64) {
+        let over: Vec<Key> =
+            self.locks.iter().filter(|(_, end)| **end <= time).map(|(lock, _)| lock.clone()).collect();
+        for lock in over {
+            self.locks.remove(&lock);
+            if self.now(&lock).is_some() {
+                self.commit(time, vec![(lock, None)], LeaseId(0));
+            }
+        }
         let over: Vec<LeaseId> =
             self.leases.iter().filter(|(_, (end, _))| *end <= time).map(|(id, _)| *id).collect();
         over.into_iter().for_each(|id| self.end_lease(time, id));
@@ -181,7 +191,10 @@ impl Store {
             Call::CounterRead => Returned::CounterRead { revision, total: self.counter },
             Call::LockAcquire { lock } => match self.now(lock) {
                 Some(_) => Returned::LockAcquire { revision, acquired: false },
-                None => Returned::LockAcquire { revision: self.put(time, lock, 0), acquired: true },
+                None => {
+                    self.locks.insert(lock.clone(), time + SECOND / 20);
+                    Returned::LockAcquire { revision: self.put(time, lock, 0), acquired: true }
+                }
             },
             Call::LockRelease { lock, token } => match self.holds(lock, *token) {
                 true => {
