@@ -21,6 +21,7 @@ mod loopback;
 mod access;
 mod discovery;
 mod failover;
+mod kinds;
 mod objects;
 mod output;
 mod running;
