@@ -1,8 +1,8 @@
 //! The corridor that every write goes through, in the order in which it happens.
 //!
-//! decode ([`body`]) → defaults → mutating admission → prepare → validate → validating admission → claims →
-//! compare and set in the store. What a write replaces is named by its revision; when somebody else was faster,
-//! everything after decoding is done again on what is there now.
+//! decode ([`body`]) → defaults → managed fields → mutating admission → prepare → validate → validating admission →
+//! claims → compare and set in the store. What a write replaces is named by its revision; when somebody else was
+//! faster, everything after decoding is done again on what is there now.
 //!
 //! In: a [`Call`] and the object that it brings, or a function that makes one of the object that is there. Out: the
 //! object as it was stored. A dry run goes the same way and stops before the store.
@@ -29,14 +29,18 @@ pub(crate) mod delete_options;
 pub(crate) mod identity;
 pub(crate) mod options;
 
+mod apply;
 mod create;
 mod delete;
 mod deletion;
+mod managed_fields;
 mod store;
 mod update;
 
+pub(crate) use apply::Outcome;
 pub(crate) use body::Draft;
 pub(crate) use delete::Deleted;
+pub(crate) use managed_fields::refusal as apply_refusal;
 pub(crate) use update::Change;
 
 /// How often a write begins anew because somebody else was faster. Each time, somebody else has got ahead.

@@ -1,7 +1,7 @@
 //! What is wrong with an object's metadata.
 //!
-//! Deliberately absent: `resourceVersion`, which the write's transaction compares, and `managedFields`, which no
-//! client may rely on before server-side apply exists.
+//! Deliberately absent: `resourceVersion`, which the write's transaction compares, and `managedFields`, which the write
+//! itself keeps.
 //!
 //! Source: `k8s.io/apimachinery/pkg/api/validation/objectmeta.go` and `.../meta/v1/validation`.
 

@@ -3,7 +3,7 @@
 //! A patch is applied to what is there now, and again if that changes meanwhile; so a patch that names no
 //! resourceVersion is not refused for being late.
 //!
-//! Deliberately absent: server-side apply, which is no patch of this kind.
+//! Server-side apply is no patch of this kind and has a file of its own ([`apply`]).
 //!
 //! Source: `k8s.io/apiserver/pkg/endpoints/handlers/patch.go`.
 
@@ -13,7 +13,6 @@ use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use keelson_api_registry::{
     field::FieldError,
     object::Object,
-    request::RequestInfo,
     status::{ApiError, Cause},
 };
 use keelson_api_schema::{
@@ -35,25 +34,32 @@ use crate::{
     },
 };
 
+pub(super) mod apply;
+
 /// What a patch may be written in.
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC_MERGE_PATCH: &str = "application/strategic-merge-patch+json";
+const APPLY_PATCH: &str = "application/apply-patch+yaml";
 
-/// Forcing is for appliers, which own fields; an ordinary patch has nobody to overrule.
-fn refuse_force(info: &RequestInfo) -> Result<(), ApiError> {
-    match info.parameter("force") {
-        None => Ok(()),
-        Some(_) => {
-            let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
-            Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]))
-        }
-    }
+/// All of these, as a refusal lists them.
+const ACCEPTED: [&str; 4] = [JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH];
+
+/// Whether a PATCH is an apply.
+pub(super) fn is_apply(headers: &HeaderMap) -> bool {
+    form_of(headers) == APPLY_PATCH
+}
+
+fn form_of(headers: &HeaderMap) -> String {
+    let form = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    form.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 pub(super) async fn patch(server: &Arc<Server>, call: &Call, part: Part) -> Result<Response, ApiError> {
-    let options = WriteOptions::parse(&call.info, "PatchOptions")?;
-    refuse_force(&call.info)?;
+    if is_apply(&call.headers) {
+        return apply::apply(server, call, part).await;
+    }
+    let options = WriteOptions::parse_patch(&call.info)?;
     let patch = Patch::read(&call.headers, &call.body)?;
     let resource = call.request.resource;
     let write = Write { server, call, target: Target::of(call), dry_run: options.dry_run };
@@ -88,11 +94,9 @@ impl Patch {
     /// # Errors
     /// 415 for other forms, 400 for what cannot be read, 413 for what is too long.
     pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
-        let form = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let form = form.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if ![JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH].contains(&form.as_str()) {
-            let accepted = [JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH];
-            return Err(ApiError::unsupported_media_type(&accepted));
+        let form = form_of(headers);
+        if form == APPLY_PATCH || !ACCEPTED.contains(&form.as_str()) {
+            return Err(ApiError::unsupported_media_type(&ACCEPTED));
         }
         let decoded = Document::parse(body, Encoding::Json).and_then(Document::decode_untyped);
         let decoded = decoded.map_err(|error| unreadable(&error))?;

@@ -10,7 +10,10 @@ use keelson_api_registry::{field::FieldError, object::Object, resources::Verb, s
 use keelson_api_schema::{builtin, decode_value, selector::LabelSelector};
 use serde_json::json;
 
-use super::{Call, patch::Patch};
+use super::{
+    Call,
+    patch::{Patch, apply::apply_scale, is_apply},
+};
 use crate::{
     answer::Response,
     codec,
@@ -53,7 +56,11 @@ async fn update(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError>
 }
 
 async fn patch(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError> {
-    let options = WriteOptions::parse(&call.info, "PatchOptions")?;
+    if is_apply(&call.headers) {
+        let written = apply_scale(server, call, SCALE).await?;
+        return codec::respond(call, StatusCode::OK, &scale_of(&written.stored.object)?, &written.warnings);
+    }
+    let options = WriteOptions::parse_patch(&call.info)?;
     let patch = Patch::read(&call.headers, &call.body)?;
     let change = |current: &crate::storage::Stored| {
         let draft = patch.apply(&scale_of(&current.object)?, SCALE, options.validation)?;

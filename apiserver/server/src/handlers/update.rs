@@ -37,8 +37,11 @@ pub(super) async fn update(server: &Arc<Server>, call: &Call, part: Part) -> Res
     codec::respond(call, StatusCode::CREATED, &written.stored, &written.warnings)
 }
 
-/// The chain has only asked whether the client may update.
-fn check_may_create(server: &Server, call: &Call) -> Result<(), ApiError> {
+/// The chain has only asked whether the client may update or patch.
+///
+/// # Errors
+/// 403.
+pub(super) fn check_may_create(server: &Server, call: &Call) -> Result<(), ApiError> {
     let object = ResourceAttributes {
         group: call.request.resource.group,
         resource: call.request.resource.plural,

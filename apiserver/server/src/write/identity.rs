@@ -74,7 +74,7 @@ pub(crate) fn stamp(object: &mut Object, now: OffsetDateTime) -> Result<(), ApiE
     for field in ["resourceVersion", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         object.remove(&["metadata", field]);
     }
-    drop_what_is_not_kept(object);
+    object.remove(&["metadata", "selfLink"]);
     object.set(&["metadata", "uid"], crate::uid::random());
     object.set(&["metadata", "creationTimestamp"], timestamp(now));
     Ok(())
@@ -82,7 +82,7 @@ pub(crate) fn stamp(object: &mut Object, now: OffsetDateTime) -> Result<(), ApiE
 
 /// Takes over what an update cannot change.
 pub(crate) fn carry_over(object: &mut Object, old: &Object) {
-    drop_what_is_not_kept(object);
+    object.remove(&["metadata", "selfLink"]);
     if object.uid().is_empty() {
         object.set(&["metadata", "uid"], old.uid());
     }
@@ -122,11 +122,6 @@ pub(crate) fn timestamp(at: OffsetDateTime) -> String {
     whole.format(&Rfc3339).expect("the years of this clock have four digits")
 }
 
-fn drop_what_is_not_kept(object: &mut Object) {
-    object.remove(&["metadata", "managedFields"]);
-    object.remove(&["metadata", "selfLink"]);
-}
-
 fn keep(object: &mut Object, old: &Object, field: &str) {
     let path = ["metadata", field];
     match old.get(&path) {
@@ -155,7 +150,7 @@ mod tests {
     fn a_new_object_has_no_former_life() {
         let mut object = Object(json!({"metadata": {
             "name": "a", "uid": "mine", "generation": 7, "deletionTimestamp": "2020-01-01T00:00:00Z",
-            "creationTimestamp": null, "managedFields": [{}],
+            "creationTimestamp": null, "selfLink": "/a",
         }}));
         let now = time::macros::datetime!(2026-11-23 03:04:05.6 UTC);
         stamp(&mut object, now).unwrap();

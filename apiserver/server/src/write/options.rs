@@ -1,13 +1,13 @@
-//! What a client says about a write in its query: `dryRun`, `fieldValidation`, `fieldManager`.
+//! What a client says about a write in its query: `dryRun`, `fieldValidation`, `fieldManager`, `force`.
 //!
-//! Deliberately absent: what field managers are for. Managed fields are not kept.
+//! Deliberately absent: what field managers are for (`managed_fields`).
 
 use keelson_api_registry::{field::FieldError, request::RequestInfo, status::ApiError};
 use keelson_api_schema::FieldValidation;
 use serde_json::{Value, json};
 
 /// The longest name of a field manager, in bytes.
-const FIELD_MANAGER_MAX_BYTES: usize = 128;
+pub(crate) const FIELD_MANAGER_MAX_BYTES: usize = 128;
 
 /// The only value of `dryRun`.
 const DRY_RUN_ALL: &str = "All";
@@ -27,10 +27,35 @@ impl WriteOptions {
     /// # Errors
     /// 422 for values that do not exist.
     pub(crate) fn parse(info: &RequestInfo, kind: &str) -> Result<Self, ApiError> {
-        let mut errors = Vec::new();
+        Self::parse_beside(info, kind, Vec::new())
+    }
+
+    /// Reads the query of a patch that is no apply. Forcing is for appliers, which manage fields; an ordinary patch has
+    /// nobody to overrule.
+    ///
+    /// # Errors
+    /// 422.
+    pub(crate) fn parse_patch(info: &RequestInfo) -> Result<Self, ApiError> {
+        let forbidden = || FieldError::forbidden("force", "may not be specified for non-apply patch");
+        let errors = info.parameter("force").map(|_| forbidden()).into_iter().collect();
+        Self::parse_beside(info, "PatchOptions", errors)
+    }
+
+    /// Reads the query of an apply, which must name its manager.
+    ///
+    /// # Errors
+    /// 422.
+    pub(crate) fn parse_apply(info: &RequestInfo) -> Result<Self, ApiError> {
+        let is_named = info.parameter("fieldManager").is_some_and(|name| !name.is_empty());
+        let missing = || FieldError::required("fieldManager", "is required for apply patch");
+        let errors = (!is_named).then(missing).into_iter().collect();
+        Self::parse_beside(info, "PatchOptions", errors)
+    }
+
+    fn parse_beside(info: &RequestInfo, kind: &str, mut errors: Vec<FieldError>) -> Result<Self, ApiError> {
+        check_field_manager("fieldManager", info.parameter("fieldManager").unwrap_or_default(), &mut errors);
         let wishes = info.query.iter().filter(|(name, _)| name == "dryRun").map(|(_, value)| value.as_str());
         let dry_run = dry_run(&wishes.collect::<Vec<_>>(), &mut errors);
-        field_manager(info.parameter("fieldManager").unwrap_or_default(), &mut errors);
         let wanted = info.parameter("fieldValidation").unwrap_or_default();
         let validation = wanted.parse().unwrap_or_else(|_| {
             let known = ["", "Ignore", "Strict", "Warn"];
@@ -52,13 +77,14 @@ pub(crate) fn dry_run(wishes: &[&str], errors: &mut Vec<FieldError>) -> bool {
     !wishes.is_empty()
 }
 
-fn field_manager(manager: &str, errors: &mut Vec<FieldError>) {
+/// What is wrong with the name of a field manager.
+pub(crate) fn check_field_manager(path: &str, manager: &str, errors: &mut Vec<FieldError>) {
     if manager.len() > FIELD_MANAGER_MAX_BYTES {
-        errors.push(FieldError::too_long("fieldManager", FIELD_MANAGER_MAX_BYTES));
+        errors.push(FieldError::too_long(path, FIELD_MANAGER_MAX_BYTES));
     }
     if let Some((at, bad)) = manager.char_indices().find(|(_, character)| character.is_control()) {
         let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(bad));
-        errors.push(FieldError::invalid("fieldManager", Value::from(manager), detail));
+        errors.push(FieldError::invalid(path, Value::from(manager), detail));
     }
 }
 

@@ -3,7 +3,9 @@
 use keelson_api_registry::{field::FieldError, object::Object, status::ApiError};
 
 use super::{
-    ATTEMPTS, Draft, Operation, Part, Stored, Write, Written, admission, deletion, identity, metadata,
+    ATTEMPTS, Draft, Operation, Part, Stored, Write, Written, admission, deletion, identity,
+    managed_fields::{self, Managed},
+    metadata,
 };
 
 /// Makes the object that is wanted of the one that is there; called again when that has changed.
@@ -21,7 +23,7 @@ impl Write<'_> {
                 return Ok(None);
             };
             let draft = change(&current)?;
-            if let Some(written) = self.replace(part, &current, draft).await? {
+            if let Some(written) = self.replace(part, &current, draft, Managed::Before).await? {
                 return Ok(Some(written));
             }
         }
@@ -29,12 +31,21 @@ impl Write<'_> {
     }
 
     /// One attempt. `None`: the object is not at that revision any more.
-    async fn replace(&self, part: Part, current: &Stored, draft: Draft) -> Result<Option<Written>, ApiError> {
+    pub(super) async fn replace(
+        &self,
+        part: Part,
+        current: &Stored,
+        draft: Draft,
+        managed: Managed,
+    ) -> Result<Option<Written>, ApiError> {
         let old = &current.object;
         let Draft { mut object, mut warnings } = draft;
         identity::settle_namespace(&mut object, self.target.namespace)?;
         self.check_preconditions(&object, old)?;
         self.set_defaults(&mut object);
+        if managed == Managed::Before {
+            self.note_changes(part, &mut object, Some(old));
+        }
         let attributes = self.admission(Operation::Update, self.target.name, Some(old));
         admission::mutate(&attributes, &mut object).await?;
         self.prepare(part, &mut object, old);
@@ -44,6 +55,7 @@ impl Write<'_> {
             warnings.extend(self.target.resource.strategy.warnings(&object));
         }
         object.set(&["metadata", "resourceVersion"], old.resource_version());
+        managed_fields::keep_times(&mut object, old);
         let stored = self.commit(current, object).await?;
         Ok(stored.map(|stored| Written { stored, warnings }))
     }
@@ -89,6 +101,7 @@ impl Write<'_> {
     fn validate(&self, part: Part, object: &Object, old: &Object) -> Result<(), ApiError> {
         let strategy = self.target.resource.strategy;
         let mut errors = metadata::validate_update(object, old);
+        errors.extend(managed_fields::validate(object));
         match part {
             Part::Main => {
                 errors.extend(strategy.validate(object));

@@ -4,6 +4,8 @@ use futures_util::future::join_all;
 
 use super::*;
 
+mod applies;
+
 const A: &str = "/api/v1/namespaces/shop/configmaps/a";
 
 #[test]
