@@ -18,20 +18,20 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Runs until dropped.
 pub(crate) async fn run(reconfigurer: Arc<Reconfigurer>) {
     let raft = reconfigurer.raft.clone();
+    // One receiver for all rounds: a new one takes what is there already for a change.
+    let (mut who, mut how_far) = (raft.server_metrics(), raft.metrics());
     loop {
         let (_, leads) = membership::leadership(&raft);
         if !leads || !needs_upkeep(&membership::current(&raft)) {
             // Both show in these, which change far less often than the others.
-            let mut metrics = raft.server_metrics();
-            if metrics.changed().await.is_err() {
+            if who.changed().await.is_err() {
                 return std::future::pending().await;
             }
             continue;
         }
         reconfigurer.upkeep().await;
         // A learner that catches up shows in the metrics; one that is away does not, and neither does a clock.
-        let mut metrics = raft.metrics();
-        let _ = timeout(PAUSE, metrics.changed()).await;
+        let _ = timeout(PAUSE, how_far.changed()).await;
         sleep(PAUSE).await;
     }
 }
