@@ -44,6 +44,7 @@ fn a_manifest_applied_twice_changes_nothing_and_its_objects_can_be_changed_and_d
     labels_annotations_and_patches(&admin);
     scale(&admin);
     nothing_changes_by_a_dry_run(&admin);
+    apply_on_the_server(&admin);
     whatever_is_wrong_is_said(&admin);
     lists_are_made_item_by_item(&admin);
 
@@ -104,6 +105,36 @@ fn scale(admin: &Kubectl) {
     assert_eq!(image, "deployment.apps/web image updated\n");
     let generation = admin.json("-n shop get deployment web")["metadata"]["generation"].clone();
     assert!(generation.as_u64().unwrap() >= 3, "every change of the spec counts: {generation}");
+}
+
+/// From client-side apply to server-side apply, with another manager in between.
+fn apply_on_the_server(admin: &Kubectl) {
+    let manifest = |value: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: owned\n  namespace: shop\ndata:\n  x: '{value}'\n"
+        )
+    };
+    let apply = |flags: &[&str], value: &str| {
+        admin.run_with(&[&["apply", "-f", "-"], flags].concat(), &manifest(value))
+    };
+    assert_eq!(apply(&[], "1").ok(), "configmap/owned created\n");
+    let server = "--server-side";
+    assert_eq!(apply(&[server], "2").ok(), "configmap/owned serverside-applied\n");
+    let managers = admin.ok("-n shop get configmap owned -o jsonpath={.metadata.managedFields[*].manager}");
+    assert!(!managers.contains("client-side"), "kubectl takes its own fields over: {managers}");
+
+    let edit =
+        r#"-n shop patch configmap owned --field-manager=editor --type=merge --patch={"data":{"x":"3"}}"#;
+    admin.ok(edit);
+    let refused = apply(&[server], "4");
+    let conflict = "Apply failed with 1 conflict: conflict with \"editor\" using v1: .data.x";
+    assert!(!refused.succeeded && refused.err.contains(conflict), "{refused:?}");
+    let diff = ["diff", server, "--force-conflicts", "-f", "-"];
+    let difference = admin.run_with(&diff, &manifest("4")).out;
+    assert!(difference.contains("\n-  x: \"3\"\n+  x: \"4\"\n"), "{difference}");
+    assert_eq!(admin.ok("-n shop get configmap owned -o jsonpath={.data.x}"), "3", "a diff changes nothing");
+    assert_eq!(apply(&[server, "--force-conflicts"], "4").ok(), "configmap/owned serverside-applied\n");
+    assert_eq!(admin.ok("-n shop get configmap owned -o jsonpath={.data.x}"), "4");
 }
 
 fn nothing_changes_by_a_dry_run(admin: &Kubectl) {

@@ -7,12 +7,9 @@ use std::{sync::Arc, time::Duration};
 use openraft::async_runtime::watch::WatchReceiver as _;
 
 use super::Reconfigurer;
-use crate::{
-    membership,
-    runtime::clock::{sleep, timeout},
-};
+use crate::{membership, runtime::clock::sleep};
 
-/// Between two looks: metrics change with every entry.
+/// Between two looks while somebody is to be called.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Runs until dropped.
