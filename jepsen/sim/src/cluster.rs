@@ -285,7 +285,12 @@ impl Cluster {
     fn options(&self, node: Node) -> StoreOptions {
         let swarm = &self.inner.swarm;
         let member = |node: Node| InitialMember { name: node.to_string(), peer_url: node.url() };
-        let own = Member { name: node.to_string(), peer_urls: vec![node.url()], client_urls: vec![], ..Member::default() };
+        let own = Member {
+            name: node.to_string(),
+            peer_urls: vec![node.url()],
+            client_urls: vec![],
+            ..Member::default()
+        };
         let mut options = StoreOptions::new(own, swarm.nodes().map(member).collect(), "sim".into());
         options.timing = Timing {
             heartbeat: Duration::from_millis(swarm.heartbeat_millis),

@@ -179,3 +179,6 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,9 +46,12 @@ invariants! {
         "After a crash a log is what was synced, and the first part of what was written after that.";
     // The state machine.
     SameState = "same-state", "Replicas that have applied the same entries have the same hash, revision and term.";
+    SameLeases = "same-leases",
+        "Replicas that have applied the same entries have the same leases, and the same keys hang on them.";
     NeverBack = "never-back", "As long as a replica runs, neither its applied index nor its revision goes back.";
     WholeHistory = "whole-history", "Revisions come one after the other, none is left out and none used twice.";
     SameContents = "same-contents", "In the end all replicas hold the same keys: those that the commits made.";
+    WatchersWake = "watchers-wake", "A watcher that has something new to see is told.";
     // Lives and disks.
     StrangersStayOut = "strangers-stay-out",
         "A disk that was wiped, or rolled back while its peers remember, is not let in.";

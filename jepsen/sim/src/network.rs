@@ -235,3 +235,6 @@ impl Inner {
         self.links.get(from, to)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,10 @@ use tokio::{
 };
 
 use super::{SimClient, convert};
+use crate::{
+    ghost::{Broken, Ghost},
+    invariant::Invariant,
+};
 
 /// How often a watch that wants it is told of its progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(700);
@@ -62,7 +66,8 @@ async fn connect(
     let network = client.cluster.network();
     network.travel(client.from, client.to).await;
     let (sent, mut arriving) = mpsc::unbounded_channel();
-    if !client.cluster.visit(client.to, |store| serve(store, request, asked, sent)) {
+    let ghost = client.cluster.ghost().clone();
+    if !client.cluster.visit(client.to, |store| serve(store, request, asked, sent, ghost)) {
         network.travel(client.to, client.from).await;
         let _ = delivered.send(broken("the connection was refused"));
         return;
@@ -83,10 +88,13 @@ async fn serve(
     request: WatchRequest,
     asked: mpsc::UnboundedReceiver<()>,
     sent: mpsc::UnboundedSender<Sent>,
+    ghost: Ghost,
 ) {
     let out = Out { sent };
     match begin(&store, &request, &out).await {
-        Ok(watcher) => Session { store, watcher, asked, owed: None, out, request }.run().await,
+        Ok(watcher) => {
+            Session { store, watcher, asked, owed: None, out, request, ghost, slept: false }.run().await;
+        }
         Err(error) => out.say(broken(&error.to_string())),
     }
 }
@@ -114,6 +122,9 @@ struct Session {
     owed: Option<id::Revision>,
     out: Out,
     request: WatchRequest,
+    ghost: Ghost,
+    /// Whether nobody has woken it since it last saw that there is nothing new.
+    slept: bool,
 }
 
 enum Woken {
@@ -128,13 +139,16 @@ impl Session {
         loop {
             match self.watcher.poll() {
                 Ok(Watched::Changes(changes)) => {
+                    self.check_awake(&changes);
                     if let Err(error) = self.tell(&changes).await {
                         return self.out.say(broken(&error.to_string()));
                     }
                 }
                 Ok(Watched::Idle { progress }) => {
                     self.answer(progress);
-                    match self.idle().await {
+                    let woken = self.idle().await;
+                    self.slept = !matches!(woken, Woken::Changed);
+                    match woken {
                         Woken::Changed => {}
                         Woken::Asked => self.owed = Some(self.store.status().revision),
                         Woken::ProgressDue => self.report(progress),
@@ -158,6 +172,15 @@ impl Session {
         match self.request.progress {
             true => timeout(PROGRESS_EVERY, next).await.unwrap_or(Woken::ProgressDue),
             false => next.await,
+        }
+    }
+
+    /// Whoever did something else than wait for changes must not find any.
+    fn check_awake(&mut self, changes: &WatchedChanges) {
+        if std::mem::take(&mut self.slept) {
+            let revisions: Vec<_> = changes.revisions().iter().map(|(revision, _)| *revision).collect();
+            let text = format!("a watcher was not told of {revisions:?}");
+            self.ghost.report(Broken(Invariant::WatchersWake, text));
         }
     }
 

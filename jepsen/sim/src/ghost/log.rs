@@ -119,11 +119,25 @@ impl Logs {
         let durable = std::mem::replace(&mut disk.durable, contents.clone());
         disk.now = contents;
         disk.unsynced.clear();
-        if is_possible || disk.trust == Trust::Damaged {
+        if disk.trust == Trust::Damaged {
             return Ok(());
         }
-        let text = format!("{replica}: {} was synced and {} is left", durable.summary(), disk.now.summary());
-        Err(Broken(Invariant::SyncedSurvives, text))
+        if !is_possible {
+            let text =
+                format!("{replica}: {} was synced and {} is left", durable.summary(), disk.now.summary());
+            return Err(Broken(Invariant::SyncedSurvives, text));
+        }
+        self.check_log(replica, found)
+    }
+
+    /// A whole log: each entry beside the one before it.
+    fn check_log(&mut self, replica: Node, found: &[LogFact]) -> Checked {
+        for fact in found {
+            if let LogFact::Entry { at, digest } = fact {
+                self.check_entry(replica, *at, *digest)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn written(&mut self, replica: Node, facts: Vec<LogFact>) -> Checked {

@@ -58,6 +58,9 @@ impl Nemesis {
     /// A majority of disks must stay sound: what they have lost, nobody can bring back.
     fn may_damage(&self, victim: Node) -> Result<(), &'static str> {
         let ghost = self.inner.cluster.ghost();
+        if ghost.trust(victim) == Trust::Foreign {
+            return Err("it has a disk that is not its own");
+        }
         let unsound =
             self.inner.cluster.nodes().filter(|node| *node == victim || ghost.trust(*node) != Trust::Whole);
         let most = (usize::from(self.inner.swarm.replicas) - 1) / 2;

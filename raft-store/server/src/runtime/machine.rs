@@ -358,3 +358,6 @@ impl Drop for Entered {
         CURRENT.set(self.before.take());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! Each invariant of logs and states, broken once.
+
+use keelson_store::record::VoteRecord;
+use keelson_store_core::id::{LogPosition, Revision};
+
+use super::*;
+
+const REPLICAS: usize = 3;
+
+/// What replicas write, in short.
+struct Story {
+    ghost: Ghost,
+}
+
+fn at(index: u64, term: u64) -> LogPosition {
+    LogPosition { term: Term::new(term), index: LogIndex::new(index) }
+}
+
+fn entry(index: u64, term: u64) -> LogFact {
+    LogFact::Entry { at: at(index, term), digest: index << 8 | term }
+}
+
+fn vote(term: u64, voted_for: u64, committed: bool) -> LogFact {
+    LogFact::Vote(VoteRecord { term: Term::new(term), voted_for: ReplicaId::new(voted_for), committed })
+}
+
+impl Story {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _entered = runtime.enter();
+        let story = Self { ghost: Ghost::new(REPLICAS, Trace::new(false)) };
+        (0..3).for_each(|node| story.writes(node, [LogFact::Replica(ReplicaId::new(node.into()))]));
+        story
+    }
+
+    fn writes(&self, node: u8, facts: impl IntoIterator<Item = LogFact>) {
+        self.ghost.logged(Node(node), 1, facts.into_iter().collect());
+    }
+
+    fn syncs(&self, node: u8, facts: impl IntoIterator<Item = LogFact>) {
+        self.writes(node, facts);
+        self.ghost.synced(Node(node));
+    }
+
+    fn applies(&self, node: u8, at: LogPosition, hash: u64) {
+        let header = Header { applied: Some(at), revision: Revision::new(7), hash, ..Header::FRESH };
+        self.ghost.applied(Node(node), 1, StateFact { header: Some(header), commits: Vec::new() });
+    }
+
+    /// Entry 0 of term 1 is committed on replicas 0 and 1.
+    fn commits_one() -> Self {
+        let story = Self::new();
+        (0..2).for_each(|node| story.syncs(node, [entry(0, 1)]));
+        story.applies(0, at(0, 1), 1);
+        story
+    }
+
+    fn broken(&self) -> Vec<&'static str> {
+        self.ghost.violations().iter().map(|violation| violation.broken).collect()
+    }
+
+    #[track_caller]
+    fn breaks(&self, invariant: Invariant) {
+        assert_eq!(self.broken(), [invariant.name()], "{:?}", self.ghost.violations());
+    }
+}
+
+#[test]
+fn a_cluster_that_does_as_raft_says_breaks_nothing() {
+    let story = Story::commits_one();
+    story.syncs(2, [vote(2, 1, false)]);
+    story.syncs(1, [vote(2, 1, true), entry(1, 2)]);
+    story.syncs(2, [vote(2, 1, true), entry(0, 1), entry(1, 2)]);
+    story.applies(1, at(1, 2), 5);
+    story.applies(0, at(0, 1), 1);
+    story.writes(0, [LogFact::Snapshot(Some(at(0, 1))), LogFact::Purged { upto: LogIndex::new(0) }]);
+    assert_eq!(story.broken(), [""; 0]);
+}
+
+#[test]
+fn two_leaders_of_one_term_are_one_too_many() {
+    let story = Story::new();
+    story.writes(0, [vote(3, 0, true)]);
+    story.writes(1, [vote(3, 1, true)]);
+    story.breaks(Invariant::OneLeader);
+}
+
+#[test]
+fn a_leader_that_is_only_seen_counts() {
+    let story = Story::new();
+    story.writes(0, [vote(3, 0, true)]);
+    story.ghost.seen_leading(Term::new(3), ReplicaId::new(2));
+    story.breaks(Invariant::OneLeader);
+}
+
+#[test]
+fn a_second_vote_in_a_term_is_one_too_many() {
+    let story = Story::new();
+    story.writes(0, [vote(3, 1, false)]);
+    story.writes(0, [vote(3, 2, false)]);
+    story.breaks(Invariant::OneVote);
+}
+
+#[test]
+fn a_term_does_not_go_back() {
+    let story = Story::new();
+    story.writes(0, [vote(3, 1, false), vote(2, 1, false)]);
+    story.breaks(Invariant::OneVote);
+}
+
+#[test]
+fn entries_of_one_place_and_term_are_the_same() {
+    let story = Story::new();
+    story.writes(0, [entry(0, 1)]);
+    story.writes(1, [LogFact::Entry { at: at(0, 1), digest: 99 }]);
+    story.breaks(Invariant::LogMatching);
+}
+
+#[test]
+fn entries_before_the_same_one_are_the_same() {
+    let story = Story::new();
+    story.writes(0, [entry(0, 1), entry(1, 3)]);
+    story.writes(1, [entry(0, 2), entry(1, 3)]);
+    story.breaks(Invariant::LogMatching);
+}
+
+#[test]
+fn terms_do_not_fall_along_a_log() {
+    let story = Story::new();
+    story.writes(0, [entry(0, 2), entry(1, 1)]);
+    story.breaks(Invariant::LogMatching);
+}
+
+#[test]
+fn a_leader_without_a_committed_entry_is_none() {
+    let story = Story::commits_one();
+    story.writes(2, [vote(2, 2, true)]);
+    story.breaks(Invariant::LeaderCompleteness);
+}
+
+#[test]
+fn what_a_minority_has_synced_is_not_committed() {
+    let story = Story::new();
+    story.syncs(0, [entry(0, 1)]);
+    story.writes(1, [entry(0, 1)]);
+    story.applies(0, at(0, 1), 1);
+    story.breaks(Invariant::CommittedIsDurable);
+}
+
+#[test]
+fn a_committed_entry_is_not_truncated() {
+    let story = Story::commits_one();
+    story.writes(1, [LogFact::Truncated { from: LogIndex::new(0) }]);
+    story.breaks(Invariant::CommittedIsKept);
+}
+
+#[test]
+fn a_log_is_not_purged_beyond_its_snapshot() {
+    let story = Story::commits_one();
+    story.writes(0, [LogFact::Purged { upto: LogIndex::new(0) }]);
+    story.breaks(Invariant::CommittedIsKept);
+}
+
+#[test]
+fn states_after_the_same_entry_are_the_same() {
+    let story = Story::commits_one();
+    story.applies(1, at(0, 1), 2);
+    story.breaks(Invariant::SameState);
+}
+
+#[test]
+fn an_applied_index_does_not_go_back() {
+    let story = Story::commits_one();
+    (0..2).for_each(|node| story.syncs(node, [entry(1, 1)]));
+    story.applies(0, at(1, 1), 2);
+    story.applies(0, at(0, 1), 1);
+    story.breaks(Invariant::NeverBack);
+}
+
+#[test]
+fn a_disk_that_must_not_be_there_is_not_believed() {
+    let story = Story::commits_one();
+    story.ghost.set_trust(Node(2), Trust::Foreign);
+    story.syncs(2, [vote(9, 2, true), entry(0, 7)]);
+    story.applies(2, at(0, 7), 3);
+    assert_eq!(story.broken(), [""; 0]);
+}
