@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(crate) async fn run(reconfigurer: Arc<Reconfigurer>) {
     let raft = reconfigurer.raft.clone();
     // One receiver for all rounds: a new one takes what is there already for a change.
-    let (mut who, mut how_far) = (raft.server_metrics(), raft.metrics());
+    let mut who = raft.server_metrics();
     loop {
         let (_, leads) = membership::leadership(&raft);
         if !leads || !needs_upkeep(&membership::current(&raft)) {
@@ -27,8 +27,6 @@ pub(crate) async fn run(reconfigurer: Arc<Reconfigurer>) {
             continue;
         }
         reconfigurer.upkeep().await;
-        // A learner that catches up shows in the metrics; one that is away does not, and neither does a clock.
-        let _ = timeout(PAUSE, how_far.changed()).await;
         sleep(PAUSE).await;
     }
 }
