@@ -12,8 +12,8 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use adapter::INCOMING_PREFIX;
 pub use adapter::StateAdapter;
+pub(crate) use adapter::{INCOMING_PREFIX, check_snapshot};
 pub use shared::{Applied, SharedState, StateView};
 pub(crate) use snapshot::lock as lock_machine;
 pub use snapshot::{SnapshotBuilder, SnapshotFolder};

@@ -131,6 +131,7 @@ impl Store {
             proposals: proposals.clone(),
             leases: leases.clone(),
             reconfigurer: reconfigurer.clone(),
+            offload: options.offload,
             receiving: Default::default(),
         });
         let background = vec![

@@ -33,7 +33,7 @@ use crate::{
     read,
     reconfigure::{Change, Reconfigurer},
     runtime::{
-        self,
+        self, Offload,
         clock::{Instant, sleep, timeout},
     },
     state::INCOMING_PREFIX,
@@ -59,6 +59,8 @@ pub(crate) struct PeerServer {
     pub(crate) leases: Arc<LeaseKeeper>,
     /// For changes of the membership.
     pub(crate) reconfigurer: Arc<Reconfigurer>,
+    /// Where long work on them goes.
+    pub(crate) offload: Offload,
     /// Folders that are being filled or installed.
     pub(crate) receiving: Receiving,
 }
@@ -261,7 +263,8 @@ impl PeerServer {
         let folder = self.staging_folder(peer, &begin)?;
         let _claim = FolderClaim::take(&self.receiving, &folder)?;
         self.clear_abandoned()?;
-        let inbox = Inbox { disk: self.disk.clone(), folder: folder.clone(), raft: self.raft.clone() };
+        let (disk, raft, offload) = (self.disk.clone(), self.raft.clone(), self.offload);
+        let inbox = Inbox { disk, folder: folder.clone(), raft, offload };
         tracing::info!(from = peer.name, snapshot = begin.id, "receiving a snapshot");
         inbox.receive(&mut connection, begin).await?;
         tracing::info!(from = peer.name, elapsed = ?started.elapsed(), "received a snapshot");

@@ -16,9 +16,9 @@ use super::{
     wire::{self, Body},
 };
 use crate::{
-    runtime::clock::timeout,
-    state::SnapshotFolder,
-    types::{Raft, Snapshot, Vote},
+    runtime::{Offload, clock::timeout},
+    state::{self, SnapshotFolder},
+    types::{Raft, Snapshot, SnapshotMeta, Vote},
 };
 
 /// Bytes per chunk.
@@ -54,6 +54,10 @@ pub(super) async fn send(mut connection: Connection, vote: &Vote, snapshot: &Sna
     match reply.result.ok_or_else(|| unexpected("after a snapshot"))? {
         snapshot_reply::Result::Vote(vote) => wire::vote(Some(vote)).map_err(invalid),
         snapshot_reply::Result::Failed(reason) => Err(io::Error::other(reason)),
+        snapshot_reply::Result::Damaged(what) => {
+            folder.found_damaged();
+            Err(io::Error::other(what))
+        }
     }
 }
 
@@ -90,6 +94,7 @@ pub(super) struct Inbox {
     /// The folder to fill; not the live store.
     pub(super) folder: String,
     pub(super) raft: Raft,
+    pub(super) offload: Offload,
 }
 
 impl Inbox {
@@ -102,14 +107,31 @@ impl Inbox {
         connection.writer.send(0, Body::SnapshotResume(SnapshotResume { offsets })).await?;
         let end = self.receive_files(connection, &begin.files).await?;
         self.disk.sync_folder(&self.folder).map_err(io::Error::other)?;
-        let folder = SnapshotFolder::new(self.disk.clone(), self.folder.clone());
-        let installed = self.raft.install_full_snapshot(vote, Snapshot { meta, snapshot: folder }).await;
-        let result = match installed {
-            Ok(response) => snapshot_reply::Result::Vote(wire::put_vote(&response.vote)),
-            Err(fatal) => snapshot_reply::Result::Failed(fatal.to_string()),
-        };
+        let result = self.install(vote, meta).await?;
         let reply = SnapshotReply { result: Some(result) };
         connection.writer.send(end, Body::SnapshotReply(reply)).await
+    }
+
+    /// Has Raft install what was received, if it is whole.
+    async fn install(&self, vote: Vote, meta: SnapshotMeta) -> io::Result<snapshot_reply::Result> {
+        let (disk, folder, contents) = (self.disk.clone(), self.folder.clone(), meta.clone());
+        let check = self.offload.run(move || state::check_snapshot(&*disk, &folder, &contents));
+        match check.await.map_err(io::Error::other)? {
+            Ok(()) => {}
+            Err(damaged @ EngineError::Corrupt { .. }) => {
+                tracing::warn!(%damaged, "refused a snapshot");
+                return Ok(snapshot_reply::Result::Damaged(damaged.to_string()));
+            }
+            Err(own @ (EngineError::Io { .. } | EngineError::TooNew { .. })) => {
+                return Err(io::Error::other(own));
+            }
+        }
+        let folder = SnapshotFolder::new(self.disk.clone(), self.folder.clone());
+        let installed = self.raft.install_full_snapshot(vote, Snapshot { meta, snapshot: folder }).await;
+        Ok(match installed {
+            Ok(response) => snapshot_reply::Result::Vote(wire::put_vote(&response.vote)),
+            Err(fatal) => snapshot_reply::Result::Failed(fatal.to_string()),
+        })
     }
 
     /// How much of each file is here from an attempt that broke off.

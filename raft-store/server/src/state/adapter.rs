@@ -15,7 +15,7 @@ use keelson_store_core::{
 };
 use openraft::{
     OptionalSend,
-    storage::{EntryResponder, RaftStateMachine},
+    storage::{EntryResponder, RaftSnapshotBuilder as _, RaftStateMachine},
 };
 
 use super::{
@@ -130,17 +130,11 @@ impl Install {
     fn run(&self, meta: &SnapshotMeta, folder: &SnapshotFolder) -> Result<(), EngineError> {
         let disk = self.snapshots.disk();
         let store = claim(&**disk, folder.name())?;
-        let engine = disk.open(&store, Role::State)?;
+        let machine = open_snapshot(&**disk, &store, meta)?;
         if mutant::is(Mutant::SnapshotWithoutLeases) {
             let mut batch = Batch::default();
             batch.delete_range(Family::Leases, [0; 8].to_vec(), [u8::MAX; 8].to_vec());
-            engine.write(batch)?;
-        }
-        let machine = StateMachine::open(engine)?;
-        let applied = machine.header().applied.map(types::log_id);
-        if applied != meta.last_log_id {
-            let detail = format!("it ends at {applied:?}, not at {:?}", meta.last_log_id);
-            return Err(EngineError::Corrupt { what: format!("snapshot {store}"), detail });
+            machine.engine().write(batch)?;
         }
         let old = StateAdapter::live_store(self.snapshots.meta())?;
         self.snapshots.build_for_install(&machine, &store)?;
@@ -153,6 +147,23 @@ impl Install {
         }
         Ok(())
     }
+}
+
+/// Opens a snapshot as a state.
+fn open_snapshot(disk: &dyn Disk, store: &str, meta: &SnapshotMeta) -> Result<StateMachine, EngineError> {
+    let machine = StateMachine::open(disk.open(store, Role::State)?)?;
+    let applied = machine.header().applied.map(types::log_id);
+    if applied != meta.last_log_id {
+        let detail = format!("it ends at {applied:?}, not at {:?}", meta.last_log_id);
+        return Err(EngineError::Corrupt { what: format!("snapshot {store}"), detail });
+    }
+    Ok(machine)
+}
+
+/// Whether a snapshot that was received is what it says: one that is not must not get as far as Raft, which stops
+/// when its state does not open.
+pub(crate) fn check_snapshot(disk: &dyn Disk, folder: &str, meta: &SnapshotMeta) -> Result<(), EngineError> {
+    open_snapshot(disk, folder, meta).map(drop)
 }
 
 /// The store that a snapshot folder becomes. A received folder is used as it is; a replica's own snapshot is
@@ -240,6 +251,11 @@ impl RaftStateMachine<Types> for StateAdapter {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        self.snapshots.current().map_err(io::Error::other)
+        let current = self.snapshots.current().map_err(io::Error::other)?;
+        if current.as_ref().is_some_and(|current| current.snapshot.is_damaged()) {
+            tracing::warn!("the snapshot is damaged; another one takes its place");
+            return self.get_snapshot_builder().await.build_snapshot().await.map(Some);
+        }
+        Ok(current)
     }
 }

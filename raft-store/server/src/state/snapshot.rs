@@ -24,6 +24,8 @@ use crate::{
 };
 
 const PREFIX: &str = "snapshot-";
+/// Ends the name of a snapshot that takes the place of a damaged one of the same moment.
+const AGAIN: &str = "-again";
 
 /// A folder that holds a snapshot. It stays readable while anybody holds it, and is deleted after the last
 /// one let go if a newer snapshot has taken its place.
@@ -34,6 +36,7 @@ struct Folder {
     disk: Arc<dyn Disk>,
     name: String,
     obsolete: AtomicBool,
+    damaged: AtomicBool,
 }
 
 /// The newest complete snapshot of a replica, and how to make a newer one.
@@ -56,7 +59,8 @@ pub struct SnapshotBuilder {
 impl SnapshotFolder {
     /// A folder of `disk` that is complete.
     pub fn new(disk: Arc<dyn Disk>, name: String) -> Self {
-        Self(Arc::new(Folder { disk, name, obsolete: AtomicBool::new(false) }))
+        let [obsolete, damaged] = [AtomicBool::new(false), AtomicBool::new(false)];
+        Self(Arc::new(Folder { disk, name, obsolete, damaged }))
     }
 
     /// Its name.
@@ -67,6 +71,15 @@ impl SnapshotFolder {
     /// The disk it is on.
     pub fn disk(&self) -> &dyn Disk {
         &*self.0.disk
+    }
+
+    /// A follower has found that the snapshot is not whole: it is not sent any more.
+    pub(crate) fn found_damaged(&self) {
+        self.0.damaged.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_damaged(&self) -> bool {
+        self.0.damaged.load(Ordering::Relaxed)
     }
 
     /// Lets the folder go with its last holder.
@@ -170,12 +183,20 @@ impl Snapshots {
         record.snapshot(folder)
     }
 
+    fn is_damaged(&self, folder: &str) -> bool {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().is_some_and(|(record, held)| record.folder == folder && held.is_damaged())
+    }
+
     fn checkpoint(&self, machine: &StateMachine) -> Result<SnapshotRecord, EngineError> {
         let mut last = machine.header().applied;
         if mutant::is(Mutant::SnapshotAhead) {
             last = last.map(|at| LogPosition { index: at.index.next(), ..at });
         }
-        let folder = folder_name(last);
+        let mut folder = folder_name(last);
+        if self.is_damaged(&folder) {
+            folder.push_str(AGAIN);
+        }
         let membership = read_membership(machine)?;
         if self.meta.snapshot()?.is_none_or(|current| current.folder != folder) {
             self.disk.remove(&folder)?;

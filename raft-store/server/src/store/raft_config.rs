@@ -8,7 +8,8 @@ use crate::{error::OpenError, options::StoreOptions};
 
 /// Entries per replication message: replication reads by bytes, this is only an upper bound.
 const ENTRIES_PER_MESSAGE: u64 = 4096;
-/// Entries dropped from the log at once: each purge is a write.
+/// Entries dropped from the log at once: each purge is a write. Where snapshots are made more often, they cost more
+/// than that, and the log is not to hide them from those who lag.
 const PURGE_BATCH: u64 = 1000;
 /// For the whole transfer of a snapshot, in milliseconds; a transfer that hangs ends itself long before.
 const SNAPSHOT_TIMEOUT_MS: u64 = 3_600_000;
@@ -27,7 +28,7 @@ pub(super) fn of(options: &StoreOptions) -> Result<Arc<Config>, OpenError> {
         enable_leader_restore: Some(false),
         snapshot_policy: SnapshotPolicy::LogsSinceLast(options.snapshot_every),
         max_in_snapshot_log_to_keep: options.keep_behind_snapshot,
-        purge_batch_size: PURGE_BATCH,
+        purge_batch_size: PURGE_BATCH.min(options.snapshot_every),
         // A follower gets a snapshot only when the log no longer reaches back far enough.
         replication_lag_threshold: u64::MAX,
         install_snapshot_timeout: SNAPSHOT_TIMEOUT_MS,

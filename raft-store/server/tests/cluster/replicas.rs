@@ -13,7 +13,10 @@ use keelson_store_core::{
     command::{
         Compare, KeyRange, KeyValue, Op, Operand, PutRequest, RangeRequest, Relation, Txn, TxnResponse,
     },
-    engine::mem::{Faults, MemDisk},
+    engine::{
+        Disk as _,
+        mem::{Faults, MemDisk},
+    },
     id::Revision,
 };
 use tokio::sync::oneshot;
@@ -130,6 +133,15 @@ impl Cluster {
     /// Ends a cut. Connections from before stay dead.
     pub(crate) fn heal(&self, number: usize) {
         self.network.heal(&url(NAMES[number]));
+    }
+
+    /// Flips a bit in each of a replica's snapshots.
+    pub(crate) fn damage_snapshots(&self, number: usize) {
+        let disk = &self.disks[number];
+        for folder in disk.list().unwrap().iter().filter(|name| name.starts_with("snapshot-")) {
+            let (file, len) = disk.files(folder).unwrap().remove(0);
+            assert!(disk.damage_file(folder, &file, usize::try_from(len / 2).unwrap()));
+        }
     }
 
     /// Has a replica's disk fail every read, or no longer.

@@ -59,3 +59,17 @@ async fn restarts_over_a_purged_log_lose_nothing() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_damaged_snapshot_is_refused_and_replaced_and_stops_nobody() {
+    let mut cluster = Cluster::start_with(short_log).await;
+    let away = cluster.follower().await;
+    cluster.kill(away);
+    let leader = cluster.leader().await;
+    for write in 0..200 {
+        put_at_last(cluster.store(leader), "k", &write.to_string()).await;
+    }
+    cluster.alive().into_iter().for_each(|number| cluster.damage_snapshots(number));
+    cluster.restart(away).await;
+    assert_eq!(value(cluster.store(away), "k").await.as_deref(), Some("199"));
+}
