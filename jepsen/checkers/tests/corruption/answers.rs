@@ -1,8 +1,8 @@
 //! Wrong answers.
 
 use keelson_checkers::history::{
-    Call, CommitLog, Consistency, End, History, Key, KeyVersion, MicroOp, MicroResult, Nanos, Operation,
-    Returned, Revision, Value,
+    Call, Change, Commit, CommitLog, Consistency, End, Freshness, History, Key, KeyVersion, LeaseId, MicroOp,
+    MicroResult, Nanos, Operation, Returned, Revision, Value,
 };
 
 use crate::model::Random;
@@ -49,7 +49,7 @@ fn versions<'a>(
 fn acknowledged(history: &History, revision: Revision) -> Option<Nanos> {
     history.operations.iter().find_map(|operation| {
         let (at, returned) = operation.answer()?;
-        let wrote = returned.freshness(&operation.call) == keelson_checkers::history::Freshness::Committed;
+        let wrote = returned.freshness(&operation.call) == Freshness::Committed;
         (wrote && returned.revision() == revision).then_some(at)
     })
 }
@@ -171,10 +171,10 @@ pub(crate) fn refused_but_logged(history: &mut History, random: &mut Random) -> 
         create_revision: Revision(0),
         mod_revision: revision,
         version: 0,
-        lease: keelson_checkers::history::LeaseId(0),
+        lease: LeaseId(0),
     });
-    let changes = vec![keelson_checkers::history::Change { key, became }];
-    log.commits.push(keelson_checkers::history::Commit { revision, changes });
+    let changes = vec![Change { key, became }];
+    log.commits.push(Commit { revision, changes });
     Some(())
 }
 

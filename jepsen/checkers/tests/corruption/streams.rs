@@ -1,6 +1,8 @@
 //! Wrong watches.
 
-use keelson_checkers::history::{Event, History, Revision, Value, Watch, WatchEvent, WatchResponse};
+use keelson_checkers::history::{
+    Event, History, KeyRange, Revision, Value, Watch, WatchEvent, WatchResponse,
+};
 
 use crate::model::Random;
 
@@ -80,7 +82,7 @@ pub(crate) fn stray_event(history: &mut History, random: &mut Random) -> Option<
     let response = &mut history.watches[number].responses[places[0]];
     events(response)[0].key = "!".into();
     history.watches[number].range = match history.watches[number].range.clone() {
-        keelson_checkers::history::KeyRange::From(_) => keelson_checkers::history::KeyRange::From("k".into()),
+        KeyRange::From(_) => KeyRange::From("k".into()),
         other => other,
     };
     Some(())
