@@ -51,8 +51,7 @@ impl Health {
         let metrics = metrics.borrow_watched();
         let heartbeats = metrics.heartbeat.iter().flatten();
         let since = began.elapsed();
-        let lately = heartbeats
-            .filter(|(_, at)| at.is_some_and(|at| at.into_inner().elapsed() <= since));
+        let lately = heartbeats.filter(|(_, at)| at.is_some_and(|at| at.into_inner().elapsed() <= since));
         let last = metrics.last_log_index.unwrap_or_default();
         let replicated = metrics.replication.iter().flatten();
         let near = replicated.filter(|(_, matched)| {
