@@ -36,7 +36,12 @@ pub(crate) fn with_store(test: impl AsyncFnOnce(Store)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let test = runtime::seeded(7, async {
         let url = "memory://alone".to_owned();
-        let member = Member { name: "alone".into(), peer_urls: vec![url.clone()], client_urls: vec![], ..Member::default() };
+        let member = Member {
+            name: "alone".into(),
+            peer_urls: vec![url.clone()],
+            client_urls: vec![],
+            ..Member::default()
+        };
         let founders = vec![InitialMember { name: "alone".into(), peer_url: url }];
         let mut options = StoreOptions::new(member, founders, "test".to_owned());
         // Nobody else stands for election, so there is nothing to wait for.
