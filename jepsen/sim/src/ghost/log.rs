@@ -150,8 +150,17 @@ impl Logs {
             checked = checked.and(fits);
             self.disks[replica.index()].now.apply(fact);
         }
+        let appended = facts.iter().rev().find_map(|fact| match fact {
+            LogFact::Entry { at, .. } => Some(*at),
+            LogFact::Replica(_)
+            | LogFact::Snapshot(_)
+            | LogFact::Vote(_)
+            | LogFact::Truncated { .. }
+            | LogFact::Purged { .. } => None,
+        });
+        let followed = appended.map_or(Ok(()), |last| self.check_follower(replica, last));
         self.disks[replica.index()].unsynced.push(facts);
-        checked
+        checked.and(followed)
     }
 
     pub(super) fn perhaps_written(&mut self, replica: Node, facts: Vec<LogFact>) {
@@ -247,6 +256,17 @@ impl Logs {
             }
             (Some(_) | None, _) => Ok(()),
         }
+    }
+
+    /// The entry after the last one of an append: what contradicts it is truncated before.
+    fn check_follower(&self, replica: Node, last: LogPosition) -> Checked {
+        let after = self.disks[replica.index()].now.terms.get(&last.index.next());
+        let Some(term) = after.filter(|term| **term < last.term) else { return Ok(()) };
+        let text = format!(
+            "{replica} has appended entry {} of term {} and keeps one of term {term} behind it",
+            last.index, last.term
+        );
+        Err(Broken(Invariant::LogMatching, text))
     }
 
     fn check_truncation(&self, replica: Node, from: LogIndex) -> Checked {

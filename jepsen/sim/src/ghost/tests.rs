@@ -132,6 +132,17 @@ fn terms_do_not_fall_along_a_log() {
 }
 
 #[test]
+fn what_contradicts_an_append_does_not_stay_behind_it() {
+    let story = Story::new();
+    story.writes(0, [entry(0, 1), entry(1, 1), entry(2, 1)]);
+    story.writes(0, [LogFact::Truncated { from: LogIndex::new(2) }]);
+    story.writes(0, [entry(0, 1)]);
+    assert_eq!(story.broken(), [""; 0], "it was written again, as it was");
+    story.writes(0, [entry(0, 2)]);
+    story.breaks(Invariant::LogMatching);
+}
+
+#[test]
 fn a_leader_without_a_committed_entry_is_none() {
     let story = Story::commits_one();
     story.writes(2, [vote(2, 2, true)]);
