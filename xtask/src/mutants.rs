@@ -7,15 +7,17 @@
 
 mod hunt;
 
+mod processes;
+
 mod report;
+
+mod simulator;
 
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use keelson_store_core::mutant::Mutant;
-
-use hunt::Programs;
 
 /// Which mutants are hunted, and for how long.
 #[derive(Debug, Args)]
@@ -56,11 +58,11 @@ pub(crate) fn run(args: &MutantsArgs) -> Result<(), String> {
         None if args.only.is_empty() => Mutant::ALL.to_vec(),
         None => args.only.clone(),
     };
-    let programs = Programs::build()?;
+    simulator::build()?;
     let budget = Duration::from_secs(args.budget);
     let mut hunts = Vec::with_capacity(chosen.len());
     for mutant in chosen {
-        let hunt = hunt::hunt(&programs, mutant, args.from, budget)?;
+        let hunt = hunt::hunt(mutant, args.from, budget)?;
         eprintln!("{}", report::line(&hunt));
         hunts.push(hunt);
     }

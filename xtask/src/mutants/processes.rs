@@ -1,0 +1,90 @@
+//! Real processes as a hunter, for mutants that survive the simulator: one run under the commonest faults.
+//!
+//! In: a mutant, a seed, a budget. Out: a catch. The harness needs root; without it this is an error, not a survivor.
+
+use std::fs;
+use std::time::Duration;
+
+use keelson_store_core::mutant::Mutant;
+use serde::Deserialize;
+
+use super::hunt::{Catch, built, cargo, habitat};
+
+/// What the nodes run through.
+const FAULTS: &str = "kill,pause,partition,snapshot,leader-transfer,compaction";
+/// What clients do where a mutant has no workload of its own.
+const WORKLOAD: &str = "revisions";
+/// A promise was broken, says the harness; 0 is that none was.
+const BROKEN: i32 = 1;
+
+/// The part of the harness's verdict that is looked at.
+#[derive(Debug, Deserialize)]
+struct Verdict {
+    promises: Vec<Judged>,
+    crashes: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Judged {
+    promise: String,
+    finding: String,
+}
+
+/// Builds the harness, and the store with mutants beside it.
+pub(super) fn build() -> Result<(), String> {
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--package", "keelson", "--package", "keelson-jepsen"]);
+    build.args(["--features", "keelson/mutants"]);
+    built(build, "real processes")
+}
+
+/// Hunts a mutant.
+pub(super) fn hunt(mutant: Mutant, seed: u64, budget: Duration) -> Result<Option<Catch>, String> {
+    let folder = std::env::temp_dir().join(format!("keelson-mutant-{mutant}-{}", std::process::id()));
+    let workload = habitat(mutant).unwrap_or(WORKLOAD);
+    let seconds = budget.as_secs().max(5);
+    let arguments = format!(
+        "run --workload {workload} --faults {FAULTS} --time {seconds} --seed {seed} --mutant {mutant}"
+    );
+    let mut run = cargo();
+    run.args(["run", "--quiet", "--package", "keelson-jepsen", "--"]).args(arguments.split(' '));
+    let output = run.arg("--out").arg(&folder).output();
+    let output = output.map_err(|error| format!("the harness cannot be started: {error}"))?;
+    let caught = match output.status.code() {
+        Some(0) => Ok(None),
+        Some(BROKEN) => broken(&folder.join("verdict.json")).map(Some),
+        _ => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(format!("keelson-jepsen {arguments} failed ({}): {said}", output.status))
+        }
+    };
+    // The next run would find the folder taken; what it holds can be had again by the command.
+    let _ = fs::remove_dir_all(&folder);
+    let command = format!("cargo run --package keelson-jepsen -- {arguments}");
+    Ok(caught?.map(|broken| Catch { broken, command, seed }))
+}
+
+fn broken(verdict: &std::path::Path) -> Result<Vec<String>, String> {
+    let text = fs::read(verdict).map_err(|error| format!("{}: {error}", verdict.display()))?;
+    names(&text).map_err(|error| format!("{}: {error}", verdict.display()))
+}
+
+fn names(verdict: &[u8]) -> serde_json::Result<Vec<String>> {
+    let Verdict { promises, crashes } = serde_json::from_slice(verdict)?;
+    let broken =
+        promises.into_iter().filter(|judged| judged.finding == "broken").map(|judged| judged.promise);
+    Ok(broken.chain((!crashes.is_empty()).then(|| "crash".to_owned())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_names_the_promises_that_were_broken_and_nodes_that_ended() {
+        let text = r#"{"seed": 7, "crashes": ["a ended with 1"], "promises": [
+            {"promise": "durability", "finding": "broken", "violations": [], "checked": 3},
+            {"promise": "linearizability", "finding": "kept", "checked": 9}]}"#;
+        assert_eq!(names(text.as_bytes()).unwrap(), ["durability", "crash"]);
+    }
+}
