@@ -25,8 +25,8 @@ use crate::{
 const CHUNK: usize = 512 << 10;
 /// The longest wait for the other side between two messages: it has a chunk to write to its disk at most.
 const SILENCE: Duration = Duration::from_secs(30);
-/// How long a follower may take to make a received snapshot its state.
-const INSTALL_PATIENCE: Duration = Duration::from_secs(120);
+/// How long a follower may take to make a received snapshot its state. It reads all of it.
+const INSTALL_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Sends a snapshot and waits until it is installed. Returns the follower's vote.
 pub(super) async fn send(mut connection: Connection, vote: &Vote, snapshot: &Snapshot) -> io::Result<Vote> {

@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt as _};
 use keelson_store_core::{
     apply::{ApplyBatch, StateMachine},
     command::Command,
-    engine::{Batch, Disk, EngineError, Family, Role},
+    engine::{Batch, Disk, Engine, EngineError, Family, Role},
     id::LogPosition,
     mutant::{self, Mutant},
 };
@@ -161,9 +161,23 @@ fn open_snapshot(disk: &dyn Disk, store: &str, meta: &SnapshotMeta) -> Result<St
 }
 
 /// Whether a snapshot that was received is what it says: one that is not must not get as far as Raft, which stops
-/// when its state does not open.
+/// when its state does not open. Every record is read once: a snapshot is a copy of files, and what a disk has
+/// damaged would spread with it from replica to replica, unnoticed until somebody asks for that record.
 pub(crate) fn check_snapshot(disk: &dyn Disk, folder: &str, meta: &SnapshotMeta) -> Result<(), EngineError> {
-    open_snapshot(disk, folder, meta).map(drop)
+    let machine = open_snapshot(disk, folder, meta)?;
+    read_all(&**machine.engine())
+}
+
+/// Reads every record, and so finds any that is damaged.
+fn read_all(engine: &dyn Engine) -> Result<(), EngineError> {
+    for family in Family::of(Role::State) {
+        let mut cursor = engine.cursor(family);
+        cursor.seek(&[])?;
+        while cursor.entry().is_some() {
+            cursor.next()?;
+        }
+    }
+    Ok(())
 }
 
 /// The store that a snapshot folder becomes. A received folder is used as it is; a replica's own snapshot is
@@ -254,6 +268,11 @@ impl RaftStateMachine<Types> for StateAdapter {
         let current = self.snapshots.current().map_err(io::Error::other)?;
         if current.as_ref().is_some_and(|current| current.snapshot.is_damaged()) {
             tracing::warn!("the snapshot is damaged; another one takes its place");
+            // It was made of this state, which may be where the damage is: then this replica must stop, and leave it to
+            // others to send snapshots.
+            let engine = lock(&self.machine).engine().clone();
+            let read = self.snapshots.offload().run(move || read_all(&*engine)).await;
+            read.map_err(io::Error::other)?.map_err(io::Error::other)?;
             return self.get_snapshot_builder().await.build_snapshot().await.map(Some);
         }
         Ok(current)

@@ -14,7 +14,7 @@ use keelson_store_core::{
         Compare, KeyRange, KeyValue, Op, Operand, PutRequest, RangeRequest, Relation, Txn, TxnResponse,
     },
     engine::{
-        Disk as _,
+        Disk as _, Family, Role,
         mem::{Faults, MemDisk},
     },
     id::Revision,
@@ -142,6 +142,16 @@ impl Cluster {
             let (file, len) = disk.files(folder).unwrap().remove(0);
             assert!(disk.damage_file(folder, &file, usize::try_from(len / 2).unwrap()));
         }
+    }
+
+    /// Damages the newest version of the first key in the state that a replica began with.
+    pub(crate) fn damage_state(&self, number: usize) {
+        const STATE: &str = "state-0";
+        let copy = self.disks[number].copy().open(STATE, Role::State).unwrap();
+        let mut cursor = copy.cursor(Family::Keys);
+        cursor.seek(&[]).unwrap();
+        let (key, _) = cursor.entry().expect("there is a key");
+        assert!(self.disks[number].damage_record(STATE, Family::Keys, key));
     }
 
     /// Has a replica's disk fail every read, or no longer.

@@ -73,3 +73,27 @@ async fn a_damaged_snapshot_is_refused_and_replaced_and_stops_nobody() {
     cluster.restart(away).await;
     assert_eq!(value(cluster.store(away), "k").await.as_deref(), Some("199"));
 }
+
+#[tokio::test]
+async fn what_a_leaders_disk_has_damaged_does_not_spread_and_the_leader_stops() {
+    let mut cluster = Cluster::start_with(short_log).await;
+    let away = cluster.follower().await;
+    cluster.kill(away);
+    let leader = cluster.leader().await;
+    put_at_last(cluster.store(leader), "a", "written once").await;
+    cluster.damage_state(leader);
+    for write in 0..200 {
+        put_at_last(cluster.store(leader), &format!("k{}", write % 7), &write.to_string()).await;
+    }
+    let target = cluster.store(leader).status().revision;
+    cluster.restart(away).await;
+    cluster.store(leader).failed().await;
+    eventually("the replica to catch up from the other one", async || {
+        (cluster.store(away).status().revision >= target).then_some(())
+    })
+    .await;
+    let mut all = RangeRequest::new(KeyRange::From(bytes("\0")));
+    all.revision = target;
+    let found = cluster.store(away).range(&all, Consistency::Local).await.unwrap();
+    assert_eq!(found.answer.count, 8);
+}
