@@ -4,6 +4,8 @@
 //! again after an upgrade of any library, so the generator is our own (SplitMix64). Each purpose has a generator
 //! of its own, so that a change in how one of them draws leaves the others as they were.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 /// What numbers are drawn for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
@@ -38,6 +40,11 @@ impl Random {
         Self { state: salt }
     }
 
+    /// The generator for something that has a name. Names may come and go: each draws by itself.
+    pub(crate) fn named(seed: u64, purpose: Purpose, name: &str) -> Self {
+        Self::new(seed, purpose, xxh3_64(name.as_bytes()))
+    }
+
     /// Any number.
     pub(crate) const fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -57,6 +64,14 @@ impl Random {
     /// True in so many of a hundred cases.
     pub(crate) const fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
+    }
+
+    /// One of those with a name, of which there is at least one. When a name is added, it is drawn instead of another
+    /// one now and then; nothing else changes.
+    pub(crate) fn among<T: Copy>(&mut self, choices: &[T], name: impl Fn(T) -> &'static str) -> T {
+        let salt = self.next();
+        let lot = |choice: &T| scramble(salt ^ xxh3_64(name(*choice).as_bytes()));
+        choices.iter().copied().max_by_key(lot).expect("there is something to choose from")
     }
 
     /// One of them. There must be at least one.

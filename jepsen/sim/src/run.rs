@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use keelson_checkers::history::{Bounds, History, Meta, Nanos};
+use keelson_checkers::history::{Bounds, FaultPhase, History, Meta, Nanos};
 use keelson_workloads::{Client, Control, Finished, Fleet, Limits, Recorder, RunError, Workload};
 use tokio::{
     runtime::{Builder, RngSeed},
@@ -117,6 +117,9 @@ impl World {
 
     /// Both phases. `None` when the workload could not even begin.
     async fn work(&self, workload: &Workload, plan: &Plan, report: &mut Report) -> Option<Finished> {
+        if plan.swarm.keep_history().is_some() {
+            self.recorder.fault("compaction", Vec::new(), FaultPhase::Began);
+        }
         let control = Control::new();
         let nemesis = Nemesis::new(self.cluster.clone(), plan, self.recorder.clone(), self.trace.clone());
         let watching = tokio::spawn(watchman::run(self.cluster.clone(), self.recorder.clone()));

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use keelson_store::{OpenError, Store, StoreOptions, peer::Transport, runtime, runtime::Machine};
+use keelson_store::{OpenError, Store, StoreOptions, compactor, peer::Transport, runtime, runtime::Machine};
 use tokio::sync::mpsc;
 
 use super::{Cluster, Replica, is_refusal};
@@ -65,7 +65,14 @@ impl Life {
         let transport = inner.network.listen(node);
         let store = Arc::new(OnceLock::new());
         let (visits, visitors) = mpsc::unbounded_channel();
-        let run = live(mount.clone(), transport, cluster.options(node), store.clone(), visitors);
+        let run = live(
+            mount.clone(),
+            transport,
+            cluster.options(node),
+            store.clone(),
+            visitors,
+            inner.swarm.keep_history(),
+        );
         let index = u64::from(node.0) << 24 | number;
         let cluster = cluster.clone();
         let (ended, ending) = tokio::sync::oneshot::channel();
@@ -128,11 +135,15 @@ async fn live(
     options: StoreOptions,
     slot: Arc<OnceLock<Store>>,
     mut visits: mpsc::UnboundedReceiver<Visit>,
+    keep_history: Option<Duration>,
 ) -> Ending {
     let store = match Box::pin(Store::open(Arc::new(mount), transport, options)).await {
         Ok(store) => slot.get_or_init(|| store),
         Err(error) => return not_opened(&error),
     };
+    if let Some(keep) = keep_history {
+        runtime::spawn(compactor::run(store.clone(), keep));
+    }
     loop {
         tokio::select! {
             biased;

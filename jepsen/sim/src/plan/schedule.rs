@@ -35,16 +35,16 @@ impl fmt::Display for Step {
 }
 
 pub(super) fn draw(seed: u64, swarm: &Swarm, time: Duration) -> Vec<Step> {
-    let mut random = Random::new(seed, Purpose::Schedule, 0);
     let mut steps = Vec::new();
     let mut at = 0;
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     while !swarm.faults.is_empty() {
+        let mut random = Random::new(seed, Purpose::Schedule, steps.len() as u64);
         at += random.between(1, swarm.fault_every_millis * 2);
         if at >= millis {
             break;
         }
-        let fault = random.pick(&swarm.faults);
+        let fault = random.among(&swarm.faults, Fault::name);
         // Mostly shorter than what the store waits for, now and then longer.
         let most = random.pick(&[200, 1000, 3000, 10_000]);
         let lasts = random.between(1, most);

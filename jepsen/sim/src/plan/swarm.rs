@@ -36,6 +36,8 @@ pub struct Swarm {
     pub snapshot_every: u64,
     /// Entries kept behind a snapshot.
     pub keep_behind_snapshot: u64,
+    /// How long history is kept, in milliseconds; 0: for ever, unless clients compact it.
+    pub keep_history_millis: u64,
     /// How long the store tries.
     pub request_timeout_millis: u64,
     /// How long clients wait.
@@ -62,37 +64,39 @@ fn names<S: Serializer>(faults: &[Fault], to: S) -> Result<S::Ok, S::Error> {
 }
 
 impl Swarm {
+    /// Each option draws by itself, so that a new one leaves the others of every seed as they were.
     pub(super) fn draw(seed: u64) -> Self {
-        let mut random = Random::new(seed, Purpose::Swarm, 0);
-        let workloads: Vec<_> = WORKLOADS.iter().map(|workload| workload.name).collect();
-        let weather = weather(&mut random);
-        let sync_micros = random.pick(&[0, 500, 2000, 10_000]);
+        let draw = |option: &str| Random::named(seed, Purpose::Swarm, option);
+        let weather = weather(&mut draw("weather"));
+        let sync_micros = draw("sync").pick(&[0, 500, 2000, 10_000]);
         // openraft gives up a heartbeat that is not answered within the interval: longer ways make a cluster without
         // reads, which is a wrong setting and no fault.
         let least = (2 * weather.most_micros + 4 * sync_micros) / 1000 + 5;
-        let heartbeat_millis = random.pick(&[20, 50, 75, 75, 150]).max(least);
-        let election_min_millis = heartbeat_millis * random.between(3, 6);
+        let heartbeat_millis = draw("heartbeat").pick(&[20, 50, 75, 75, 150]).max(least);
+        let election_min_millis = heartbeat_millis * draw("election-min").between(3, 6);
+        let spread = draw("election-max").between(30, 100);
         Self {
-            workload: random.pick(&workloads),
-            replicas: random.pick(&[3, 3, 3, 5]),
-            pinned_each: u32::try_from(random.between(1, 2)).expect("1 or 2"),
-            roaming: u32::try_from(random.between(1, 3)).expect("at most 3"),
-            rate: random.pick(&[10, 30, 50, 100]),
-            seconds: random.between(10, 40),
+            workload: draw("workload").among(&WORKLOADS.iter().collect::<Vec<_>>(), |row| row.name).name,
+            replicas: draw("replicas").pick(&[3, 3, 3, 5]),
+            pinned_each: draw("pinned").pick(&[1, 2]),
+            roaming: draw("roaming").pick(&[1, 2, 3]),
+            rate: draw("rate").pick(&[10, 30, 50, 100]),
+            seconds: draw("seconds").between(10, 40),
             heartbeat_millis,
             election_min_millis,
-            election_max_millis: election_min_millis + election_min_millis * random.between(30, 100) / 100,
-            snapshot_every: random.pick(&[5, 20, 50, 200, 100_000]),
-            keep_behind_snapshot: random.pick(&[0, 1, 10, 100]),
-            request_timeout_millis: random.pick(&[1000, 3000, 7000]),
-            patience_millis: random.pick(&[500, 2000, 8000]),
-            log_cache_bytes: random.pick(&[1, 1 << 10, 64 << 10, 16 << 20]),
-            watch_history_bytes: random.pick(&[1, 1 << 10, 64 << 10, 8 << 20]),
+            election_max_millis: election_min_millis + election_min_millis * spread / 100,
+            snapshot_every: draw("snapshot-every").pick(&[5, 20, 50, 200, 100_000]),
+            keep_behind_snapshot: draw("keep-behind").pick(&[0, 1, 10, 100]),
+            keep_history_millis: draw("keep-history").pick(&[0, 0, 1000, 10_000]),
+            request_timeout_millis: draw("request-timeout").pick(&[1000, 3000, 7000]),
+            patience_millis: draw("patience").pick(&[500, 2000, 8000]),
+            log_cache_bytes: draw("log-cache").pick(&[1, 1 << 10, 64 << 10, 16 << 20]),
+            watch_history_bytes: draw("watch-history").pick(&[1, 1 << 10, 64 << 10, 8 << 20]),
             weather,
             sync_micros,
-            restart_millis: random.pick(&[50, 500, 3000]),
-            fault_every_millis: random.pick(&[300, 1000, 3000]),
-            faults: faults(&mut random),
+            restart_millis: draw("restart").pick(&[50, 500, 3000]),
+            fault_every_millis: draw("fault-every").pick(&[300, 1000, 3000]),
+            faults: faults(seed),
         }
     }
 
@@ -104,6 +108,10 @@ impl Swarm {
     /// The clients' nodes: one for those who stay with each replica, and one for those who roam.
     pub(crate) fn client_nodes(&self) -> impl Iterator<Item = Node> + use<> {
         (self.replicas..=self.replicas * 2).map(Node)
+    }
+
+    pub(crate) fn keep_history(&self) -> Option<Duration> {
+        (self.keep_history_millis > 0).then(|| Duration::from_millis(self.keep_history_millis))
     }
 
     pub(crate) fn sync(&self) -> Duration {
@@ -120,12 +128,14 @@ fn weather(random: &mut Random) -> Weather {
     Weather { least_micros, most_micros, loss_permille: random.pick(&[0, 0, 1, 10]) }
 }
 
-/// One fault alone, a few, or all.
-fn faults(random: &mut Random) -> Vec<Fault> {
-    let chance = random.pick(&[0, 15, 40, 100]);
-    let mut faults: Vec<_> = Fault::ALL.iter().copied().filter(|_| random.percent(chance)).collect();
-    if faults.is_empty() && random.percent(90) {
-        faults.push(random.pick(Fault::ALL));
+/// None, one fault alone, a few, or all.
+fn faults(seed: u64) -> Vec<Fault> {
+    let mut draw = Random::named(seed, Purpose::Swarm, "faults");
+    let chance = draw.pick(&[0, 15, 40, 100]);
+    let is_in = |fault: &Fault| Random::named(seed, Purpose::Swarm, fault.name()).percent(chance);
+    let mut faults: Vec<_> = Fault::ALL.iter().copied().filter(is_in).collect();
+    if faults.is_empty() && draw.percent(90) {
+        faults.push(draw.among(Fault::ALL, Fault::name));
     }
     faults
 }
