@@ -19,6 +19,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Args, ValueEnum};
 use keelson_store_core::mutant::Mutant;
 
+use hunt::Hunters;
+
 /// Which mutants are hunted, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct MutantsArgs {
@@ -34,6 +36,9 @@ pub(crate) struct MutantsArgs {
     /// The first seed of the simulator.
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     from: u64,
+    /// Let real processes hunt, without the simulator before them. Needs root.
+    #[arg(long)]
+    real: bool,
     /// What to print.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -58,11 +63,11 @@ pub(crate) fn run(args: &MutantsArgs) -> Result<(), String> {
         None if args.only.is_empty() => Mutant::ALL.to_vec(),
         None => args.only.clone(),
     };
-    simulator::build()?;
+    let hunters = Hunters::new(args.real)?;
     let budget = Duration::from_secs(args.budget);
     let mut hunts = Vec::with_capacity(chosen.len());
     for mutant in chosen {
-        let hunt = hunt::hunt(mutant, args.from, budget)?;
+        let hunt = hunters.hunt(mutant, args.from, budget)?;
         eprintln!("{}", report::line(&hunt));
         hunts.push(hunt);
     }

@@ -3,13 +3,17 @@
 //! In: a mutant and a budget. Out: what caught it. Deliberately absent: judging; the programs say what they found. A
 //! harness that failed is an error and never a catch, and neither is a seed that fails without the mutant, too.
 
-use std::path::Path;
-use std::process::Command;
+use std::cell::OnceCell;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use keelson_store_core::mutant::Mutant;
+use serde::Deserialize;
 
-use super::{processes, simulator};
+use super::processes::Processes;
+use super::simulator::Simulator;
 
 /// What a mutant's hunt came to.
 #[derive(Debug)]
@@ -47,32 +51,61 @@ pub(super) fn habitat(mutant: Mutant) -> Option<&'static str> {
     HABITATS.iter().find(|(inhabitant, _)| *inhabitant == mutant).map(|(_, workload)| *workload)
 }
 
-/// Hunts one mutant. Each of the two harnesses has the whole budget.
-pub(super) fn hunt(mutant: Mutant, from: u64, budget: Duration) -> Result<Hunt, String> {
-    let began = Instant::now();
-    let mut catch = simulator::hunt(mutant, from, budget)?;
-    let mut took = began.elapsed();
-    if catch.is_none() {
-        processes::build()?;
-        let began = Instant::now();
-        catch = processes::hunt(mutant, from, budget)?;
-        took = began.elapsed();
-    }
-    Ok(Hunt { mutant, catch, took })
+/// One line of what cargo says about a build.
+#[derive(Debug, Deserialize)]
+struct Artifact {
+    executable: Option<PathBuf>,
 }
 
-/// Cargo, in the checkout.
-pub(super) fn cargo() -> Command {
+/// Who hunts: the simulator, and real processes, which are built when they are needed.
+pub(super) struct Hunters {
+    simulator: Option<Simulator>,
+    processes: OnceCell<Processes>,
+}
+
+impl Hunters {
+    /// Builds who hunts first.
+    pub(super) fn new(real_only: bool) -> Result<Self, String> {
+        let simulator = (!real_only).then(Simulator::build).transpose()?;
+        Ok(Self { simulator, processes: OnceCell::new() })
+    }
+
+    /// Hunts one mutant. Each hunter has the whole budget.
+    pub(super) fn hunt(&self, mutant: Mutant, from: u64, budget: Duration) -> Result<Hunt, String> {
+        if let Some(simulator) = &self.simulator {
+            let began = Instant::now();
+            let catch = simulator.hunt(mutant, from, budget)?;
+            if catch.is_some() {
+                return Ok(Hunt { mutant, catch, took: began.elapsed() });
+            }
+        }
+        let processes = match self.processes.get() {
+            Some(processes) => processes,
+            None => {
+                let built = Processes::build()?;
+                self.processes.get_or_init(|| built)
+            }
+        };
+        let began = Instant::now();
+        let catch = processes.hunt(mutant, from, budget)?;
+        Ok(Hunt { mutant, catch, took: began.elapsed() })
+    }
+}
+
+/// Builds packages with cargo; answers where the program `name` lies, so that nobody has to ask cargo for each run.
+pub(super) fn build(name: &str, arguments: &[&str]) -> Result<PathBuf, String> {
+    eprintln!("building {name}");
     // Cargo sets it for what it runs.
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let root: &Path = crate::root();
-    cargo.current_dir(root);
-    cargo
-}
-
-/// Runs cargo to its end. `what` names what it builds.
-pub(super) fn built(mut build: Command, what: &str) -> Result<(), String> {
-    eprintln!("building {what}");
-    let status = build.status().map_err(|error| format!("cargo cannot be started: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{what}: the build failed")) }
+    cargo.current_dir(crate::root()).args(["build", "--quiet", "--message-format=json-render-diagnostics"]);
+    let output = cargo.args(arguments).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{name} does not build"));
+    }
+    let built = String::from_utf8_lossy(&output.stdout);
+    let executables =
+        built.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok()?.executable);
+    let mut named = executables.filter(|path| path.file_name() == Some(OsStr::new(name)));
+    named.next().ok_or_else(|| format!("cargo does not say where {name} lies"))
 }

@@ -3,12 +3,14 @@
 //! In: a mutant, a seed, a budget. Out: a catch. The harness needs root; without it this is an error, not a survivor.
 
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use keelson_store_core::mutant::Mutant;
 use serde::Deserialize;
 
-use super::hunt::{Catch, built, cargo, habitat};
+use super::hunt::{Catch, build, habitat};
 
 /// What the nodes run through.
 const FAULTS: &str = "kill,pause,partition,snapshot,leader-transfer,compaction";
@@ -30,41 +32,48 @@ struct Judged {
     finding: String,
 }
 
-/// Builds the harness, and the store with mutants beside it.
-pub(super) fn build() -> Result<(), String> {
-    let mut build = cargo();
-    build.args(["build", "--quiet", "--package", "keelson", "--package", "keelson-jepsen"]);
-    build.args(["--features", "keelson/mutants"]);
-    built(build, "real processes")
+/// The harness, with a store beside it that has mutants.
+pub(super) struct Processes {
+    program: PathBuf,
 }
 
-/// Hunts a mutant.
-pub(super) fn hunt(mutant: Mutant, seed: u64, budget: Duration) -> Result<Option<Catch>, String> {
-    let folder = std::env::temp_dir().join(format!("keelson-mutant-{mutant}-{}", std::process::id()));
-    let workload = habitat(mutant).unwrap_or(WORKLOAD);
-    let seconds = budget.as_secs().max(5);
-    let arguments = format!(
-        "run --workload {workload} --faults {FAULTS} --time {seconds} --seed {seed} --mutant {mutant}"
-    );
-    let mut run = cargo();
-    run.args(["run", "--quiet", "--package", "keelson-jepsen", "--"]).args(arguments.split(' '));
-    let output = run.arg("--out").arg(&folder).output();
-    let output = output.map_err(|error| format!("the harness cannot be started: {error}"))?;
-    let caught = match output.status.code() {
-        Some(0) => Ok(None),
-        Some(BROKEN) => broken(&folder.join("verdict.json")).map(Some),
-        _ => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            Err(format!("keelson-jepsen {arguments} failed ({}): {said}", output.status))
+impl Processes {
+    pub(super) fn build() -> Result<Self, String> {
+        let packages =
+            ["--package", "keelson", "--package", "keelson-jepsen", "--features", "keelson/mutants"];
+        Ok(Self { program: build("keelson-jepsen", &packages)? })
+    }
+
+    /// Hunts a mutant.
+    pub(super) fn hunt(&self, mutant: Mutant, seed: u64, budget: Duration) -> Result<Option<Catch>, String> {
+        let (workload, seconds) = (habitat(mutant).unwrap_or(WORKLOAD), budget.as_secs().max(5));
+        let arguments = format!(
+            "run --workload {workload} --faults {FAULTS} --time {seconds} --seed {seed} --mutant {mutant}"
+        );
+        let folder = std::env::temp_dir().join(format!("keelson-mutant-{mutant}-{}", std::process::id()));
+        let broken = self.run(&arguments, &folder);
+        // What it holds can be had again by the command.
+        let _ = fs::remove_dir_all(&folder);
+        let command = format!("cargo run --package keelson-jepsen -- {arguments}");
+        Ok(broken?.map(|broken| Catch { broken, command, seed }))
+    }
+
+    fn run(&self, arguments: &str, folder: &Path) -> Result<Option<Vec<String>>, String> {
+        let mut run = Command::new(&self.program);
+        let output = run.args(arguments.split(' ')).arg("--out").arg(folder).output();
+        let output = output.map_err(|error| format!("the harness cannot be started: {error}"))?;
+        match output.status.code() {
+            Some(0) => Ok(None),
+            Some(BROKEN) => broken(&folder.join("verdict.json")).map(Some),
+            _ => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                Err(format!("keelson-jepsen {arguments} failed ({}): {said}", output.status))
+            }
         }
-    };
-    // The next run would find the folder taken; what it holds can be had again by the command.
-    let _ = fs::remove_dir_all(&folder);
-    let command = format!("cargo run --package keelson-jepsen -- {arguments}");
-    Ok(caught?.map(|broken| Catch { broken, command, seed }))
+    }
 }
 
-fn broken(verdict: &std::path::Path) -> Result<Vec<String>, String> {
+fn broken(verdict: &Path) -> Result<Vec<String>, String> {
     let text = fs::read(verdict).map_err(|error| format!("{}: {error}", verdict.display()))?;
     names(&text).map_err(|error| format!("{}: {error}", verdict.display()))
 }

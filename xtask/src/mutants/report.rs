@@ -4,12 +4,24 @@ use serde_json::{Value, json};
 
 use super::hunt::{Catch, Hunt};
 
+/// Names beyond this many are only counted.
+const NAMES: usize = 3;
+
+/// What was broken, in a few words.
+fn few(broken: &[String]) -> String {
+    let named = broken.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", ");
+    match broken.len().saturating_sub(NAMES) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
 /// One hunt, as it ends.
 pub(super) fn line(hunt: &Hunt) -> String {
     let Hunt { mutant, catch, took } = hunt;
     match catch {
         Some(Catch { broken, .. }) => {
-            format!("{mutant}: caught by {} after {:.1} s", broken.join(", "), took.as_secs_f64())
+            format!("{mutant}: caught by {} after {:.1} s", few(broken), took.as_secs_f64())
         }
         None => format!("{mutant}: SURVIVES {:.1} s: {}", took.as_secs_f64(), mutant.words()),
     }
@@ -36,7 +48,7 @@ fn row(hunt: &Hunt) -> [String; 5] {
     let seconds = format!("{:.1}", took.as_secs_f64());
     match catch {
         Some(Catch { broken, command, seed }) => {
-            [mutant.name().to_owned(), broken.join(", "), seed.to_string(), seconds, command.clone()]
+            [mutant.name().to_owned(), few(broken), seed.to_string(), seconds, command.clone()]
         }
         None => [mutant.name().to_owned(), "nothing".to_owned(), String::new(), seconds, String::new()],
     }
@@ -91,6 +103,13 @@ mod tests {
              skip-fsync   nothing                       1.2\n\
              1 of 2 mutants caught"
         );
+    }
+
+    #[test]
+    fn a_mutant_that_breaks_much_is_told_in_few_words() {
+        let broken = ["a", "b", "c", "d", "e"].map(str::to_owned);
+        assert_eq!(few(&broken[..3]), "a, b, c");
+        assert_eq!(few(&broken), "a, b, c and 2 more");
     }
 
     #[test]

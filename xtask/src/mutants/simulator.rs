@@ -3,13 +3,19 @@
 //! In: a mutant, the first seed, a budget. Out: a catch. The simulator's exit status is 0 when nothing was found and 1
 //! when something was; anything else is a failure of its own.
 
-use std::process::Output;
+use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use keelson_store_core::mutant::Mutant;
 use serde::Deserialize;
 
-use super::hunt::{Catch, built, cargo, habitat};
+use super::hunt::{Catch, build, habitat};
+
+/// The simulator, built with mutants.
+pub(super) struct Simulator {
+    program: PathBuf,
+}
 
 /// How cargo is told of it.
 const PACKAGE: [&str; 6] = ["--package", "keelson-sim", "--features", "mutants", "--profile", "sim"];
@@ -27,46 +33,42 @@ struct Failure {
     broken: Vec<String>,
 }
 
-/// Builds the simulator, with mutants.
-pub(super) fn build() -> Result<(), String> {
-    let mut build = cargo();
-    build.args(["build", "--quiet"]).args(PACKAGE);
-    built(build, "the simulator")
-}
+impl Simulator {
+    pub(super) fn build() -> Result<Self, String> {
+        Ok(Self { program: build("keelson-sim", &PACKAGE)? })
+    }
 
-/// Hunts a mutant.
-pub(super) fn hunt(mutant: Mutant, from: u64, budget: Duration) -> Result<Option<Catch>, String> {
-    let began = Instant::now();
-    let mut from = from;
-    loop {
-        let left = budget.saturating_sub(began.elapsed()).as_secs();
-        if left == 0 {
-            return Ok(None);
+    /// Hunts a mutant.
+    pub(super) fn hunt(&self, mutant: Mutant, from: u64, budget: Duration) -> Result<Option<Catch>, String> {
+        let (began, clients) = (Instant::now(), clients(mutant));
+        let mut from = from;
+        loop {
+            let left = budget.saturating_sub(began.elapsed()).as_secs();
+            if left == 0 {
+                return Ok(None);
+            }
+            let hunt =
+                format!("--mutant {mutant} --until-failure --from {from} --time-limit {left}{clients}");
+            let Some(Failure { seed, broken }) = self.run(&hunt)?.first_failure else { return Ok(None) };
+            let control = self.run(&format!("--from {seed} --seeds 1{clients}"))?;
+            if control.first_failure.is_none() {
+                let command = format!("cargo xtask sim --seed {seed} --mutant {mutant}{clients}");
+                return Ok(Some(Catch { broken, command, seed }));
+            }
+            eprintln!("seed {seed}{clients} fails without a mutant, too; it catches nobody");
+            from = seed + 1;
         }
-        let clients = clients(mutant);
-        let found = simulate(&format!(
-            "--mutant {mutant} --until-failure --from {from} --time-limit {left}{clients}"
-        ))?;
-        let Some(Failure { seed, broken }) = found.first_failure else { return Ok(None) };
-        let control = simulate(&format!("--from {seed} --seeds 1{clients}"))?;
-        if control.first_failure.is_none() {
-            let command = format!("cargo xtask sim --seed {seed} --mutant {mutant}{clients}");
-            return Ok(Some(Catch { broken, command, seed }));
-        }
-        eprintln!("seed {seed}{clients} fails without a mutant, too; it catches nobody");
-        from = seed + 1;
+    }
+
+    fn run(&self, arguments: &str) -> Result<Found, String> {
+        let mut command = Command::new(&self.program);
+        let output = command.args(["--output", "json"]).args(arguments.split(' ')).output();
+        answer(arguments, &output.map_err(|error| format!("the simulator cannot be started: {error}"))?)
     }
 }
 
 fn clients(mutant: Mutant) -> String {
     habitat(mutant).map(|workload| format!(" --workload {workload}")).unwrap_or_default()
-}
-
-fn simulate(arguments: &str) -> Result<Found, String> {
-    let mut command = cargo();
-    command.args(["run", "--quiet"]).args(PACKAGE).args(["--", "--output", "json"]);
-    let output = command.args(arguments.split(' ')).output();
-    answer(arguments, &output.map_err(|error| format!("the simulator cannot be started: {error}"))?)
 }
 
 fn answer(arguments: &str, output: &Output) -> Result<Found, String> {
