@@ -1,15 +1,12 @@
-//! What goes back to a client: bodies, Status errors, and how failures of the store are told.
+//! What goes back to a client: bodies, and how failures of the store are told.
 //!
-//! In: bytes that are ready to be sent, or an [`ApiError`]. Out: an HTTP response. Headers that every response
-//! has are added by the chain, not here.
+//! In: bytes that are ready to be sent, or a failure of the store. Out: an HTTP response, or an [`ApiError`]. Headers
+//! that every response has are added by the chain, not here; a Status is written by [`crate::codec`].
 
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use http::{
-    HeaderValue, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-};
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use keelson_api_registry::status::ApiError;
@@ -62,16 +59,6 @@ pub fn empty(status: StatusCode) -> Response {
 /// Nothing to send.
 pub fn no_body() -> Body {
     Empty::new().boxed_unsync()
-}
-
-/// A Status, with the advice when to try again also as a header.
-pub fn error(error: &ApiError) -> Response {
-    let mut response = json(error.code, &error.status());
-    let after = error.details.retry_after_seconds;
-    if after > 0 {
-        response.headers_mut().insert(RETRY_AFTER, after.into());
-    }
-    response
 }
 
 fn assemble(status: StatusCode, content_type: &'static str, body: Body) -> Response {
@@ -132,13 +119,5 @@ mod tests {
         assert_eq!((rejected.code.as_u16(), rejected.reason), (503, "ServiceUnavailable"));
         assert_eq!(rejected.details.retry_after_seconds, 0);
         assert_eq!(store_write_error(WriteError::Rejected(Rejection::Overloaded)).code, 429);
-    }
-
-    #[test]
-    fn advice_when_to_retry_is_also_a_header() {
-        let response = error(&ApiError::too_many_requests());
-        assert_eq!(response.status(), 429);
-        assert_eq!(response.headers()[RETRY_AFTER], "1");
-        assert!(error(&ApiError::unauthorized()).headers().get(RETRY_AFTER).is_none());
     }
 }

@@ -26,7 +26,8 @@ use crate::{
         Allowed,
         attributes::{Attributes, Words},
     },
-    body, deadline,
+    body, codec, compress, deadline, deprecation,
+    flow::is_long_running,
     handlers::{self, Call},
     paths, record,
     server::{Server, User},
@@ -54,11 +55,15 @@ where
         tracing::error!(?audit_id, method = %head.method, uri = %head.uri, "a handler panicked");
         Err(ApiError::internal("the request ended in a fault of this server"))
     });
-    let mut response = result.unwrap_or_else(|error| answer::error(&error));
+    let known = info.as_ref().ok();
+    let mut response = result.unwrap_or_else(|error| codec::failure(&error, &head.headers, known));
+    if head.method != Method::HEAD && known.is_none_or(|info| !is_long_running(info)) {
+        response = compress::compressed(&head.headers, response).await;
+    }
     let headers = response.headers_mut();
     headers.insert(AUDIT_ID, audit_id);
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
-    record::observe(&server.metrics, &head.method, info.as_ref().ok(), response.status(), began.elapsed());
+    record::observe(&server.metrics, &head.method, known, response.status(), began.elapsed());
     // The answer to a HEAD is a GET's without the body: HTTP/2 clients hang up on one that has it.
     if head.method == Method::HEAD { response.map(|_| answer::no_body()) } else { response }
 }
@@ -137,8 +142,13 @@ async fn dispatch(
         Target::Resource(request) => request.clone(),
     };
     let upgrade = head.extensions.get::<OnUpgrade>().cloned();
+    let resource = request.resource;
     let call = Call { request, info, user, headers: head.headers.clone(), body, allowed, now, upgrade };
-    handlers::handle(server, call).await
+    let mut response = handlers::handle(server, call).await?;
+    if let Some(warning) = deprecation::warning(resource) {
+        codec::warn(response.headers_mut(), warning);
+    }
+    Ok(response)
 }
 
 /// The client's own audit id, or a new one.

@@ -3,11 +3,13 @@
 //! In: a request's headers and query, and an object. Out: bytes in the form that the client asked for: JSON, YAML or
 //! protobuf; the object itself, a row of a Table, or only its metadata.
 //!
-//! Deliberately absent: CBOR. Clients that would rather have it also accept JSON, and get that. Also errors in anything
-//! but JSON: every client reads what the `Content-Type` says.
+//! Deliberately absent: CBOR. Clients that would rather have it also accept JSON, and get that.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WARNING},
+};
 use keelson_api_registry::{object::Object, request::RequestInfo, status::ApiError};
 use keelson_api_schema::{Encoding, builtin};
 
@@ -33,6 +35,9 @@ pub(crate) use yaml::yaml;
 
 /// What request bodies may be written in.
 const BODIES: &[&str] = &["application/json", "application/yaml", PROTOBUF];
+
+/// How the user agents of tools begin whose output people read; upstream's list.
+const PEOPLES_AGENTS: [&str; 3] = ["curl", "Wget", "Mozilla/5.0"];
 
 /// An object that is to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -74,12 +79,28 @@ pub fn respond<'o>(
         Form::Table(include) => shown.table(call, include)?,
     };
     let mut response = send(&wanted, status, &json);
-    for warning in warnings {
-        if let Some(value) = warning_value(warning) {
-            response.headers_mut().append(http::header::WARNING, value);
-        }
-    }
+    warnings.iter().for_each(|warning| warn(response.headers_mut(), warning));
     Ok(response)
+}
+
+/// Sends a failure as a Status, with the advice when to try again also as a header. `info` is `None` where the path makes
+/// no sense.
+pub(crate) fn failure(error: &ApiError, headers: &HeaderMap, info: Option<&RequestInfo>) -> Response {
+    let media = Media::of_status(&accepted(headers));
+    let wanted = Wanted { media, form: Form::Object, pretty: is_pretty(headers, info) };
+    let mut response = send(&wanted, error.code, error.status().to_string().as_bytes());
+    let after = error.details.retry_after_seconds;
+    if after > 0 {
+        response.headers_mut().insert(RETRY_AFTER, after.into());
+    }
+    response
+}
+
+/// Tells the client something beside the answer, in words that kubectl prints.
+pub(crate) fn warn(headers: &mut HeaderMap, warning: &str) {
+    if let Some(value) = warning_value(warning) {
+        headers.append(WARNING, value);
+    }
 }
 
 /// Sends JSON in the media type that was asked for.
@@ -180,6 +201,23 @@ fn warning_value(text: &str) -> Option<HeaderValue> {
     HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes()).ok()
 }
 
+/// All `Accept` headers as one.
+fn accepted(headers: &HeaderMap) -> String {
+    let accept = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accept.collect::<Vec<_>>().join(",")
+}
+
+/// Whether JSON is indented: where the client says so, or says nothing and is a tool by which people look at answers.
+pub(crate) fn is_pretty(headers: &HeaderMap, info: Option<&RequestInfo>) -> bool {
+    match info.filter(|info| info.parameter("pretty").is_some_and(|wish| !wish.is_empty())) {
+        Some(info) => info.flag("pretty"),
+        None => {
+            let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+            PEOPLES_AGENTS.iter().any(|name| agent.starts_with(name.as_bytes()))
+        }
+    }
+}
+
 /// What a request wants, from its head.
 impl Wanted {
     /// As [`Wanted::parse`], with the parameters `pretty` and `includeObject` of the query.
@@ -187,10 +225,8 @@ impl Wanted {
     /// # Errors
     /// 406 for forms that are not known; 400 for an `includeObject` that does not exist.
     pub fn of(headers: &HeaderMap, info: &RequestInfo) -> Result<Self, ApiError> {
-        let accept = headers.get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let accept: Vec<&str> = accept.collect();
-        let mut wanted = Self::parse(&accept.join(","))?;
-        wanted.pretty = info.flag("pretty");
+        let mut wanted = Self::parse(&accepted(headers))?;
+        wanted.pretty = is_pretty(headers, Some(info));
         if let Form::Table(include) = &mut wanted.form {
             *include = Include::parse(info.parameter("includeObject").unwrap_or_default())?;
         }

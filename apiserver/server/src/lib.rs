@@ -28,6 +28,10 @@ pub mod body;
 
 pub mod record;
 
+mod compress;
+
+mod deprecation;
+
 pub mod paths;
 
 pub mod health;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
-    header::{ACCEPT, ETAG, IF_NONE_MATCH, VARY},
+    header::{ACCEPT, CACHE_CONTROL, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY},
     request::Parts,
 };
 use keelson_api_registry::{
@@ -16,16 +16,26 @@ use keelson_api_registry::{
     status::ApiError,
 };
 use serde_json::json;
+use time::{
+    Duration, OffsetDateTime, UtcOffset, format_description::BorrowedFormatItem, macros::format_description,
+};
 
 use crate::{
     answer::{self, Response},
     authz::Allowed,
+    codec,
     health::{self, Probe},
     metrics::{self, Gauge},
     server::Server,
     store_status::{self, StoreStatus},
     version,
 };
+
+/// How long a document may be kept that is named by its hash.
+const KEPT: Duration = Duration::days(365);
+
+const HTTP_DATE: &[BorrowedFormatItem<'_>] =
+    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
 /// What everybody may see, also while there is no quorum and there are no roles yet.
 pub fn is_public(info: &RequestInfo) -> bool {
@@ -50,35 +60,70 @@ pub async fn answer(
         return health::answer(server, probe, check, info).await;
     }
     match info.path.as_str() {
-        "/" => Ok(answer::json(StatusCode::OK, &index())),
-        "/version" => Ok(answer::json(StatusCode::OK, &version::value())),
+        "/" => Ok(for_people(&index())),
+        "/version" => Ok(for_people(&version::value())),
         "/metrics" => Ok(metrics(server)),
         store_status::PATH => Ok(store(server)),
         "/openid/v1/jwks" => Ok(key_set(server)),
         "/.well-known/openid-configuration" => Ok(answer::json(StatusCode::OK, &issuer(server))),
-        path => document(path, &head.headers),
+        path if path.starts_with("/openapi/") => openapi(info, &head.headers, server.now()),
+        path => discovery(path, info, &head.headers),
     }
 }
 
-/// Discovery and OpenAPI.
-fn document(path: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
-    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    let found = if path.starts_with("/openapi/") {
-        openapi::builtin().document(path, accept)
-    } else {
-        discovery::builtin().document(path, Form::accepted(accept))
-    };
-    found.map(|document| conditional(document, headers)).ok_or_else(ApiError::no_such_path)
+/// Indented for everybody, as upstream sends these.
+fn for_people(value: &serde_json::Value) -> Response {
+    let text = codec::indented(value.to_string().as_bytes());
+    answer::object_bytes(StatusCode::OK, answer::JSON, text.into())
+}
+
+fn discovery(path: &str, info: &RequestInfo, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let document = discovery::builtin().document(path, Form::accepted(accepted(headers)));
+    let document = document.ok_or_else(ApiError::no_such_path)?;
+    let is_pretty = codec::is_pretty(headers, Some(info));
+    let body = if is_pretty { codec::indented(&document.body).into() } else { document.body.clone() };
+    Ok(conditional(document, body, headers))
+}
+
+/// A document of OpenAPI. Under the hash of its content it may be kept for ever; who asks under an older one is sent on.
+fn openapi(info: &RequestInfo, headers: &HeaderMap, now: OffsetDateTime) -> Result<Response, ApiError> {
+    let document = openapi::builtin().document(&info.path, accepted(headers));
+    let document = document.ok_or_else(ApiError::no_such_path)?;
+    let named =
+        info.parameter("hash").filter(|hash| !hash.is_empty() && info.path.starts_with("/openapi/v3/"));
+    let Some(named) = named else { return Ok(conditional(document, document.body.clone(), headers)) };
+    if named != document.hash {
+        let mut response = answer::empty(StatusCode::MOVED_PERMANENTLY);
+        let place = format!("{}?hash={}", info.path, document.hash);
+        let place = HeaderValue::from_str(&place).map_err(ApiError::internal)?;
+        response.headers_mut().insert(LOCATION, place);
+        return Ok(response);
+    }
+    let mut response = conditional(document, document.body.clone(), headers);
+    let kept = response.headers_mut();
+    kept.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+    kept.insert(EXPIRES, http_date(now + KEPT)?);
+    Ok(response)
+}
+
+/// A time as HTTP's headers write it.
+fn http_date(time: OffsetDateTime) -> Result<HeaderValue, ApiError> {
+    let text = time.to_offset(UtcOffset::UTC).format(HTTP_DATE).map_err(ApiError::internal)?;
+    HeaderValue::from_str(&text).map_err(ApiError::internal)
+}
+
+fn accepted(headers: &HeaderMap) -> Option<&str> {
+    headers.get(ACCEPT).and_then(|accept| accept.to_str().ok())
 }
 
 /// A document, or the statement that the client has it already.
-fn conditional(document: &Document, headers: &HeaderMap) -> Response {
+fn conditional(document: &Document, body: Bytes, headers: &HeaderMap) -> Response {
     let etag = document.etag();
     let known = headers.get(IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
     let mut response = if known.split(',').any(|known| known.trim() == etag) {
         answer::empty(StatusCode::NOT_MODIFIED)
     } else {
-        answer::object_bytes(StatusCode::OK, document.media_type, document.body.clone())
+        answer::object_bytes(StatusCode::OK, document.media_type, body)
     };
     let headers = response.headers_mut();
     headers.insert(VARY, HeaderValue::from_static("Accept"));

@@ -43,6 +43,10 @@ pub(crate) use keys::{ObjectKey, collection};
 pub(crate) use keys::{root, within};
 pub(crate) use version::{encode, from_storage, storage_field, storage_of};
 
+/// The longest object, in bytes of JSON: etcd's limit for a request. Patches let objects grow beyond the limit of a
+/// request's body; what is longer than a message between replicas could not be replicated.
+const MAX_OBJECT_BYTES: usize = 3 << 19;
+
 /// All objects, and the store that they lie in.
 pub struct ObjectStore {
     store: Store,
@@ -113,7 +117,7 @@ impl ObjectStore {
     /// Creates an object, and what it claims.
     ///
     /// # Errors
-    /// 409 AlreadyExists; [`WriteFailure::Taken`]; 503 when nothing was written, 504 when nobody knows.
+    /// 409 AlreadyExists; 413; [`WriteFailure::Taken`]; 503 when nothing was written, 504 when nobody knows.
     pub async fn create(
         &self,
         resource: &'static ResourceInfo,
@@ -141,7 +145,7 @@ impl ObjectStore {
     /// Replaces an object that is still at `expected`. `None`: it is not; read it again and decide anew.
     ///
     /// # Errors
-    /// [`WriteFailure::Taken`]; 503 when nothing was written, 504 when nobody knows.
+    /// 413; [`WriteFailure::Taken`]; 503 when nothing was written, 504 when nobody knows.
     pub async fn replace(
         &self,
         resource: &'static ResourceInfo,
@@ -268,6 +272,9 @@ impl Draft {
     fn new(resource: &'static ResourceInfo, object: &Object) -> Result<Self, ApiError> {
         let (owner, object) = version::to_storage(resource, object)?;
         let json = keelson_api_schema::encode(keelson_api_schema::builtin(), owner.schema(), &object.0);
+        if json.len() > MAX_OBJECT_BYTES {
+            return Err(ApiError::too_large(MAX_OBJECT_BYTES));
+        }
         let value = envelope::encode(&owner.api_version(), &json).map_err(ApiError::internal)?;
         Ok(Self { value: value.into() })
     }

@@ -2,7 +2,8 @@
 //!
 //! In: bytes. Out: a [`Node`] without repeated fields, and a line of text for each repeated field that was dropped.
 //!
-//! Bounded: the result may hold a given number of nodes, so that aliases of aliases cannot multiply without end.
+//! Bounded: the result may hold a given number of nodes and bytes of text, so that aliases of aliases, or of long texts,
+//! cannot multiply without end.
 
 mod scalar;
 
@@ -15,6 +16,9 @@ use super::{MAX_DEPTH, Node};
 
 /// The most nodes that a document may have after its aliases are spelled out.
 const MAX_NODES: usize = 1_000_000;
+
+/// The most bytes of text that anchors and aliases may add to a document.
+const MAX_COPIED_BYTES: usize = 16 << 20;
 
 /// A document and what is repeated in it.
 #[derive(Debug)]
@@ -35,6 +39,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Yaml, String> {
         anchors: HashMap::new(),
         repeated: Vec::new(),
         nodes: 0,
+        copied: 0,
     };
     let node = loader.document()?;
     Ok(Yaml { node, repeated: loader.repeated })
@@ -45,6 +50,8 @@ struct Loader<'a> {
     anchors: HashMap<usize, Node<'static>>,
     repeated: Vec<String>,
     nodes: usize,
+    /// Bytes.
+    copied: usize,
 }
 
 impl<'a> Loader<'a> {
@@ -90,7 +97,7 @@ impl<'a> Loader<'a> {
             }
         };
         if anchor != 0 {
-            self.count(size(&node), line)?;
+            self.count_copy(&node, line)?;
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
@@ -98,21 +105,28 @@ impl<'a> Loader<'a> {
 
     fn count(&mut self, nodes: usize, line: usize) -> Result<(), String> {
         self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > MAX_NODES {
+        if self.nodes > MAX_NODES || self.copied > MAX_COPIED_BYTES {
             return Err(format!("yaml: line {line}: document contains excessive aliasing"));
         }
         Ok(())
     }
 
+    /// Counts what a copy of a node adds.
+    fn count_copy(&mut self, node: &Node<'_>, line: usize) -> Result<(), String> {
+        self.copied = self.copied.saturating_add(text_bytes(node));
+        self.count(size(node), line)
+    }
+
     fn alias(&mut self, anchor: usize, line: usize, depth: usize) -> Result<Node<'static>, String> {
-        let node = self.anchors.get(&anchor);
+        // Taken out while it is counted, so that it is copied only once that is known to be harmless.
+        let node = self.anchors.remove(&anchor);
         let node = node.ok_or_else(|| format!("yaml: line {line}: anchor contains itself"))?;
-        let (size, height) = (size(node), height(node));
-        self.count(size, line)?;
-        if depth + height > MAX_DEPTH {
+        self.count_copy(&node, line)?;
+        if depth + height(&node) > MAX_DEPTH {
             return Err(format!("yaml: line {line}: exceeded max depth of {MAX_DEPTH}"));
         }
-        Ok(self.anchors[&anchor].clone())
+        self.anchors.insert(anchor, node.clone());
+        Ok(node)
     }
 
     fn sequence(&mut self, depth: usize) -> Result<Node<'static>, String> {
@@ -234,6 +248,16 @@ fn size(node: &Node<'_>) -> usize {
         Node::List(items) => 1 + items.iter().map(size).sum::<usize>(),
         Node::Object(fields) => 1 + fields.iter().map(|(_, value)| 1 + size(value)).sum::<usize>(),
         Node::Null | Node::Bool(_) | Node::Number(_) | Node::String(_) => 1,
+    }
+}
+
+/// How many bytes of text a node holds.
+fn text_bytes(node: &Node<'_>) -> usize {
+    match node {
+        Node::List(items) => items.iter().map(text_bytes).sum(),
+        Node::Object(fields) => fields.iter().map(|(key, value)| key.len() + text_bytes(value)).sum(),
+        Node::Number(text) | Node::String(text) => text.len(),
+        Node::Null | Node::Bool(_) => 0,
     }
 }
 

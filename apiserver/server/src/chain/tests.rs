@@ -17,6 +17,8 @@ use crate::{
     testing::{self, Authority, Site, eventually, with_server},
 };
 
+mod answers;
+
 /// Somebody with a connection.
 struct Client {
     server: Arc<Server>,

@@ -80,10 +80,7 @@ impl Wanted {
         if accept.trim().is_empty() {
             return Ok(Self::PLAIN);
         }
-        let mut ranges: Vec<_> = accept.split(',').filter_map(Range::parse).collect();
-        // Stable: the client's order stays where the weights are equal.
-        ranges.sort_by_key(|range| std::cmp::Reverse(range.weight));
-        let known = ranges.iter().filter(|range| range.weight > 0).find_map(Range::wanted);
+        let known = ranges(accept).iter().find_map(Range::wanted);
         known.ok_or_else(|| ApiError::not_acceptable(OFFERED))
     }
 
@@ -101,6 +98,25 @@ impl Wanted {
             }
         }
     }
+}
+
+impl Media {
+    /// How a Status is written for a client with this `Accept` header: it has no other form, and where nothing fits it is
+    /// JSON, because a failure must not hide behind another.
+    pub(super) fn of_status(accept: &str) -> Self {
+        let known =
+            ranges(accept).iter().filter(|range| range.parameter("as").is_empty()).find_map(Range::media);
+        known.unwrap_or(Self::Json)
+    }
+}
+
+/// The entries of an `Accept` header, the most wanted first, without those that are not wanted at all.
+fn ranges(accept: &str) -> Vec<Range<'_>> {
+    let mut ranges: Vec<_> =
+        accept.split(',').filter_map(Range::parse).filter(|range| range.weight > 0).collect();
+    // Stable: the client's order stays where the weights are equal.
+    ranges.sort_by_key(|range| std::cmp::Reverse(range.weight));
+    ranges
 }
 
 /// One entry of an `Accept` header.
@@ -132,14 +148,19 @@ impl<'a> Range<'a> {
         self.parameters.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
     }
 
+    /// The media type, if it is known.
+    fn media(&self) -> Option<Media> {
+        match self.media.as_str() {
+            "application/json" | "application/*" | "*/*" => Some(Media::Json),
+            "application/yaml" => Some(Media::Yaml),
+            PROTOBUF => Some(Media::Protobuf),
+            _ => None,
+        }
+    }
+
     /// What it asks for, if that is known.
     fn wanted(&self) -> Option<Wanted> {
-        let media = match self.media.as_str() {
-            "application/json" | "application/*" | "*/*" => Media::Json,
-            "application/yaml" => Media::Yaml,
-            PROTOBUF => Media::Protobuf,
-            _ => return None,
-        };
+        let media = self.media()?;
         let group_version = (self.parameter("g"), self.parameter("v"));
         let form = match self.parameter("as") {
             "" => Form::Object,

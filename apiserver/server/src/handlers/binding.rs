@@ -46,7 +46,8 @@ pub(super) async fn create(server: &Arc<Server>, call: &Call) -> Result<Response
     let write = Write { server, call, target, dry_run: options.dry_run };
     let bound = write.update(Part::Binding, &|pod: &Stored| bind(&pod.object, &binding, call.now)).await?;
     bound.ok_or_else(|| ApiError::not_found(pods(), binding.name()))?;
-    let success = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+    let success =
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     codec::respond(call, StatusCode::CREATED, &Object(success), &draft.warnings)
 }
 

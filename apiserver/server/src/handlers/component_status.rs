@@ -38,15 +38,13 @@ const LED: [(&str, &str); 2] =
 /// The store, by the name that upstream's first store has.
 const STORE: &str = "etcd-0";
 
-const WARNING: &str = "v1 ComponentStatus is deprecated in v1.19+";
-
 pub(super) async fn answer(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError> {
     let request = &call.request;
     let all = components(server, call.now).await;
     if request.verb == Verb::Get {
         let found = all.iter().find(|component| component.name() == request.name);
         let found = found.ok_or_else(|| ApiError::not_found(request.resource, &request.name))?;
-        return codec::respond(call, StatusCode::OK, found, &[WARNING.to_owned()]);
+        return codec::respond(call, StatusCode::OK, found, &[]);
     }
     let parameter = |name| call.info.parameter(name);
     let labels = parameter("labelSelector");

@@ -54,6 +54,21 @@ fn an_object_is_created_read_replaced_and_removed() {
 }
 
 #[test]
+fn an_object_that_is_too_long_to_be_replicated_is_refused() {
+    with_store(async |store| {
+        let objects = ObjectStore::open(store);
+        let created = create(&objects, "x", &[]).await.unwrap();
+        let long = config_map("a", "x", &[], &"1".repeat(MAX_OBJECT_BYTES));
+        let claims = ClaimChange::default();
+        let refused = objects.replace(config_maps(), &long, created.revision, claims).await.unwrap_err();
+        let refused = ApiError::from(refused);
+        assert_eq!((refused.code.as_u16(), refused.reason), (413, "RequestEntityTooLarge"));
+        let read = objects.get(config_maps(), "a", "x").await.unwrap().unwrap();
+        assert_eq!(read.revision, created.revision);
+    });
+}
+
+#[test]
 fn a_name_is_given_once() {
     with_store(async |store| {
         let objects = ObjectStore::open(store);

@@ -46,6 +46,9 @@ fn aliases_cannot_multiply_without_end() {
         bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
     }
     assert!(parse(bomb.as_bytes()).unwrap_err().ends_with("document contains excessive aliasing"));
+
+    let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a,".repeat(10_000));
+    assert!(parse(long.as_bytes()).unwrap_err().ends_with("document contains excessive aliasing"));
 }
 
 #[test]

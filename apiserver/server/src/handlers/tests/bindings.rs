@@ -16,6 +16,7 @@ fn a_pod_gets_its_node_once() {
         let before = cluster.pod("web").await;
         let bound = cluster.post(&format!("{WEB}/binding"), binding("n1")).await;
         assert_eq!((&bound["kind"], &bound["status"]), (&json!("Status"), &json!("Success")));
+        assert_eq!(bound["code"], 201);
         let pod = cluster.get(WEB).await.unwrap();
         assert_eq!(
             (&pod["spec"]["nodeName"], &pod["metadata"]["annotations"]["why"]),

@@ -25,7 +25,6 @@ fn who_renews_a_lease_is_healthy_and_so_is_a_store_that_answers() {
         assert_eq!(found, wanted.map(|(name, status)| (json!(name), json!(status))));
         let one = cluster.ask(Method::GET, &format!("{PARTS}/etcd-0"), JSON, "").await.unwrap();
         assert_eq!(one.body["conditions"][0]["message"], "ok");
-        assert_eq!(one.warnings, ["299 - \"v1 ComponentStatus is deprecated in v1.19+\""]);
         assert_eq!(cluster.get(&format!("{PARTS}/moon")).await, None);
         let named = cluster.get(&format!("{PARTS}?fieldSelector=metadata.name%3Dscheduler")).await.unwrap();
         assert_eq!(named["items"].as_array().unwrap().len(), 1);
