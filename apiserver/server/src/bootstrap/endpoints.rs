@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::ensure::{self, Wanted};
-use crate::storage::ObjectStore;
+use crate::storage::{ObjectStore, Stored};
 
 /// Name of the Service, its Endpoints, and its EndpointSlice.
 const NAME: &str = "kubernetes";
@@ -18,29 +18,49 @@ const NAME: &str = "kubernetes";
 /// The namespace of all of them.
 const NAMESPACE: &str = "default";
 
-/// Makes the endpoints say that these servers live; `own` is this server's address.
-pub(super) async fn settle(
-    objects: &ObjectStore,
-    alive: &[SocketAddr],
-    own: SocketAddr,
-    now: OffsetDateTime,
-) -> Result<(), ApiError> {
-    let service = match resources::find("", "v1", "services") {
-        Some(resource) => objects.get(resource, NAMESPACE, NAME).await?,
-        None => None,
-    };
-    let target = Target::of(service.as_ref().map(|stored| &stored.object), own);
-    if !target.fits(own) {
-        tracing::warn!(%own, port = target.port, "the Service kubernetes cannot list this server: another port or family");
+/// What the Service and its endpoints were at some moment.
+pub(super) struct Found {
+    service: Option<Stored>,
+    endpoints: Option<Stored>,
+    slice: Option<Stored>,
+}
+
+impl Found {
+    /// Looks. Whoever looks first, and then at who lives, cannot put an older view in the place of a newer one.
+    pub(super) async fn look(objects: &ObjectStore) -> Result<Self, ApiError> {
+        let get = async |group, plural| match resources::find(group, "v1", plural) {
+            Some(resource) => objects.get(resource, NAMESPACE, NAME).await,
+            None => Ok(None),
+        };
+        Ok(Self {
+            service: get("", "services").await?,
+            endpoints: get("", "endpoints").await?,
+            slice: get("discovery.k8s.io", "endpointslices").await?,
+        })
     }
-    let ips: Vec<IpAddr> =
-        alive.iter().filter(|address| target.fits(**address)).map(SocketAddr::ip).collect();
-    let endpoints =
-        Wanted { object: endpoints(&ips, target.port), merge: |old, new| take(old, new, &["subsets"]) };
-    let slice =
-        Wanted { object: slice(&ips, target), merge: |old, new| take(old, new, &["endpoints", "ports"]) };
-    ensure::one(objects, &endpoints, now).await?;
-    ensure::one(objects, &slice, now).await
+
+    /// Makes the endpoints say that these servers live; `own` is this server's address. Says `false` when somebody
+    /// has written them since they were looked at.
+    pub(super) async fn settle(
+        &self,
+        objects: &ObjectStore,
+        alive: &[SocketAddr],
+        own: SocketAddr,
+        now: OffsetDateTime,
+    ) -> Result<bool, ApiError> {
+        let target = Target::of(self.service.as_ref().map(|stored| &stored.object), own);
+        if !target.fits(own) {
+            tracing::warn!(%own, port = target.port, "the Service kubernetes cannot list this server: another port or family");
+        }
+        let ips: Vec<IpAddr> =
+            alive.iter().filter(|address| target.fits(**address)).map(SocketAddr::ip).collect();
+        let endpoints =
+            Wanted { object: endpoints(&ips, target.port), merge: |old, new| take(old, new, &["subsets"]) };
+        let slice =
+            Wanted { object: slice(&ips, target), merge: |old, new| take(old, new, &["endpoints", "ports"]) };
+        Ok(ensure::amend(objects, self.endpoints.as_ref(), &endpoints, now).await?
+            && ensure::amend(objects, self.slice.as_ref(), &slice, now).await?)
+    }
 }
 
 /// What the Service leads to.

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::{
     allocation,
-    storage::{ClaimChange, ObjectStore, WriteFailure},
+    storage::{ClaimChange, ObjectStore, Stored, WriteFailure},
     uid,
     write::identity::timestamp,
 };
@@ -40,37 +40,56 @@ pub(super) async fn all(
     try_join_all(wanted.iter().map(|wanted| one(objects, wanted, now))).await.map(drop)
 }
 
-/// Makes or amends one object.
+/// Makes or amends one object. Where somebody else was faster it was another server with the same intent, or the next
+/// round sees it.
 pub(super) async fn one(objects: &ObjectStore, wanted: &Wanted, now: OffsetDateTime) -> Result<(), ApiError> {
-    let Wanted { object, merge } = wanted;
-    let resource = resources::find_kind(object.text(&["apiVersion"]), object.text(&["kind"]))
-        .ok_or_else(|| ApiError::internal(format!("there is no kind for {}", object.name())))?;
-    let Some(existing) = objects.get(resource, object.namespace(), object.name()).await? else {
-        return create(objects, resource, object, now).await;
-    };
-    if let Some(merged) = merge(&existing.object, object) {
-        // Where somebody else was faster it was another server with the same intent, or the next round sees it.
-        objects.replace(resource, &merged, existing.revision, ClaimChange::default()).await?;
-    }
-    Ok(())
+    let resource = resource(&wanted.object)?;
+    let existing = objects.get(resource, wanted.object.namespace(), wanted.object.name()).await?;
+    amend(objects, existing.as_ref(), wanted, now).await.map(drop)
 }
 
+/// Makes what is not there, or amends what was found. Says `false` when it was not so any more: nothing is written then.
+pub(super) async fn amend(
+    objects: &ObjectStore,
+    found: Option<&Stored>,
+    wanted: &Wanted,
+    now: OffsetDateTime,
+) -> Result<bool, ApiError> {
+    let Wanted { object, merge } = wanted;
+    let resource = resource(object)?;
+    let Some(found) = found else {
+        return create(objects, resource, object, now).await;
+    };
+    match merge(&found.object, object) {
+        Some(merged) => {
+            let written = objects.replace(resource, &merged, found.revision, ClaimChange::default()).await?;
+            Ok(written.is_some())
+        }
+        None => Ok(true),
+    }
+}
+
+fn resource(object: &Object) -> Result<&'static ResourceInfo, ApiError> {
+    resources::find_kind(object.text(&["apiVersion"]), object.text(&["kind"]))
+        .ok_or_else(|| ApiError::internal(format!("there is no kind for {}", object.name())))
+}
+
+/// Says `false` when another server has made it meanwhile.
 async fn create(
     objects: &ObjectStore,
     resource: &'static ResourceInfo,
     wanted: &Object,
     now: OffsetDateTime,
-) -> Result<(), ApiError> {
+) -> Result<bool, ApiError> {
     let object = born(resource, wanted, now);
     let claims = allocation::claims(resource, &object, now);
     match objects.create(resource, &object, &claims).await {
-        Ok(_) => Ok(()),
-        // Another server has made it meanwhile.
-        Err(WriteFailure::Answer(error)) if error.reason == "AlreadyExists" => Ok(()),
+        Ok(_) => Ok(true),
+        Err(WriteFailure::Answer(error)) if error.reason == "AlreadyExists" => Ok(false),
         // Somebody gave its address to something else. That is theirs to undo: this server's work must go on.
         Err(WriteFailure::Taken { told, .. }) => {
             tracing::warn!(kind = resource.kind, name = object.name(), error = told.message, "not made");
-            Ok(())
+            Ok(true)
         }
         Err(failure) => Err(failure.into()),
     }

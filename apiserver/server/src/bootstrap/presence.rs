@@ -32,6 +32,9 @@ const DURATION: Duration = Duration::from_secs(15);
 /// How long the Lease of a dead server is kept for people to see.
 const MEMORY: time::Duration = time::Duration::hours(1);
 
+/// How often endpoints are written anew that another server has just written; the next round sees to the rest.
+const ATTEMPTS: u32 = 10;
+
 /// Where the Leases are.
 const NAMESPACE: &str = "kube-system";
 
@@ -82,14 +85,12 @@ impl Presence {
     ) -> Result<(), ApiError> {
         let now = (options.clock)();
         self.renew(objects, options, now).await?;
-        let leases = leases(objects).await?;
-        let alive = self.others.alive(&leases, now, Instant::now());
-        forget_the_dead(objects, &leases, now).await?;
+        forget_the_dead(objects, &leases(objects).await?, now).await?;
         if let Some(service) = contents::service(options) {
             // Somebody may have deleted it.
             ensure::one(objects, &ensure::Wanted::once(service), now).await?;
         }
-        endpoints::settle(objects, &alive, self.address, now).await
+        self.settle(objects, now).await
     }
 
     /// Says that this server is not there any more.
@@ -105,9 +106,19 @@ impl Presence {
         {
             objects.remove(resource, NAMESPACE, &self.name, stored.revision, &[]).await?;
         }
-        let leases = leases(objects).await?;
-        let alive = self.others.alive(&leases, now, Instant::now());
-        endpoints::settle(objects, &alive, self.address, now).await
+        self.settle(objects, now).await
+    }
+
+    /// Makes the endpoints say who lives. Servers that do so at once, or leave meanwhile, write the same in the end.
+    async fn settle(&mut self, objects: &ObjectStore, now: OffsetDateTime) -> Result<(), ApiError> {
+        for _ in 0..ATTEMPTS {
+            let found = endpoints::Found::look(objects).await?;
+            let alive = self.others.alive(&leases(objects).await?, now, Instant::now());
+            if found.settle(objects, &alive, self.address, now).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     async fn renew(

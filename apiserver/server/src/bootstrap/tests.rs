@@ -120,3 +120,24 @@ fn a_server_that_comes_back_takes_its_lease_again() {
         assert_eq!(listed(&objects).await, ["192.0.2.1"]);
     });
 }
+
+#[test]
+fn a_server_that_leaves_is_not_put_back_by_one_that_looked_before() {
+    with_store(async |store| {
+        let objects = ObjectStore::open(store);
+        let (one, two) = (options("one", "192.0.2.1"), options("two", "192.0.2.2"));
+        fill(&objects, &one).await;
+        let (mut first, mut second) = (Presence::of(&one), Presence::of(&two));
+        first.round(&objects, &one).await.unwrap();
+        second.round(&objects, &two).await.unwrap();
+        let looked = endpoints::Found::look(&objects).await.unwrap();
+        let both = ["192.0.2.1:6443", "192.0.2.2:6443"].map(|address| address.parse().unwrap());
+        second.leave(&objects, &two).await.unwrap();
+
+        let settled = looked.settle(&objects, &both, both[0], (one.clock)()).await.unwrap();
+        assert!(!settled, "what was looked at is not there any more");
+        assert_eq!(listed(&objects).await, ["192.0.2.1"]);
+        first.round(&objects, &one).await.unwrap();
+        assert_eq!(listed(&objects).await, ["192.0.2.1"]);
+    });
+}
