@@ -12,12 +12,14 @@
 //!
 //! Deliberately absent: an index in memory. Caches belong to the engine.
 
+mod contents;
 mod overlay;
 mod range;
 mod scan;
 mod txn;
 mod writer;
 
+pub use contents::{ContentsHash, contents_hash};
 pub use overlay::Overlay;
 pub use range::range;
 pub use scan::{Scan, Visible, newest, version};

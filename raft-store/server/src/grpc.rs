@@ -36,6 +36,7 @@ mod error;
 mod kv;
 mod lease;
 mod maintenance;
+mod snapshot;
 mod tls;
 mod watch;
 

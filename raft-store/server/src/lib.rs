@@ -16,6 +16,8 @@ pub mod compactor;
 
 pub mod error;
 
+pub mod export;
+
 pub mod grpc;
 
 pub mod lease;

@@ -66,6 +66,24 @@ pub struct SnapshotRecord {
     pub membership: MembershipRecord,
 }
 
+/// What a restored disk was restored from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OriginRecord {
+    /// Tells restored clusters apart: a digest of the file and of the revision that it was given.
+    pub(crate) digest: [u8; 32],
+    /// This replica's part.
+    pub(crate) part: OriginPart,
+}
+
+/// A replica's part in a cluster that is restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum OriginPart {
+    /// It holds the state, and is the only member at first.
+    Holds,
+    /// It joins, and gets the state from the others.
+    Joins,
+}
+
 /// A member as format 1 had it.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(Serialize))]
@@ -160,6 +178,10 @@ impl Record for Outcome {
 }
 
 impl Record for String {
+    type First = Self;
+}
+
+impl Record for OriginRecord {
     type First = Self;
 }
 

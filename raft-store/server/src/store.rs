@@ -9,6 +9,7 @@ use keelson_store_core::{
     engine::Disk,
     id::{LeaseId, ReplicaId, Revision, Term},
     lease::{self, Lease, Remaining},
+    mvcc::{self, ContentsHash},
     watch::Interest,
 };
 use tokio::task::JoinHandle;
@@ -24,7 +25,7 @@ use crate::{
     read::ReadIndex,
     reconfigure::{Change, ReconfigureError, Reconfigurer, keeper},
     runtime::{
-        self, Home,
+        self, Home, Offload,
         clock::{Instant, timeout},
     },
     state::{SharedState, StateAdapter, StateView},
@@ -33,6 +34,7 @@ use crate::{
     watch::Watcher,
 };
 
+pub(crate) use identity::{LOG_STORE, cluster_of, founder_of};
 use rollback::OnDisk;
 
 mod bootstrap;
@@ -61,6 +63,8 @@ struct Inner {
     /// Through it go the calls that make openraft spawn tasks.
     home: Home,
     timing: Timing,
+    /// Where long reads go.
+    offload: Offload,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -141,11 +145,21 @@ impl Store {
             runtime::spawn(keeper::run(reconfigurer.clone())),
         ];
         let home = Home::open();
-        let timing = options.timing;
-        let inner =
-            Inner { me, raft, state, reads, proposals, leases, reconfigurer, home, timing, background };
+        let inner = Inner {
+            me,
+            raft,
+            state,
+            reads,
+            proposals,
+            leases,
+            reconfigurer,
+            home,
+            timing: options.timing,
+            offload: options.offload,
+            background,
+        };
         let store = Self { inner: Arc::new(inner) };
-        if let Err(refused) = bootstrap::run(&store.inner.raft, &directory, &options).await {
+        if let Err(refused) = bootstrap::run(&store.inner.raft, &directory, log.beginning, &options).await {
             store.stop().await;
             return Err(refused);
         }
@@ -219,6 +233,15 @@ impl Store {
         let view = self.view(consistency).await?;
         let answer = view.range(request)?;
         Ok(At { revision: view.header().revision, answer })
+    }
+
+    /// Hashes what can be read here at revisions up to `at`; 0 means the newest. Members that answer alike have the same.
+    pub async fn contents_hash(&self, at: Revision) -> Result<At<ContentsHash>, ReadError> {
+        let view = self.view(Consistency::Local).await?;
+        let revision = view.header().revision;
+        let hashing = move || mvcc::contents_hash(view.read(), view.header(), at);
+        let hashed = self.inner.offload.run(hashing).await.map_err(|_| ReadError::Stopped)?;
+        Ok(At { revision, answer: hashed?? })
     }
 
     /// Watches from `start` on; 0 means from after this call.

@@ -1,6 +1,6 @@
 //! etcd's service Maintenance: how a member is, and who leads.
 //!
-//! Hashes, snapshots over this API, alarms that are raised by hand, and downgrades are not part of it yet.
+//! Deliberately absent: alarms that are raised by hand, and downgrades.
 
 use std::time::Duration;
 
@@ -13,11 +13,12 @@ use keelson_proto::etcd::rpc::{
 use keelson_store_core::id::ReplicaId;
 use tonic::{Request, Response, Status, codegen::BoxStream};
 
-use super::{Front, convert, error};
+use super::{Front, convert, ending, error};
+use crate::store::{At, Consistency};
 
 /// The version of etcd whose API this is. Clients decide by it what they may ask for; Kubernetes, for one,
 /// whether progress requests can be relied upon.
-const API_VERSION: &str = "3.7.0";
+pub(super) const API_VERSION: &str = "3.7.0";
 
 /// How long a transfer of leadership may take.
 const TRANSFER_PATIENCE: Duration = Duration::from_secs(5);
@@ -68,15 +69,13 @@ impl Maintenance for Front {
         Ok(Response::new(MoveLeaderResponse { header: Some(self.header_now()) }))
     }
 
-    /// There are no alarms, so there is nothing to list.
+    /// There are no alarms, so there is nothing to list, and nothing to clear.
     async fn alarm(&self, request: Request<AlarmRequest>) -> Result<Response<AlarmResponse>, Status> {
         match request.get_ref().action() {
-            AlarmAction::Get => {
+            AlarmAction::Get | AlarmAction::Deactivate => {
                 Ok(Response::new(AlarmResponse { header: Some(self.header_now()), alarms: Vec::new() }))
             }
-            AlarmAction::Activate | AlarmAction::Deactivate => {
-                Err(error::unimplemented("raising and clearing alarms"))
-            }
+            AlarmAction::Activate => Err(error::unimplemented("raising alarms")),
         }
     }
 
@@ -88,19 +87,34 @@ impl Maintenance for Front {
         Ok(Response::new(DefragmentResponse { header: Some(self.header_now()) }))
     }
 
+    /// The rolling hash over all that this member has applied, folded: as in etcd, for tests.
     async fn hash(&self, _request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
-        Err(error::unimplemented("hashing the backend"))
+        let view = self.store.view(Consistency::Local).await.map_err(error::read)?;
+        let header = view.header();
+        Ok(Response::new(HashResponse {
+            header: Some(self.header(header.revision)),
+            hash: fold(header.hash),
+        }))
     }
 
-    async fn hash_kv(&self, _request: Request<HashKvRequest>) -> Result<Response<HashKvResponse>, Status> {
-        Err(error::unimplemented("hashing the keys"))
+    async fn hash_kv(&self, request: Request<HashKvRequest>) -> Result<Response<HashKvResponse>, Status> {
+        let revision = convert::revision(request.get_ref().revision);
+        let At { revision, answer } = self.store.contents_hash(revision).await.map_err(error::read)?;
+        Ok(Response::new(HashKvResponse {
+            header: Some(self.header(revision)),
+            hash: fold(answer.hash),
+            compact_revision: convert::signed(answer.compacted.get()),
+            hash_revision: convert::signed(answer.at.get()),
+        }))
     }
 
     async fn snapshot(
         &self,
-        _request: Request<SnapshotRequest>,
+        request: Request<SnapshotRequest>,
     ) -> Result<Response<Self::SnapshotStream>, Status> {
-        Err(error::unimplemented("saving snapshots over this API"))
+        let ended = ending::of_stream(self.clone(), request.metadata());
+        let pieces = self.save_snapshot().await?;
+        Ok(Response::new(Box::pin(ending::until(ended, pieces))))
     }
 
     async fn downgrade(
@@ -109,4 +123,9 @@ impl Maintenance for Front {
     ) -> Result<Response<DowngradeResponse>, Status> {
         Err(error::unimplemented("downgrading"))
     }
+}
+
+/// etcd's hashes have 32 bits.
+const fn fold(hash: u64) -> u32 {
+    (hash ^ (hash >> 32)) as u32
 }

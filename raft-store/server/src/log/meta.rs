@@ -9,6 +9,7 @@
 //! | `purged` | the last position dropped from the log | with the deletion |
 //! | `state` | the name of the live state store | fsynced |
 //! | `snapshot` | the newest complete snapshot | fsynced |
+//! | `origin` | what the disk was restored from, where it was | once |
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use keelson_store_core::{
 };
 use serde::Serialize;
 
-use crate::record::{self, Record, SnapshotRecord, VoteRecord};
+use crate::record::{self, OriginRecord, Record, SnapshotRecord, VoteRecord};
 
 pub(super) const VOTE: &str = "vote";
 pub(super) const COMMITTED: &str = "committed";
@@ -27,6 +28,7 @@ const REPLICA: &str = "replica";
 const CLUSTER: &str = "cluster";
 const STATE: &str = "state";
 const SNAPSHOT: &str = "snapshot";
+const ORIGIN: &str = "origin";
 
 /// The records beside the entries, of one log store.
 #[derive(Clone)]
@@ -55,6 +57,33 @@ impl LogMeta {
         let mut batch = Batch::default();
         put(&mut batch, REPLICA, &replica);
         put(&mut batch, CLUSTER, &cluster);
+        self.engine.write(batch)?;
+        self.engine.sync()
+    }
+
+    /// What the disk was restored from, where it was.
+    pub(crate) fn origin(&self) -> Result<Option<OriginRecord>, EngineError> {
+        self.get(ORIGIN)
+    }
+
+    /// Binds a new disk that was restored, durably and at once: to an id, a cluster and its origin, and where it holds
+    /// the restored state, to a log that ends where that state was made.
+    pub(crate) fn bind_restored(
+        &self,
+        replica: ReplicaId,
+        cluster: ClusterId,
+        origin: &OriginRecord,
+        holds: Option<LogPosition>,
+    ) -> Result<(), EngineError> {
+        let mut batch = Batch::default();
+        put(&mut batch, REPLICA, &replica);
+        put(&mut batch, CLUSTER, &cluster);
+        put(&mut batch, ORIGIN, origin);
+        if let Some(at) = holds {
+            put(&mut batch, VOTE, &VoteRecord { term: at.term, voted_for: replica, committed: false });
+            put(&mut batch, COMMITTED, &at);
+            put(&mut batch, PURGED, &at);
+        }
         self.engine.write(batch)?;
         self.engine.sync()
     }

@@ -48,7 +48,7 @@ type Responder = openraft::storage::ApplyResponder<Types>;
 impl StateAdapter {
     /// Opens the live state store of `disk`, and removes what an interrupted install left behind.
     pub fn open(disk: Arc<dyn Disk>, meta: LogMeta, options: &StoreOptions) -> Result<Self, EngineError> {
-        let live = Self::live_store(&meta)?;
+        let live = live_store(&meta)?;
         for name in disk.list()? {
             if (name.starts_with(INCOMING_PREFIX) || name == FIRST_STORE) && name != live {
                 disk.remove(&name)?;
@@ -74,14 +74,6 @@ impl StateAdapter {
     /// The machine, for background work that changes nothing a reader may see.
     pub fn machine(&self) -> Arc<Mutex<StateMachine>> {
         self.machine.clone()
-    }
-
-    fn live_store(meta: &LogMeta) -> Result<String, EngineError> {
-        if let Some(name) = meta.state_store()? {
-            return Ok(name);
-        }
-        meta.set_state_store(FIRST_STORE)?;
-        Ok(FIRST_STORE.to_owned())
     }
 
     /// Makes a snapshot where the state is ahead of a log that ends at `log_end`: openraft will drop that log up to
@@ -119,6 +111,15 @@ impl StateAdapter {
     }
 }
 
+/// The name of the store that holds the state; of a new disk, the one that will.
+pub(crate) fn live_store(meta: &LogMeta) -> Result<String, EngineError> {
+    if let Some(name) = meta.state_store()? {
+        return Ok(name);
+    }
+    meta.set_state_store(FIRST_STORE)?;
+    Ok(FIRST_STORE.to_owned())
+}
+
 /// What an install works on, apart from the adapter, so that it can run elsewhere.
 struct Install {
     machine: Arc<Mutex<StateMachine>>,
@@ -136,7 +137,7 @@ impl Install {
             batch.delete_range(Family::Leases, [0; 8].to_vec(), [u8::MAX; 8].to_vec());
             machine.engine().write(batch)?;
         }
-        let old = StateAdapter::live_store(self.snapshots.meta())?;
+        let old = live_store(self.snapshots.meta())?;
         self.snapshots.build_for_install(&machine, &store)?;
         self.shared.replace(machine.engine().clone(), machine.header());
         // The former machine is closed, which may take a while, only when nobody waits for the lock.

@@ -228,6 +228,15 @@ impl SnapshotRecord {
     }
 }
 
+/// Makes the first snapshot of a disk whose state was not made by its log.
+pub(crate) fn build_first(
+    disk: Arc<dyn Disk>,
+    meta: LogMeta,
+    machine: &Mutex<StateMachine>,
+) -> Result<(), EngineError> {
+    Snapshots::open(disk, meta, Offload::Inline)?.build(machine).map(drop)
+}
+
 /// The membership that a machine has applied.
 pub(super) fn read_membership(machine: &StateMachine) -> Result<MembershipRecord, EngineError> {
     let bytes = machine.membership()?;

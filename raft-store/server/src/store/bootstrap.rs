@@ -19,14 +19,21 @@ use crate::{
     types::Raft,
 };
 
+use super::identity::founder_of;
+
 const ASK_PATIENCE: Duration = Duration::from_secs(2);
 const ASK_PAUSE: Duration = Duration::from_millis(100);
 /// Attempts between two lines in the log that say who is missing.
 const REMIND_EVERY: u32 = 50;
 
 /// Returns when this replica belongs to a cluster.
-pub(super) async fn run(raft: &Raft, directory: &Directory, options: &StoreOptions) -> Result<(), OpenError> {
-    match options.beginning {
+pub(super) async fn run(
+    raft: &Raft,
+    directory: &Directory,
+    beginning: Beginning,
+    options: &StoreOptions,
+) -> Result<(), OpenError> {
+    match beginning {
         Beginning::Founding => form(raft, directory, options).await,
         Beginning::Joining => join(raft, directory, options).await,
     }
@@ -64,7 +71,7 @@ async fn join(raft: &Raft, directory: &Directory, options: &StoreOptions) -> Res
 /// Founds the cluster together with the other first members.
 async fn form(raft: &Raft, directory: &Directory, options: &StoreOptions) -> Result<(), OpenError> {
     let me = &options.member.name;
-    let founder = options.initial_cluster.iter().map(|member| &member.name).min() == Some(me);
+    let founder = founder_of(&options.initial_cluster) == Some(me);
     let mut attempt = 0_u32;
     while !is_initialized(raft).await? {
         let asked = ask_all(directory, options).await?;

@@ -17,18 +17,21 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     error::OpenError,
     log::LogMeta,
-    options::{Beginning, Member, StoreOptions},
+    options::{Beginning, InitialMember, Member, StoreOptions},
     peer::{Identity, Transport, cluster_at},
+    record::{OriginPart, OriginRecord},
     runtime::{Runtime, clock::sleep},
 };
 
 /// Name of the log store.
-const LOG_STORE: &str = "log";
+pub(crate) const LOG_STORE: &str = "log";
 
 /// The log store of a replica.
 pub(super) struct OpenLog {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) meta: LogMeta,
+    /// How this replica comes into its cluster: what the options say, unless the disk knows better.
+    pub(super) beginning: Beginning,
 }
 
 /// How long one member may take to say which cluster it is.
@@ -50,12 +53,13 @@ pub(super) async fn establish(
     let engine = disk.open(LOG_STORE, Role::Log)?;
     let meta = LogMeta::new(engine.clone());
     let name = options.member.name.clone();
+    let origin = meta.origin()?;
     let (replica, cluster) = match (meta.replica()?, meta.cluster()?) {
-        (Some(replica), Some(found)) => (replica, check_cluster(found, options)?),
+        (Some(replica), Some(found)) => (replica, check_cluster(found, options, origin.as_ref())?),
         (None, _) | (_, None) => {
             let replica = if mutant::is(Mutant::VoteAfterWipe) { id_of(&options.member) } else { draw_id() };
             let cluster = match options.beginning {
-                Beginning::Founding => cluster_id(options),
+                Beginning::Founding => cluster_id(options, None),
                 Beginning::Joining => find_cluster(transport, replica, options).await,
             };
             meta.bind(replica, cluster)?;
@@ -63,15 +67,23 @@ pub(super) async fn establish(
             (replica, cluster)
         }
     };
-    Ok((Identity { cluster, replica, name }, OpenLog { engine, meta }))
+    let beginning = match origin.map(|origin| origin.part) {
+        Some(OriginPart::Joins) => Beginning::Joining,
+        Some(OriginPart::Holds) | None => options.beginning,
+    };
+    Ok((Identity { cluster, replica, name }, OpenLog { engine, meta, beginning }))
 }
 
 /// A disk belongs where it belongs; but a founder's flags say where that is, and must not say something else.
-fn check_cluster(found: ClusterId, options: &StoreOptions) -> Result<ClusterId, OpenError> {
+fn check_cluster(
+    found: ClusterId,
+    options: &StoreOptions,
+    origin: Option<&OriginRecord>,
+) -> Result<ClusterId, OpenError> {
     match options.beginning {
         Beginning::Joining => Ok(found),
         Beginning::Founding => {
-            let expected = cluster_id(options);
+            let expected = cluster_id(options, origin);
             let foreign = || OpenError::ForeignCluster { found: found.get(), expected: expected.get() };
             if found == expected { Ok(found) } else { Err(foreign()) }
         }
@@ -102,24 +114,41 @@ async fn find_cluster(
     unreachable!("nobody waits for four billion rounds")
 }
 
-/// The cluster's id, never 0: a digest of what its founders were told, as etcd does it.
-fn cluster_id(options: &StoreOptions) -> ClusterId {
-    let mut founders: Vec<_> = options.initial_cluster.iter().collect();
+fn cluster_id(options: &StoreOptions, origin: Option<&OriginRecord>) -> ClusterId {
+    cluster_of(&options.initial_cluster, &options.cluster_token, origin)
+}
+
+/// The cluster's id, never 0: a digest of what its founders were told, as etcd does it, and of what it was restored
+/// from.
+pub(crate) fn cluster_of(
+    founders: &[InitialMember],
+    token: &str,
+    origin: Option<&OriginRecord>,
+) -> ClusterId {
+    let mut founders: Vec<_> = founders.iter().collect();
     founders.sort_by(|a, b| a.name.cmp(&b.name));
     let mut digest = Sha256::new();
     let mut add = |text: &str| {
         digest.update((text.len() as u64).to_be_bytes());
         digest.update(text.as_bytes());
     };
-    add(&options.cluster_token);
+    add(token);
     for founder in founders {
         add(&founder.name);
         add(&founder.peer_url);
+    }
+    if let Some(origin) = origin {
+        digest.update(origin.digest);
     }
     let digest: [u8; 32] = digest.finalize().into();
     let first = digest.first_chunk().expect("32 bytes begin with 8");
     // 0 stands for none in the handshake.
     ClusterId::new(u64::from_be_bytes(*first).max(1))
+}
+
+/// Who brings a cluster into being: the first of its members, by name.
+pub(crate) fn founder_of(members: &[InitialMember]) -> Option<&str> {
+    members.iter().map(|member| member.name.as_str()).min()
 }
 
 /// What an id must not be: the same for every disk that a member ever had.

@@ -15,6 +15,7 @@ mod failover;
 mod leases;
 mod reads_and_writes;
 mod regressions;
+mod restores;
 mod snapshots;
 mod strangers;
 mod watches;

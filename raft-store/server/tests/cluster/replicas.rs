@@ -29,6 +29,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The founders, and who may join them.
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
+/// The token of their cluster.
+pub(crate) const TOKEN: &str = "test";
+
 /// How many of them found the usual cluster.
 const FOUNDERS: usize = 3;
 
@@ -65,8 +68,20 @@ impl Cluster {
         Self::found(FOUNDERS, adjust).await
     }
 
+    /// Starts three replicas on disks that `prepare` has filled, each told who it is and who founds.
+    pub(crate) async fn start_on(prepare: impl Fn(MemDisk, Member, Vec<InitialMember>)) -> Self {
+        let disks: Vec<_> = NAMES.iter().map(|_| MemDisk::new()).collect();
+        for (disk, name) in disks.iter().zip(&NAMES[..FOUNDERS]) {
+            prepare(disk.clone(), member(name), NAMES[..FOUNDERS].iter().map(|name| founder(name)).collect());
+        }
+        Self::found_on(disks, FOUNDERS, |_| ()).await
+    }
+
     async fn found(founders: usize, adjust: fn(&mut StoreOptions)) -> Self {
-        let disks = NAMES.iter().map(|_| MemDisk::new()).collect();
+        Self::found_on(NAMES.iter().map(|_| MemDisk::new()).collect(), founders, adjust).await
+    }
+
+    async fn found_on(disks: Vec<MemDisk>, founders: usize, adjust: fn(&mut StoreOptions)) -> Self {
         let mut cluster = Self {
             founders,
             network: Network::default(),
@@ -187,14 +202,8 @@ impl Cluster {
         let name = NAMES[number];
         let mut first: Vec<&str> = NAMES[..self.founders].to_vec();
         first.extend((number >= self.founders).then_some(name));
-        let first = first.into_iter().map(|name| InitialMember { name: name.into(), peer_url: url(name) });
-        let member = Member {
-            name: name.into(),
-            peer_urls: vec![url(name)],
-            client_urls: vec![],
-            ..Member::default()
-        };
-        let mut options = StoreOptions::new(member, first.collect(), "test".into());
+        let first = first.into_iter().map(founder).collect();
+        let mut options = StoreOptions::new(member(name), first, TOKEN.into());
         options.beginning = beginning;
         options.request_timeout = Duration::from_secs(5);
         (self.adjust)(&mut options);
@@ -218,6 +227,14 @@ impl Cluster {
 
 fn url(name: &str) -> String {
     format!("memory://{name}")
+}
+
+fn founder(name: &str) -> InitialMember {
+    InitialMember { name: name.into(), peer_url: url(name) }
+}
+
+fn member(name: &str) -> Member {
+    Member { name: name.into(), peer_urls: vec![url(name)], ..Member::default() }
 }
 
 impl Drop for Cluster {

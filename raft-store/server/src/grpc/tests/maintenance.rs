@@ -1,13 +1,14 @@
 //! Maintenance and Cluster calls, as a client sends them.
 
 use keelson_proto::etcd::rpc::{
-    AlarmRequest, DefragmentRequest, HashKvRequest, MemberAddRequest, MemberListRequest,
-    MemberPromoteRequest, MemberRemoveRequest, MemberUpdateRequest, MoveLeaderRequest, StatusRequest,
-    cluster_client::ClusterClient,
+    AlarmRequest, DefragmentRequest, DowngradeRequest, HashKvRequest, HashRequest, MemberAddRequest,
+    MemberListRequest, MemberPromoteRequest, MemberRemoveRequest, MemberUpdateRequest, MoveLeaderRequest,
+    SnapshotRequest, StatusRequest, alarm_request::AlarmAction, cluster_client::ClusterClient,
 };
 use tonic::Code;
 
 use super::{assert_refused, with_member};
+use crate::export;
 
 #[test]
 fn a_member_tells_how_it_is() {
@@ -82,10 +83,62 @@ fn leadership_goes_only_to_a_voter() {
 fn what_is_missing_says_so() {
     with_member(async |served| {
         let mut maintenance = served.maintenance();
-        let hash = maintenance.hash_kv(HashKvRequest::default()).await;
-        assert_eq!(hash.unwrap_err().code(), Code::Unimplemented);
-        let alarms = maintenance.alarm(AlarmRequest::default()).await.unwrap().into_inner();
-        assert_eq!(alarms.alarms, []);
+        let raise = AlarmRequest { action: AlarmAction::Activate.into(), ..AlarmRequest::default() };
+        assert_eq!(maintenance.alarm(raise).await.unwrap_err().code(), Code::Unimplemented);
+        assert_eq!(
+            maintenance.downgrade(DowngradeRequest::default()).await.unwrap_err().code(),
+            Code::Unimplemented
+        );
+    });
+}
+
+#[test]
+fn alarms_and_defragmentation_have_nothing_to_do() {
+    with_member(async |served| {
+        let mut maintenance = served.maintenance();
+        for action in [AlarmAction::Get, AlarmAction::Deactivate] {
+            let request = AlarmRequest { action: action.into(), ..AlarmRequest::default() };
+            assert_eq!(maintenance.alarm(request).await.unwrap().into_inner().alarms, []);
+        }
         maintenance.defragment(DefragmentRequest {}).await.unwrap();
+    });
+}
+
+#[test]
+fn hashes_follow_what_can_be_read() {
+    with_member(async |served| {
+        let mut maintenance = served.maintenance();
+        served.put("a", "1").await;
+        let whole = maintenance.hash(HashRequest {}).await.unwrap().into_inner();
+        let mut hash = async |revision| maintenance.hash_kv(HashKvRequest { revision }).await;
+        let before = hash(0).await.unwrap().into_inner();
+        assert_eq!((before.compact_revision, before.hash_revision), (0, 2));
+        served.put("a", "2").await;
+        assert_eq!(hash(2).await.unwrap().into_inner().hash, before.hash);
+        assert_ne!(hash(0).await.unwrap().into_inner().hash, before.hash);
+        let future = "etcdserver: mvcc: required revision is a future revision";
+        assert_refused(hash(9).await, Code::OutOfRange, future);
+        assert_ne!(maintenance.hash(HashRequest {}).await.unwrap().into_inner().hash, whole.hash);
+    });
+}
+
+#[test]
+fn a_snapshot_is_a_whole_file_in_pieces_that_say_what_follows() {
+    with_member(async |served| {
+        let value = "v".repeat(300 << 10);
+        for key in ["a", "b", "c"] {
+            served.put(key, &value).await;
+        }
+        let mut pieces = served.maintenance().snapshot(SnapshotRequest {}).await.unwrap().into_inner();
+        let mut file = Vec::new();
+        let mut follows = Vec::new();
+        while let Some(piece) = pieces.message().await.unwrap() {
+            assert_eq!(piece.header.unwrap().revision, 4);
+            file.extend_from_slice(&piece.blob);
+            follows.push(file.len() as u64 + piece.remaining_bytes);
+        }
+        assert!(follows.len() > 3 && follows.iter().all(|total| *total == file.len() as u64), "{follows:?}");
+        let contents = export::read(&file[..], |_| Ok(())).unwrap();
+        assert_eq!((contents.head.revision.get(), contents.totals.keys), (4, 3));
     });
 }
