@@ -123,12 +123,16 @@ pub fn keep_all_but_status(object: &mut Object, old: &Object) {
     if let Some(metadata) = metadata {
         object.set(&["metadata"], metadata);
         for kept in ["deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "generation"] {
-            let path = ["metadata", kept];
-            match old.get(&path) {
-                Some(value) => object.set(&path, value.clone()),
-                None => drop(object.remove(&path)),
-            }
+            keep(object, old, &["metadata", kept]);
         }
+    }
+}
+
+/// Takes a field from `old`, set or not.
+pub fn keep(object: &mut Object, old: &Object, path: &[&str]) {
+    match old.get(path) {
+        Some(value) => object.set(path, value.clone()),
+        None => drop(object.remove(path)),
     }
 }
 

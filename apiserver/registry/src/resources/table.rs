@@ -12,9 +12,11 @@ mod autoscaling;
 mod batch;
 mod cluster;
 mod core;
+mod flow_control;
 mod network;
 mod policy;
 mod rbac;
+mod storage;
 
 /// What can be done with an ordinary resource.
 const ALL: &[Verb] = &[Create, Delete, DeleteCollection, Get, List, Patch, Update, Watch];
@@ -57,16 +59,28 @@ pub static RESOURCES: &[ResourceInfo] = &[
     autoscaling::HORIZONTAL_POD_AUTOSCALERS_V1,
     batch::CRON_JOBS,
     batch::JOBS,
+    network::INGRESS_CLASSES,
+    network::INGRESSES,
     network::IP_ADDRESSES,
+    network::NETWORK_POLICIES,
     network::SERVICE_CIDRS,
+    cluster::RUNTIME_CLASSES,
     policy::POD_DISRUPTION_BUDGETS,
     rbac::CLUSTER_ROLE_BINDINGS,
     rbac::CLUSTER_ROLES,
     rbac::ROLE_BINDINGS,
     rbac::ROLES,
     cluster::PRIORITY_CLASSES,
+    storage::CSI_DRIVERS,
+    storage::CSI_NODES,
+    storage::CSI_STORAGE_CAPACITIES,
+    storage::STORAGE_CLASSES,
+    storage::VOLUME_ATTACHMENTS,
+    storage::VOLUME_ATTRIBUTES_CLASSES,
     cluster::LEASES,
     network::ENDPOINT_SLICES,
+    flow_control::FLOW_SCHEMAS,
+    flow_control::PRIORITY_LEVEL_CONFIGURATIONS,
 ];
 
 /// How a kind and its resource are called: `Names("Pod", "pods", "pod")`.

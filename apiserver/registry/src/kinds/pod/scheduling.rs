@@ -12,7 +12,7 @@ use crate::{field::FieldError, kinds::metadata, place::Place};
 pub(in crate::kinds) const EFFECTS: &[&str] = &["NoExecute", "NoSchedule", "PreferNoSchedule"];
 
 /// `spec.tolerations`.
-pub(super) fn tolerations(tolerations: &Place<'_>, errors: &mut Vec<FieldError>) {
+pub(in crate::kinds) fn tolerations(tolerations: &Place<'_>, errors: &mut Vec<FieldError>) {
     for toleration in tolerations.items() {
         let (key, operator) = (toleration.child("key"), toleration.child("operator"));
         let (value, effect) = (toleration.child("value"), toleration.child("effect"));

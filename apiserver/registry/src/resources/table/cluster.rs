@@ -1,10 +1,10 @@
-//! What runs the cluster itself: `coordination.k8s.io`, `events.k8s.io`, `scheduling.k8s.io`.
+//! What runs the cluster itself: `coordination.k8s.io`, `events.k8s.io`, `node.k8s.io`, `scheduling.k8s.io`.
 
 use super::{
     super::{Conversion, ResourceInfo, Storage},
     Names, namespaced, of_cluster,
 };
-use crate::kinds::{event, lease, priority_class};
+use crate::kinds::{event, lease, priority_class, runtime_class};
 
 pub(super) const LEASES: ResourceInfo = ResourceInfo {
     columns: lease::COLUMNS,
@@ -37,4 +37,10 @@ pub(super) const PRIORITY_CLASSES: ResourceInfo = ResourceInfo {
     columns: priority_class::COLUMNS,
     strategy: &priority_class::Rules,
     ..of_cluster("scheduling.k8s.io", "v1", Names("PriorityClass", "priorityclasses", "priorityclass"))
+};
+
+pub(super) const RUNTIME_CLASSES: ResourceInfo = ResourceInfo {
+    columns: runtime_class::COLUMNS,
+    strategy: &runtime_class::Rules,
+    ..of_cluster("node.k8s.io", "v1", Names("RuntimeClass", "runtimeclasses", "runtimeclass"))
 };
