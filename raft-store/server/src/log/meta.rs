@@ -19,7 +19,10 @@ use keelson_store_core::{
 };
 use serde::Serialize;
 
-use crate::record::{self, OriginRecord, Record, SnapshotRecord, VoteRecord};
+use crate::{
+    record::{self, OriginRecord, Record, SnapshotRecord, VoteRecord},
+    types,
+};
 
 pub(super) const VOTE: &str = "vote";
 pub(super) const COMMITTED: &str = "committed";
@@ -124,6 +127,19 @@ impl LogMeta {
 
     pub(super) fn set_vote(&self, vote: &VoteRecord) -> Result<(), EngineError> {
         self.set(VOTE, vote)
+    }
+
+    /// Whether the log has this entry, and so all before it or a snapshot of them. If it has, they are durable.
+    pub(crate) fn holds(&self, at: LogPosition) -> Result<bool, EngineError> {
+        let Some(found) = self.engine.get(Family::LogEntries, &at.index.get().to_be_bytes())? else {
+            return Ok(false);
+        };
+        let found = record::decode_entry(at.index, &found)?;
+        let holds = types::position(&found.log_id) == at;
+        if holds {
+            self.engine.sync()?;
+        }
+        Ok(holds)
     }
 
     pub(super) fn committed(&self) -> Result<Option<LogPosition>, EngineError> {

@@ -264,7 +264,7 @@ impl PeerServer {
         let _claim = FolderClaim::take(&self.receiving, &folder)?;
         self.clear_abandoned()?;
         let (disk, raft, offload) = (self.disk.clone(), self.raft.clone(), self.offload);
-        let inbox = Inbox { disk, folder: folder.clone(), raft, offload };
+        let inbox = Inbox { disk, folder: folder.clone(), raft, log: self.meta.clone(), offload };
         tracing::info!(from = peer.name, snapshot = begin.id, "receiving a snapshot");
         inbox.receive(&mut connection, begin).await?;
         tracing::info!(from = peer.name, elapsed = ?started.elapsed(), "received a snapshot");

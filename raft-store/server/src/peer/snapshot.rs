@@ -16,9 +16,11 @@ use super::{
     wire::{self, Body},
 };
 use crate::{
+    log::LogMeta,
+    record::VoteRecord,
     runtime::{Offload, clock::timeout},
     state::{self, SnapshotFolder},
-    types::{Raft, Snapshot, SnapshotMeta, Vote},
+    types::{self, Raft, Snapshot, SnapshotMeta, Vote},
 };
 
 /// Bytes per chunk.
@@ -94,6 +96,7 @@ pub(super) struct Inbox {
     /// The folder to fill; not the live store.
     pub(super) folder: String,
     pub(super) raft: Raft,
+    pub(super) log: LogMeta,
     pub(super) offload: Offload,
 }
 
@@ -125,6 +128,9 @@ impl Inbox {
             Err(own @ (EngineError::Io { .. } | EngineError::TooNew { .. })) => {
                 return Err(io::Error::other(own));
             }
+        }
+        if is_needless(&self.log, &vote, &meta).map_err(io::Error::other)? {
+            return Ok(snapshot_reply::Result::Vote(wire::put_vote(&vote)));
         }
         let folder = SnapshotFolder::new(self.disk.clone(), self.folder.clone());
         let installed = self.raft.install_full_snapshot(vote, Snapshot { meta, snapshot: folder }).await;
@@ -179,5 +185,83 @@ impl Inbox {
             return Ok(());
         }
         Err(invalid("the snapshot ended before all its files were there"))
+    }
+}
+
+/// Whether a replica with this log follows the sender and has all that is in the snapshot: its acknowledgements were lost,
+/// or came while the snapshot was on its way. Raft would take its log to end where the snapshot does, and go back.
+///
+/// To answer as if it had been installed is right. What the snapshot holds is committed, and the log holds it durably; a
+/// vote for somebody else that comes in meanwhile says nothing about entries that were committed before. A snapshot that
+/// ends where the log was purged already ends below what is committed here, and Raft leaves it alone by itself.
+fn is_needless(log: &LogMeta, vote: &Vote, meta: &SnapshotMeta) -> Result<bool, EngineError> {
+    let follows = log.vote()? == Some(VoteRecord::of(vote));
+    match meta.last_log_id.as_ref().map(types::position) {
+        Some(last) if follows => log.holds(last),
+        Some(_) | None => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use keelson_store_core::{
+        engine::{Batch, Engine, Family, Role, mem::MemDisk},
+        id::{LogIndex, LogPosition, ReplicaId, Term},
+    };
+
+    use super::*;
+    use crate::{
+        record,
+        types::{Entry, Payload},
+    };
+
+    const LEADER: ReplicaId = ReplicaId::new(1);
+
+    fn at(term: u64, index: u64) -> LogPosition {
+        LogPosition { term: Term::new(term), index: LogIndex::new(index) }
+    }
+
+    /// A log whose vote is for the leader of term 3, with unsynced entries 5 to 9 of that term.
+    fn follower(disk: &MemDisk) -> Arc<dyn Engine> {
+        let engine = disk.open("log", Role::Log).unwrap();
+        let mut batch = Batch::default();
+        let vote = VoteRecord { term: Term::new(3), voted_for: LEADER, committed: true };
+        batch.put(Family::LogMeta, b"vote".to_vec(), record::encode(&vote));
+        engine.write(batch).unwrap();
+        engine.sync().unwrap();
+        let mut batch = Batch::default();
+        for index in 5..10 {
+            let entry = Entry { log_id: types::log_id(at(3, index)), payload: Payload::Blank };
+            batch.put(Family::LogEntries, index.to_be_bytes().to_vec(), record::encode_entry(&entry));
+        }
+        engine.write(batch).unwrap();
+        engine
+    }
+
+    fn needless(log: Arc<dyn Engine>, led_in: u64, last: LogPosition) -> bool {
+        let vote = types::vote(Term::new(led_in), LEADER, true);
+        let meta = SnapshotMeta { last_log_id: Some(types::log_id(last)), ..SnapshotMeta::default() };
+        is_needless(&LogMeta::new(log), &vote, &meta).unwrap()
+    }
+
+    #[test]
+    fn a_snapshot_of_what_the_log_has_under_the_same_leader_is_needless_and_the_log_is_durable_then() {
+        let disk = MemDisk::new();
+        let engine = follower(&disk);
+        assert!(needless(engine.clone(), 3, at(3, 7)));
+        drop(engine);
+        disk.crash(&mut |_| 0);
+        let left = disk.open("log", Role::Log).unwrap();
+        assert!(needless(left, 3, at(3, 9)), "it was said to be there");
+    }
+
+    #[test]
+    fn a_snapshot_is_installed_where_the_log_ends_earlier_or_contradicts_it_or_follows_another_leader() {
+        let engine = follower(&MemDisk::new());
+        assert!(!needless(engine.clone(), 3, at(3, 10)));
+        assert!(!needless(engine.clone(), 3, at(2, 7)));
+        assert!(!needless(engine, 4, at(3, 7)));
     }
 }
