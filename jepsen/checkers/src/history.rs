@@ -72,6 +72,9 @@ pub struct Meta {
     /// How long things may take.
     #[serde(default)]
     pub bounds: Bounds,
+    /// Names of the promises that what was tested has never made; nobody holds it to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_promised: Vec<String>,
     /// False for a sub-history in which a write may lack whose effect is seen.
     #[serde(default = "yes")]
     pub whole: bool,
@@ -89,6 +92,7 @@ impl Default for Meta {
             faults: Vec::new(),
             nodes: Vec::new(),
             bounds: Bounds::default(),
+            not_promised: Vec::new(),
             whole: true,
         }
     }
@@ -181,8 +185,8 @@ impl Operation {
 pub struct FaultEvent {
     /// When it was done.
     pub at: Nanos,
-    /// The fault's name; empty where the phase names none. After `compaction` any history may be gone; better record such
-    /// a one as an operation.
+    /// The fault's name; empty where the phase names none. Once `compaction` has begun any history may be gone; one that
+    /// strikes must be recorded as an operation.
     #[serde(default)]
     pub fault: String,
     /// Whom it hit.

@@ -37,6 +37,7 @@ pub static PROMISES: &[&Promise] = &[
     &crate::watch::filter::PROMISE,
     &crate::watch::prev_value::PROMISE,
     &crate::watch::progress_never_ahead::PROMISE,
+    &crate::watch::progress_never_behind::PROMISE,
     &crate::liveness::PROMISE,
 ];
 

@@ -9,6 +9,7 @@ pub mod filter;
 pub mod ordered;
 pub mod prev_value;
 pub mod progress_never_ahead;
+pub mod progress_never_behind;
 pub mod reliable;
 pub mod resumable;
 pub mod unique;
@@ -19,7 +20,7 @@ use crate::history::{
 };
 use crate::promise::{Findings, Verdict, Violation};
 
-/// The fault that compacts without recording an operation.
+/// The fault that compacts, for as long as it lasts, without recording operations.
 const COMPACTION: &str = "compaction";
 
 /// What may have been compacted away, and when.
@@ -37,10 +38,12 @@ impl Compactions {
             _ => None,
         });
         let unrecorded = history.faults.iter().any(|event| match event.phase {
-            FaultPhase::Began | FaultPhase::Struck => event.fault == COMPACTION,
-            FaultPhase::Ended | FaultPhase::Skipped(_) | FaultPhase::Healed | FaultPhase::LeaderSeen(_) => {
-                false
-            }
+            FaultPhase::Began => event.fault == COMPACTION,
+            FaultPhase::Struck
+            | FaultPhase::Ended
+            | FaultPhase::Skipped(_)
+            | FaultPhase::Healed
+            | FaultPhase::LeaderSeen(_) => false,
         });
         Self { asked: asked.collect(), unrecorded }
     }

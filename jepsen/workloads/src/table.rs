@@ -40,6 +40,7 @@ const ALWAYS: &[&str] = &[
     "watch_filter",
     "watch_prev_value",
     "watch_progress_never_ahead",
+    "watch_progress_never_behind",
     "liveness",
 ];
 

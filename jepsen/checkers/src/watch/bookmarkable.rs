@@ -5,7 +5,7 @@
 //!
 //! Source: etcd's watch API guarantees ("Bookmarkable"); etcd issue 15220 (progress ahead of events). In: watches, and
 //! the commit log if there is one. Deliberately absent: progress of what nobody has committed
-//! ([`super::progress_never_ahead`]).
+//! ([`super::progress_never_ahead`]), and progress behind what was delivered ([`super::progress_never_behind`]).
 
 use rustc_hash::FxHashSet;
 
@@ -31,17 +31,11 @@ fn check(history: &History) -> Verdict {
 
 /// What the responses alone tell.
 fn bookmarks(number: u32, watch: &Watch, findings: &mut Findings) {
-    let (mut bookmark, mut delivered) = (Revision::ZERO, Revision::ZERO);
+    let mut bookmark = Revision::ZERO;
     for response in &watch.responses {
         match &response.what {
             WatchEvent::Progress => {
                 findings.checked += 1;
-                if response.header_revision < delivered {
-                    let problem =
-                        format!("progress {} comes after an event of {delivered}", response.header_revision);
-                    findings.add(super::violation("bookmark behind events", number, watch, &problem));
-                    return;
-                }
                 bookmark = bookmark.max(response.header_revision);
             }
             WatchEvent::Events(events) => {
@@ -50,7 +44,6 @@ fn bookmarks(number: u32, watch: &Watch, findings: &mut Findings) {
                     findings.add(super::violation("event after its bookmark", number, watch, &problem));
                     return;
                 }
-                delivered = events.iter().map(|event| event.revision).fold(delivered, Revision::max);
             }
             WatchEvent::Created | WatchEvent::Canceled { .. } | WatchEvent::Broken(_) => {}
         }
@@ -114,11 +107,5 @@ mod tests {
         assert!(found(late).contains(&"event after its bookmark"));
         let never = |log: &CommitLog| watch("a", 1).sent(1, log, &[2]).told(2, 4, WatchEvent::Progress);
         assert_eq!(found(never), ["event missing before its bookmark"]);
-    }
-
-    #[test]
-    fn progress_behind_what_was_delivered_is_found() {
-        let behind = |log: &CommitLog| watch("a", 1).sent(1, log, &[2, 4]).told(2, 3, WatchEvent::Progress);
-        assert_eq!(found(behind), ["bookmark behind events"]);
     }
 }

@@ -163,7 +163,7 @@ mod tests {
         // A fault may compact without an operation.
         history.operations.clear();
         assert_eq!(classes(&PROMISE, &history), ["wrong previous value"]);
-        history.faults = vec![fault(0, FaultPhase::Struck)];
+        history.faults = vec![fault(0, FaultPhase::Began)];
         history.faults[0].fault = "compaction".to_owned();
         assert_eq!(classes(&PROMISE, &history), [""; 0]);
     }

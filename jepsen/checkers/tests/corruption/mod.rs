@@ -73,4 +73,5 @@ pub(crate) const CORRUPTIONS: &[Corruption] = &[
     row("event from before the start", Kind::Registers, "watch_resumable", streams::late_start),
     row("revision of the future", Kind::Registers, "watch_progress_never_ahead", streams::future_progress)
         .needs_log(),
+    row("progress after an event", Kind::Registers, "watch_progress_never_behind", streams::late_progress),
 ];

@@ -113,6 +113,16 @@ pub(crate) fn early_progress(history: &mut History, random: &mut Random) -> Opti
     Some(())
 }
 
+pub(crate) fn late_progress(history: &mut History, random: &mut Random) -> Option<()> {
+    let (number, places) = busy(history, random, 1)?;
+    let responses = &mut history.watches[number].responses;
+    let sent = events(&mut responses[places[0]]).first()?.revision;
+    let (at, behind) = (responses[places[0]].at, Revision(sent.0 - 1));
+    let response = WatchResponse { at, header_revision: behind, what: WatchEvent::Progress };
+    responses.insert(places[0] + 1, response);
+    Some(())
+}
+
 /// The first event goes missing, and another one follows.
 pub(crate) fn skip_first(history: &mut History, random: &mut Random) -> Option<()> {
     let (number, places) = busy(history, random, 2)?;
