@@ -5,6 +5,8 @@
 pub mod metadata;
 
 pub mod address;
+pub mod admission_registration;
+pub mod certificates;
 pub mod component_status;
 mod condition;
 pub mod config_map;

@@ -6,10 +6,12 @@ use super::{
 };
 use crate::strategy::Plain;
 
+mod admission_registration;
 mod apps;
 mod auth;
 mod autoscaling;
 mod batch;
+mod certificates;
 mod cluster;
 mod core;
 mod flow_control;
@@ -59,6 +61,9 @@ pub static RESOURCES: &[ResourceInfo] = &[
     autoscaling::HORIZONTAL_POD_AUTOSCALERS_V1,
     batch::CRON_JOBS,
     batch::JOBS,
+    certificates::CERTIFICATE_SIGNING_REQUESTS,
+    certificates::CLUSTER_TRUST_BUNDLES,
+    certificates::POD_CERTIFICATE_REQUESTS,
     network::INGRESS_CLASSES,
     network::INGRESSES,
     network::IP_ADDRESSES,
@@ -70,6 +75,12 @@ pub static RESOURCES: &[ResourceInfo] = &[
     rbac::CLUSTER_ROLES,
     rbac::ROLE_BINDINGS,
     rbac::ROLES,
+    admission_registration::MUTATING_ADMISSION_POLICIES,
+    admission_registration::MUTATING_ADMISSION_POLICY_BINDINGS,
+    admission_registration::MUTATING_WEBHOOK_CONFIGURATIONS,
+    admission_registration::VALIDATING_ADMISSION_POLICIES,
+    admission_registration::VALIDATING_ADMISSION_POLICY_BINDINGS,
+    admission_registration::VALIDATING_WEBHOOK_CONFIGURATIONS,
     cluster::PRIORITY_CLASSES,
     storage::CSI_DRIVERS,
     storage::CSI_NODES,
