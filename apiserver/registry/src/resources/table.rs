@@ -14,6 +14,7 @@ mod batch;
 mod certificates;
 mod cluster;
 mod core;
+mod devices;
 mod flow_control;
 mod network;
 mod policy;
@@ -92,6 +93,12 @@ pub static RESOURCES: &[ResourceInfo] = &[
     network::ENDPOINT_SLICES,
     flow_control::FLOW_SCHEMAS,
     flow_control::PRIORITY_LEVEL_CONFIGURATIONS,
+    devices::DEVICE_CLASSES,
+    devices::DEVICE_TAINT_RULES,
+    devices::RESOURCE_CLAIMS,
+    devices::RESOURCE_CLAIM_TEMPLATES,
+    devices::RESOURCE_SLICES,
+    storage::STORAGE_VERSION_MIGRATIONS,
 ];
 
 /// How a kind and its resource are called: `Names("Pod", "pods", "pod")`.

@@ -1,8 +1,9 @@
-//! The group `storage.k8s.io`.
+//! The groups `storage.k8s.io` and `storagemigration.k8s.io`.
 
 use super::{super::ResourceInfo, Names, namespaced, of_cluster, status};
 use crate::kinds::{
-    csi_driver, csi_node, csi_storage_capacity, storage_class, volume_attachment, volume_attributes_class,
+    csi_driver, csi_node, csi_storage_capacity, storage_class, storage_version_migration, volume_attachment,
+    volume_attributes_class,
 };
 
 pub(super) const CSI_DRIVERS: ResourceInfo = ResourceInfo {
@@ -32,6 +33,17 @@ pub(super) const STORAGE_CLASSES: ResourceInfo = ResourceInfo {
     columns: storage_class::COLUMNS,
     strategy: &storage_class::Rules,
     ..of_cluster("storage.k8s.io", "v1", Names("StorageClass", "storageclasses", "storageclass"))
+};
+
+pub(super) const STORAGE_VERSION_MIGRATIONS: ResourceInfo = ResourceInfo {
+    subresources: &[status("StorageVersionMigration")],
+    columns: storage_version_migration::COLUMNS,
+    strategy: &storage_version_migration::Rules,
+    ..of_cluster(
+        "storagemigration.k8s.io",
+        "v1",
+        Names("StorageVersionMigration", "storageversionmigrations", "storageversionmigration"),
+    )
 };
 
 pub(super) const VOLUME_ATTACHMENTS: ResourceInfo = ResourceInfo {
