@@ -2,7 +2,11 @@
 //!
 //! Source: `pkg/controlplane/controller/*`, `pkg/registry/rbac/rest`, `pkg/registry/scheduling/rest` of Kubernetes.
 
-use keelson_api_registry::{bootstrap_roles, kinds::priority_class, object::Object};
+use keelson_api_registry::{
+    bootstrap_roles,
+    kinds::{flow_control, priority_class},
+    object::Object,
+};
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -35,11 +39,14 @@ pub(super) fn stages(options: &ServerOptions) -> Vec<Stage> {
     ];
     let roles = roles.into_iter().flatten();
     let roles = roles.map(|object| Wanted { object, merge: bootstrap_roles::reconciled }).collect();
+    let flow = flow_control::objects().into_iter();
+    let flow = flow.map(|object| Wanted { object, merge: flow_control::reconciled }).collect();
     let authentication = Wanted { object: authentication(options), merge: add_authorities };
     vec![
         Stage { name: "namespaces", objects: fixed(NAMESPACES.map(namespace).to_vec()) },
         Stage { name: "roles", objects: roles },
         Stage { name: "priority classes", objects: fixed(priority_class::system_classes()) },
+        Stage { name: "flow control", objects: flow },
         Stage { name: "authentication", objects: vec![authentication] },
         Stage { name: "service addresses", objects: fixed(vec![service_cidr(options)]) },
         Stage { name: "the Service kubernetes", objects: fixed(service(options).into_iter().collect()) },

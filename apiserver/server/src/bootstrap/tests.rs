@@ -129,8 +129,8 @@ fn a_server_that_leaves_is_not_put_back_by_one_that_looked_before() {
         fill(&objects, &one).await;
         let (mut first, mut second) = (Presence::of(&one), Presence::of(&two));
         first.round(&objects, &one).await.unwrap();
-        second.round(&objects, &two).await.unwrap();
         let looked = endpoints::Found::look(&objects).await.unwrap();
+        second.round(&objects, &two).await.unwrap();
         let both = ["192.0.2.1:6443", "192.0.2.2:6443"].map(|address| address.parse().unwrap());
         second.leave(&objects, &two).await.unwrap();
 
