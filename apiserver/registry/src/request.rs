@@ -51,12 +51,12 @@ impl RequestInfo {
     /// # Errors
     /// 404 for a resource that does not exist, 405 for one that does not do that, 400 for malformed escapes.
     pub fn parse(method: &Method, uri: &http::Uri) -> Result<Self, ApiError> {
-        let query = parse_query(uri.query().unwrap_or_default())?;
+        let mut query = parse_query(uri.query().unwrap_or_default())?;
         let path = uri.path().to_owned();
         let segments = segments(&path)?;
         let target = match route(&segments)? {
             None => Target::Path,
-            Some(route) => Target::Resource(route.request(method, &query)?),
+            Some(route) => Target::Resource(route.written_as_query(&mut query).request(method, &query)?),
         };
         Ok(Self { target, path, query })
     }
@@ -94,9 +94,24 @@ struct Route {
     namespace: String,
     name: String,
     subresource: Option<&'static Subresource>,
+    /// `/watch/` stands before the resource: the way to watch before there was a parameter for it.
+    is_watch: bool,
 }
 
 impl Route {
+    /// The same with what `/watch/` means in the query.
+    fn written_as_query(mut self, query: &mut Vec<(String, String)>) -> Self {
+        if self.is_watch {
+            // The first parameter of a name counts.
+            query.insert(0, ("watch".to_owned(), "true".to_owned()));
+            if !self.name.is_empty() {
+                let only = format!("metadata.name={}", std::mem::take(&mut self.name));
+                query.insert(0, ("fieldSelector".to_owned(), only));
+            }
+        }
+        self
+    }
+
     fn request(self, method: &Method, query: &[(String, String)]) -> Result<ResourceRequest, ApiError> {
         let watching = query.iter().any(|(key, value)| key == "watch" && is_true(value));
         let collection = self.name.is_empty();
@@ -122,10 +137,10 @@ impl Route {
         let homeless = everywhere
             && !matches!(verb, Verb::List | Verb::Watch | Verb::Get)
             && self.resource.can(Verb::List);
-        if misplaced || homeless || !verbs.contains(&verb) {
+        if misplaced || homeless || !verbs.contains(&verb) || (self.is_watch && verb != Verb::Watch) {
             return Err(not_allowed());
         }
-        let Self { resource, namespace, name, subresource } = self;
+        let Self { resource, namespace, name, subresource, .. } = self;
         Ok(ResourceRequest { resource, namespace, name, subresource, verb })
     }
 }
@@ -144,6 +159,10 @@ fn route(segments: &[String]) -> Result<Option<Route>, ApiError> {
         ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
         _ => return Ok(None),
     };
+    let (is_watch, rest) = match rest {
+        ["watch", rest @ ..] if !rest.is_empty() => (true, rest),
+        rest => (false, rest),
+    };
     let (namespace, rest) = match rest {
         ["namespaces", namespace, rest @ ..] if is_below_namespace(group, rest) => (*namespace, rest),
         rest => ("", rest),
@@ -151,7 +170,7 @@ fn route(segments: &[String]) -> Result<Option<Route>, ApiError> {
     let (plural, name, below) = match rest {
         [plural] => (*plural, "", None),
         [plural, name] => (*plural, *name, None),
-        [plural, name, below] => (*plural, *name, Some(*below)),
+        [plural, name, below] if !is_watch => (*plural, *name, Some(*below)),
         _ => return Err(ApiError::no_such_path()),
     };
     let resource = resources::find(group, version, plural).ok_or_else(ApiError::no_such_path)?;
@@ -165,7 +184,8 @@ fn route(segments: &[String]) -> Result<Option<Route>, ApiError> {
             Some(found.ok_or_else(ApiError::no_such_path)?)
         }
     };
-    Ok(Some(Route { resource, namespace: namespace.to_owned(), name: name.to_owned(), subresource }))
+    let (namespace, name) = (namespace.to_owned(), name.to_owned());
+    Ok(Some(Route { resource, namespace, name, subresource, is_watch }))
 }
 
 /// Whether `/namespaces/<name>/<rest>` speaks of something inside the namespace, not of the namespace itself.
@@ -254,6 +274,31 @@ mod tests {
         }
         assert_eq!(parse("POST", "/api/v1/namespaces/a/pods/b").unwrap_err().code, 405);
         assert_eq!(parse("PUT", "/api/v1/namespaces/a/pods").unwrap_err().code, 405);
+    }
+
+    #[test]
+    fn the_older_way_to_watch_is_the_newer_one() {
+        for (path, namespace, name) in [
+            ("/api/v1/watch/pods", "", None),
+            ("/api/v1/watch/namespaces", "", None),
+            ("/api/v1/watch/namespaces/shop", "", Some("metadata.name=shop")),
+            ("/apis/apps/v1/watch/namespaces/shop/deployments", "shop", None),
+            ("/api/v1/watch/namespaces/shop/pods/web", "shop", Some("metadata.name=web")),
+        ] {
+            let info = parse("GET", path).unwrap();
+            let Target::Resource(request) = &info.target else { panic!("{path} is a resource") };
+            let found = (request.verb, request.namespace.as_str(), request.name.as_str());
+            assert_eq!(found, (Verb::Watch, namespace, ""), "{path}");
+            assert_eq!(info.parameter("fieldSelector"), name, "{path}");
+        }
+        for method in ["DELETE", "POST", "PUT"] {
+            assert_eq!(
+                parse(method, "/api/v1/watch/namespaces/shop/pods").unwrap_err().code,
+                405,
+                "{method}"
+            );
+        }
+        assert_eq!(parse("GET", "/api/v1/watch/namespaces/shop/pods/web/log").unwrap_err().code, 404);
     }
 
     #[test]

@@ -11,7 +11,8 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WARNING},
 };
 use keelson_api_registry::{object::Object, request::RequestInfo, status::ApiError};
-use keelson_api_schema::{Encoding, builtin};
+use keelson_api_schema::{Encoding, TypeId, builtin};
+use serde_json::Value;
 
 use crate::{
     answer::{self, Response},
@@ -88,7 +89,7 @@ pub fn respond<'o>(
 pub(crate) fn failure(error: &ApiError, headers: &HeaderMap, info: Option<&RequestInfo>) -> Response {
     let media = Media::of_status(&accepted(headers));
     let wanted = Wanted { media, form: Form::Object, pretty: is_pretty(headers, info) };
-    let mut response = send(&wanted, error.code, error.status().to_string().as_bytes());
+    let mut response = send(&wanted, error.code, &canonical(&error.status()));
     let after = error.details.retry_after_seconds;
     if after > 0 {
         response.headers_mut().insert(RETRY_AFTER, after.into());
@@ -157,14 +158,7 @@ impl Shown<'_> {
         if let Some(json) = self.json {
             return json.clone();
         }
-        let schema = builtin();
-        let api_version = self.object.text(&["apiVersion"]);
-        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-        // Kinds that have no group of their own, such as Status, are written as they are.
-        match schema.lookup_kind(group, version, self.object.text(&["kind"])) {
-            Some(kind) => keelson_api_schema::encode(schema, kind, &self.object.0).into(),
-            None => self.object.0.to_string().into(),
-        }
+        canonical(&self.object.0).into()
     }
 
     fn partial(&self) -> Result<Bytes, ApiError> {
@@ -191,6 +185,25 @@ impl Shown<'_> {
             _ => Err(ApiError::not_acceptable(negotiate::OFFERED)),
         }
     }
+}
+
+/// An object's JSON as its type has it; as it is if nobody knows the type.
+pub(crate) fn canonical(object: &Value) -> Vec<u8> {
+    match type_of(object) {
+        Some(ty) => keelson_api_schema::encode(builtin(), ty, object),
+        None => object.to_string().into(),
+    }
+}
+
+/// The type that an object says it is of.
+fn type_of(object: &Value) -> Option<TypeId> {
+    let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+    let api_version = text("apiVersion");
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    // Kinds that every group has are those of meta.
+    let schema = builtin();
+    let own = schema.lookup_kind(group, version, text("kind"));
+    own.or_else(|| schema.lookup_kind("meta.k8s.io", version, text("kind")))
 }
 
 /// The value of a `Warning` header; `None` for a text that no header can carry.

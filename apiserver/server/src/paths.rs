@@ -39,7 +39,13 @@ const HTTP_DATE: &[BorrowedFormatItem<'_>] =
 
 /// What everybody may see, also while there is no quorum and there are no roles yet.
 pub fn is_public(info: &RequestInfo) -> bool {
-    matches!(info.target, Target::Path) && (info.path == "/version" || Probe::at(&info.path).is_some())
+    matches!(info.target, Target::Path)
+        && (without_slash(&info.path) == "/version" || Probe::at(&info.path).is_some())
+}
+
+/// OpenAPI names some of these paths with a slash at their end, so clients that are made from it ask for that.
+fn without_slash(path: &str) -> &str {
+    path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path)
 }
 
 /// Answers a path.
@@ -59,7 +65,7 @@ pub async fn answer(
     if let Some((probe, check)) = Probe::at(&info.path) {
         return health::answer(server, probe, check, info).await;
     }
-    match info.path.as_str() {
+    match without_slash(&info.path) {
         "/" => Ok(for_people(&index())),
         "/version" => Ok(for_people(&version::value())),
         "/metrics" => Ok(metrics(server)),

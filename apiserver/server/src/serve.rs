@@ -3,8 +3,8 @@
 //! In: listening sockets and a TLS configuration. Out: for every connection the [`Peer`] at its other end, and
 //! every request of it handed to [`crate::chain`], over HTTP/2 or HTTP/1.1.
 //!
-//! A server that is asked to stop says first that it is no longer ready, then takes no more connections, tells
-//! those it has to go away, and ends when their requests are answered or the patience for that is over.
+//! A server that is asked to stop says first that it is no longer ready, then takes the connections that wait already
+//! and no more, tells those it has to go away, and ends when their requests are answered or the patience for that is over.
 
 use std::{
     convert::Infallible,
@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
@@ -25,7 +25,7 @@ use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
@@ -39,6 +39,10 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long an HTTP/1.1 client may take to send a request's head, the idle time before it included.
 const HEAD_PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long a new connection is served before it may be told to go away: so long a client may take to ask something, and
+/// one that has been let in is answered.
+const YOUTH: Duration = Duration::from_secs(1);
 
 /// How often an HTTP/2 client is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -101,6 +105,7 @@ pub async fn serve(
         _ = accepting => {}
         () = stopping => {}
     }
+    listeners.iter().for_each(|listener| take_waiting(&server, listener, &acceptor, &connection));
     drop((listeners, connection));
     closing.send_replace(true);
     if timeout(server.options.request_timeout, closing.closed()).await.is_err() {
@@ -119,7 +124,7 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, from)) => {
                 let connection = Connection { server: server.clone(), from, closing: closing.clone() };
-                tokio::spawn(connection.run(stream, acceptor.clone()));
+                connection.begin(stream, acceptor);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -127,6 +132,19 @@ async fn accept(
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Takes the connections that the system has made already: when the listener goes, it would reset them.
+fn take_waiting(
+    server: &Arc<Server>,
+    listener: &TcpListener,
+    acceptor: &TlsAcceptor,
+    closing: &watch::Receiver<bool>,
+) {
+    while let Some(Ok((stream, from))) = listener.accept().now_or_never() {
+        let connection = Connection { server: server.clone(), from, closing: closing.clone() };
+        connection.begin(stream, acceptor);
     }
 }
 
@@ -144,6 +162,10 @@ struct Connection {
 }
 
 impl Connection {
+    fn begin(self, stream: TcpStream, acceptor: &TlsAcceptor) {
+        tokio::spawn(self.run(stream, acceptor.clone()));
+    }
+
     async fn run(self, stream: TcpStream, acceptor: TlsAcceptor) {
         let from = self.from;
         // Small answers must not wait for acknowledgements of earlier ones.
@@ -190,10 +212,15 @@ where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
+    let old = Instant::now() + YOUTH;
+    let time_to_go = async {
+        // A sender that is gone has nothing more to serve either.
+        let _ = closing.wait_for(|closing| *closing).await;
+        sleep_until(old).await;
+    };
     tokio::select! {
         result = connection.as_mut() => return result,
-        // A sender that is gone has nothing more to serve either.
-        _ = closing.wait_for(|closing| *closing) => {}
+        () = time_to_go => {}
     }
     finish(connection.as_mut());
     connection.await

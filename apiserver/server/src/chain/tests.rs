@@ -106,7 +106,7 @@ const TOKEN: &str = "/api/v1/namespaces/shop/serviceaccounts/till/token";
 fn who_shows_no_credentials_sees_health_and_version_only() {
     with_server(async |site| {
         let nobody = Client::anonymous(&site);
-        for open in ["/version", "/livez", "/healthz", "/healthz/ping"] {
+        for open in ["/version", "/version/", "/livez", "/healthz", "/healthz/ping"] {
             assert_eq!(nobody.get(open).await.status, 200, "{open}");
         }
         for closed in ["/", "/api", "/metrics", "/api/v1/pods", "/apis/no/v1/things", "/version/x"] {

@@ -20,7 +20,9 @@ pub(crate) const PROTOBUF_WATCH: &str = "application/vnd.kubernetes.protobuf;str
 /// An object's body from its canonical JSON; `None` for a kind that has no message.
 pub(crate) fn document(json: &[u8]) -> Option<Vec<u8>> {
     let value: Value = serde_json::from_slice(json).ok()?;
-    Some(encode_protobuf(builtin(), type_of(&value)?, &value))
+    // The schema knows the type of Tables, which has no message.
+    let ty = super::type_of(&value).filter(|_| value["kind"] != "Table")?;
+    Some(encode_protobuf(builtin(), ty, &value))
 }
 
 /// The message of a part or an object of a type.
@@ -60,18 +62,6 @@ pub(crate) fn watch_frame(kind: &str, object: &[u8]) -> Vec<u8> {
     protobuf_field(2, &extension, &mut event);
     let length = u32::try_from(event.len()).expect("an object is far smaller than 4 GiB");
     [&length.to_be_bytes()[..], &event].concat()
-}
-
-fn type_of(value: &Value) -> Option<TypeId> {
-    let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
-    let api_version = text("apiVersion");
-    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-    // The schema knows the type, which has no message.
-    let kind = Some(text("kind")).filter(|kind| *kind != "Table")?;
-    // Kinds that every group has are those of meta.
-    builtin()
-        .lookup_kind(group, version, kind)
-        .or_else(|| builtin().lookup_kind("meta.k8s.io", version, kind))
 }
 
 #[cfg(test)]

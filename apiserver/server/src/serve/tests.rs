@@ -69,6 +69,36 @@ fn a_server_that_stops_ends_its_watches_and_then_its_connections() {
     });
 }
 
+#[test]
+fn who_has_been_let_in_is_answered_although_the_server_stops() {
+    with_server(async |site| {
+        let listening = Listening::start(site);
+        let Listening { ref authority, .. } = listening;
+        let mut http1 = listening.connect_http1(Some(authority)).await;
+        let mut http2 = listening.connect_http2(Some(authority)).await;
+        listening.stop.send(()).unwrap();
+        let list = "/api/v1/configmaps";
+        assert_eq!(json(http2.send_request(get(list)).await.unwrap()).await.0, 200);
+        assert_eq!(json(http1.send_request(get(list)).await.unwrap()).await.0, 200);
+        listening.serving.await.unwrap();
+    });
+}
+
+#[test]
+fn connections_that_wait_are_taken_before_the_listener_goes() {
+    with_server(async |site| {
+        let listener = listen("127.0.0.1:0".parse().unwrap(), Sharing::Exclusive).unwrap();
+        let waiting = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (closing, connection) = watch::channel(true);
+        let tls = crate::testing::listening::tls_of(&site.authority);
+        take_waiting(&site.server, &listener, &TlsAcceptor::from(tls), &connection);
+        drop((listener, connection));
+        assert_eq!(closing.receiver_count(), 1, "it is served");
+        drop(waiting);
+        closing.closed().await;
+    });
+}
+
 #[tokio::test]
 async fn servers_can_share_an_address() {
     let one = listen("127.0.0.1:0".parse().unwrap(), Sharing::Shared).unwrap();

@@ -7,7 +7,7 @@ use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertificateParams, KeyPair};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{PrivateKeyDer, ServerName};
 use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle};
 use tokio_rustls::{TlsConnector, client};
@@ -31,14 +31,19 @@ pub(crate) struct Listening {
     pub(crate) serving: JoinHandle<()>,
 }
 
+/// The TLS of a server whose authority this is.
+pub(crate) fn tls_of(authority: &Authority) -> Arc<ServerConfig> {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, authority).unwrap();
+    let authorities = ClientAuthorities::from_pem(&authority.pem()).unwrap();
+    tls::server_config(&certificate.pem(), &key.serialize_pem(), &authorities).unwrap()
+}
+
 impl Listening {
     pub(crate) fn start(site: Site) -> Self {
         let Site { server, authority } = site;
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &authority).unwrap();
-        let authorities = ClientAuthorities::from_pem(&authority.pem()).unwrap();
-        let tls = tls::server_config(&certificate.pem(), &key.serialize_pem(), &authorities).unwrap();
+        let tls = tls_of(&authority);
         let listener = listen("127.0.0.1:0".parse().unwrap(), Sharing::Exclusive).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

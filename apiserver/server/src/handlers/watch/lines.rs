@@ -1,15 +1,16 @@
 //! The lines of a watch in JSON, the frames of one in protobuf.
 
 use bytes::Bytes;
-use keelson_api_registry::status::ApiError;
+use keelson_api_registry::{resources::ResourceInfo, status::ApiError};
+use keelson_api_schema::{builtin, decode_value};
 use keelson_store_core::id::Revision;
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::{
     cache::{CacheEvent, CachedObject, EventType, line},
     codec::{
-        Form, Media, Rendering, protobuf,
+        Form, Media, Rendering, canonical, protobuf,
         table::{self, ListMeta},
     },
 };
@@ -77,11 +78,7 @@ impl Lines {
             metadata["annotations"] = json!({ INITIAL_END: "true" });
         }
         let json = match self.rendering.form() {
-            Form::Object => {
-                json!({"kind": resource.kind, "apiVersion": resource.api_version(), "metadata": metadata})
-                    .to_string()
-                    .into_bytes()
-            }
+            Form::Object => empty(resource, metadata),
             Form::Partial => {
                 let metadata = metadata.to_string();
                 return self.other("BOOKMARK", &crate::codec::partial(metadata.as_bytes()));
@@ -97,15 +94,47 @@ impl Lines {
 
     /// The end of a watch that failed.
     pub(super) fn failure(&self, error: &ApiError) -> Bytes {
-        self.other("ERROR", error.status().to_string().as_bytes())
+        self.other("ERROR", &canonical(&error.status()))
     }
 }
 
+/// An object that has nothing but metadata, with what Go writes of the rest: typed clients look for it.
+fn empty(resource: &ResourceInfo, metadata: Value) -> Vec<u8> {
+    let object = json!({"metadata": metadata});
+    let decoded = decode_value(builtin(), resource.schema(), object);
+    let mut object = decoded.expect("metadata alone make an object of every kind").value;
+    object["kind"] = resource.kind.into();
+    object["apiVersion"] = resource.api_version().into();
+    canonical(&object)
+}
+
 /// The row of a Table's bookmark, where there is something to say that the Table's own metadata cannot hold.
-fn bookmark_row(metadata: &serde_json::Value, ends_initial: bool) -> Vec<u8> {
+fn bookmark_row(metadata: &Value, ends_initial: bool) -> Vec<u8> {
     if !ends_initial {
         return Vec::new();
     }
     let object = crate::codec::partial(metadata.to_string().as_bytes());
     [b"{\"cells\":[],\"object\":", &object[..], b"}"].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use keelson_api_registry::resources::{RESOURCES, find};
+
+    use super::*;
+
+    #[test]
+    fn bookmarks_have_every_field_that_clients_require() {
+        let bookmark = |resource: &ResourceInfo| -> Value {
+            serde_json::from_slice(&empty(resource, json!({"resourceVersion": "7"}))).unwrap()
+        };
+        for resource in RESOURCES {
+            let bookmark = bookmark(resource);
+            let of_kind = (bookmark["kind"].as_str(), bookmark["apiVersion"].as_str());
+            assert_eq!(of_kind, (Some(resource.kind), Some(resource.api_version().as_str())));
+            assert_eq!(bookmark["metadata"], json!({"resourceVersion": "7"}), "{}", resource.kind);
+        }
+        let bindings = find("rbac.authorization.k8s.io", "v1", "rolebindings").unwrap();
+        assert_eq!(bookmark(bindings)["roleRef"], json!({"apiGroup": "", "kind": "", "name": ""}));
+    }
 }
