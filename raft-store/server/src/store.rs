@@ -107,7 +107,8 @@ impl Store {
         let adapter = LogAdapter::open(log.engine, me.replica, &options).map_err(system)?;
         state_adapter.cover(adapter.last()?)?;
         let directory = Arc::new(Directory::new(me.clone(), transport.clone()));
-        let on_disk = OnDisk { last: adapter.last()?.max(state_adapter.applied()), vote: log.meta.vote()? };
+        let last = adapter.last()?.max(state_adapter.applied());
+        let on_disk = OnDisk { last, vote: log.meta.vote()?, members: state_adapter.members()? };
         rollback::check(&directory, &options, &on_disk).await?;
         let network = NetworkFactory { directory: directory.clone(), timing: options.timing };
         let config = raft_config::of(&options)?;

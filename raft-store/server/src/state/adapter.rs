@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     log::LogMeta,
-    options::StoreOptions,
+    options::{Member, StoreOptions},
     record::{self, MembershipRecord},
     types::{self, Answer, Entry, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, Types},
 };
@@ -69,6 +69,11 @@ impl StateAdapter {
     /// The last entry in the state.
     pub(crate) fn applied(&self) -> Option<LogPosition> {
         lock(&self.machine).header().applied
+    }
+
+    /// Everybody in the membership that the state has applied.
+    pub(crate) fn members(&self) -> Result<Vec<Member>, EngineError> {
+        Ok(read_membership(&lock(&self.machine))?.members.into_values().collect())
     }
 
     /// The machine, for background work that changes nothing a reader may see.

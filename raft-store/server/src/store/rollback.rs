@@ -4,10 +4,12 @@
 //! knows of: with its vote, entries could be lost that were acknowledged with its help. Its peers remember: who
 //! leads knows what the replica has acknowledged, and everybody knows whether they voted for it.
 //!
+//! Peers are those whom the flags name, and those whom the disk knows: who came later stands in no founder's flags.
+//!
 //! Deliberately absent: certainty. Peers remember only what they have seen since they started, and one that is
 //! away cannot be asked.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
 use keelson_proto::peer::RecallReply;
@@ -18,7 +20,7 @@ use keelson_store_core::{
 
 use crate::{
     error::OpenError,
-    options::StoreOptions,
+    options::{Member, StoreOptions},
     peer::{Directory, Identity, wire},
     record::VoteRecord,
     types,
@@ -33,6 +35,8 @@ pub(super) struct OnDisk {
     pub(super) last: Option<LogPosition>,
     /// The last vote.
     pub(super) vote: Option<VoteRecord>,
+    /// The members in the state.
+    pub(super) members: Vec<Member>,
 }
 
 /// Asks all peers at once what they remember of this replica.
@@ -47,12 +51,20 @@ pub(super) async fn check(
     if mutant::is(Mutant::VoteAfterWipe) {
         return Ok(());
     }
-    let others = options.initial_cluster.iter().filter(|other| other.name != options.member.name);
-    let asked = join_all(others.map(|other| directory.recall(&other.peer_url, PATIENCE))).await;
+    let others = others(options, &on_disk.members);
+    let asked = join_all(others.into_iter().map(|url| directory.recall(url, PATIENCE))).await;
     for (peer, remembered) in asked.into_iter().flatten() {
         compare(&peer, remembered, on_disk)?;
     }
     Ok(())
+}
+
+/// Where there may be somebody who remembers this replica.
+fn others<'a>(options: &'a StoreOptions, members: &'a [Member]) -> BTreeSet<&'a str> {
+    let told = options.initial_cluster.iter().map(|other| (&other.name, &other.peer_url));
+    let known = members.iter().flat_map(|other| other.peer_urls.iter().map(|url| (&other.name, url)));
+    let is_other = |(name, _): &(&String, &String)| **name != options.member.name;
+    told.chain(known).filter(is_other).map(|(_, url)| url.as_str()).collect()
 }
 
 fn compare(peer: &Identity, remembered: RecallReply, on_disk: &OnDisk) -> Result<(), OpenError> {
@@ -87,6 +99,7 @@ mod tests {
     use keelson_store_core::id::{ClusterId, LogIndex, ReplicaId, Term};
 
     use super::*;
+    use crate::options::InitialMember;
 
     fn at(term: u64, index: u64) -> LogPosition {
         LogPosition { term: Term::new(term), index: LogIndex::new(index) }
@@ -96,11 +109,26 @@ mod tests {
         let me = ReplicaId::new(7);
         let peer = Identity { cluster: ClusterId::new(1), replica: ReplicaId::new(2), name: "b".into() };
         let vote = voted_in.map(|term| VoteRecord { term: Term::new(term), voted_for: me, committed: false });
-        compare(&peer, remembered, &OnDisk { last, vote }).err().map(|error| error.to_string())
+        let on_disk = OnDisk { last, vote, members: Vec::new() };
+        compare(&peer, remembered, &on_disk).err().map(|error| error.to_string())
     }
 
     fn matched(term: u64, index: u64) -> RecallReply {
         RecallReply { matched: Some(peer::LogId { term, index }), matched_in: Some(term), vote: None }
+    }
+
+    #[test]
+    fn everybody_else_is_asked_whom_the_flags_or_the_disk_know() {
+        let member = |name: &str, url: &str| Member {
+            name: name.into(),
+            peer_urls: vec![url.into()],
+            ..Member::default()
+        };
+        let told = [("a", "a:1"), ("b", "b:1")];
+        let told = told.map(|(name, url)| InitialMember { name: name.into(), peer_url: url.into() });
+        let options = StoreOptions::new(member("a", "a:1"), told.into(), "token".into());
+        let known = [member("a", "a:2"), member("b", "b:2"), member("c", "c:1")];
+        assert_eq!(others(&options, &known), ["b:1", "b:2", "c:1"].into());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use keelson_store::{
 };
 use keelson_store_core::id::ReplicaId;
 
-use crate::replicas::{Cluster, eventually, put_at_last, value};
+use crate::replicas::{Cluster, PATIENCE, eventually, put_at_last, value};
 
 /// The member with a name, as a replica knows it.
 fn member(store: &Store, name: &str) -> Option<MemberStatus> {
@@ -120,6 +120,29 @@ async fn a_wiped_disk_comes_back_only_after_its_member_was_removed_and_then_as_a
     votes(cluster.store(leader), "d").await;
     assert_ne!(id(cluster.store(leader), "d").await, old, "no id comes back");
     assert_eq!(value(cluster.store(3), "key").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_founder_that_was_rolled_back_is_found_out_by_a_leader_that_came_later() {
+    let mut cluster = Cluster::start().await;
+    cluster.join(3).await.unwrap();
+    votes(cluster.store(0), "d").await;
+    let (former, heir) = (cluster.leader().await, id(cluster.store(3), "d").await);
+    assert!(cluster.store(former).transfer_leadership(heir, PATIENCE).await);
+    put_at_last(cluster.store(0), "key", "1").await;
+    assert_eq!(value(cluster.store(0), "key").await.as_deref(), Some("1"));
+    let copy = cluster.copy_disk(0);
+    put_at_last(cluster.store(0), "key", "2").await;
+    assert_eq!(cluster.leader().await, 3);
+    eventually("an acknowledgement", async || {
+        let leader = cluster.store(3).status();
+        let matched = leader.members.iter().find(|member| member.member.name == "a")?.matched;
+        (matched == leader.last_index).then_some(())
+    })
+    .await;
+    cluster.kill(0);
+    let error = cluster.restart_on(0, copy).await;
+    assert!(matches!(&error, OpenError::RolledBack { peer, .. } if peer == "d"), "{error}");
 }
 
 #[tokio::test]

@@ -185,6 +185,17 @@ impl Cluster {
         self.disks[number] = MemDisk::new();
     }
 
+    /// A replica's disk as it is now.
+    pub(crate) fn copy_disk(&self, number: usize) -> MemDisk {
+        self.disks[number].copy()
+    }
+
+    /// Starts a replica that is down on a disk that is not what its peers remember; returns why it does not open.
+    pub(crate) async fn restart_on(&mut self, number: usize, disk: MemDisk) -> OpenError {
+        self.disks[number] = disk;
+        self.spawn(number, Beginning::Founding).ready().await.err().expect("such a disk must not be let in")
+    }
+
     /// Starts a replica again, on the disk it had.
     pub(crate) async fn restart(&mut self, number: usize) {
         let beginning = if number < self.founders { Beginning::Founding } else { Beginning::Joining };
@@ -194,8 +205,7 @@ impl Cluster {
 
     /// Starts a replica on a new disk under its old name, and returns why it does not open.
     pub(crate) async fn restart_wiped(&mut self, number: usize) -> OpenError {
-        self.disks[number] = MemDisk::new();
-        self.spawn(number, Beginning::Founding).ready().await.err().expect("a wiped disk must not join")
+        self.restart_on(number, MemDisk::new()).await
     }
 
     fn spawn(&self, number: usize, beginning: Beginning) -> Starting {
