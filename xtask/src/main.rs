@@ -10,8 +10,10 @@ mod sim;
 
 mod tidy;
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{Parser, Subcommand};
 
@@ -65,8 +67,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// The checkout: the folder above this crate's.
+/// The checkout: the folder above this crate's, which cargo names to what it runs; without cargo, where one stands.
 fn root() -> &'static Path {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own)
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| match env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from) {
+        Some(mut own) => {
+            own.pop();
+            own
+        }
+        None => PathBuf::from("."),
+    })
 }

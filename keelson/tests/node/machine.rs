@@ -6,9 +6,10 @@ use std::sync::OnceLock;
 
 use crate::kubectl;
 
-/// A file of the checkout.
+/// A file of the checkout. Tests run in their crate's folder; the path is not compiled in, since a kept binary serves
+/// another checkout, too.
 pub(crate) fn checkout(path: &str) -> PathBuf {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)
+    Path::new("..").canonicalize().unwrap().join(path)
 }
 
 /// Whether this machine can run containers, and has a kubectl that can do what these tests ask; if not, says that

@@ -65,7 +65,8 @@ pub(super) fn endpoints_follow_readiness(space: &Space<'_>) {
     let address = |pod: &str| space.pod(pod).unwrap()["status"]["podIP"].as_str().unwrap().to_owned();
     assert_eq!(endpoints(space, "all").unwrap().0.len(), 2, "some Services want all");
 
-    [&first, &second].map(|pod| space.until_phase(pod, "Running"));
+    space.until_phase(&first, "Running");
+    space.until_phase(&second, "Running");
     space.shell(&first, "touch /tmp/ready");
     ready_are(&[&address(&first)]);
     let service = space.service("shy");

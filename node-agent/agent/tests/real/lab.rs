@@ -27,7 +27,7 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// Where the project's own tools lie.
 fn deploy(tool: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(tool)
+    Path::new("../../deploy").canonicalize().unwrap().join(tool)
 }
 
 /// What the machine lacks for containers; asked once.

@@ -26,7 +26,7 @@ const V5: &str = "v5.channel.k8s.io";
 const APP: &str = "echo one; echo two >&2; echo three; exec cat";
 
 fn deploy(script: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(script)
+    Path::new("../../deploy").canonicalize().unwrap().join(script)
 }
 
 /// Runs a command; what it wrote, or what went wrong.
