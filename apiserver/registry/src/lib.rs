@@ -34,6 +34,14 @@ pub mod pod_streams;
 
 pub mod eviction;
 
+pub mod limits;
+
+pub mod pod_resources;
+
+pub mod pod_security;
+
+pub mod quota;
+
 pub mod discovery;
 
 pub mod openapi;

@@ -41,8 +41,8 @@ pub const COLUMNS: &[Column] = &[
     }),
     AGE,
     Column::new("MissingPL", "string", |object, _| {
-        let conditions = object.list(&["status", "conditions"]).iter();
-        let dangling = conditions.filter(|condition| condition["type"] == "Dangling").last();
+        let mut conditions = object.list(&["status", "conditions"]).iter();
+        let dangling = conditions.rfind(|condition| condition["type"] == "Dangling");
         dangling.map_or_else(|| "?".into(), |condition| condition["status"].clone())
     }),
 ];

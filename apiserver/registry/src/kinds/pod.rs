@@ -18,7 +18,8 @@ mod env;
 mod ephemeral;
 mod mount;
 mod probe;
-mod qos;
+pub(crate) mod qos;
+mod resize;
 pub(super) mod resources;
 pub(super) mod scheduling;
 mod security;
@@ -34,6 +35,7 @@ mod tests;
 pub use columns::COLUMNS;
 pub(super) use default::{host_path_type, round_up};
 pub use ephemeral::EphemeralContainers;
+pub use resize::Resize;
 
 /// The annotation that marks the API's image of a pod that a node runs on its own.
 const MIRROR: &str = "kubernetes.io/config.mirror";

@@ -32,7 +32,7 @@ fn param(object: &Object) -> String {
     let field = |name: &str| object.text(&["spec", "paramRef", name]);
     match (object.get(&["spec", "paramRef"]).is_some(), field("namespace"), field("name")) {
         (false, _, _) => "<unset>".to_owned(),
-        (true, namespace, "") if namespace.is_empty() => "*".to_owned(),
+        (true, "", "") => "*".to_owned(),
         (true, namespace, "") => format!("{namespace}/*"),
         (true, "", name) => name.to_owned(),
         (true, namespace, name) => format!("{namespace}/{name}"),

@@ -20,6 +20,9 @@ use crate::{
 /// The columns of DeviceTaintRules.
 pub const COLUMNS: &[Column] = &[NAME, AGE];
 
+/// How a part of a selector is checked.
+type Check = fn(&Place<'_>, &mut Vec<FieldError>);
+
 /// The rules of DeviceTaintRules.
 pub struct Rules;
 
@@ -36,7 +39,7 @@ impl Strategy for Rules {
     fn validate(&self, object: &Object) -> Vec<FieldError> {
         let mut errors = Vec::new();
         let selector = Place::at(object, &["spec", "deviceSelector"]);
-        let checks: [(&str, fn(&Place<'_>, &mut Vec<FieldError>)); 3] =
+        let checks: [(&str, Check); 3] =
             [("driver", check_driver_name), ("pool", check_pool), ("device", check_device)];
         for (field, check) in checks {
             let place = selector.child(field);

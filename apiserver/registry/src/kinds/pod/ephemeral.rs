@@ -9,7 +9,7 @@ use crate::{
     field::FieldError,
     kinds::storage,
     object::Object,
-    strategy::{Strategy, keep_all_but_status},
+    strategy::{Strategy, keep, keep_all_but_status},
 };
 
 const LIST: [&str; 2] = ["spec", "ephemeralContainers"];
@@ -21,19 +21,13 @@ impl Strategy for EphemeralContainers {
     fn prepare_update(&self, object: &mut Object, old: &Object) {
         let wanted = object.get(&LIST).cloned();
         keep_all_but_status(object, old);
-        let before = old.get(&["status"]).cloned();
-        for (path, value) in [(&LIST[..], wanted), (&["status"][..], before)] {
-            match value {
-                Some(value) => object.set(path, value),
-                None => drop(object.remove(path)),
-            }
+        keep(object, old, &["status"]);
+        match wanted {
+            Some(containers) => object.set(&LIST, containers),
+            None => drop(object.remove(&LIST)),
         }
         for kept in ["labels", "annotations", "finalizers"] {
-            let path = ["metadata", kept];
-            match old.get(&path) {
-                Some(value) => object.set(&path, value.clone()),
-                None => drop(object.remove(&path)),
-            }
+            keep(object, old, &["metadata", kept]);
         }
         let changed = object.list(&LIST) != old.list(&LIST);
         object.set(&["metadata", "generation"], old.generation() + i64::from(changed));

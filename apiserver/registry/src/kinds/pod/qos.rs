@@ -13,7 +13,7 @@ const COUNTED: [&str; 2] = ["cpu", "memory"];
 type Amounts<'v> = BTreeMap<&'v str, Quantity>;
 
 /// The class of a pod with this spec.
-pub(super) fn class(spec: &Value) -> &'static str {
+pub(crate) fn class(spec: &Value) -> &'static str {
     let whole = &spec["resources"];
     let has = |list: &str| whole[list].as_object().is_some_and(|amounts| !amounts.is_empty());
     if has("requests") || has("limits") {

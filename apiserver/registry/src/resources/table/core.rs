@@ -115,6 +115,7 @@ pub(super) const PODS: ResourceInfo = ResourceInfo {
         connection("exec", "PodExecOptions"),
         Subresource { name: "log", group_version: None, kind: "Pod", verbs: &[Verb::Get] },
         connection("portforward", "PodPortForwardOptions"),
+        Subresource { name: "resize", group_version: None, kind: "Pod", verbs: PART },
         status("Pod"),
     ],
     columns: pod::COLUMNS,
