@@ -5,7 +5,10 @@
 //!
 //! Deliberately absent: webhooks and policies.
 
-use std::pin::Pin;
+use std::{
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+};
 
 use keelson_api_registry::{
     object::Object,
@@ -15,24 +18,62 @@ use keelson_api_registry::{
 
 use crate::server::{Server, User};
 
+mod certificates;
+mod default_class;
 mod default_tolerations;
+mod limit_ranger;
 mod namespace_lifecycle;
+mod node_restriction;
+mod pod_security;
 mod priority;
 mod rbac;
+mod resource_quota;
+mod runtime_class;
 mod service_account;
+mod taint_nodes;
 
+use certificates::{CertificateRequests, Signers};
+use default_class::{DefaultIngressClass, DefaultStorageClass};
 use default_tolerations::DefaultTolerationSeconds;
+use limit_ranger::LimitRanger;
 use namespace_lifecycle::NamespaceLifecycle;
+use node_restriction::NodeRestriction;
+pub(crate) use node_restriction::check_token;
+use pod_security::PodSecurity;
 use priority::Priority;
 use rbac::Escalation;
+use resource_quota::ResourceQuota;
+use runtime_class::RuntimeClass;
 use service_account::ServiceAccount;
+use taint_nodes::TaintNodesByCondition;
 
 /// Steps that may change the object, in order.
-static MUTATING: &[&dyn Mutate] =
-    &[&NamespaceLifecycle, &ServiceAccount, &Priority, &DefaultTolerationSeconds];
+static MUTATING: &[&dyn Mutate] = &[
+    &NamespaceLifecycle,
+    &LimitRanger,
+    &ServiceAccount,
+    &TaintNodesByCondition,
+    &Priority,
+    &DefaultTolerationSeconds,
+    &DefaultStorageClass,
+    &RuntimeClass,
+    &CertificateRequests,
+    &DefaultIngressClass,
+];
 
-/// Steps that judge what came of it, in order.
-static VALIDATING: &[&dyn Validate] = &[&NamespaceLifecycle, &ServiceAccount, &Priority, &Escalation];
+/// Steps that judge what came of it, in order. Quotas are charged when nothing else is against the write.
+static VALIDATING: &[&dyn Validate] = &[
+    &NamespaceLifecycle,
+    &LimitRanger,
+    &ServiceAccount,
+    &NodeRestriction,
+    &PodSecurity,
+    &Priority,
+    &RuntimeClass,
+    &Signers,
+    &Escalation,
+    &ResourceQuota,
+];
 
 /// What a write does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +84,22 @@ pub(crate) enum Operation {
     Update,
     /// It deletes one.
     Delete,
+}
+
+/// What steps tell the writer that is no refusal.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings(Mutex<Vec<String>>);
+
+impl Warnings {
+    /// Tells something.
+    fn add(&self, warning: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
+    }
+
+    /// All of them.
+    pub(crate) fn into_inner(self) -> Vec<String> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A write, as admission sees it.
@@ -62,6 +119,10 @@ pub(crate) struct Attributes<'a> {
     pub(crate) name: &'a str,
     /// Who wants it.
     pub(crate) user: &'a User,
+    /// Whether nothing is to come of it.
+    pub(crate) dry_run: bool,
+    /// For what is to be told besides.
+    pub(crate) warnings: &'a Warnings,
     /// The object as it is; `None` on creation and deletion.
     pub(crate) old: Option<&'a Object>,
 }

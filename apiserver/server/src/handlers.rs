@@ -30,8 +30,8 @@ mod component_status;
 mod create;
 mod delete;
 mod delete_collection;
-mod ephemeral_containers;
 mod eviction;
+mod own_rules;
 mod patch;
 mod pod_streams;
 mod scale;
@@ -70,7 +70,9 @@ pub async fn handle(server: &Arc<Server>, call: Call) -> Result<Response, ApiErr
         (Some("finalize"), verb) => part(server, &call, Part::Finalize, verb).await,
         (Some("scale"), verb) => scale::handle(server, &call, verb).await,
         (Some("binding"), Verb::Create) => binding::create(server, &call).await,
-        (Some("ephemeralcontainers"), verb) => ephemeral_containers::handle(server, call, verb).await,
+        (Some("approval" | "ephemeralcontainers" | "resize"), verb) => {
+            own_rules::handle(server, call, verb).await
+        }
         (Some("eviction"), Verb::Create) => eviction::create(server, &call).await,
         (Some("token"), Verb::Create) => reviews::token_request(server, &call).await,
         (Some("log"), Verb::Get) => pod_streams::log(server, &call).await,

@@ -18,7 +18,7 @@ use keelson_api_schema::{builtin, default, encode};
 use keelson_store_core::id::Revision;
 
 use crate::{
-    admission::{self, Attributes, Operation},
+    admission::{self, Attributes, Operation, Warnings},
     handlers::Call,
     server::Server,
     storage::Stored,
@@ -108,10 +108,17 @@ impl<'a> Target<'a> {
 }
 
 impl<'a> Write<'a> {
-    fn admission(&self, operation: Operation, name: &'a str, old: Option<&'a Object>) -> Attributes<'a> {
+    fn admission<'w>(
+        &'w self,
+        operation: Operation,
+        name: &'w str,
+        old: Option<&'w Object>,
+        warnings: &'w Warnings,
+    ) -> Attributes<'w> {
         let Target { resource, namespace, subresource, .. } = self.target;
-        let server = self.server.as_ref();
-        Attributes { server, operation, resource, subresource, namespace, name, user: &self.call.user, old }
+        let (server, user) = (self.server.as_ref(), &self.call.user);
+        let dry_run = self.dry_run;
+        Attributes { server, operation, resource, subresource, namespace, name, user, dry_run, warnings, old }
     }
 
     /// Everything that a kind leaves out and means.

@@ -20,6 +20,8 @@ use crate::{
 };
 
 mod bindings;
+mod certificates;
+mod classes;
 mod component_statuses;
 mod creation;
 mod deletion;
@@ -27,10 +29,13 @@ mod dry_runs;
 mod events;
 mod evictions;
 mod namespaces;
+mod nodes;
 mod patches;
 mod pods;
+mod quotas;
 mod scales;
 mod services;
+mod standards;
 mod updates;
 
 const NOW: OffsetDateTime = datetime!(2026-11-23 01:02:03 UTC);

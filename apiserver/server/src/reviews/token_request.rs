@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::texts;
 use crate::{
+    admission,
     authn::{
         jwt::{Holder, Reference},
         service_account::TokenRequest,
@@ -49,6 +50,7 @@ pub(super) async fn status(server: &Server, question: &mut Object, call: &Call) 
     let mut holder =
         Holder { namespace: namespace.to_owned(), serviceaccount: reference(&account), ..Holder::default() };
     bind(&server.objects, question, &mut holder).await?;
+    admission::check_token(&call.user, &holder)?;
     let time_to_live = Duration::from_secs(seconds.unsigned_abs());
     let audiences = texts(question.list(&["spec", "audiences"]));
     let token = server.tokens.issue(TokenRequest { holder, audiences, time_to_live }, call.now);

@@ -3,7 +3,7 @@
 use keelson_api_registry::{object::Object, status::ApiError};
 
 use super::{
-    Draft, Operation, Part, Write, Written, admission, identity,
+    Draft, Operation, Part, Warnings, Write, Written, admission, identity,
     managed_fields::{self, Managed},
     metadata,
 };
@@ -54,7 +54,8 @@ impl Write<'_> {
             self.note_changes(Part::Main, &mut object, None);
         }
         let name = object.name().to_owned();
-        let attributes = self.admission(Operation::Create, &name, None);
+        let told = Warnings::default();
+        let attributes = self.admission(Operation::Create, &name, None, &told);
         admission::mutate(&attributes, &mut object).await?;
         strategy.prepare_create(&mut object);
         let mut errors = metadata::validate(self.target.resource, &object);
@@ -65,6 +66,7 @@ impl Write<'_> {
         admission::validate(&attributes, Some(&object)).await?;
         let mut warnings = warnings;
         warnings.extend(strategy.warnings(&object));
+        warnings.extend(told.into_inner());
         let stored = self.insert(object).await?;
         Ok(Written { stored, warnings })
     }

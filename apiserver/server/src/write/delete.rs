@@ -3,7 +3,7 @@
 use keelson_api_registry::status::ApiError;
 
 use super::{
-    ATTEMPTS, Operation, Stored, Write, admission,
+    ATTEMPTS, Operation, Stored, Warnings, Write, admission,
     delete_options::DeleteOptions,
     deletion::{Plan, check_preconditions, plan},
 };
@@ -32,7 +32,8 @@ impl Write<'_> {
     /// 403, 404 or 409 in upstream's words; 503 when nothing happened, 504 when nobody knows.
     pub(crate) async fn delete(&self, options: &DeleteOptions) -> Result<Deleted, ApiError> {
         let super::Target { resource, namespace, name, .. } = self.target;
-        admission::validate(&self.admission(Operation::Delete, name, None), None).await?;
+        let told = Warnings::default();
+        admission::validate(&self.admission(Operation::Delete, name, None, &told), None).await?;
         for _ in 0..ATTEMPTS {
             let current = self.server.objects.get(resource, namespace, name).await?;
             let current = current.ok_or_else(|| ApiError::not_found(resource, name))?;

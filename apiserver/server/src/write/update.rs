@@ -3,7 +3,7 @@
 use keelson_api_registry::{field::FieldError, object::Object, status::ApiError};
 
 use super::{
-    ATTEMPTS, Draft, Operation, Part, Stored, Write, Written, admission, deletion, identity,
+    ATTEMPTS, Draft, Operation, Part, Stored, Warnings, Write, Written, admission, deletion, identity,
     managed_fields::{self, Managed},
     metadata,
 };
@@ -46,7 +46,8 @@ impl Write<'_> {
         if managed == Managed::Before {
             self.note_changes(part, &mut object, Some(old));
         }
-        let attributes = self.admission(Operation::Update, self.target.name, Some(old));
+        let told = Warnings::default();
+        let attributes = self.admission(Operation::Update, self.target.name, Some(old), &told);
         admission::mutate(&attributes, &mut object).await?;
         self.prepare(part, &mut object, old);
         self.validate(part, &object, old)?;
@@ -54,6 +55,7 @@ impl Write<'_> {
         if part == Part::Main {
             warnings.extend(self.target.resource.strategy.warnings(&object));
         }
+        warnings.extend(told.into_inner());
         object.set(&["metadata", "resourceVersion"], old.resource_version());
         managed_fields::keep_times(&mut object, old);
         let stored = self.commit(current, object).await?;
