@@ -7,7 +7,7 @@ use openraft::async_runtime::watch::WatchReceiver as _;
 
 use crate::{
     options::{Member, Timing},
-    runtime::clock::{Instant, timeout_at},
+    runtime::clock::{Instant, sleep_until, timeout_at},
     types::{LogId, Membership, Raft},
 };
 
@@ -36,7 +36,8 @@ pub(crate) fn route(raft: &Raft) -> Route {
     }
 }
 
-/// Waits until requests go somewhere else than `stale`. False when the deadline comes first.
+/// Waits until requests go somewhere else than `stale`. False when the deadline comes first, which it does where Raft
+/// has stopped: whoever tries again must not do so at once.
 pub(crate) async fn rerouted(raft: &Raft, stale: &Route, deadline: Instant) -> bool {
     let mut metrics = raft.server_metrics();
     loop {
@@ -45,7 +46,11 @@ pub(crate) async fn rerouted(raft: &Raft, stale: &Route, deadline: Instant) -> b
         }
         match timeout_at(deadline, metrics.changed()).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return false,
+            Ok(Err(_)) => {
+                sleep_until(deadline).await;
+                return false;
+            }
+            Err(_) => return false,
         }
     }
 }

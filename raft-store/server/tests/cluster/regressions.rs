@@ -103,3 +103,23 @@ async fn a_leader_that_cannot_read_its_leases_still_does_everything_else() {
     cluster.fail_reads(heir, false);
     assert!(matches!(answer, Ok(Err(WriteError::Unknown(_)))), "applying must fail, soon: {answer:?}");
 }
+
+#[tokio::test]
+async fn a_request_at_a_replica_that_has_failed_leaves_everybody_else_their_turns() {
+    let mut cluster = Cluster::start_with(patient).await;
+    let (leader, follower) = (cluster.leader().await, cluster.follower().await);
+    let store = cluster.store(follower).clone();
+    cluster.fail_reads(follower, true);
+    put_at_last(cluster.store(leader), "k", "v").await;
+    store.failed().await;
+    // It will never know of another leader than this one.
+    for other in (0..3).filter(|other| *other != follower) {
+        cluster.kill(other);
+    }
+    let request = RangeRequest::new(KeyRange::Single(bytes("k")));
+    let reading = tokio::spawn(async move { store.range(&request, Consistency::Linearizable).await });
+    let began = std::time::Instant::now();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert!(began.elapsed() < SOON, "nobody else had a turn for {:?}", began.elapsed());
+    reading.abort();
+}
