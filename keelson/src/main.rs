@@ -40,15 +40,13 @@ mod process;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 /// The store allocates and frees many short-lived buffers on few threads; the system's allocator keeps several
 /// times more memory for that.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match cli::Cli::parse().run() {
+    match cli::Cli::parse_process().map_err(Into::into).and_then(cli::Cli::run) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("keelson: {error}");

@@ -15,6 +15,7 @@ const LOG_ENV: &str = "KEELSON_LOG";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogLevel {
     /// What failed.
+    #[value(alias = "panic", alias = "fatal", alias = "dpanic")]
     Error,
     /// What needs attention.
     Warn,

@@ -11,6 +11,9 @@ pub use mvccpb as kv;
 pub use v3electionpb as election;
 pub use v3lockpb as lock;
 
+/// The files that these modules were generated from, as an encoded `FileDescriptorSet`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/etcd.descriptors"));
+
 macro_rules! package {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -1,16 +1,31 @@
-//! The flags of `keelson store`: etcd's names, meanings and environment variables, text only.
+//! The flags of `keelson store`: etcd's names, meanings, environment variables and defaults, text only.
+//!
+//! Three defaults differ from etcd's: heartbeats and elections are faster, and there is a command instead of a flag where
+//! etcd has `--force-new-cluster`.
 //!
 //! Deliberately absent: checks across flags ([`super::options`] has them), and etcd's flags for what this store
-//! does not have (v2 API, discovery services, automatic TLS): a script that relies on them should fail, not run
-//! differently.
+//! does not have ([`super::foreign`]).
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use super::foreign::ForeignFlags;
 use crate::endpoint::Endpoint;
 use crate::initial_cluster::ClusterState;
 use crate::process::LogLevel;
+use crate::span::Span;
+
+/// etcd's defaults, for members that name no URLs: plain text, on this machine alone.
+pub(crate) const DEFAULT_CLIENT_URL: &str = "http://localhost:2379";
+pub(crate) const DEFAULT_PEER_URL: &str = "http://localhost:2380";
+/// etcd's, too.
+pub(crate) const DEFAULT_TOKEN: &str = "etcd-cluster";
+
+/// The data folder of a member that names none.
+pub(crate) fn default_data_dir(name: &str) -> PathBuf {
+    PathBuf::from(format!("{name}.etcd"))
+}
 
 /// All flags, in the order of the help.
 #[derive(Debug, Args)]
@@ -24,7 +39,11 @@ pub(crate) struct Flags {
     #[command(flatten)]
     pub(crate) peer_tls: PeerTlsFlags,
     #[command(flatten)]
+    pub(crate) history: HistoryFlags,
+    #[command(flatten)]
     pub(crate) tuning: TuningFlags,
+    #[command(flatten)]
+    pub(crate) foreign: ForeignFlags,
 }
 
 /// Which member this is and where it is reached.
@@ -34,18 +53,25 @@ pub(crate) struct MemberFlags {
     /// This member's name, unique in the cluster.
     #[arg(long, env = "ETCD_NAME", default_value = "default")]
     pub(crate) name: String,
-    /// The folder of its data [default: NAME.keelson in the working folder].
+    /// The folder of its data [default: NAME.etcd in the working folder].
     #[arg(long, env = "ETCD_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Where to listen for clients, for instance https://10.0.0.1:2379.
+    /// etcd's configuration file (YAML). With it, all other flags and variables are ignored, as in etcd.
+    // Read before the flags are (`arguments`); here for the help.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config_file: Option<PathBuf>,
+    /// Where to listen for clients, for instance https://10.0.0.1:2379 [default: http://localhost:2379].
     #[arg(long, env = "ETCD_LISTEN_CLIENT_URLS", value_name = "URLS", value_delimiter = ',')]
     pub(crate) listen_client_urls: Vec<Endpoint>,
     /// Where clients reach it [default: the URLs that it listens on].
     #[arg(long, env = "ETCD_ADVERTISE_CLIENT_URLS", value_name = "URLS", value_delimiter = ',')]
     pub(crate) advertise_client_urls: Vec<Endpoint>,
-    /// Where to listen for the other members, for instance https://10.0.0.1:2380.
+    /// Where to listen for the other members, for instance https://10.0.0.1:2380 [default: http://localhost:2380].
     #[arg(long, env = "ETCD_LISTEN_PEER_URLS", value_name = "URLS", value_delimiter = ',')]
     pub(crate) listen_peer_urls: Vec<Endpoint>,
+    /// Where to listen for probes and metrics alone; https:// ones show --cert-file and ask as clients' do.
+    #[arg(long, env = "ETCD_LISTEN_METRICS_URLS", value_name = "URLS", value_delimiter = ',')]
+    pub(crate) listen_metrics_urls: Vec<Endpoint>,
 }
 
 /// Which cluster it belongs to.
@@ -59,7 +85,7 @@ pub(crate) struct ClusterFlags {
     #[arg(long, env = "ETCD_INITIAL_CLUSTER", value_name = "NAME=URL,...", value_delimiter = ',')]
     pub(crate) initial_cluster: Vec<String>,
     /// Tells clusters apart that would otherwise look alike; the same on all members.
-    #[arg(long, env = "ETCD_INITIAL_CLUSTER_TOKEN", default_value = "keelson-store")]
+    #[arg(long, env = "ETCD_INITIAL_CLUSTER_TOKEN", default_value = DEFAULT_TOKEN)]
     pub(crate) initial_cluster_token: String,
     /// Whether a member with an empty data folder founds the cluster or joins one.
     #[arg(long, env = "ETCD_INITIAL_CLUSTER_STATE", value_enum, default_value_t = ClusterState::New)]
@@ -104,6 +130,38 @@ pub(crate) struct PeerTlsFlags {
     pub(crate) peer_client_cert_auth: Option<bool>,
 }
 
+/// How much history is kept.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "History")]
+pub(crate) struct HistoryFlags {
+    /// What --auto-compaction-retention counts: time or revisions.
+    #[arg(long, env = "ETCD_AUTO_COMPACTION_MODE", value_enum, default_value_t = CompactionMode::Periodic)]
+    pub(crate) auto_compaction_mode: CompactionMode,
+    /// How much history is kept: hours or a span of time as 30m, or a number of revisions. 0 keeps all that is not
+    /// compacted by hand.
+    #[arg(long, env = "ETCD_AUTO_COMPACTION_RETENTION", value_name = "TIME|REVISIONS", default_value = "0")]
+    pub(crate) auto_compaction_retention: String,
+    /// Bytes of state beyond which writes that grow are refused; deletes and small updates go on. 0: no limit. etcd's
+    /// own default is 2 GiB.
+    #[arg(
+        long,
+        env = "ETCD_QUOTA_BACKEND_BYTES",
+        value_name = "BYTES",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    pub(crate) quota_backend_bytes: i64,
+}
+
+/// What history is measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompactionMode {
+    /// Time.
+    Periodic,
+    /// Revisions.
+    Revision,
+}
+
 /// Clocks, snapshots and logging.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tuning")]
@@ -117,6 +175,15 @@ pub(crate) struct TuningFlags {
     /// Milliseconds without a heartbeat before an election; the wait is random between once and twice this.
     #[arg(long, env = "ETCD_ELECTION_TIMEOUT", value_name = "MS", default_value_t = 300)]
     pub(crate) election_timeout: u64,
+    /// After how long without events a watch that asked for progress reports gets one: 10m, 30s.
+    #[arg(
+        long,
+        env = "ETCD_WATCH_PROGRESS_NOTIFY_INTERVAL",
+        value_name = "TIME",
+        default_value = "10m",
+        alias = "experimental-watch-progress-notify-interval"
+    )]
+    pub(crate) watch_progress_notify_interval: Span,
     /// How much to log: error, warn, info, debug or trace. KEELSON_LOG, where set, has more say: for instance
     /// info,keelson_store::peer=debug.
     #[arg(long, env = "ETCD_LOG_LEVEL", value_enum, default_value_t = LogLevel::Info)]

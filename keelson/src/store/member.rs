@@ -7,16 +7,20 @@
 
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
-use keelson_store::grpc::{self, ClientTls, ClientTlsFiles, GrpcOptions};
+use keelson_store::Store;
+use keelson_store::compactor;
+use keelson_store::grpc::{self, ClientTls, ClientTlsFiles, GrpcOptions, Listeners};
 use keelson_store::options::{Member, StoreOptions, Timing};
 use keelson_store::runtime::seeded;
 use tokio::net::TcpListener;
 
 use super::flags::Flags;
 use super::mutant;
-use super::options::{ClientDoor, MemberOptions};
+use super::options::{AutoCompaction, ClientDoor, MemberOptions};
 use crate::endpoint::Endpoint;
 use crate::process::{self, StopSignals};
 use crate::replica;
@@ -26,7 +30,9 @@ pub(super) fn run(flags: Flags) -> Result<ExitCode, Box<dyn Error>> {
     let log_level = flags.tuning.log_level;
     let options = MemberOptions::from_flags(flags)?;
     process::prepare(log_level)?;
+    options.notes.iter().for_each(|note| tracing::warn!("{note}"));
     mutant::choose()?;
+    refuse_etcds_folder(&options.data_dir)?;
     // Only a simulation repeats a seed.
     process::runtime()?.block_on(seeded(rand::random(), serve(options)))?;
     Ok(ExitCode::SUCCESS)
@@ -34,15 +40,27 @@ pub(super) fn run(flags: Flags) -> Result<ExitCode, Box<dyn Error>> {
 
 async fn serve(options: MemberOptions) -> Result<(), Box<dyn Error>> {
     let mut signals = StopSignals::install()?;
-    let front = GrpcOptions { tls: client_tls(&options.client)?, ..GrpcOptions::default() };
-    let clients = listen(&options.client).await?;
+    let front = GrpcOptions {
+        tls: client_tls(&options.client)?,
+        watch_progress_interval: options.watch_progress_interval,
+        quota: options.quota,
+    };
+    let listeners = Listeners {
+        clients: listen("clients", &options.client.listen).await?,
+        metrics: listen("metrics", &options.metrics.plain).await?,
+        metrics_tls: listen("metrics", &options.metrics.tls).await?,
+    };
     let transport = replica::listen(options.peer.listen, options.peer.tls.as_ref()).await?;
     let opened = replica::open(&options.data_dir, transport, store_options(&options), &mut signals).await?;
     let Some(store) = opened else { return Ok(()) };
     tracing::info!(name = options.name, clients = ?options.client.listen, peers = ?options.peer.listen, "serving");
     let mut ended = Ok(());
     let stop = async { ended = replica::ended(&store, &mut signals).await };
-    let served = grpc::serve(store.clone(), clients, front, stop).await;
+    let serving = grpc::serve(store.clone(), listeners, front, stop);
+    let served = tokio::select! {
+        served = serving => served,
+        () = compact(&store, options.compaction) => unreachable!("compaction goes on for ever"),
+    };
     store.shutdown().await;
     tracing::info!("stopped");
     ended?;
@@ -85,11 +103,33 @@ fn client_tls(door: &ClientDoor) -> io::Result<Option<ClientTls>> {
     ClientTls::load(&files).map(Some)
 }
 
-async fn listen(door: &ClientDoor) -> Result<Vec<TcpListener>, String> {
+async fn listen(whom: &str, addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
     let mut listeners = Vec::new();
-    for address in &door.listen {
+    for address in addresses {
         let listener = TcpListener::bind(address).await;
-        listeners.push(listener.map_err(|error| format!("cannot listen on {address} for clients: {error}"))?);
+        listeners.push(listener.map_err(|error| format!("cannot listen on {address} for {whom}: {error}"))?);
     }
     Ok(listeners)
+}
+
+/// Compacts history as the flags say. Never completes.
+async fn compact(store: &Store, kept: AutoCompaction) {
+    match kept {
+        AutoCompaction::Off => {}
+        AutoCompaction::Periodic(time) => compactor::run(store.clone(), time).await,
+        AutoCompaction::Revisions(count) => compactor::run_by_revision(store.clone(), count).await,
+    }
+    std::future::pending().await
+}
+
+/// A folder of etcd's own data must not become another cluster's beside it.
+fn refuse_etcds_folder(data_dir: &Path) -> Result<(), String> {
+    if data_dir.join("member").join("snap").exists() {
+        return Err(format!(
+            "{}: etcd's own data is in there, which this store cannot read. Use another --data-dir, and copy the keys \
+             from the running etcd with `etcdctl make-mirror`",
+            data_dir.display()
+        ));
+    }
+    Ok(())
 }

@@ -9,10 +9,15 @@ use std::time::Duration;
 
 use keelson_store::Beginning;
 
-use super::flags::{ClientTlsFlags, ClusterFlags, Flags, MemberFlags, PeerTlsFlags, TuningFlags};
+use super::flags::{
+    self, ClientTlsFlags, ClusterFlags, CompactionMode, Flags, HistoryFlags, MemberFlags, PeerTlsFlags,
+    TuningFlags,
+};
+use super::foreign::ForeignError;
 use crate::endpoint::{Endpoint, EndpointError, Scheme};
 use crate::initial_cluster::{self, InitialClusterError};
 use crate::replica::PeerFiles;
+use crate::span::Span;
 
 /// What a member of the store is told when it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +42,36 @@ pub(crate) struct MemberOptions {
     pub(crate) heartbeat: Duration,
     /// Shortest wait before an election; the longest is twice this.
     pub(crate) election_timeout: Duration,
+    /// Where probes and metrics are asked for, beside the clients' door.
+    pub(crate) metrics: MetricsDoor,
+    /// How much history is kept.
+    pub(crate) compaction: AutoCompaction,
+    /// Bytes of state beyond which writes that grow are refused.
+    pub(crate) quota: Option<u64>,
+    /// After how long without events a watch reports its progress.
+    pub(crate) watch_progress_interval: Duration,
+    /// What the operator is told about flags that have no effect, and about defaults that are unsafe elsewhere.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Where probes and metrics are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MetricsDoor {
+    /// In plain text.
+    pub(crate) plain: Vec<SocketAddr>,
+    /// Inside the TLS of clients.
+    pub(crate) tls: Vec<SocketAddr>,
+}
+
+/// How much history is kept without anybody asking for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AutoCompaction {
+    /// All of it.
+    Off,
+    /// That of the last so long.
+    Periodic(Duration),
+    /// So many revisions.
+    Revisions(u64),
 }
 
 /// Where clients come in.
@@ -75,8 +110,6 @@ pub(crate) struct PeerDoor {
 /// Flags that contradict each other or are missing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OptionsError {
-    #[error("{flag} is missing: give it, for instance {flag} {example}")]
-    Missing { flag: &'static str, example: &'static str },
     #[error("{flag}: {source}")]
     Url { flag: &'static str, source: EndpointError },
     #[error("{flag} mixes http:// and https:// URLs: use one of them")]
@@ -104,6 +137,15 @@ pub(crate) enum OptionsError {
     PeersWithoutCertificates,
     #[error(transparent)]
     InitialCluster(#[from] InitialClusterError),
+    #[error(transparent)]
+    Foreign(#[from] ForeignError),
+    #[error("--auto-compaction-retention {given:?} is no {expected}; 0 switches automatic compaction off")]
+    Retention { given: String, expected: &'static str },
+    #[error(
+        "--listen-metrics-urls has https:// URLs, but --listen-client-urls are http:// ones, so there is no certificate to \
+         show: use http:// for both, or https:// for both"
+    )]
+    MetricsWithoutCertificate,
     #[error("--listen-peer-urls has {0} URLs: give one")]
     SeveralPeerListeners(usize),
     #[error("{flag} is {given}: {rule}")]
@@ -114,27 +156,36 @@ pub(crate) enum OptionsError {
 struct DoorFlags {
     listen: &'static str,
     advertise: &'static str,
-    example: &'static str,
+    /// Where it is when nothing is given.
+    default: &'static str,
 }
 
 const CLIENT_FLAGS: DoorFlags = DoorFlags {
     listen: "--listen-client-urls",
     advertise: "--advertise-client-urls",
-    example: "https://10.0.0.1:2379",
+    default: flags::DEFAULT_CLIENT_URL,
 };
 
 const PEER_FLAGS: DoorFlags = DoorFlags {
     listen: "--listen-peer-urls",
     advertise: "--initial-advertise-peer-urls",
-    example: "https://10.0.0.1:2380",
+    default: flags::DEFAULT_PEER_URL,
 };
 
 impl MemberOptions {
     /// Checks the flags against each other.
     pub(crate) fn from_flags(flags: Flags) -> Result<Self, OptionsError> {
-        let Flags { member, cluster, client_tls, peer_tls, tuning } = flags;
-        let MemberFlags { name, data_dir, listen_client_urls, advertise_client_urls, listen_peer_urls } =
-            member;
+        let Flags { member, cluster, client_tls, peer_tls, history, tuning, foreign } = flags;
+        let mut notes = foreign.judge()?;
+        let MemberFlags {
+            name,
+            data_dir,
+            config_file: _,
+            listen_client_urls,
+            advertise_client_urls,
+            listen_peer_urls,
+            listen_metrics_urls,
+        } = member;
         let ClusterFlags {
             initial_advertise_peer_urls,
             initial_cluster,
@@ -143,6 +194,8 @@ impl MemberOptions {
         } = cluster;
         let client = client_door(&listen_client_urls, advertise_client_urls, client_tls)?;
         let peer = peer_door(&listen_peer_urls, initial_advertise_peer_urls, peer_tls)?;
+        let metrics = metrics_door(&listen_metrics_urls, &client)?;
+        notes.extend(defaults(&listen_client_urls, &listen_peer_urls));
         let initial_cluster = initial_cluster::parse(
             &name,
             &initial_cluster,
@@ -150,8 +203,8 @@ impl MemberOptions {
             PEER_FLAGS.advertise,
             initial_cluster_state,
         )?;
-        let data_dir = data_dir.unwrap_or_else(|| PathBuf::from(format!("{name}.keelson")));
-        let TuningFlags { snapshot_count: snapshot_every, .. } = tuning;
+        let data_dir = data_dir.unwrap_or_else(|| flags::default_data_dir(&name));
+        let TuningFlags { snapshot_count: snapshot_every, watch_progress_notify_interval, .. } = tuning;
         let (heartbeat, election_timeout) = clocks(&tuning)?;
         let options = Self {
             name,
@@ -164,8 +217,56 @@ impl MemberOptions {
             snapshot_every,
             heartbeat,
             election_timeout,
+            metrics,
+            compaction: compaction(&history)?,
+            // As in etcd, a negative quota is none.
+            quota: u64::try_from(history.quota_backend_bytes).ok().filter(|quota| *quota > 0),
+            watch_progress_interval: watch_progress_notify_interval.get(),
+            notes,
         };
         Ok(options)
+    }
+}
+
+/// What to say about URLs that nobody gave.
+fn defaults(client: &[Endpoint], peer: &[Endpoint]) -> Vec<String> {
+    let given = [(client, &CLIENT_FLAGS), (peer, &PEER_FLAGS)];
+    let note = |(_, flags): (&[Endpoint], &DoorFlags)| {
+        format!("{} is not given: {}, in plain text, for this machine alone", flags.listen, flags.default)
+    };
+    given.into_iter().filter(|(urls, _)| urls.is_empty()).map(note).collect()
+}
+
+fn metrics_door(urls: &[Endpoint], client: &ClientDoor) -> Result<MetricsDoor, OptionsError> {
+    const FLAG: &str = "--listen-metrics-urls";
+    let mut door = MetricsDoor::default();
+    for url in urls {
+        let address = url.listen_address().map_err(|source| OptionsError::Url { flag: FLAG, source })?;
+        match url.scheme {
+            Scheme::Http => door.plain.push(address),
+            Scheme::Https if client.tls.is_none() => return Err(OptionsError::MetricsWithoutCertificate),
+            Scheme::Https => door.tls.push(address),
+        }
+    }
+    Ok(door)
+}
+
+/// etcd's rules: a bare number counts hours or revisions.
+fn compaction(history: &HistoryFlags) -> Result<AutoCompaction, OptionsError> {
+    let given = history.auto_compaction_retention.trim();
+    let wrong = |expected| OptionsError::Retention { given: given.to_owned(), expected };
+    let number = given.parse::<u32>();
+    match (history.auto_compaction_mode, number) {
+        (_, Ok(0)) => Ok(AutoCompaction::Off),
+        (CompactionMode::Revision, Ok(revisions)) => Ok(AutoCompaction::Revisions(revisions.into())),
+        (CompactionMode::Revision, Err(_)) => Err(wrong("number of revisions")),
+        (CompactionMode::Periodic, Ok(hours)) => {
+            Ok(AutoCompaction::Periodic(Duration::from_secs(u64::from(hours) * 3600)))
+        }
+        (CompactionMode::Periodic, Err(_)) => {
+            let span = given.parse::<Span>().map_err(|_| wrong("span of time, as 30m or 8h"))?;
+            Ok(AutoCompaction::Periodic(span.get()))
+        }
     }
 }
 
@@ -198,8 +299,11 @@ struct Urls {
 }
 
 fn urls(flags: &DoorFlags, listen: &[Endpoint], advertise: Vec<Endpoint>) -> Result<Urls, OptionsError> {
-    let scheme = common_scheme(flags.listen, listen)?
-        .ok_or(OptionsError::Missing { flag: flags.listen, example: flags.example })?;
+    let default = || flags.default.parse().map(|url: Endpoint| vec![url]);
+    let by_default = if listen.is_empty() { default() } else { Ok(Vec::new()) };
+    let by_default = by_default.map_err(|source| OptionsError::Url { flag: flags.listen, source })?;
+    let listen = if listen.is_empty() { &by_default[..] } else { listen };
+    let scheme = common_scheme(flags.listen, listen)?.unwrap_or(Scheme::Http);
     let advertise = if advertise.is_empty() { listen.to_vec() } else { advertise };
     if common_scheme(flags.advertise, &advertise)? != Some(scheme) {
         return Err(OptionsError::SchemesDiffer { advertise: flags.advertise, listen: flags.listen });

@@ -1,6 +1,6 @@
-//! Compacts history by age: etcd's periodic auto-compaction.
+//! Compacts history by age or by revisions: etcd's automatic compaction.
 //!
-//! In: a store, and how long its history is kept. Out: compactions, proposed by whichever replica leads. Every
+//! In: a store, and how long or how much of its history is kept. Out: compactions, proposed by whichever replica leads. Every
 //! replica notes revisions all the time, so that a new leader need not begin from nothing.
 //!
 //! Deliberately absent: removing what was compacted (the sweeper does that, paced), and precision: history lives a
@@ -29,6 +29,18 @@ pub async fn run(store: Store, keep: Duration) {
             compact(&store, revision).await;
         }
         sleep(pause).await;
+    }
+}
+
+/// Between two compactions by revision; etcd's.
+const REVISION_PAUSE: Duration = Duration::from_secs(300);
+
+/// Compacts all but the newest `keep` revisions, every few minutes, until it is dropped.
+pub async fn run_by_revision(store: Store, keep: u64) {
+    loop {
+        sleep(REVISION_PAUSE).await;
+        let newest = store.status().revision.get();
+        compact(&store, Revision::new(newest.saturating_sub(keep))).await;
     }
 }
 

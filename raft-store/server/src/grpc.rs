@@ -6,36 +6,52 @@
 //! One value, `Front`, serves all services; each service is one file. The path of a request is short:
 //! `accept` → service → `convert` → [`Store`] → `convert` or `error`.
 //!
+//! On the same ports there are gRPC's own services (health, reflection) and what is asked over plain HTTP (`http`).
+//!
 //! Deliberately absent: users and roles (who may connect is decided by TLS), etcd's v2 API, its HTTP gateway,
 //! and any read or write that does not go through [`Store`]. Handlers run on tasks of tonic's, which know no
 //! seed: nothing here spawns.
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
-use keelson_proto::etcd::rpc::{
-    ResponseHeader, cluster_server::ClusterServer, kv_server::KvServer, lease_server::LeaseServer,
-    maintenance_server::MaintenanceServer, watch_server::WatchServer,
+use keelson_proto::etcd::{
+    DESCRIPTORS,
+    election::election_server::ElectionServer,
+    lock::lock_server::LockServer,
+    rpc::{
+        ResponseHeader, cluster_server::ClusterServer, kv_server::KvServer, lease_server::LeaseServer,
+        maintenance_server::MaintenanceServer, watch_server::WatchServer,
+    },
 };
 use keelson_store_core::id::{ClusterId, LeaseId, ReplicaId, Revision, Term};
 use openraft_rt::AsyncRuntime;
 use rand::RngExt as _;
 use tokio::{net::TcpListener, sync::watch as channel};
-use tonic::transport::{Error, Server, server::Router};
+use tonic::{
+    service::{AxumRouter, Routes},
+    transport::{Error, Server},
+};
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{runtime::Runtime, store::Store};
 
 mod accept;
 mod cluster;
 mod convert;
+mod election;
 mod ending;
 mod error;
+mod http;
 mod kv;
 mod lease;
+mod lock;
 mod maintenance;
+mod queue;
+mod quota;
 mod snapshot;
 mod tls;
 mod watch;
@@ -64,11 +80,13 @@ pub struct GrpcOptions {
     pub tls: Option<ClientTls>,
     /// After how long without events a watch that asked for progress reports is told how far it is.
     pub watch_progress_interval: Duration,
+    /// Bytes of state beyond which writes that grow are refused.
+    pub quota: Option<u64>,
 }
 
 impl Default for GrpcOptions {
     fn default() -> Self {
-        Self { tls: None, watch_progress_interval: Duration::from_secs(600) }
+        Self { tls: None, watch_progress_interval: Duration::from_secs(600), quota: None }
     }
 }
 
@@ -80,7 +98,19 @@ struct Front {
     replica: ReplicaId,
     random: Arc<Mutex<<Runtime as AsyncRuntime>::ThreadLocalRng>>,
     watch_progress_interval: Duration,
+    quota: Option<u64>,
     stopping: channel::Receiver<bool>,
+}
+
+/// Where clients come in.
+#[derive(Default)]
+pub struct Listeners {
+    /// For everything.
+    pub clients: Vec<TcpListener>,
+    /// For probes and metrics alone, in plain text.
+    pub metrics: Vec<TcpListener>,
+    /// For probes and metrics alone, inside the TLS of clients; without that, in plain text as well.
+    pub metrics_tls: Vec<TcpListener>,
 }
 
 /// Serves clients until `stop` completes. Then requests under way are finished, within a few seconds, and
@@ -92,22 +122,26 @@ struct Front {
 /// See tonic: only what concerns the server as a whole, never a connection.
 pub async fn serve(
     store: Store,
-    listeners: Vec<TcpListener>,
+    listeners: Listeners,
     options: GrpcOptions,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let (stopping, mut stopped) = channel::channel(false);
-    let connections = accept::connections(listeners, options.tls.as_ref());
-    let front = Front::new(store, &options, stopped.clone());
-    let serving = router(&front).serve_with_incoming_shutdown(connections, async move {
-        // A sender that is gone means the same as one that says so.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    });
+    let (stopping, stopped) = channel::channel(false);
+    let front = Front::new(store, &options, stopped);
+    let calls = Arc::new(http::Calls::default());
+    let (health, routes) = routes(&front, &calls);
+    let tls = options.tls.as_ref();
+    let clients = run(&front, &calls, routes, vec![(listeners.clients, tls)]);
+    let probes = Routes::from(probes(&front, &calls, AxumRouter::new()));
+    let metrics = run(&front, &calls, probes, vec![(listeners.metrics, None), (listeners.metrics_tls, tls)]);
+    let serving = async { tokio::try_join!(clients, metrics).map(drop) };
     tokio::pin!(serving);
     tokio::select! {
         ended = &mut serving => return ended,
+        () = count_leaders(&front, &calls) => {}
         () = stop => {}
     }
+    health.set_service_status("", ServingStatus::NotServing).await;
     stopping.send_replace(true);
     tokio::time::timeout(DRAIN, serving).await.unwrap_or_else(|_| {
         tracing::warn!("clients still had requests under way when the server stopped");
@@ -115,19 +149,67 @@ pub async fn serve(
     })
 }
 
-fn router(front: &Front) -> Router {
-    let kv = KvServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+/// Answers on these sockets, until the server is asked to stop.
+fn run(
+    front: &Front,
+    calls: &Arc<http::Calls>,
+    routes: Routes,
+    listeners: Vec<(Vec<TcpListener>, Option<&ClientTls>)>,
+) -> impl Future<Output = Result<(), Error>> + use<> {
+    let connections = accept::connections(listeners);
+    let mut stopped = front.stopping.clone();
     Server::builder()
+        .accept_http1(true)
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .add_service(kv)
+        .layer(http::CountCalls(calls.clone()))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(connections, async move {
+            // A sender that is gone means the same as one that says so.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        })
+}
+
+/// All services, and what is asked over plain HTTP.
+fn routes(front: &Front, calls: &Arc<http::Calls>) -> (HealthReporter, Routes) {
+    let kv = KvServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let reflect = tonic_reflection::server::Builder::configure;
+    let reflect = || reflect().register_encoded_file_descriptor_set(DESCRIPTORS);
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let own = "the descriptors were made by this build";
+    let mut routes = Routes::new(kv)
         .add_service(WatchServer::new(front.clone()))
         .add_service(LeaseServer::new(front.clone()))
         .add_service(ClusterServer::new(front.clone()))
         .add_service(MaintenanceServer::new(front.clone()))
+        .add_service(LockServer::new(front.clone()))
+        .add_service(ElectionServer::new(front.clone()))
+        .add_service(health)
+        .add_service(reflect().build_v1().expect(own))
+        .add_service(reflect().build_v1alpha().expect(own));
+    let router = routes.axum_router_mut();
+    *router = probes(front, calls, std::mem::take(router));
+    (reporter, routes)
+}
+
+/// Adds what is asked over plain HTTP.
+fn probes(front: &Front, calls: &Arc<http::Calls>, router: AxumRouter) -> AxumRouter {
+    let (front, calls) = (front.clone(), calls.clone());
+    router.fallback_service(tower::service_fn(move |request| {
+        http::answer(front.clone(), calls.clone(), request)
+    }))
+}
+
+/// Counts changes of the leader. Never completes.
+async fn count_leaders(front: &Front, calls: &http::Calls) {
+    let mut known = None;
+    loop {
+        known = Some(front.store.another_leader(known).await);
+        calls.leader_changes.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Front {
@@ -139,6 +221,7 @@ impl Front {
             replica: status.replica,
             random: Arc::new(Mutex::new(Runtime::thread_rng())),
             watch_progress_interval: options.watch_progress_interval,
+            quota: options.quota,
             stopping,
         }
     }

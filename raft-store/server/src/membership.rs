@@ -93,6 +93,21 @@ pub(crate) async fn leadership_changed(raft: &Raft, leading: Option<Term>) {
     }
 }
 
+/// Completes when a leader is known that is not `known`; says which.
+pub(crate) async fn another_leader(raft: &Raft, known: Option<ReplicaId>) -> ReplicaId {
+    let mut metrics = raft.server_metrics();
+    loop {
+        let leader = metrics.borrow_watched().current_leader;
+        if let Some(leader) = leader.filter(|leader| Some(*leader) != known) {
+            return leader;
+        }
+        if metrics.changed().await.is_err() {
+            // As above.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// Who should lead when this leader stops: of the voters that have answered a heartbeat lately, the one that
 /// has the most of the log. `None` when nobody has: a hand-over to a replica that is away only costs time.
 pub(crate) fn heir(raft: &Raft, timing: Timing) -> Option<(ReplicaId, Member)> {

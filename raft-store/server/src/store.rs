@@ -254,6 +254,25 @@ impl Store {
         Ok(self.inner.state.hub().watch(self.inner.state.clone(), interest, start))
     }
 
+    /// How many watches there are on this replica.
+    pub fn watchers(&self) -> usize {
+        self.inner.state.hub().watchers()
+    }
+
+    /// Completes when a leader is known that is not `known`; says which.
+    pub(crate) async fn another_leader(&self, known: Option<ReplicaId>) -> ReplicaId {
+        membership::another_leader(&self.inner.raft, known).await
+    }
+
+    /// Runs work to its end, also when whoever waits for it has gone away. `None` when this replica stops first.
+    pub(crate) async fn attend<T, F>(&self, work: F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.inner.home.run(work).await
+    }
+
     /// The current term, as this replica knows it.
     pub fn term(&self) -> Term {
         membership::leadership(&self.inner.raft).0

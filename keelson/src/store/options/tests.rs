@@ -58,7 +58,7 @@ fn a_plain_member_alone_founds_a_cluster_of_one() {
     assert_eq!(options.client.tls, None);
     assert_eq!(options.peer.tls, None);
     assert_eq!(options.initial_cluster, [("a".to_owned(), url("http://127.0.0.1:2380"))]);
-    assert_eq!(options.data_dir, PathBuf::from("a.keelson"));
+    assert_eq!(options.data_dir, PathBuf::from("a.etcd"));
 }
 
 #[test]
@@ -76,9 +76,7 @@ fn clients_may_go_without_a_certificate_but_peers_may_not() {
 }
 
 #[test]
-fn missing_urls_and_files_are_named() {
-    assert!(refused("--name a").starts_with("--listen-client-urls is missing"));
-    assert!(refused("--listen-client-urls http://127.0.0.1:1").starts_with("--listen-peer-urls is missing"));
+fn missing_files_are_named() {
     for (given, flag) in [
         ("--cert-file s.crt", "--cert-file"),
         ("--key-file s.key", "--key-file"),
@@ -143,4 +141,54 @@ fn clocks_that_would_flap_are_refused() {
     assert!(with("--heartbeat-interval 0").starts_with("--heartbeat-interval is 0"));
     assert!(with("--election-timeout 60000").starts_with("--election-timeout is 60000"));
     assert!(with("--snapshot-count 0").starts_with("--snapshot-count is 0"));
+}
+
+#[test]
+fn without_urls_there_are_etcds_and_a_note_of_it() {
+    let options = parse("").unwrap();
+    assert_eq!((options.name.as_str(), options.cluster_token.as_str()), ("default", "etcd-cluster"));
+    assert_eq!(options.client.listen, ["127.0.0.1:2379".parse().unwrap()]);
+    assert_eq!(options.peer.advertise, [url("http://localhost:2380")]);
+    assert_eq!(options.notes.len(), 2, "{:?}", options.notes);
+    assert!(options.notes[0].starts_with("--listen-client-urls is not given: http://localhost:2379"));
+    assert_eq!(parse(PLAIN).unwrap().notes, [""; 0]);
+}
+
+#[test]
+fn history_is_kept_by_time_or_by_revisions() {
+    let kept = |flags: &str| parse(&format!("{PLAIN} {flags}")).map(|options| options.compaction);
+    assert_eq!(kept(""), Ok(AutoCompaction::Off));
+    let hours = |hours| Ok(AutoCompaction::Periodic(Duration::from_secs(hours * 3600)));
+    assert_eq!(kept("--auto-compaction-retention=8"), hours(8));
+    assert_eq!(kept("--auto-compaction-retention=60m --auto-compaction-mode=periodic"), hours(1));
+    let revisions = "--auto-compaction-mode=revision --auto-compaction-retention";
+    assert_eq!(kept(&format!("{revisions}=1000")), Ok(AutoCompaction::Revisions(1000)));
+    assert!(refused(&format!("{PLAIN} {revisions}=1h")).contains("is no number of revisions"));
+    assert!(refused(&format!("{PLAIN} --auto-compaction-retention=soon")).contains("is no span of time"));
+}
+
+#[test]
+fn metrics_have_doors_of_their_own() {
+    let metrics = |flags: &str| parse(flags).map(|options| options.metrics);
+    let plain = vec!["127.0.0.1:9".parse().unwrap()];
+    let door = MetricsDoor { plain: plain.clone(), tls: Vec::new() };
+    assert_eq!(metrics(&format!("{PLAIN} --listen-metrics-urls http://127.0.0.1:9")), Ok(door));
+    let door = MetricsDoor { plain: Vec::new(), tls: plain };
+    assert_eq!(metrics(&format!("{SECURE} --listen-metrics-urls https://127.0.0.1:9")), Ok(door));
+    let error = refused(&format!("{PLAIN} --listen-metrics-urls https://127.0.0.1:9"));
+    assert!(error.contains("no certificate to show"), "{error}");
+}
+
+#[test]
+fn a_quota_of_nothing_or_less_is_none() {
+    let quota = |given: &str| parse(&format!("{PLAIN} --quota-backend-bytes={given}")).unwrap().quota;
+    assert_eq!([quota("0"), quota("-1"), quota("8589934592")], [None, None, Some(8 << 30)]);
+}
+
+#[test]
+fn etcds_other_flags_are_noted_or_refused() {
+    let options =
+        parse(&format!("{PLAIN} --max-wals 5 --strict-reconfig-check --enable-pprof=false")).unwrap();
+    assert_eq!(options.notes.len(), 3, "{:?}", options.notes);
+    assert!(refused(&format!("{PLAIN} --auto-tls")).starts_with("--auto-tls=true is not possible here"));
 }

@@ -1,6 +1,6 @@
 //! Clients that connect.
 //!
-//! In: listening sockets. Out: connections that are ready for HTTP/2, from all of them in one stream.
+//! In: listening sockets. Out: connections that are ready for HTTP, from all of them in one stream.
 //!
 //! TLS handshakes run beside each other, each with a deadline and all within a limit: whoever connects and
 //! then says nothing holds up nobody else, and cannot use up memory without end.
@@ -40,12 +40,13 @@ pub(super) struct Connection(Box<dyn Duplex>);
 
 /// Accepts on all sockets, until the stream is dropped.
 pub(super) fn connections(
-    listeners: Vec<TcpListener>,
-    tls: Option<&ClientTls>,
+    doors: Vec<(Vec<TcpListener>, Option<&ClientTls>)>,
 ) -> ReceiverStream<io::Result<Connection>> {
     let (ready, accepted) = mpsc::channel(READY);
-    for listener in listeners {
-        runtime::spawn(accept_until_dropped(listener, tls.cloned(), ready.clone()));
+    for (listeners, tls) in doors {
+        for listener in listeners {
+            runtime::spawn(accept_until_dropped(listener, tls.cloned(), ready.clone()));
+        }
     }
     ReceiverStream::new(accepted)
 }

@@ -139,6 +139,16 @@ pub(super) fn unimplemented(what: &str) -> Status {
     Status::unimplemented(format!("etcdserver: {what} is not supported by this store"))
 }
 
+/// The quota leaves no room for a write that grows.
+pub(super) fn no_space() -> Status {
+    Status::resource_exhausted("etcdserver: mvcc: database space exceeded")
+}
+
+/// The place in an election is lost. The text is that of etcd's library.
+pub(super) fn not_elected() -> Status {
+    Status::unknown("election: not leader")
+}
+
 /// Leadership can only be handed over by whoever has it.
 pub(super) fn not_leader() -> Status {
     Status::failed_precondition("etcdserver: not leader")

@@ -65,6 +65,7 @@ impl Kv for Front {
     async fn txn(&self, request: Request<TxnRequest>) -> Result<Response<TxnResponse>, Status> {
         let raw = check_size(request.into_inner())?;
         let txn = convert::txn(raw).map_err(error::bad_request)?;
+        self.check_quota(&txn).await?;
         let At { revision, answer } = self.store.txn(txn).await.map_err(error::write)?;
         Ok(Response::new(convert::txn_response(self.header(revision), answer)))
     }
@@ -92,6 +93,7 @@ impl Front {
 
     async fn one_op(&self, op: Op) -> Result<At<OpResponse>, Status> {
         let txn = Txn { success: vec![op], ..Txn::default() };
+        self.check_quota(&txn).await?;
         let At { revision, answer } = self.store.txn(txn).await.map_err(error::write)?;
         let answer = answer.responses.into_iter().next();
         let answer = answer.ok_or_else(|| Status::internal("etcdserver: the store gave no answer"))?;

@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use keelson_proto::etcd::rpc::{
-    AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, DowngradeRequest, DowngradeResponse,
-    HashKvRequest, HashKvResponse, HashRequest, HashResponse, MoveLeaderRequest, MoveLeaderResponse,
-    SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse, alarm_request::AlarmAction,
-    maintenance_server::Maintenance,
+    AlarmMember, AlarmRequest, AlarmResponse, AlarmType, DefragmentRequest, DefragmentResponse,
+    DowngradeRequest, DowngradeResponse, HashKvRequest, HashKvResponse, HashRequest, HashResponse,
+    MoveLeaderRequest, MoveLeaderResponse, SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse,
+    alarm_request::AlarmAction, maintenance_server::Maintenance,
 };
 use keelson_store_core::id::ReplicaId;
 use tonic::{Request, Response, Status, codegen::BoxStream};
@@ -30,10 +30,9 @@ impl Maintenance for Front {
     async fn status(&self, _request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
         let status = self.store.status();
         let me = status.members.iter().find(|member| member.replica == status.replica);
-        let errors = match status.leader {
-            Some(_) => Vec::new(),
-            None => vec![error::no_leader().message().to_owned()],
-        };
+        let leaderless = status.leader.is_none().then(|| error::no_leader().message().to_owned());
+        let full = self.is_full().then(|| format!("memberID:{} alarm:NOSPACE ", self.replica));
+        let errors = leaderless.into_iter().chain(full).collect();
         Ok(Response::new(StatusResponse {
             header: Some(self.header_in(status.term, status.revision)),
             version: API_VERSION.to_owned(),
@@ -46,7 +45,7 @@ impl Maintenance for Front {
             db_size_in_use: convert::signed(status.size),
             is_learner: me.is_some_and(|me| !me.voter),
             storage_version: API_VERSION.to_owned(),
-            db_size_quota: 0,
+            db_size_quota: convert::signed(self.quota.unwrap_or_default()),
             downgrade_info: None,
         }))
     }
@@ -69,10 +68,16 @@ impl Maintenance for Front {
         Ok(Response::new(MoveLeaderResponse { header: Some(self.header_now()) }))
     }
 
-    /// There are no alarms, so there is nothing to list, and nothing to clear.
+    /// An alarm stands for as long as its cause does: it can be listed, and there is nothing to clear.
     async fn alarm(&self, request: Request<AlarmRequest>) -> Result<Response<AlarmResponse>, Status> {
         match request.get_ref().action() {
-            AlarmAction::Get | AlarmAction::Deactivate => {
+            AlarmAction::Get => {
+                let no_space =
+                    AlarmMember { member_id: self.replica.get(), alarm: AlarmType::Nospace.into() };
+                let alarms = self.is_full().then_some(no_space).into_iter().collect();
+                Ok(Response::new(AlarmResponse { header: Some(self.header_now()), alarms }))
+            }
+            AlarmAction::Deactivate => {
                 Ok(Response::new(AlarmResponse { header: Some(self.header_now()), alarms: Vec::new() }))
             }
             AlarmAction::Activate => Err(error::unimplemented("raising alarms")),

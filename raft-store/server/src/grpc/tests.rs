@@ -13,7 +13,7 @@ use tonic::{
     transport::{Channel, Endpoint, Error},
 };
 
-use super::{GrpcOptions, serve};
+use super::{GrpcOptions, Listeners, serve};
 use crate::{
     options::{InitialMember, Member, StoreOptions},
     peer::TcpTransport,
@@ -21,9 +21,11 @@ use crate::{
     store::Store,
 };
 
+mod http;
 mod kv;
 mod lease;
 mod maintenance;
+mod queue;
 mod watch;
 
 /// Beyond it a test has failed, on the slowest machine.
@@ -42,16 +44,21 @@ struct Served {
 
 /// Runs a test against a fresh member, in a runtime like production's.
 fn with_member(test: impl AsyncFnOnce(Served)) {
+    with_quota(None, test);
+}
+
+/// The same with a quota.
+fn with_quota(quota: Option<u64>, test: impl AsyncFnOnce(Served)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let test = runtime::seeded(7, async {
-        let served = Served::start().await;
+        let served = Served::start(quota).await;
         test(served).await;
     });
     runtime.block_on(async { timeout(PATIENCE, test).await.expect("the test takes too long") });
 }
 
 impl Served {
-    async fn start() -> Self {
+    async fn start(quota: Option<u64>) -> Self {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let transport = TcpTransport::bind(any_port, None).await.unwrap();
         let peer_url = format!("http://{}", transport.local_addr().unwrap());
@@ -70,8 +77,10 @@ impl Served {
         let store = Store::open(disk, Arc::new(transport), options).await.unwrap();
 
         let (stop, stopped) = oneshot::channel();
-        let options = GrpcOptions { watch_progress_interval: PROGRESS_INTERVAL, ..GrpcOptions::default() };
-        let serving = runtime::spawn(serve(store.clone(), vec![listener], options, async {
+        let listeners = Listeners { clients: vec![listener], ..Listeners::default() };
+        let options =
+            GrpcOptions { watch_progress_interval: PROGRESS_INTERVAL, quota, ..GrpcOptions::default() };
+        let serving = runtime::spawn(serve(store.clone(), listeners, options, async {
             let _ = stopped.await;
         }));
         let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();

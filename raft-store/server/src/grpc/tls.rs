@@ -1,7 +1,7 @@
 //! TLS towards clients.
 //!
 //! In: the files of this replica's certificate, and of the authority that signs its clients, where they must
-//! show a certificate. Out: an acceptor for connections that speak HTTP/2 inside TLS.
+//! show a certificate. Out: an acceptor for connections that speak HTTP inside TLS.
 
 use std::{
     io,
@@ -51,7 +51,7 @@ impl ClientTls {
             .with_client_cert_verifier(verifier)
             .with_single_cert(pem::certificates(&files.cert)?, key)
             .map_err(|error| pem::in_file(&files.key, error))?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)) })
     }
 

@@ -1,13 +1,14 @@
 //! Maintenance and Cluster calls, as a client sends them.
 
 use keelson_proto::etcd::rpc::{
-    AlarmRequest, DefragmentRequest, DowngradeRequest, HashKvRequest, HashRequest, MemberAddRequest,
-    MemberListRequest, MemberPromoteRequest, MemberRemoveRequest, MemberUpdateRequest, MoveLeaderRequest,
-    SnapshotRequest, StatusRequest, alarm_request::AlarmAction, cluster_client::ClusterClient,
+    AlarmRequest, AlarmType, CompactionRequest, DefragmentRequest, DeleteRangeRequest, DowngradeRequest,
+    HashKvRequest, HashRequest, MemberAddRequest, MemberListRequest, MemberPromoteRequest,
+    MemberRemoveRequest, MemberUpdateRequest, MoveLeaderRequest, SnapshotRequest, StatusRequest,
+    alarm_request::AlarmAction, cluster_client::ClusterClient,
 };
 use tonic::Code;
 
-use super::{assert_refused, with_member};
+use super::{assert_refused, put_request, with_member, with_quota};
 use crate::export;
 
 #[test]
@@ -140,5 +141,34 @@ fn a_snapshot_is_a_whole_file_in_pieces_that_say_what_follows() {
         assert!(follows.len() > 3 && follows.iter().all(|total| *total == file.len() as u64), "{follows:?}");
         let contents = export::read(&file[..], |_| Ok(())).unwrap();
         assert_eq!((contents.head.revision.get(), contents.totals.keys), (4, 3));
+    });
+}
+
+#[test]
+fn beyond_the_quota_deletes_and_small_updates_go_on_and_growth_is_refused() {
+    with_quota(Some(1 << 20), async |served| {
+        served.put("small", "1").await;
+        let large = "v".repeat(1 << 20);
+        served.put("large", &large).await;
+        let no_space = "etcdserver: mvcc: database space exceeded";
+        let mut kv = served.kv();
+        assert_refused(kv.put(put_request("new", "1")).await, Code::ResourceExhausted, no_space);
+        assert_refused(kv.put(put_request("small", &large)).await, Code::ResourceExhausted, no_space);
+        served.put("small", "2").await;
+        let alarms = served.maintenance().alarm(AlarmRequest::default()).await.unwrap().into_inner().alarms;
+        assert_eq!(alarms.iter().map(|alarm| alarm.alarm()).collect::<Vec<_>>(), [AlarmType::Nospace]);
+        let status = served.maintenance().status(StatusRequest {}).await.unwrap().into_inner();
+        assert_eq!((status.errors.len(), status.db_size_quota), (1, 1 << 20));
+
+        kv.delete_range(DeleteRangeRequest { key: "large".into(), ..Default::default() }).await.unwrap();
+        kv.compact(CompactionRequest { revision: 5, physical: true }).await.unwrap();
+        // The sweep takes a moment.
+        while kv.put(put_request("new", "1")).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(
+            served.maintenance().alarm(AlarmRequest::default()).await.unwrap().into_inner().alarms,
+            []
+        );
     });
 }

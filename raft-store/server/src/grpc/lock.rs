@@ -1,0 +1,31 @@
+//! etcd's service Lock: a queue whose head holds the lock.
+
+use bytes::Bytes;
+use keelson_proto::etcd::lock::{
+    LockRequest, LockResponse, UnlockRequest, UnlockResponse, lock_server::Lock,
+};
+use keelson_store_core::{
+    command::{DeleteRangeRequest, KeyRange, Op, Txn},
+    id::LeaseId,
+};
+use tonic::{Request, Response, Status};
+
+use super::{Front, error};
+
+#[tonic::async_trait]
+impl Lock for Front {
+    async fn lock(&self, request: Request<LockRequest>) -> Result<Response<LockResponse>, Status> {
+        let LockRequest { name, lease } = request.into_inner();
+        let place = self.queue(name, LeaseId::new(lease), Bytes::new()).await?;
+        Ok(Response::new(LockResponse { header: Some(self.header_now()), key: place.key }))
+    }
+
+    /// As in etcd: whoever knows the key can unlock.
+    async fn unlock(&self, request: Request<UnlockRequest>) -> Result<Response<UnlockResponse>, Status> {
+        let range = KeyRange::Single(request.into_inner().key);
+        let delete = Op::DeleteRange(DeleteRangeRequest { range, prev_kv: false });
+        let txn = Txn { success: vec![delete], ..Txn::default() };
+        let revision = self.store.txn(txn).await.map_err(error::write)?.revision;
+        Ok(Response::new(UnlockResponse { header: Some(self.header(revision)) }))
+    }
+}

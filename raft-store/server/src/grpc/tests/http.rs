@@ -1,0 +1,102 @@
+//! Probes, metrics and gRPC's own services, as tools ask for them.
+
+use std::{io, net::SocketAddr};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tokio_stream::StreamExt as _;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
+
+use super::with_member;
+
+/// Status and body.
+async fn ask(address: SocketAddr, method: &str, path: &str) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await?;
+    let (head, body) = reply.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    Ok((status, body.to_owned()))
+}
+
+#[test]
+fn a_member_that_is_well_says_so_in_etcds_words() {
+    with_member(async |served| {
+        let get = async |path: &str| ask(served.address, "GET", path).await.unwrap();
+        assert_eq!(get("/health").await, (200, r#"{"health":"true","reason":""}"#.to_owned()));
+        assert_eq!(get("/health?serializable=true").await.0, 200);
+        assert_eq!(get("/livez").await, (200, "ok\n".to_owned()));
+        let verbose = "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\nok\n";
+        assert_eq!(get("/readyz?verbose").await, (200, verbose.to_owned()));
+        let version = r#"{"etcdcluster":"3.7.0","etcdserver":"3.7.0","storage":"3.7.0"}"#;
+        assert_eq!(get("/version").await, (200, version.to_owned()));
+        assert_eq!(get("/v2/keys").await.0, 404);
+        assert_eq!(ask(served.address, "POST", "/health").await.unwrap().0, 405);
+    });
+}
+
+#[test]
+fn a_member_that_has_stopped_is_not_ready() {
+    with_member(async |served| {
+        served.store.shutdown().await;
+        let (status, body) = ask(served.address, "GET", "/readyz").await.unwrap();
+        assert_eq!(status, 503);
+        assert!(body.contains("[+]serializable_read ok\n[-]linearizable_read failed: "), "{body}");
+        let (status, body) = ask(served.address, "GET", "/health").await.unwrap();
+        assert_eq!((status, body.contains(r#""health":"false""#)), (503, true), "{body}");
+        assert_eq!(ask(served.address, "GET", "/livez").await.unwrap().0, 200);
+    });
+}
+
+#[test]
+fn metrics_have_etcds_names_and_count_what_happened() {
+    with_member(async |served| {
+        served.put("a", "1").await;
+        served.put("a", "2").await;
+        let (status, page) = ask(served.address, "GET", "/metrics").await.unwrap();
+        assert_eq!(status, 200);
+        for line in [
+            "etcd_server_has_leader 1",
+            "etcd_server_is_leader 1",
+            "etcd_server_leader_changes_seen_total 1",
+            "etcd_debugging_mvcc_current_revision 3",
+            "grpc_server_started_total{grpc_method=\"Put\",grpc_service=\"etcdserverpb.KV\"} 2",
+            "grpc_server_handled_total{grpc_method=\"Put\",grpc_service=\"etcdserverpb.KV\",grpc_code=\"OK\"} 2",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+        }
+        assert!(page.contains("\nprocess_resident_memory_bytes "), "{page}");
+    });
+}
+
+#[test]
+fn grpcs_own_services_are_there() {
+    with_member(async |served| {
+        let mut health = HealthClient::new(served.channel.clone());
+        let status = health.check(HealthCheckRequest::default()).await.unwrap().into_inner().status;
+        assert_eq!(status, i32::from(tonic_health::pb::health_check_response::ServingStatus::Serving));
+
+        let mut reflection = ServerReflectionClient::new(served.channel.clone());
+        let list = ServerReflectionRequest {
+            message_request: Some(MessageRequest::ListServices(String::new())),
+            ..Default::default()
+        };
+        let mut answers =
+            reflection.server_reflection_info(tokio_stream::once(list)).await.unwrap().into_inner();
+        let answer = answers.next().await.unwrap().unwrap().message_response;
+        let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
+        let names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
+        for name in ["etcdserverpb.KV", "etcdserverpb.Maintenance", "v3lockpb.Lock", "v3electionpb.Election"]
+        {
+            assert!(names.contains(&name), "{name} is not in {names:?}");
+        }
+    });
+}
