@@ -4,20 +4,24 @@
 //!
 //! * **C1** A node that ends by itself is a crash, unless its disk was hurt ([`Cluster::excuse`]): a store that stops
 //!   because it cannot write, or will not read what is damaged, does as it should.
-//! * **C2** At most a minority of disks is ever damaged for good, except by a fault that says so.
+//! * **C2** At most a minority of nodes is ever away or has a disk that is damaged for good, except by a fault that says
+//!   so.
 
+pub(crate) mod membership;
 pub(crate) mod node;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use keelson_checkers::history::Revision;
+use keelson_workloads::{Control, Recorder};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use tokio::time::{Instant, sleep};
 
+use crate::client::GrpcClient;
 use crate::connection::{Connection, View, connections};
 use crate::failure::{Failure, Result};
 use crate::lab::network::{Network, address};
@@ -25,6 +29,7 @@ use crate::lab::throttle::Throttle;
 use crate::machine::DelayMeans;
 use crate::target::{self, Program};
 use crate::tool;
+use membership::Away;
 use node::{Ended, Node};
 
 /// How long a cluster may take to answer for the first time.
@@ -45,11 +50,23 @@ pub(crate) struct Cluster {
     pub(crate) connections: Vec<Connection>,
     /// Whose disk was damaged for good. They may refuse to start, and are not missed.
     pub(crate) damaged: BTreeSet<usize>,
-    /// Up to here the history is written down, so that the store may forget it.
-    pub(crate) logged: Revision,
+    /// Who is no voter now, and shall become one again.
+    pub(crate) away: BTreeMap<usize, Away>,
+    /// The record of the run, once there is one.
+    pub(crate) record: Option<Record>,
     /// Whose disk fails now.
     excused: BTreeSet<usize>,
     crashes: Vec<Crash>,
+}
+
+/// What is written down while clients work.
+pub(crate) struct Record {
+    /// Who writes.
+    pub(crate) recorder: Arc<Recorder>,
+    /// Knows how far the history is written down, so that the store may forget it.
+    pub(crate) control: Control,
+    /// One for each node, for what faults ask of the store as clients do.
+    pub(crate) clients: Vec<Arc<GrpcClient>>,
 }
 
 /// A node that ended although nobody ended it and its disk was whole, or that panicked.
@@ -105,7 +122,8 @@ impl Cluster {
             delay_means,
             connections,
             damaged: BTreeSet::new(),
-            logged: Revision::ZERO,
+            away: BTreeMap::new(),
+            record: None,
             excused: BTreeSet::new(),
             crashes: Vec::new(),
         };
@@ -135,12 +153,15 @@ impl Cluster {
         }
     }
 
-    /// Starts a node, unless it runs.
+    /// Starts a node, unless it runs, or is away: then it is started when its time comes.
     pub(crate) fn start_node(&mut self, node: usize) -> Result<()> {
+        if self.away.contains_key(&node) {
+            return Ok(());
+        }
         self.nodes[node].start(&self.program, &self.names, node)
     }
 
-    /// Starts every node that does not run. One whose disk is damaged may end again at once.
+    /// Starts every node that does not run and is not away. One whose disk is damaged may end again at once.
     pub(crate) fn start_all(&mut self) -> Result<()> {
         (0..self.nodes.len()).try_for_each(|node| self.start_node(node))
     }
@@ -170,7 +191,8 @@ impl Cluster {
     pub(crate) fn look(&mut self) -> Result<()> {
         for number in 0..self.nodes.len() {
             let Some(ended) = self.nodes[number].look()? else { continue };
-            if self.excused.contains(&number) || self.damaged.contains(&number) {
+            let is_excused = self.excused.contains(&number) || self.damaged.contains(&number);
+            if is_excused || self.away.contains_key(&number) {
                 continue;
             }
             self.crashes.push(Crash { node: self.names[number].clone(), ended });

@@ -6,10 +6,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use keelson_checkers::history::Revision;
+use keelson_proto::etcd::rpc::cluster_client::ClusterClient;
 use keelson_proto::etcd::rpc::kv_client::KvClient;
 use keelson_proto::etcd::rpc::maintenance_client::MaintenanceClient;
-use keelson_proto::etcd::rpc::{CompactionRequest, MoveLeaderRequest, RangeRequest, StatusRequest};
+use keelson_proto::etcd::rpc::{
+    Member, MemberAddRequest, MemberListRequest, MemberPromoteRequest, MemberRemoveRequest,
+    MoveLeaderRequest, RangeRequest, StatusRequest,
+};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 
@@ -18,7 +21,9 @@ use crate::target::client_url;
 
 /// For questions about the cluster; a node that is paused or slow has no answer.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(1);
-/// A transfer of leadership may take longer.
+/// Changes of the membership may take longer.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(3);
+/// So may a transfer of leadership.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// One node's doors.
@@ -34,6 +39,17 @@ pub(crate) struct View {
     pub(crate) member: u64,
     /// Who leads; 0: nobody.
     pub(crate) leader: u64,
+}
+
+/// One member, as a node knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) member: u64,
+    /// Empty: a place is kept for somebody.
+    pub(crate) name: String,
+    pub(crate) votes: bool,
+    /// Where its peers reach it.
+    pub(crate) urls: Vec<String>,
 }
 
 /// Connections to all nodes, by their numbers.
@@ -73,11 +89,39 @@ impl Connection {
         MaintenanceClient::new(self.channel.clone()).move_leader(request).await.map(drop)
     }
 
-    /// Forgets the history below a revision.
-    pub(crate) async fn compact(&self, revision: Revision) -> std::result::Result<(), Status> {
-        let revision = i64::try_from(revision.0).unwrap_or(i64::MAX);
-        let request = within(QUESTION_TIMEOUT, CompactionRequest { revision, physical: false });
-        KvClient::new(self.channel.clone()).compact(request).await.map(drop)
+    /// Asks who belongs; there is an answer only with a quorum.
+    pub(crate) async fn members(&self) -> std::result::Result<Vec<Seat>, Status> {
+        let request = within(QUESTION_TIMEOUT, MemberListRequest { linearizable: true });
+        let list = self.cluster().member_list(request).await?.into_inner();
+        let seat = |Member { id, name, peer_ur_ls, is_learner, .. }| Seat {
+            member: id,
+            name,
+            votes: !is_learner,
+            urls: peer_ur_ls,
+        };
+        Ok(list.members.into_iter().map(seat).collect())
+    }
+
+    /// Removes a member.
+    pub(crate) async fn remove_member(&self, id: u64) -> std::result::Result<(), Status> {
+        let request = within(CHANGE_TIMEOUT, MemberRemoveRequest { id });
+        self.cluster().member_remove(request).await.map(drop)
+    }
+
+    /// Keeps a place for a learner.
+    pub(crate) async fn add_learner(&self, url: String) -> std::result::Result<(), Status> {
+        let request = MemberAddRequest { peer_ur_ls: vec![url], is_learner: true };
+        self.cluster().member_add(within(CHANGE_TIMEOUT, request)).await.map(drop)
+    }
+
+    /// Makes a voter of a learner.
+    pub(crate) async fn promote(&self, id: u64) -> std::result::Result<(), Status> {
+        let request = within(CHANGE_TIMEOUT, MemberPromoteRequest { id });
+        self.cluster().member_promote(request).await.map(drop)
+    }
+
+    fn cluster(&self) -> ClusterClient<Channel> {
+        ClusterClient::new(self.channel.clone())
     }
 }
 

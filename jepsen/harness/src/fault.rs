@@ -9,6 +9,7 @@ mod damage;
 mod disk;
 mod forget;
 mod kill;
+mod membership;
 mod network;
 mod partition;
 mod pause;
@@ -65,7 +66,7 @@ pub(crate) enum Need {
     Throttle,
     /// Nodes that take a snapshot every few entries.
     SmallSnapshots,
-    /// A store whose members can be changed.
+    /// A store whose members ask to be taken in.
     Membership,
 }
 
@@ -153,7 +154,14 @@ pub(crate) static FAULTS: &[Row] = faults! {
         "leader-transfer", "the leader is asked to hand leadership over", [], raft::Transfer;
         "compaction", "the history up to now is forgotten", [], raft::Compaction;
         "snapshot", "a node is away until it needs a snapshot, under load", [SmallSnapshots], raft::Snapshot;
-        "membership", "members come and go", [Membership], raft::Membership;
+    }
+    "membership" {
+        "member-remove", "a member, often the leader, is removed while it runs, and comes back on an empty disk later",
+            [Membership], membership::Remove;
+        "member-learn", "a member is removed, comes back on an empty disk as a learner, and is promoted later",
+            [Membership], membership::Learn;
+        "member-replace", "a disk is lost: its member is removed, and comes back on an empty disk later",
+            [Membership], membership::Replace;
     }
 };
 
@@ -167,8 +175,8 @@ impl Row {
             Need::Throttle => machine.block_cgroups().map(drop),
             Need::SmallSnapshots => Ok(()),
             Need::Membership => match target {
-                Target::Keelson => Err("not supported by the target yet".to_owned()),
-                Target::Etcd => Err("not done to etcd".to_owned()),
+                Target::Keelson => Ok(()),
+                Target::Etcd => Err("the steps are those of Keelson's members".to_owned()),
             },
         })
     }

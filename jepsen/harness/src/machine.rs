@@ -21,6 +21,8 @@ const TOOLS: [(&str, &str); 8] = [
 pub(crate) struct Machine {
     root: bool,
     missing: Vec<(&'static str, &'static str)>,
+    /// What the kernel says to who asks for namespaces of its own, if it refuses.
+    refused: Option<String>,
     perl: bool,
     delay: Option<DelayMeans>,
     faketime: Option<PathBuf>,
@@ -52,6 +54,7 @@ impl Machine {
         Self {
             root,
             missing: TOOLS.into_iter().filter(|(tool, _)| !is_installed(tool)).collect(),
+            refused: if root { refused_namespaces() } else { None },
             perl: is_installed("perl"),
             delay: if root { delay_means() } else { None },
             faketime: faketime(),
@@ -69,7 +72,12 @@ impl Machine {
             );
         }
         if self.missing.is_empty() {
-            return Ok(());
+            return match &self.refused {
+                None => Ok(()),
+                Some(said) => Err(format!(
+                    "this needs namespaces of its own, which are refused ({said}). In a container: make it privileged"
+                )),
+            };
         }
         let list = |of: fn(&(&'static str, &'static str)) -> &'static str| {
             let mut names: Vec<_> = self.missing.iter().map(of).collect();
@@ -114,6 +122,25 @@ fn is_installed(program: &str) -> bool {
     find(program).is_some()
 }
 
+/// Asks for those that a lab has. Where `unshare` is not installed that is told otherwise.
+fn refused_namespaces() -> Option<String> {
+    let mut command = Command::new("unshare");
+    command.args([
+        "--mount",
+        "--net",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "mount",
+        "-t",
+        "tmpfs",
+        "tmpfs",
+        "/run",
+    ]);
+    let output = command.stdin(Stdio::null()).output().ok()?;
+    (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).trim().to_owned())
+}
+
 fn delay_means() -> Option<DelayMeans> {
     // In a network of its own, which is gone when the command ends.
     let works = |line: &str| {
@@ -144,7 +171,15 @@ mod tests {
     use super::*;
 
     fn machine() -> Machine {
-        Machine { root: true, missing: vec![], perl: true, delay: None, faketime: None, block_cgroups: None }
+        Machine {
+            root: true,
+            missing: vec![],
+            refused: None,
+            perl: true,
+            delay: None,
+            faketime: None,
+            block_cgroups: None,
+        }
     }
 
     #[test]
@@ -155,6 +190,9 @@ mod tests {
         assert_eq!(said, "not installed: ip nft. On Debian: apt-get install iproute2 nftables");
         let said = Machine { root: false, ..machine() }.lab().unwrap_err();
         assert!(said.starts_with("this needs root"), "{said}");
+        let refused = Some("unshare failed: Operation not permitted".to_owned());
+        let said = Machine { refused, ..machine() }.lab().unwrap_err();
+        assert!(said.contains("refused (unshare failed: Operation not permitted)"), "{said}");
     }
 
     #[test]

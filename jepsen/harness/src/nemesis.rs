@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use keelson_checkers::history::{FaultEvent, FaultPhase, Nanos};
-use keelson_workloads::Control;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep_until};
@@ -23,6 +22,9 @@ use crate::schedule::{Action, Step};
 
 /// Between two looks at the nodes.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long members that were removed may take to vote again when nothing is broken any more.
+const RETURN_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a cluster comes out of its faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +41,6 @@ pub(crate) struct Nemesis<'a> {
     /// One for each node.
     clients: &'a [Arc<GrpcClient>],
     started: Instant,
-    control: Control,
     random: StdRng,
     /// Faults that are active.
     active: Vec<&'static str>,
@@ -53,10 +54,9 @@ impl<'a> Nemesis<'a> {
         clients: &'a [Arc<GrpcClient>],
         started: Instant,
         seed: u64,
-        control: Control,
     ) -> Self {
         let random = StdRng::seed_from_u64(seed);
-        Self { cluster, clients, started, control, random, active: Vec::new(), events: Vec::new() }
+        Self { cluster, clients, started, random, active: Vec::new(), events: Vec::new() }
     }
 
     /// Does all steps. Afterwards no fault is active and every node that can runs. Progress is demanded, unless more
@@ -71,10 +71,21 @@ impl<'a> Nemesis<'a> {
         }
         self.cluster.start_all()?;
         if self.cluster.damaged.len() <= self.cluster.minority() {
+            self.await_members().await?;
             self.note("", Vec::new(), FaultPhase::Healed);
             return Ok(Ending::Healed);
         }
         Ok(if self.cluster.finds_a_quorum().await { Ending::Healed } else { Ending::Lost })
+    }
+
+    /// Waits until all who are away vote again, or a while.
+    async fn await_members(&mut self) -> Result<()> {
+        self.cluster.call_back();
+        let deadline = Instant::now() + RETURN_PATIENCE;
+        while self.cluster.is_anybody_away() && Instant::now() < deadline {
+            self.look_until(Instant::now() + LOOK).await?;
+        }
+        Ok(())
     }
 
     /// Looks after the nodes, and who leads, for as long as it is polled.
@@ -110,7 +121,6 @@ impl<'a> Nemesis<'a> {
 
     fn inject(&mut self, row: &'static Row) -> BoxFuture<'_, Result<()>> {
         async move {
-            self.cluster.logged = self.control.logged();
             // A fault is felt before all of it is done.
             let at = self.now();
             let (targets, phase) = match row.fault.inject(self.cluster, &mut self.random).await? {
@@ -138,6 +148,7 @@ impl<'a> Nemesis<'a> {
     async fn look_until(&mut self, moment: Instant) -> Result<()> {
         loop {
             self.cluster.look()?;
+            self.cluster.tend().await?;
             let next = Instant::now() + LOOK;
             sleep_until(next.min(moment)).await;
             if next >= moment {

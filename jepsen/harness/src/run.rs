@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::cli::RunArgs;
 use crate::client::{GrpcClient, Honesty};
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, Record};
 use crate::exit::Exit;
 use crate::failure::{Doing as _, Failure, Result};
 use crate::fault::{self, Need, Row};
@@ -96,7 +96,7 @@ impl<'a> Plan<'a> {
         let mut cluster = self.start_cluster(&results).await?;
         let Finished { history, shortfalls } = self.drive(&mut cluster).await?;
         cluster.look()?;
-        let seen = Seen { crashes: cluster.all_crashes()?, shortfalls };
+        let seen = Seen { crashes: cluster.all_crashes()?, outcasts: cluster.names_away(), shortfalls };
         drop(cluster);
         let judged = verdict::judge(&history, list::promises_of(self.workload), &seen);
         check::write(&results, &history, &judged)?;
@@ -140,7 +140,10 @@ impl<'a> Plan<'a> {
         limits.rate = self.args.lab.rate.unwrap_or(limits.rate);
         let control = Control::new();
         let steps = schedule::plan(&self.rows, time - RECOVERY.min(time / 3), self.seed);
-        let mut nemesis = Nemesis::new(cluster, &clients, started, self.seed, control.clone());
+        let record =
+            Record { recorder: recorder.clone(), control: control.clone(), clients: clients.clone() };
+        cluster.record = Some(record);
+        let mut nemesis = Nemesis::new(cluster, &clients, started, self.seed);
         let breaking = async {
             match nemesis.run(&steps).await? {
                 Ending::Lost => return Ok(()),
@@ -182,6 +185,7 @@ impl<'a> Plan<'a> {
             faults: faults.map(str::to_owned).collect(),
             nodes: nodes.to_vec(),
             bounds,
+            not_promised: self.args.lab.target.not_promised(),
             ..Meta::default()
         }
     }

@@ -27,6 +27,19 @@ pub(crate) enum Target {
     Etcd,
 }
 
+/// Promises that only Keelson makes.
+const KEELSONS_OWN: [&str; 1] = ["watch_progress_never_behind"];
+
+impl Target {
+    /// Names of the promises that it has never made.
+    pub(crate) fn not_promised(self) -> Vec<String> {
+        match self {
+            Self::Keelson => Vec::new(),
+            Self::Etcd => KEELSONS_OWN.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
 /// A program, and how its nodes are started.
 pub(crate) struct Program {
     pub(crate) target: Target,
@@ -37,6 +50,15 @@ pub(crate) struct Program {
     pub(crate) faketime: Option<PathBuf>,
     /// The known bug that Keelson's nodes shall have.
     pub(crate) mutant: Option<String>,
+}
+
+/// What a node does whose disk is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// It founds the cluster together with the others.
+    Founding,
+    /// It asks them to be taken in.
+    Joining,
 }
 
 /// The names of so many nodes.
@@ -59,7 +81,8 @@ pub(crate) fn client_url(node: usize) -> String {
     format!("https://{}:{CLIENT_PORT}", address(node))
 }
 
-fn peer_url(node: usize) -> String {
+/// The URL at which other nodes reach a node.
+pub(crate) fn peer_url(node: usize) -> String {
     format!("https://{}:{PEER_PORT}", address(node))
 }
 
@@ -70,6 +93,7 @@ impl Program {
         nodes: &[String],
         number: usize,
         data_dir: &Path,
+        beginning: Beginning,
     ) -> tokio::process::Command {
         let node = &nodes[number];
         let mut command = tokio::process::Command::new("nsenter");
@@ -89,6 +113,12 @@ impl Program {
             command.env("FAKETIME_NO_CACHE", "1").env("DONT_FAKE_MONOTONIC", "1");
         }
         command.args(self.flags(nodes, number, data_dir));
+        match beginning {
+            Beginning::Founding => {}
+            Beginning::Joining => {
+                command.arg("--initial-cluster-state=existing");
+            }
+        }
         command
     }
 
@@ -122,7 +152,15 @@ impl Program {
 
 #[cfg(test)]
 mod tests {
+    use keelson_checkers::promise;
+
     use super::*;
+
+    #[test]
+    fn what_etcd_never_promised_is_in_the_table_of_promises() {
+        let names = Target::Etcd.not_promised();
+        assert!(names.iter().all(|name| promise::named(name).is_some()), "{names:?}");
+    }
 
     #[test]
     fn a_node_is_told_of_all_nodes_and_of_its_own_files() {

@@ -30,6 +30,8 @@ pub(crate) struct Judgement {
     pub(crate) faults: Vec<FaultSummary>,
     /// Nodes that ended although nobody ended them.
     pub(crate) crashes: Vec<String>,
+    /// Nodes that were removed and have not become members again.
+    pub(crate) outcasts: Vec<String>,
     /// What the run could not do.
     pub(crate) shortfalls: Vec<String>,
 }
@@ -86,6 +88,8 @@ pub(crate) struct FaultSummary {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) crashes: Vec<Crash>,
+    /// Nodes that were removed, and should have become members again.
+    pub(crate) outcasts: Vec<String>,
     /// What the run could not do. A violation stands all the same, but nothing is a pass.
     pub(crate) shortfalls: Vec<String>,
 }
@@ -96,25 +100,43 @@ pub(crate) fn judge<'p>(
     promises: impl IntoIterator<Item = &'p Promise>,
     seen: &Seen,
 ) -> Judgement {
-    let promises: Vec<_> =
-        promises.into_iter().map(|promise| judged(promise.name, (promise.check)(history))).collect();
+    let mut shortfalls = seen.shortfalls.clone();
+    let flaw = history.validate().err();
+    let promises: Vec<_> = match &flaw {
+        // Checks rely on what is not so.
+        Some(_) => Vec::new(),
+        None => promises.into_iter().filter_map(|promise| judged(promise, history)).collect(),
+    };
     let faults = summarise(history);
     let crashes: Vec<_> = seen.crashes.iter().map(describe).collect();
+    let outcome = match &flaw {
+        Some(_) => Exit::HarnessFailed,
+        None if !crashes.is_empty() || !seen.outcasts.is_empty() => Exit::Broken,
+        None => outcome(&promises, &faults, &shortfalls),
+    };
+    shortfalls.extend(flaw.map(|flaw| format!("what was recorded cannot have been: {flaw}")));
     Judgement {
         workload: history.meta.workload.clone(),
         seed: history.meta.seed,
         nodes: history.meta.nodes.clone(),
-        outcome: outcome(&promises, &faults, &crashes, &seen.shortfalls),
+        outcome,
         operations: count(history),
         watches: history.watches.len(),
         promises,
         faults,
         crashes,
-        shortfalls: seen.shortfalls.clone(),
+        outcasts: seen.outcasts.clone(),
+        shortfalls,
     }
 }
 
-fn judged(promise: &str, verdict: Verdict) -> Judged {
+/// `None`: what was tested has never promised it.
+fn judged(promise: &Promise, history: &History) -> Option<Judged> {
+    let is_promised = !history.meta.not_promised.iter().any(|name| name == promise.name);
+    is_promised.then(|| finding(promise.name, (promise.check)(history)))
+}
+
+fn finding(promise: &str, verdict: Verdict) -> Judged {
     let finding = match verdict.outcome {
         Outcome::Kept => Finding::Kept,
         Outcome::Broken(violations) => {
@@ -132,9 +154,9 @@ fn judged(promise: &str, verdict: Verdict) -> Judged {
     Judged { promise: promise.to_owned(), finding, checked: verdict.checked }
 }
 
-fn outcome(promises: &[Judged], faults: &[FaultSummary], crashes: &[String], shortfalls: &[String]) -> Exit {
+fn outcome(promises: &[Judged], faults: &[FaultSummary], shortfalls: &[String]) -> Exit {
     let any = |test: fn(&Finding) -> bool| promises.iter().any(|judged| test(&judged.finding));
-    if !crashes.is_empty() || any(|finding| matches!(finding, Finding::Broken { .. })) {
+    if any(|finding| matches!(finding, Finding::Broken { .. })) {
         return Exit::Broken;
     }
     let is_undecided = any(|finding| matches!(finding, Finding::Undecided { .. }));
@@ -205,6 +227,10 @@ impl Judgement {
         text += &self.fault_lines();
         for crash in &self.crashes {
             let _ = writeln!(text, "  CRASH      {crash}");
+        }
+        for node in &self.outcasts {
+            let _ =
+                writeln!(text, "  OUTCAST    node {node} was removed, and could not become a member again");
         }
         for shortfall in &self.shortfalls {
             let _ = writeln!(text, "  SHORT      {shortfall}");

@@ -24,6 +24,7 @@ const BROKEN: i32 = 1;
 struct Verdict {
     promises: Vec<Judged>,
     crashes: Vec<String>,
+    outcasts: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,10 +80,12 @@ fn broken(verdict: &Path) -> Result<Vec<String>, String> {
 }
 
 fn names(verdict: &[u8]) -> serde_json::Result<Vec<String>> {
-    let Verdict { promises, crashes } = serde_json::from_slice(verdict)?;
+    let Verdict { promises, crashes, outcasts } = serde_json::from_slice(verdict)?;
     let broken =
         promises.into_iter().filter(|judged| judged.finding == "broken").map(|judged| judged.promise);
-    Ok(broken.chain((!crashes.is_empty()).then(|| "crash".to_owned())).collect())
+    let nodes = [(crashes, "crash"), (outcasts, "outcast")].into_iter();
+    let nodes = nodes.filter(|(nodes, _)| !nodes.is_empty()).map(|(_, word)| word.to_owned());
+    Ok(broken.chain(nodes).collect())
 }
 
 #[cfg(test)]
@@ -91,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_verdict_names_the_promises_that_were_broken_and_nodes_that_ended() {
-        let text = r#"{"seed": 7, "crashes": ["a ended with 1"], "promises": [
+        let text = r#"{"seed": 7, "crashes": ["a ended with 1"], "outcasts": [], "promises": [
             {"promise": "durability", "finding": "broken", "violations": [], "checked": 3},
             {"promise": "linearizability", "finding": "kept", "checked": 9}]}"#;
         assert_eq!(names(text.as_bytes()).unwrap(), ["durability", "crash"]);

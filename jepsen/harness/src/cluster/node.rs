@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::failure::{Doing as _, Failure, Result};
 use crate::lab::disk::Disk;
-use crate::target::Program;
+use crate::target::{Beginning, Program};
 
 /// How long a node that was asked to stop may take; then it is killed, which is no violation.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -23,6 +23,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) disk: Disk,
+    beginning: Beginning,
     state: State,
     log: PathBuf,
 }
@@ -50,9 +51,15 @@ impl Node {
         Ok(Self {
             name: name.to_owned(),
             disk: Disk::make(name).await?,
+            beginning: Beginning::Founding,
             state: State::Down,
             log: results.join(format!("{name}.log")),
         })
+    }
+
+    /// From now on it joins a cluster that is there when its disk is empty.
+    pub(crate) fn joins(&mut self) {
+        self.beginning = Beginning::Joining;
     }
 
     /// Starts it, unless it runs.
@@ -62,7 +69,7 @@ impl Node {
             State::Down => {}
         }
         let log = File::options().create(true).append(true).open(&self.log).doing(self.log.display())?;
-        let mut command = program.command(nodes, number, &self.disk.data_dir());
+        let mut command = program.command(nodes, number, &self.disk.data_dir(), self.beginning);
         command.stdin(Stdio::null()).stdout(log.try_clone().doing("sharing a log file")?).stderr(log);
         let child = command.kill_on_drop(true).spawn().doing(program.file.display())?;
         self.state = State::Running(child);

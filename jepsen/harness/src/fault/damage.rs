@@ -106,17 +106,17 @@ fn lose_blocks(path: &Path, turn: usize, of: usize) -> io::Result<()> {
     fs::write(path, bytes)
 }
 
-/// Others until a minority is damaged; then the same ones again.
+/// Why there are no victims.
+pub(super) const NOBODY: &str = "no node can be done without";
+
+/// Others until a minority is damaged or away; then the same ones again.
 pub(super) fn victims(cluster: &Cluster, random: &mut StdRng) -> Vec<usize> {
-    let mut others: Vec<_> =
-        (0..cluster.nodes.len()).filter(|node| !cluster.damaged.contains(node)).collect();
-    others.shuffle(random);
-    let room = cluster.minority().saturating_sub(cluster.damaged.len());
-    if room == 0 {
-        cluster.damaged.iter().copied().collect()
-    } else {
-        others.into_iter().take(room).collect()
-    }
+    let (damaged, mut sound): (Vec<_>, Vec<_>) =
+        cluster.at_home().into_iter().partition(|node| cluster.damaged.contains(node));
+    sound.shuffle(random);
+    let missing = cluster.nodes.len() - sound.len();
+    let room = cluster.minority().saturating_sub(missing);
+    if room == 0 { damaged } else { sound.into_iter().take(room).collect() }
 }
 
 impl Fault for Damage {
@@ -128,7 +128,7 @@ impl Fault for Damage {
         async {
             let victims = victims(cluster, random);
             if victims.is_empty() {
-                return Ok(Injected::NotNow("no node can be done without".to_owned()));
+                return Ok(Injected::NotNow(NOBODY.to_owned()));
             }
             for victim in &victims {
                 cluster.nodes[*victim].kill().await?;

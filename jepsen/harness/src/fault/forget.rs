@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rand::rngs::StdRng;
 
-use super::damage::victims;
+use super::damage::{NOBODY, victims};
 use super::{Fault, Injected};
 use crate::cluster::Cluster;
 use crate::failure::{Doing as _, Result};
@@ -27,6 +27,9 @@ impl Fault for Wipe {
     ) -> BoxFuture<'a, Result<Injected>> {
         async {
             let victims = victims(cluster, random);
+            if victims.is_empty() {
+                return Ok(Injected::NotNow(NOBODY.to_owned()));
+            }
             for victim in &victims {
                 cluster.nodes[*victim].kill().await?;
                 cluster.damaged.insert(*victim);
@@ -51,6 +54,9 @@ impl Fault for Rollback {
     ) -> BoxFuture<'a, Result<Injected>> {
         async {
             let victims = victims(cluster, random);
+            if victims.is_empty() {
+                return Ok(Injected::NotNow(NOBODY.to_owned()));
+            }
             for victim in &victims {
                 cluster.nodes[*victim].kill().await?;
                 let (folder, copy) = folders(cluster, *victim);
@@ -81,6 +87,6 @@ impl Fault for Rollback {
 
 /// A node's data folder, and that of its copy on the same disk.
 fn folders(cluster: &Cluster, node: usize) -> (String, String) {
-    let folder = cluster.nodes[node].disk.data_dir();
-    (folder.display().to_string(), folder.with_extension("copy").display().to_string())
+    let [data, copy] = cluster.nodes[node].disk.folders();
+    (data.display().to_string(), copy.display().to_string())
 }

@@ -63,7 +63,7 @@ impl Fault for RestartAll {
 impl Fault for RestartRolling {
     fn inject<'a>(&'a self, cluster: &'a mut Cluster, _: &'a mut StdRng) -> BoxFuture<'a, Result<Injected>> {
         async {
-            for node in 0..cluster.nodes.len() {
+            for node in cluster.at_home() {
                 cluster.nodes[node].stop().await?;
                 cluster.start_node(node)?;
                 cluster.wait_for(node).await;

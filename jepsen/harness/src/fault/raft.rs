@@ -1,13 +1,19 @@
 //! What an operator does on an ordinary day, done under load.
 
+use std::time::Duration;
+
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
+use tokio::time::timeout;
 
 use super::{Fault, Injected};
-use crate::cluster::{Cluster, Whom};
+use crate::cluster::{Cluster, Record, Whom};
 use crate::failure::Result;
+
+/// How long a compaction is waited for; without a quorum there is no answer.
+const COMPACTION_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The leader hands leadership over.
 pub(super) struct Transfer;
@@ -17,9 +23,6 @@ pub(super) struct Compaction;
 
 /// A follower is away while the others take snapshots and forget their logs, so that it gets a snapshot.
 pub(super) struct Snapshot;
-
-/// Members come and go. Nothing does it yet: its row needs what no target has.
-pub(super) struct Membership;
 
 impl Fault for Transfer {
     fn inject<'a>(
@@ -62,12 +65,16 @@ impl Fault for Compaction {
             let Some(node) = asked.first().copied() else {
                 return Ok(Injected::NotNow("no node runs".to_owned()));
             };
-            let Some(revision) = cluster.logged.told() else {
+            let Some(Record { recorder, control, clients }) = &cluster.record else {
+                return Ok(Injected::NotNow("nobody keeps a record".to_owned()));
+            };
+            let Some(revision) = control.logged().told() else {
                 return Ok(Injected::NotNow("there is no history yet".to_owned()));
             };
-            match cluster.connections[node].compact(revision).await {
+            let compacting = keelson_workloads::compact(recorder, &*clients[node], revision);
+            match timeout(COMPACTION_PATIENCE, compacting).await {
                 Ok(()) => Ok(Injected::Struck { targets: cluster.named(&asked) }),
-                Err(status) => Ok(Injected::NotNow(status.message().to_owned())),
+                Err(_) => Ok(Injected::NotNow("no answer in time".to_owned())),
             }
         }
         .boxed()
@@ -99,15 +106,5 @@ impl Fault for Snapshot {
 
     fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         async { cluster.start_all() }.boxed()
-    }
-}
-
-impl Fault for Membership {
-    fn inject<'a>(&'a self, _: &'a mut Cluster, _: &'a mut StdRng) -> BoxFuture<'a, Result<Injected>> {
-        async { Ok(Injected::NotNow("not supported by the target yet".to_owned())) }.boxed()
-    }
-
-    fn heal<'a>(&'a self, _: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
-        async { Ok(()) }.boxed()
     }
 }

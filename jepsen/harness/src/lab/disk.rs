@@ -56,6 +56,16 @@ impl Disk {
         self.mounted.join("data")
     }
 
+    /// All folders that may be on it: the node's data, and a copy of them.
+    pub(crate) fn folders(&self) -> [PathBuf; 2] {
+        [self.data_dir(), self.copy_dir()]
+    }
+
+    /// Where a copy of the node's data is kept.
+    pub(crate) fn copy_dir(&self) -> PathBuf {
+        self.mounted.join("copy")
+    }
+
     /// Loses what was not synced, for good, as when the power fails. Every use of the disk fails from now on.
     pub(crate) async fn cut_power(&self) -> Result<()> {
         // EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH. No program makes this call, and the workspace has no

@@ -43,6 +43,7 @@ fn judgement(guilty: Vec<u32>) -> Judgement {
         }],
         faults: Vec::new(),
         crashes: Vec::new(),
+        outcasts: Vec::new(),
         shortfalls: Vec::new(),
     }
 }

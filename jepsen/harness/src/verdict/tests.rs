@@ -38,7 +38,7 @@ fn event(fault: &str, phase: FaultPhase) -> FaultEvent {
 
 /// A run that asked for three faults.
 fn history(events: Vec<FaultEvent>) -> History {
-    let faults = ["kill-one", "membership", "pause-all"].map(str::to_owned).to_vec();
+    let faults = ["kill-one", "clock-skew", "pause-all"].map(str::to_owned).to_vec();
     History { meta: Meta { faults, ..Meta::default() }, faults: events, ..History::default() }
 }
 
@@ -62,6 +62,23 @@ fn only_promises_that_were_checked_under_faults_that_were_injected_are_kept() {
 }
 
 #[test]
+fn nobody_is_held_to_what_they_never_promised() {
+    let mut history = history(vec![event("kill-one", FaultPhase::Began)]);
+    history.meta.not_promised = vec!["never".to_owned()];
+    let judgement = judge(&history, &[promise("p", kept), promise("never", broken)], &Seen::default());
+    assert_eq!((judgement.outcome, judgement.promises.len()), (Exit::Kept, 1));
+}
+
+#[test]
+fn a_record_that_cannot_be_is_the_harness_failure_and_nobody_elses() {
+    let later = FaultEvent { at: Nanos(2), ..event("kill-one", FaultPhase::Began) };
+    let flawed = history(vec![later, event("kill-one", FaultPhase::Ended)]);
+    let judgement = judge(&flawed, &[promise("p", broken)], &Seen::default());
+    assert_eq!((judgement.outcome, judgement.promises.len()), (Exit::HarnessFailed, 0));
+    assert!(judgement.table().contains("fault event 1: it comes before"), "{}", judgement.table());
+}
+
+#[test]
 fn a_crash_breaks_a_run_whatever_its_clients_saw() {
     let ended = Ended { how: "signal 6".to_owned(), said: "boom".to_owned() };
     let crash = Crash { node: "b".to_owned(), ended };
@@ -69,6 +86,14 @@ fn a_crash_breaks_a_run_whatever_its_clients_saw() {
         judge(&history(Vec::new()), &[promise("p", kept)], &Seen { crashes: vec![crash], ..Seen::default() });
     assert_eq!(judgement.outcome, Exit::Broken);
     assert!(judgement.table().contains("node b ended by itself with signal 6, saying: boom"));
+}
+
+#[test]
+fn a_member_that_cannot_come_back_breaks_a_run() {
+    let seen = Seen { outcasts: vec!["c".to_owned()], ..Seen::default() };
+    let judgement = judge(&history(Vec::new()), &[promise("p", kept)], &seen);
+    assert_eq!(judgement.outcome, Exit::Broken);
+    assert!(judgement.table().contains("node c was removed"));
 }
 
 #[test]
@@ -85,7 +110,7 @@ fn a_table_names_every_promise_every_fault_and_why_one_was_skipped() {
         event("kill-one", FaultPhase::Began),
         event("kill-one", FaultPhase::Ended),
         event("kill-one", FaultPhase::Began),
-        event("membership", FaultPhase::Skipped("not supported by the target yet".to_owned())),
+        event("clock-skew", FaultPhase::Skipped("libfaketime is not installed".to_owned())),
         event("", FaultPhase::Healed),
     ];
     let promises = [promise("linearizable", broken), promise("watch-ordered", kept)];
@@ -96,7 +121,7 @@ fn a_table_names_every_promise_every_fault_and_why_one_was_skipped() {
         "stale read: it was old",
         "kept       watch-ordered",
         "kill-one               2 times\n",
-        "membership             0 times  skipped: not supported by the target yet",
+        "clock-skew             0 times  skipped: libfaketime is not installed",
         "no time    pause-all",
     ] {
         assert!(table.contains(expected), "{expected:?} is not in\n{table}");

@@ -1,0 +1,139 @@
+//! Members that are removed and come back, as learners first.
+//!
+//! A disk that was wiped can only come back this way. One node is away at a time, and none while another one's disk is
+//! damaged, unless it is that one: so a majority of the members always has its disk.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand::seq::IteratorRandom as _;
+
+use super::{Fault, Injected};
+use crate::cluster::membership::Wanted;
+use crate::cluster::{Cluster, Whom};
+use crate::failure::Result;
+
+/// How long the store may take for what begins the fault. Other faults may forbid it meanwhile.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// A member is removed while it runs, and goes on running.
+pub(super) struct Remove;
+
+/// A member is removed, comes back at once on an empty disk, and learns until it is promoted.
+pub(super) struct Learn;
+
+/// A disk is lost, and its member removed.
+pub(super) struct Replace;
+
+impl Fault for Remove {
+    fn inject<'a>(
+        &'a self,
+        cluster: &'a mut Cluster,
+        random: &'a mut StdRng,
+    ) -> BoxFuture<'a, Result<Injected>> {
+        async {
+            match sound_victim(cluster, random).await {
+                Ok(victim) => bring(cluster, victim, Wanted::Gone).await,
+                Err(why) => Ok(Injected::NotNow(why.to_owned())),
+            }
+        }
+        .boxed()
+    }
+
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+        call_back(cluster)
+    }
+}
+
+impl Fault for Learn {
+    fn inject<'a>(
+        &'a self,
+        cluster: &'a mut Cluster,
+        random: &'a mut StdRng,
+    ) -> BoxFuture<'a, Result<Injected>> {
+        async {
+            match sound_victim(cluster, random).await {
+                Ok(victim) => bring(cluster, victim, Wanted::Learner).await,
+                Err(why) => Ok(Injected::NotNow(why.to_owned())),
+            }
+        }
+        .boxed()
+    }
+
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+        call_back(cluster)
+    }
+}
+
+impl Fault for Replace {
+    fn inject<'a>(
+        &'a self,
+        cluster: &'a mut Cluster,
+        random: &'a mut StdRng,
+    ) -> BoxFuture<'a, Result<Injected>> {
+        async {
+            let damaged = cluster.damaged.iter().copied().choose(random);
+            let victim = match damaged {
+                Some(damaged) if !cluster.is_anybody_away() => Ok(damaged),
+                _ => sound_victim(cluster, random).await,
+            };
+            let victim = match victim {
+                Ok(victim) => victim,
+                Err(why) => return Ok(Injected::NotNow(why.to_owned())),
+            };
+            if !cluster.send_away(victim).await {
+                return Ok(Injected::NotNow(NOBODY_KNOWS.to_owned()));
+            }
+            cluster.wipe_away(victim).await?;
+            settle(cluster, victim).await
+        }
+        .boxed()
+    }
+
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+        call_back(cluster)
+    }
+}
+
+const NOBODY_KNOWS: &str = "nobody can say who belongs";
+
+/// Any node, as often as not the leader, if all disks are sound and nobody is away.
+async fn sound_victim(cluster: &Cluster, random: &mut StdRng) -> std::result::Result<usize, &'static str> {
+    if cluster.is_anybody_away() {
+        return Err("another member is away");
+    }
+    if !cluster.damaged.is_empty() {
+        return Err("a disk is damaged");
+    }
+    let whom = if random.random_bool(0.5) { Whom::Leader } else { Whom::One };
+    cluster.pick(whom, random).await.first().copied().ok_or("no node runs")
+}
+
+async fn bring(cluster: &mut Cluster, victim: usize, wanted: Wanted) -> Result<Injected> {
+    if !cluster.send_away(victim).await {
+        return Ok(Injected::NotNow(NOBODY_KNOWS.to_owned()));
+    }
+    cluster.want(victim, wanted);
+    settle(cluster, victim).await
+}
+
+async fn settle(cluster: &mut Cluster, victim: usize) -> Result<Injected> {
+    if cluster.settle(PATIENCE).await? {
+        return Ok(Injected::Until { targets: cluster.named(&[victim]) });
+    }
+    // It may happen yet; so it comes back whatever has happened.
+    cluster.call_back();
+    Ok(Injected::NotNow("the store did not do it in time".to_owned()))
+}
+
+/// It takes the store a while; the nemesis sees to it.
+fn call_back(cluster: &mut Cluster) -> BoxFuture<'_, Result<()>> {
+    async {
+        cluster.call_back();
+        Ok(())
+    }
+    .boxed()
+}
