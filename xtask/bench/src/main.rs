@@ -1,8 +1,8 @@
 //! Measures Keelson as its users meet it: real processes, mutual TLS, fsync on.
 //!
 //! In: the binary to measure. Out: a table on standard output, with the machine, the versions and the command
-//! that made it. Three parts: the store, the API servers, and pods on the node of a cluster that runs already. Where
-//! Debian's etcd is installed it is measured beside the store, in alternating rounds: the speed of a shared machine
+//! that made it. Four parts: the store, the API servers, pods on the node of a cluster that runs already, and the proof
+//! (checkers and simulation). Where Debian's etcd is installed it is measured beside the store, in alternating rounds: the speed of a shared machine
 //! drifts, and only figures of the same round compare.
 
 mod api;
@@ -18,6 +18,8 @@ mod machine;
 mod pods;
 
 mod processes;
+
+mod proof;
 
 mod report;
 
@@ -63,6 +65,8 @@ enum Part {
     Api,
     /// Pods on a node.
     Pods,
+    /// Checkers and simulation.
+    Proof,
 }
 
 /// Clients that put at once.
@@ -109,6 +113,10 @@ async fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
             eprintln!("skipped: pods: no cluster with a node runs here; make up, as root")
         }
         Some(_) | None => {}
+    }
+    if wanted(Part::Proof) {
+        eprintln!("bench: checkers and simulation");
+        report.proof = Some(proof::measure()?);
     }
     Ok(report)
 }

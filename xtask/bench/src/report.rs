@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use crate::{api, cluster::Program, load::Point, machine, pods, processes::Idle};
+use crate::{api, cluster::Program, load::Point, machine, pods, processes::Idle, proof};
 
 /// All figures of a run.
 pub(crate) struct Report {
@@ -11,6 +11,8 @@ pub(crate) struct Report {
     pub(crate) api: Option<api::Figures>,
     /// Of a cluster with a node.
     pub(crate) pods: Option<pods::Figures>,
+    /// Of checkers and simulation.
+    pub(crate) proof: Option<proof::Figures>,
 }
 
 /// What was measured of one program.
@@ -26,7 +28,7 @@ pub(crate) struct Figures {
 impl Report {
     pub(crate) fn new(programs: &[Program]) -> Self {
         let row = |program: &Program| (program.name, program.version.clone(), Figures::default());
-        Self { programs: programs.iter().map(row).collect(), api: None, pods: None }
+        Self { programs: programs.iter().map(row).collect(), api: None, pods: None, proof: None }
     }
 
     /// The figures of a program.
@@ -68,6 +70,9 @@ impl fmt::Display for Report {
         }
         if let Some(pods) = &self.pods {
             write!(f, "\na node, beside the servers of `make up`\n\n{pods}")?;
+        }
+        if let Some(proof) = &self.proof {
+            write!(f, "\nthe proof: the slowest history of each check, of 100,000 operations\n\n{proof}")?;
         }
         Ok(())
     }
