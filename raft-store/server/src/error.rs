@@ -120,6 +120,12 @@ pub enum OpenError {
         /// What the disk has.
         found: String,
     },
+    /// The disk's replica was a member, and was removed.
+    #[error(
+        "this replica was removed from the cluster, and its id never comes back: empty its data folder to have it join as \
+         a new member"
+    )]
+    Removed,
     /// A socket, thread or certificate could not be had.
     #[error("{0}")]
     System(String),

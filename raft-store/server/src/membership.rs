@@ -163,6 +163,16 @@ pub(crate) fn in_force(raft: &Raft) -> (Option<LogId>, Membership) {
     (*config.log_id(), config.membership().clone())
 }
 
+/// The membership in force, if it is committed, and so for good; `None` also while this replica does not know that yet,
+/// or has just begun and knows none.
+pub(crate) fn settled(raft: &Raft) -> Option<Membership> {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let config = &metrics.membership_config;
+    let is_applied = config.log_id().is_some() && config.log_id().as_ref() <= metrics.last_applied.as_ref();
+    is_applied.then(|| config.membership().clone())
+}
+
 /// The membership in force.
 pub(crate) fn current(raft: &Raft) -> Membership {
     raft.server_metrics().borrow_watched().membership_config.membership().clone()

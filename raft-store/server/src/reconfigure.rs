@@ -236,6 +236,9 @@ impl Reconfigurer {
         }
         let health = self.health().await;
         let (at, membership) = membership::in_force(&self.raft);
+        if !health.may_change(&membership) {
+            return Err(Failure::NotTaken("this leader was removed".to_owned()));
+        }
         let step = plan::plan(&membership, &health, &self.token, change).map_err(Failure::Refused)?;
         match step {
             Step::Nothing => Ok(()),

@@ -129,10 +129,14 @@ impl Store {
             patience,
         ));
         let server = Arc::new(PeerServer {
-            me: Greeter { identity: me.clone(), member: options.member.clone() },
+            me: Greeter {
+                identity: me.clone(),
+                member: options.member.clone(),
+                beginning: log.beginning,
+            },
             raft: raft.clone(),
             disk,
-            meta: log.meta,
+            meta: log.meta.clone(),
             proposals: proposals.clone(),
             leases: leases.clone(),
             reconfigurer: reconfigurer.clone(),
@@ -160,7 +164,8 @@ impl Store {
             background,
         };
         let store = Self { inner: Arc::new(inner) };
-        if let Err(refused) = bootstrap::run(&store.inner.raft, &directory, log.beginning, &options).await {
+        let begun = bootstrap::run(&store.inner.raft, &directory, &log.meta, log.beginning, &options).await;
+        if let Err(refused) = begun {
             store.stop().await;
             return Err(refused);
         }

@@ -9,6 +9,7 @@
 //! | `purged` | the last position dropped from the log | with the deletion |
 //! | `state` | the name of the live state store | fsynced |
 //! | `snapshot` | the newest complete snapshot | fsynced |
+//! | `joined` | the id again, of a replica that joined, once a committed membership names it | once |
 //! | `origin` | what the disk was restored from, where it was | once |
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ const REPLICA: &str = "replica";
 const CLUSTER: &str = "cluster";
 const STATE: &str = "state";
 const SNAPSHOT: &str = "snapshot";
+const JOINED: &str = "joined";
 const ORIGIN: &str = "origin";
 
 /// The records beside the entries, of one log store.
@@ -62,6 +64,16 @@ impl LogMeta {
         put(&mut batch, CLUSTER, &cluster);
         self.engine.write(batch)?;
         self.engine.sync()
+    }
+
+    /// Whether this replica, which joined, was ever a member.
+    pub(crate) fn has_joined(&self) -> Result<bool, EngineError> {
+        Ok(self.get::<ReplicaId>(JOINED)?.is_some())
+    }
+
+    /// Notes, durably, that this replica is a member now.
+    pub(crate) fn set_joined(&self, replica: ReplicaId) -> Result<(), EngineError> {
+        self.set(JOINED, &replica)
     }
 
     /// What the disk was restored from, where it was.

@@ -9,7 +9,10 @@ use super::{
     connection::{Connection, invalid, unexpected},
     wire::Body,
 };
-use crate::{options::Member, types::Membership};
+use crate::{
+    options::{Beginning, Member},
+    types::Membership,
+};
 
 /// How long a stranger may take to say who it is.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,6 +35,8 @@ pub struct Greeter {
     pub identity: Identity,
     /// What the membership says about it.
     pub member: Member,
+    /// How it comes into its cluster.
+    pub beginning: Beginning,
 }
 
 /// Whom a connection is meant to reach.
@@ -116,7 +121,9 @@ pub(super) async fn receive(
     let checked = check_hello(me, &hello).and_then(|purpose| match purpose {
         // Strangers come for it.
         Purpose::Join => Ok(purpose),
-        _ => check_member(membership, &hello).map(|()| purpose),
+        _ => check_member(membership, &hello)
+            .and_then(|()| check_founder(greeter, membership, &hello))
+            .map(|()| purpose),
     });
     let reply = HelloReply {
         replica: me.replica.get(),
@@ -151,6 +158,16 @@ fn check_member(membership: &Membership, hello: &Hello) -> Result<(), String> {
     })
 }
 
+/// Who waits to be taken into a cluster is not one of those who found one, whoever looks for them: a wiped founder, for
+/// instance, and others that come in anew, must not become a second cluster beside the first.
+fn check_founder(me: &Greeter, membership: &Membership, hello: &Hello) -> Result<(), String> {
+    let is_waiting = me.beginning == Beginning::Joining && membership.nodes().next().is_none();
+    match is_waiting && hello.to_replica == 0 {
+        true => Err(format!("{:?} waits to be taken into a cluster, and founds none", me.identity.name)),
+        false => Ok(()),
+    }
+}
+
 fn check_hello(me: &Identity, hello: &Hello) -> Result<Purpose, String> {
     if hello.protocol != PROTOCOL_VERSION {
         return Err(format!("protocol {} is not spoken here, only {PROTOCOL_VERSION}", hello.protocol));
@@ -181,16 +198,17 @@ mod tests {
     }
 
     async fn meet(me: Identity, other: Identity, target: Target) -> (io::Result<Peer>, io::Result<Identity>) {
-        meet_with(me, other, target, Membership::default()).await
+        meet_with(Beginning::Founding, me, other, target, Membership::default()).await
     }
 
     async fn meet_with(
+        beginning: Beginning,
         me: Identity,
         other: Identity,
         target: Target,
         membership: Membership,
     ) -> (io::Result<Peer>, io::Result<Identity>) {
-        let other = Greeter { identity: other, member: Member::default() };
+        let other = Greeter { identity: other, member: Member::default(), beginning };
         let (left, right) = tokio::io::duplex(4096);
         let mut dialling = Connection::new(Box::new(left));
         let mut listening = Connection::new(Box::new(right));
@@ -228,8 +246,21 @@ mod tests {
         let known = Member { name: "r1".into(), ..Member::default() };
         let membership =
             Membership::new(vec![[id].into()], std::collections::BTreeMap::from([(id, known)])).unwrap();
-        let (dial, listen) = meet_with(identity(1), identity(2), Target::Anybody, membership).await;
+        let (dial, listen) = meet_with(Beginning::Founding, identity(1), identity(2), Target::Anybody, membership).await;
         assert!(dial.err().unwrap().to_string().contains("may not take its place"));
         assert!(listen.is_err());
+    }
+
+    #[tokio::test]
+    async fn who_waits_to_be_taken_in_is_no_founder_and_hears_those_who_mean_it() {
+        let meet = |target| {
+            let (me, other) = (identity(1), identity(2));
+            meet_with(Beginning::Joining, me, other, target, Membership::default())
+        };
+        let (dial, listen) = meet(Target::Anybody).await;
+        assert!(dial.err().unwrap().to_string().contains("founds none"));
+        assert!(listen.is_err());
+        let (dial, listen) = meet(Target::Replica(ReplicaId::new(2))).await;
+        assert!(dial.is_ok() && listen.is_ok());
     }
 }

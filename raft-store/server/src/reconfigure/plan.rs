@@ -9,6 +9,7 @@
 //! * **M3** No change of voters leaves fewer of them alive than a majority of the new ones: it would never be completed,
 //!   and nothing after it. Alive is who has answered since the change was asked for.
 //! * **M4** A change that is half done (a joint membership whose leader was lost) is completed before another begins.
+//! * **M5** A leader that was removed changes nothing any more. It leads on for a moment, until it notices.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,6 +70,11 @@ impl Health {
         membership.nodes().all(|(id, member)| member.name.is_empty() || self.is_alive(*id))
     }
 
+    /// M5.
+    pub(super) fn may_change(&self, membership: &Membership) -> bool {
+        membership.get_node(&self.leader).is_some()
+    }
+
     fn is_alive(&self, replica: ReplicaId) -> bool {
         replica == self.leader || self.alive.contains(&replica)
     }
@@ -113,6 +119,9 @@ pub(super) fn plan(
 
 /// What a membership needs without being asked: M4, and voters of the learners that are called to it.
 pub(super) fn upkeep(membership: &Membership, health: &Health) -> Option<ChangeMembers<ReplicaId, Member>> {
+    if !health.may_change(membership) {
+        return None;
+    }
     if is_half_done(membership) {
         return Some(ChangeMembers::AddVoterIds(BTreeSet::new()));
     }

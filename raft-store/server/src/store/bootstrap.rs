@@ -11,6 +11,7 @@ use openraft::errors::{InitializeError, RaftError};
 
 use crate::{
     error::OpenError,
+    log::LogMeta,
     membership,
     options::{Beginning, InitialMember, Member, StoreOptions},
     peer::Directory,
@@ -30,22 +31,51 @@ const REMIND_EVERY: u32 = 50;
 pub(super) async fn run(
     raft: &Raft,
     directory: &Directory,
+    log: &LogMeta,
+    beginning: Beginning,
+    options: &StoreOptions,
+) -> Result<(), OpenError> {
+    tokio::select! {
+        biased;
+        begun = begin(raft, directory, log, beginning, options) => begun,
+        // A disk that fails meanwhile must not leave a replica that waits for ever.
+        why = membership::stopped(raft) => Err(OpenError::Raft(why)),
+    }
+}
+
+async fn begin(
+    raft: &Raft,
+    directory: &Directory,
+    log: &LogMeta,
     beginning: Beginning,
     options: &StoreOptions,
 ) -> Result<(), OpenError> {
     match beginning {
         Beginning::Founding => form(raft, directory, options).await,
-        Beginning::Joining => join(raft, directory, options).await,
+        Beginning::Joining => join(raft, directory, log, options).await,
     }
 }
 
-/// Has this replica taken into the cluster that is there; a no-op where it has been.
-async fn join(raft: &Raft, directory: &Directory, options: &StoreOptions) -> Result<(), OpenError> {
+/// Has this replica taken into the cluster that is there; a no-op where it has been. It asks until it finds itself a
+/// member: that it was taken in may be lost with a leader.
+async fn join(
+    raft: &Raft,
+    directory: &Directory,
+    log: &LogMeta,
+    options: &StoreOptions,
+) -> Result<(), OpenError> {
     let replica = directory.me().replica;
+    let is_in = || membership::settled(raft).map(|settled| reconfigure::names(&settled, replica));
+    if log.has_joined()? {
+        // Once Raft answers it says what is on the disk.
+        is_initialized(raft).await?;
+        // A change that is not committed yet may never be.
+        return if is_in() == Some(false) { Err(OpenError::Removed) } else { Ok(()) };
+    }
     let member = options.member.clone();
     let change = Change::Join { replica, member, token: options.cluster_token.clone() };
     let mut attempt = 0_u32;
-    while !reconfigure::names(&membership::current(raft), replica) {
+    while is_in() != Some(true) {
         let mut missing = Vec::new();
         for other in options.initial_cluster.iter().filter(|other| other.name != options.member.name) {
             match directory.ask_to_join(&other.peer_url, &change, options.request_timeout).await {
@@ -65,7 +95,7 @@ async fn join(raft: &Raft, directory: &Directory, options: &StoreOptions) -> Res
         attempt += 1;
         sleep(ASK_PAUSE).await;
     }
-    Ok(())
+    Ok(log.set_joined(replica)?)
 }
 
 /// Founds the cluster together with the other first members.

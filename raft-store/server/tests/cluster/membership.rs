@@ -123,6 +123,42 @@ async fn a_wiped_disk_comes_back_only_after_its_member_was_removed_and_then_as_a
 }
 
 #[tokio::test]
+async fn a_replica_that_joined_and_was_removed_does_not_come_back_by_itself() {
+    let mut cluster = Cluster::start().await;
+    cluster.join(3).await.unwrap();
+    votes(cluster.store(3), "d").await;
+    let (former, removed) = (cluster.leader().await, id(cluster.store(3), "d").await);
+    // Who leads learns of its own removal for certain.
+    assert!(cluster.store(former).transfer_leadership(removed, PATIENCE).await);
+    eventually("the heir to lead", async || {
+        (cluster.store(3).status().leader == Some(removed)).then_some(())
+    })
+    .await;
+    let _ = cluster.store(3).reconfigure(Change::Remove(removed)).await;
+    eventually("a removal", async || {
+        let status = cluster.store(3).status();
+        let is_out = status.members.iter().all(|member| member.replica != removed);
+        (is_out && status.applied_index == status.last_index).then_some(())
+    })
+    .await;
+    cluster.kill_but(3, usize::MAX);
+    assert!(matches!(cluster.join(3).await, Err(OpenError::Removed)));
+    assert!(member(cluster.store(0), "d").is_none());
+}
+
+#[tokio::test]
+async fn a_replica_whose_disk_fails_while_it_waits_to_be_taken_in_does_not_wait_for_ever() {
+    let mut cluster = Cluster::start().await;
+    (1..3).for_each(|number| cluster.kill(number));
+    let joining = cluster.join_soon(3);
+    eventually("an id", async || cluster.is_bound(3).then_some(())).await;
+    cluster.fail_writes(3);
+    cluster.restart(1).await;
+    let error = joining.ready().await.err().expect("nothing can be written");
+    assert!(matches!(error, OpenError::Raft(_)), "{error}");
+}
+
+#[tokio::test]
 async fn a_founder_that_was_rolled_back_is_found_out_by_a_leader_that_came_later() {
     let mut cluster = Cluster::start().await;
     cluster.join(3).await.unwrap();

@@ -5,6 +5,7 @@ use std::{cell::Cell, sync::Arc, thread::JoinHandle, time::Duration};
 use bytes::Bytes;
 use keelson_store::{
     Beginning, Member, OpenError, Store, StoreOptions, WriteError,
+    log::LogMeta,
     options::InitialMember,
     runtime,
     store::{At, Consistency},
@@ -15,7 +16,7 @@ use keelson_store_core::{
     },
     engine::{
         Disk as _, Family, Role,
-        mem::{Faults, MemDisk},
+        mem::{Fate, Faults, MemDisk},
     },
     id::Revision,
 };
@@ -46,7 +47,8 @@ pub(crate) struct Cluster {
     seeds: Cell<u64>,
 }
 
-struct Replica {
+/// A replica that has opened.
+pub(crate) struct Replica {
     store: Store,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
@@ -176,8 +178,24 @@ impl Cluster {
 
     /// Starts a replica that is no founder: it asks the others to take it in.
     pub(crate) async fn join(&mut self, number: usize) -> Result<(), OpenError> {
-        self.replicas[number] = Some(self.spawn(number, Beginning::Joining).ready().await?);
+        self.replicas[number] = Some(self.join_soon(number).ready().await?);
         Ok(())
+    }
+
+    /// The same, without waiting for what comes of it.
+    pub(crate) fn join_soon(&self, number: usize) -> Starting {
+        self.spawn(number, Beginning::Joining)
+    }
+
+    /// Whether a replica's disk has an id.
+    pub(crate) fn is_bound(&self, number: usize) -> bool {
+        let log = self.disks[number].copy().open("log", Role::Log).unwrap();
+        LogMeta::new(log).replica().unwrap().is_some()
+    }
+
+    /// Has a replica's disk fail every write.
+    pub(crate) fn fail_writes(&self, number: usize) {
+        self.disks[number].set_faults(Faults { write_error: Some(Fate::Lost), ..Faults::default() });
     }
 
     /// Takes a replica's disk away and gives it a new one.
@@ -258,14 +276,16 @@ impl Drop for Cluster {
     }
 }
 
-struct Starting {
+/// A replica that is about to open.
+pub(crate) struct Starting {
     opening: oneshot::Receiver<Result<Store, OpenError>>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
 
 impl Starting {
-    async fn ready(self) -> Result<Replica, OpenError> {
+    /// Waits for it.
+    pub(crate) async fn ready(self) -> Result<Replica, OpenError> {
         let opened = tokio::time::timeout(PATIENCE, self.opening).await.expect("a replica opens in time");
         let store = opened.expect("opening does not panic")?;
         Ok(Replica { store, stop: self.stop, thread: self.thread })

@@ -131,3 +131,11 @@ fn learners_that_are_called_become_voters_by_themselves() {
     let alone = upkeep(&of(&[&[1]], &[4]), &health(&[4]));
     assert_eq!(alone, Some(ChangeMembers::AddVoterIds([id(4)].into())));
 }
+
+#[test]
+fn a_leader_that_was_removed_calls_nobody_any_more() {
+    let ready = health(&[2, 3, 4]);
+    assert!(upkeep(&of(&[&[1, 2, 3]], &[4]), &ready).is_some());
+    assert_eq!(upkeep(&of(&[&[2, 3]], &[4]), &ready), None);
+    assert!(!ready.may_change(&of(&[&[2, 3]], &[4])));
+}
