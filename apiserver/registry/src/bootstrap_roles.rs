@@ -9,6 +9,7 @@
 //!
 //! Source: `plugin/pkg/auth/authorizer/rbac/bootstrappolicy` of Kubernetes.
 
+mod certificates;
 mod components;
 mod controllers;
 mod namespaced;
@@ -108,14 +109,15 @@ impl Subject {
 
 /// The ClusterRoles.
 pub fn cluster_roles() -> Vec<Object> {
-    let plain = users::ROLES.iter().chain(components::ROLES).chain(controllers::ROLES);
+    let plain =
+        users::ROLES.iter().chain(certificates::ROLES).chain(components::ROLES).chain(controllers::ROLES);
     let plain = plain.map(|role| object("ClusterRole", "", role.name, &json!({"rules": rules(role.rules)})));
     plain.chain(users::aggregated()).collect()
 }
 
 /// The ClusterRoleBindings.
 pub fn cluster_role_bindings() -> Vec<Object> {
-    let given = users::BINDINGS.iter().chain(components::BINDINGS);
+    let given = users::BINDINGS.iter().chain(certificates::BINDINGS).chain(components::BINDINGS);
     let given = given.map(|(role, subjects)| binding("", role, "ClusterRole", role, subjects));
     let own = controllers::ROLES.iter().map(|role| {
         let account = role.name.trim_start_matches(controllers::PREFIX);

@@ -20,6 +20,25 @@ pub(super) const ROLES: &[Role] = &[
         ],
     },
     Role {
+        name: "system:controller:certificate-controller",
+        rules: &[
+            Rule::new("delete get list watch", "certificates.k8s.io", "certificatesigningrequests"),
+            Rule::new(
+                "update",
+                "certificates.k8s.io",
+                "certificatesigningrequests/approval certificatesigningrequests/status",
+            ),
+            Rule::new("approve", "certificates.k8s.io", "signers")
+                .named("kubernetes.io/kube-apiserver-client-kubelet"),
+            Rule::new("sign", "certificates.k8s.io", "signers").named(
+                "kubernetes.io/kube-apiserver-client kubernetes.io/kube-apiserver-client-kubelet \
+                 kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown",
+            ),
+            Rule::new("create", "authorization.k8s.io", "subjectaccessreviews"),
+            EVENTS,
+        ],
+    },
+    Role {
         name: "system:controller:clusterrole-aggregation-controller",
         rules: &[Rule::new(
             "escalate get list patch update watch",
@@ -59,6 +78,20 @@ pub(super) const ROLES: &[Role] = &[
             Rule::new("update", "apps", "deployments/finalizers"),
             Rule::new("create delete get list patch update watch", "apps", "replicasets"),
             Rule::new("get list update watch", "core", "pods"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:device-taint-eviction-controller",
+        rules: &[
+            Rule::new("delete get list watch", "core", "pods"),
+            Rule::new("patch update", "core", "pods/status"),
+            Rule::new(
+                READ,
+                "resource.k8s.io",
+                "deviceclasses devicetaintrules resourceclaims resourceslices",
+            ),
+            Rule::new("patch update", "resource.k8s.io", "devicetaintrules/status"),
             EVENTS,
         ],
     },
@@ -152,6 +185,15 @@ pub(super) const ROLES: &[Role] = &[
         ],
     },
     Role {
+        name: "system:controller:kube-apiserver-serving-clustertrustbundle-publisher",
+        rules: &[
+            Rule::new("attest", "certificates.k8s.io", "signers")
+                .named("kubernetes.io/kube-apiserver-serving"),
+            Rule::new("create delete list update watch", "certificates.k8s.io", "clustertrustbundles"),
+            EVENTS,
+        ],
+    },
+    Role {
         name: "system:controller:namespace-controller",
         rules: &[
             Rule::new("delete get list watch", "core", "namespaces"),
@@ -192,6 +234,10 @@ pub(super) const ROLES: &[Role] = &[
         ],
     },
     Role {
+        name: "system:controller:podcertificaterequestcleaner",
+        rules: &[Rule::new("delete get list watch", "certificates.k8s.io", "podcertificaterequests")],
+    },
+    Role {
         name: "system:controller:pv-protection-controller",
         rules: &[Rule::new("get list update watch", "core", "persistentvolumes"), EVENTS],
     },
@@ -224,6 +270,18 @@ pub(super) const ROLES: &[Role] = &[
         ],
     },
     Role {
+        name: "system:controller:resource-claim-controller",
+        rules: &[
+            Rule::new(READ, "core", "pods"),
+            Rule::new("update", "core", "pods/finalizers"),
+            Rule::new("patch update", "core", "pods/status"),
+            Rule::new("create delete get list watch", "resource.k8s.io", "resourceclaims"),
+            Rule::new("patch update", "resource.k8s.io", "resourceclaims resourceclaims/status"),
+            Rule::new(READ, "resource.k8s.io", "resourceclaimtemplates"),
+            EVENTS,
+        ],
+    },
+    Role {
         name: "system:controller:resourcequota-controller",
         rules: &[
             Rule::new("list watch", "*", "*"),
@@ -236,6 +294,14 @@ pub(super) const ROLES: &[Role] = &[
         rules: &[Rule::new("create update", "core", "configmaps"), EVENTS],
     },
     Role {
+        name: "system:controller:route-controller",
+        rules: &[
+            Rule::new("list watch", "core", "nodes"),
+            Rule::new("patch", "core", "nodes/status"),
+            EVENTS,
+        ],
+    },
+    Role {
         name: "system:controller:service-account-controller",
         rules: &[Rule::new("create", "core", "serviceaccounts"), EVENTS],
     },
@@ -246,6 +312,15 @@ pub(super) const ROLES: &[Role] = &[
             Rule::new("patch update", "networking.k8s.io", "servicecidrs/finalizers"),
             Rule::new("patch update", "networking.k8s.io", "servicecidrs/status"),
             Rule::new(READ, "networking.k8s.io", "ipaddresses"),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:service-controller",
+        rules: &[
+            Rule::new(READ, "core", "services"),
+            Rule::new("patch update", "core", "services/status"),
+            Rule::new("list watch", "core", "nodes"),
             EVENTS,
         ],
     },
@@ -263,7 +338,39 @@ pub(super) const ROLES: &[Role] = &[
         ],
     },
     Role {
+        name: "system:controller:storage-version-migrator-controller",
+        rules: &[
+            Rule::new("list patch", "*", "*"),
+            Rule::new(READ, "storagemigration.k8s.io", "storageversionmigrations"),
+            Rule::new("update", "storagemigration.k8s.io", "storageversionmigrations/status"),
+        ],
+    },
+    Role {
         name: "system:controller:ttl-after-finished-controller",
         rules: &[Rule::new("delete get list watch", "batch", "jobs"), EVENTS],
+    },
+    Role {
+        name: "system:controller:ttl-controller",
+        rules: &[Rule::new("list patch update watch", "core", "nodes"), EVENTS],
+    },
+    Role {
+        name: "system:controller:validatingadmissionpolicy-status-controller",
+        rules: &[
+            Rule::new(READ, "admissionregistration.k8s.io", "validatingadmissionpolicies"),
+            Rule::new(
+                "get patch update",
+                "admissionregistration.k8s.io",
+                "validatingadmissionpolicies/status",
+            ),
+            EVENTS,
+        ],
+    },
+    Role {
+        name: "system:controller:volumeattributesclass-protection-controller",
+        rules: &[
+            Rule::new("get list update watch", "storage.k8s.io", "volumeattributesclasses"),
+            Rule::new(READ, "core", "persistentvolumeclaims persistentvolumes"),
+            EVENTS,
+        ],
     },
 ];
