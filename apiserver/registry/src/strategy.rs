@@ -93,6 +93,11 @@ pub trait Strategy: Send + Sync {
         true
     }
 
+    /// How long an object lives after it was last written, in seconds. `None`: until somebody deletes it.
+    fn time_to_live(&self) -> Option<u32> {
+        None
+    }
+
     /// Which keys the object claims for itself beside its own: a ClusterIP, a node port. They are created and
     /// deleted in the same transaction as the object.
     fn claims(&self, _object: &Object) -> Vec<Claim> {

@@ -17,12 +17,13 @@ use keelson_api_registry::{
     status::ApiError,
     strategy::Claim,
 };
-use keelson_store::{Store, state::StateView, store::Consistency};
+use keelson_store::{Store, WriteError, state::StateView, store::Consistency};
 use keelson_store_core::{
     command::{
-        Compare, KeyRange, Op, OpResponse, Operand, PutRequest, RangeRequest, RangeResponse, Relation, Txn,
+        CommandError, Compare, KeyRange, Op, OpResponse, Operand, PutRequest, RangeRequest, RangeResponse,
+        Relation, Txn,
     },
-    id::Revision,
+    id::{LeaseId, Revision},
 };
 use tokio::sync::watch;
 
@@ -35,9 +36,11 @@ use crate::{
 
 mod claims;
 mod keys;
+mod leases;
 mod version;
 
 pub use claims::ClaimChange;
+use leases::Leases;
 
 pub(crate) use keys::{ObjectKey, collection};
 pub(crate) use keys::{root, within};
@@ -51,6 +54,7 @@ const MAX_OBJECT_BYTES: usize = 3 << 19;
 pub struct ObjectStore {
     store: Store,
     cache: Cache,
+    leases: Leases,
 }
 
 /// An object as it was stored.
@@ -84,7 +88,7 @@ impl ObjectStore {
     /// Must be called inside [`keelson_store::runtime::seeded`].
     pub fn open(store: Store) -> Self {
         let cache = Cache::start(&store);
-        Self { store, cache }
+        Self { store, cache, leases: Leases::default() }
     }
 
     /// The store.
@@ -128,10 +132,10 @@ impl ObjectStore {
         let draft = Draft::new(resource, object)?;
         let mut txn = Txn::default();
         txn.compare.push(absent(&key.bytes()));
-        txn.success.push(put(key.bytes(), draft.value.clone()));
+        txn.success.push(put(key.bytes(), draft.value.clone(), self.lease_of(resource).await?));
         txn.failure.push(probe(key.bytes()));
         claims::take(&mut txn, &key, claims)?;
-        let done = self.store.txn(txn).await.map_err(store_write_error)?;
+        let done = self.store.txn(txn).await.map_err(|error| self.write_error(error))?;
         if done.answer.succeeded {
             return Ok(draft.stored_at(resource, object, done.revision)?);
         }
@@ -157,11 +161,11 @@ impl ObjectStore {
         let draft = Draft::new(resource, object)?;
         let mut txn = Txn::default();
         txn.compare.push(unchanged(&key.bytes(), expected));
-        txn.success.push(put(key.bytes(), draft.value.clone()));
+        txn.success.push(put(key.bytes(), draft.value.clone(), self.lease_of(resource).await?));
         txn.failure.push(probe(key.bytes()));
         claims::take(&mut txn, &key, &claims.take)?;
         claims::release(&mut txn, &claims.release)?;
-        let done = self.store.txn(txn).await.map_err(store_write_error)?;
+        let done = self.store.txn(txn).await.map_err(|error| self.write_error(error))?;
         if done.answer.succeeded {
             return Ok(Some(draft.stored_at(resource, object, done.revision)?));
         }
@@ -258,6 +262,23 @@ impl ObjectStore {
         Ok((shard, revision))
     }
 
+    /// On what an object of the resource lives.
+    async fn lease_of(&self, resource: &ResourceInfo) -> Result<LeaseId, ApiError> {
+        match resource.strategy.time_to_live() {
+            None => Ok(LeaseId::NONE),
+            Some(seconds) => self.leases.of(&self.store, seconds).await.map_err(store_write_error),
+        }
+    }
+
+    /// What a write of an object that failed is to a client.
+    fn write_error(&self, error: WriteError) -> ApiError {
+        if matches!(error, WriteError::Refused(CommandError::LeaseNotFound)) {
+            self.leases.forget();
+            return ApiError::unavailable("the lease of objects that go by themselves has ended: try again");
+        }
+        store_write_error(error)
+    }
+
     fn shard(&self, resource: &ResourceInfo) -> Result<Arc<Shard>, ApiError> {
         self.cache.shard(resource).cloned().ok_or_else(ApiError::no_such_path)
     }
@@ -318,8 +339,8 @@ fn equal(key: &Bytes, operand: Operand) -> Compare {
     Compare { range: KeyRange::Single(key.clone()), relation: Relation::Equal, operand }
 }
 
-fn put(key: Bytes, value: Bytes) -> Op {
-    Op::Put(PutRequest { key, value, ..PutRequest::default() })
+fn put(key: Bytes, value: Bytes, lease: LeaseId) -> Op {
+    Op::Put(PutRequest { key, value, lease, ..PutRequest::default() })
 }
 
 /// Asks, where a transaction's compares fail, whether a key is there and since when.

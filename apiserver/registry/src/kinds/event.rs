@@ -1,6 +1,7 @@
 //! Event, in the core group and in `events.k8s.io`: one thing, two sets of names.
 //!
-//! Deliberately absent: making one of the other ([`crate::conversion::event`]), and forgetting them after a while.
+//! Deliberately absent: making one of the other ([`crate::conversion::event`]), and forgetting them after a while, which
+//! the store does.
 //!
 //! Source: `pkg/apis/core/validation/events.go`, `printEvent`.
 
@@ -16,6 +17,9 @@ use crate::{
     resources::Column,
     strategy::Strategy,
 };
+
+/// How long an event is kept; upstream's.
+const SECONDS_TO_LIVE: u32 = 3600;
 
 /// Longest reporting instance, action and reason, in bytes.
 const MAX_WORD: usize = 128;
@@ -56,6 +60,10 @@ pub struct Rules {
 impl Strategy for Rules {
     fn creates_on_update(&self) -> bool {
         true
+    }
+
+    fn time_to_live(&self) -> Option<u32> {
+        Some(SECONDS_TO_LIVE)
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {

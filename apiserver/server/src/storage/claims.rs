@@ -7,7 +7,10 @@ use bytes::Bytes;
 use keelson_api_registry::{
     object::Object, resources, resources::ResourceInfo, status::ApiError, strategy::Claim,
 };
-use keelson_store_core::command::{DeleteRangeRequest, KeyRange, Op, RangeRequest, RangeResponse, Txn};
+use keelson_store_core::{
+    command::{DeleteRangeRequest, KeyRange, Op, RangeRequest, RangeResponse, Txn},
+    id::LeaseId,
+};
 
 use super::{Draft, ObjectKey, ObjectStore, absent, keys::within, probe, put};
 use crate::answer::store_read_error;
@@ -42,7 +45,7 @@ pub(super) fn take(txn: &mut Txn, owner: &ObjectKey, claims: &[Claim]) -> Result
             }
         };
         txn.compare.push(absent(&key));
-        txn.success.push(put(key.clone(), value));
+        txn.success.push(put(key.clone(), value, LeaseId::NONE));
         txn.failure.push(probe(key));
     }
     Ok(())

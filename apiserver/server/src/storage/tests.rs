@@ -146,7 +146,7 @@ fn a_damaged_value_is_said_to_be_damaged() {
     with_store(async |store| {
         let objects = ObjectStore::open(store);
         let key = ObjectKey::new(config_maps(), "a", "x").unwrap().bytes();
-        let txn = Txn { success: vec![put(key.clone(), "nonsense".into())], ..Txn::default() };
+        let txn = Txn { success: vec![put(key.clone(), "nonsense".into(), LeaseId::NONE)], ..Txn::default() };
         objects.store().txn(txn).await.unwrap();
         let error = objects.get(config_maps(), "a", "x").await.unwrap_err();
         assert!(error.message.contains("/registry/configmaps/a/x: format"), "{}", error.message);
@@ -157,5 +157,39 @@ fn a_damaged_value_is_said_to_be_damaged() {
         let newest = Txn { success: vec![claims::delete(key)], ..Txn::default() };
         objects.store().txn(newest).await.unwrap();
         assert!(objects.list(config_maps(), "", &everything).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn events_hang_on_a_lease_that_those_of_a_minute_share_and_other_objects_stay() {
+    with_store(async |store| {
+        let objects = ObjectStore::open(store);
+        let events = resources::find("", "v1", "events").unwrap();
+        let event = |name: &str| {
+            Object(serde_json::json!({
+                "kind": "Event", "apiVersion": "v1", "metadata": {"name": name, "namespace": "a", "uid": name},
+            }))
+        };
+        let lease = async |resource: &'static ResourceInfo, name: &str| {
+            let key = ObjectKey::new(resource, "a", name).unwrap().bytes();
+            let request = RangeRequest::new(KeyRange::Single(key));
+            let found = objects.store().range(&request, Consistency::Linearizable).await.unwrap();
+            found.answer.kvs[0].lease
+        };
+        objects.create(events, &event("one"), &[]).await.unwrap();
+        objects.create(events, &event("two"), &[]).await.unwrap();
+        let shared = lease(events, "one").await;
+        assert_ne!(shared, LeaseId::NONE);
+        assert_eq!(lease(events, "two").await, shared);
+        create(&objects, "x", &[]).await.unwrap();
+        assert_eq!(lease(config_maps(), "x").await, LeaseId::NONE);
+
+        // A lease that has gone takes its events along; the next write is told to try again, and gets another.
+        objects.store().revoke_lease(shared).await.unwrap();
+        assert!(objects.get(events, "a", "one").await.unwrap().is_none());
+        let refused = objects.create(events, &event("three"), &[]).await.unwrap_err();
+        assert_eq!(ApiError::from(refused).code, 503);
+        objects.create(events, &event("three"), &[]).await.unwrap();
+        assert_ne!(lease(events, "three").await, shared);
     });
 }
