@@ -2,7 +2,7 @@
 //!
 //! In: a server. Out: namespaces, priority classes, roles, the Service `kubernetes`, and what else upstream's API
 //! server makes when it starts; then, as long as the server runs, a Lease that says that it lives, and the endpoints
-//! of that Service.
+//! of that Service; and what quotas say is used is kept up to date.
 //!
 //! Every server does all of this. They may do it at the same moment: whoever is second finds it done.
 //!
@@ -13,7 +13,7 @@ use std::time::Duration;
 use keelson_api_registry::status::ApiError;
 use tokio::time::{sleep, timeout};
 
-use crate::{server::Server, server::ServerOptions, storage::ObjectStore};
+use crate::{quotas, server::Server, server::ServerOptions, storage::ObjectStore};
 
 mod contents;
 mod endpoints;
@@ -37,7 +37,10 @@ pub async fn run(server: &Server) {
     let mut presence = Presence::of(options);
     let work = async {
         fill(objects, options).await;
-        presence.keep(objects, options).await
+        tokio::select! {
+            never = presence.keep(objects, options) => never,
+            never = quotas::keep(objects) => never,
+        }
     };
     tokio::select! {
         never = work => match never {},

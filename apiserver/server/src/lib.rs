@@ -54,6 +54,8 @@ pub mod admission;
 
 pub mod allocation;
 
+mod quotas;
+
 pub mod storage;
 
 pub mod envelope;

@@ -4,22 +4,21 @@
 //! the same room. An object that is not written after all, and whatever is deleted, is still counted; so before a write
 //! is refused, everything is counted anew, linearizably.
 //!
-//! Deliberately absent: keeping statuses up to date while nobody writes; what objects use
+//! Deliberately absent: keeping statuses up to date while nobody writes ([`crate::quotas`]); what objects use
 //! ([`keelson_api_registry::quota`]).
 //!
 //! Source: `k8s.io/apiserver/pkg/admission/plugin/resourcequota`.
 
 use keelson_api_registry::{
     object::Object,
-    pod_resources::{Amounts, add, amounts},
+    pod_resources::{Amounts, add},
     quota,
     status::ApiError,
 };
-use serde_json::{Map, Value};
 
-use super::{Attributes, Operation, Validate, Verdict, known};
+use super::{Attributes, Operation, Validate, Verdict};
 use crate::{
-    selection::Selection,
+    quotas,
     storage::{ClaimChange, Stored},
 };
 
@@ -56,8 +55,8 @@ impl Validate for ResourceQuota {
 
 /// The names of the quotas that the write may be too much for, as this server knows them.
 fn concerned(write: &Attributes<'_>, object: &Object) -> Vec<String> {
-    let quotas = write.server.objects.cached(known("", "resourcequotas"));
-    let own = quotas.iter().filter(|quota| quota.namespace == write.namespace).map(|quota| quota.object());
+    let all = write.server.objects.cached(quotas::resource());
+    let own = all.iter().filter(|quota| quota.namespace == write.namespace).map(|quota| quota.object());
     let concerned = own.filter(|quota| {
         quota::concerns(quota, write.resource) && quota::covers(quota, write.resource, object)
     });
@@ -66,9 +65,9 @@ fn concerned(write: &Attributes<'_>, object: &Object) -> Vec<String> {
 
 /// Writes into the status of a quota what the write uses more than before.
 async fn charge(write: &Attributes<'_>, name: &str, object: &Object) -> Result<(), ApiError> {
-    let (objects, quotas) = (&write.server.objects, known("", "resourcequotas"));
+    let (objects, resource) = (&write.server.objects, quotas::resource());
     for _ in 0..ATTEMPTS {
-        let Some(current) = objects.get(quotas, write.namespace, name).await? else { return Ok(()) };
+        let Some(current) = objects.get(resource, write.namespace, name).await? else { return Ok(()) };
         let quota = &current.object;
         if write.resource.plural == "pods"
             && let Some(why) = quota::unspecified(quota, object)
@@ -83,8 +82,8 @@ async fn charge(write: &Attributes<'_>, name: &str, object: &Object) -> Result<(
         if write.dry_run {
             return Ok(());
         }
-        let counted = with_status(quota, &used);
-        match objects.replace(quotas, &counted, current.revision, ClaimChange::default()).await? {
+        let counted = quotas::with_status(quota, &used);
+        match objects.replace(resource, &counted, current.revision, ClaimChange::default()).await? {
             Some(_) => return Ok(()),
             // Somebody else has been charged meanwhile.
             None => continue,
@@ -106,44 +105,12 @@ fn more(write: &Attributes<'_>, quota: &Object, object: &Object) -> Amounts {
 /// What is used with the write, which there is room for.
 async fn room(write: &Attributes<'_>, current: &Stored, more: &Amounts) -> Result<Amounts, ApiError> {
     let quota = &current.object;
-    if let Some(used) = known_usage(quota)
+    if let Some(used) = quotas::known_usage(quota)
         && let Ok(after) = quota::charge(quota, &used, more)
     {
         return Ok(after);
     }
     // Nobody has counted yet, or somebody may have gone since.
-    let used = count(write, quota).await?;
+    let used = quotas::count(&write.server.objects, quota).await?;
     quota::charge(quota, &used, more).map_err(|why| write.forbidden(why))
-}
-
-/// What is used, going by the quota's status; `None` if that is of other limits.
-fn known_usage(quota: &Object) -> Option<Amounts> {
-    let list = |name: &str| amounts(quota.get(&["status", name]).unwrap_or(&Value::Null));
-    let (hard, used) = (list("hard"), list("used"));
-    (hard == quota::hard(quota) && hard.keys().all(|name| used.contains_key(name))).then_some(used)
-}
-
-/// Counts everything that is there.
-async fn count(write: &Attributes<'_>, quota: &Object) -> Result<Amounts, ApiError> {
-    let zero = |(name, amount)| (name, amount - amount);
-    let mut used: Amounts = quota::hard(quota).into_iter().map(zero).collect();
-    for resource in quota::counted().filter(|resource| quota::concerns(quota, resource)) {
-        let all = write.server.objects.list(resource, write.namespace, &Selection::default()).await?;
-        for object in all.iter().map(|object| object.object()) {
-            if quota::covers(quota, resource, &object) {
-                add(&mut used, &quota::masked(quota, &quota::usage(resource, &object)));
-            }
-        }
-    }
-    Ok(used)
-}
-
-fn with_status(quota: &Object, used: &Amounts) -> Object {
-    let texts = |list: &Amounts| -> Map<String, Value> {
-        list.iter().map(|(name, amount)| (name.clone(), amount.to_string().into())).collect()
-    };
-    let mut counted = quota.clone();
-    counted.set(&["status", "hard"], quota.get(&["spec", "hard"]).cloned().unwrap_or_default());
-    counted.set(&["status", "used"], texts(used));
-    counted
 }
