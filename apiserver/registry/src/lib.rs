@@ -40,6 +40,8 @@ pub mod pod_resources;
 
 pub mod pod_security;
 
+pub mod proxy;
+
 pub mod quota;
 
 pub mod discovery;

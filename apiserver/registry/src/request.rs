@@ -15,6 +15,8 @@ use crate::{
 pub struct RequestInfo {
     /// What it is about.
     pub target: Target,
+    /// The method: what is passed on to somebody else keeps it.
+    pub method: Method,
     /// The raw path.
     pub path: String,
     /// Query parameters in order, decoded.
@@ -58,7 +60,7 @@ impl RequestInfo {
             None => Target::Path,
             Some(route) => Target::Resource(route.written_as_query(&mut query).request(method, &query)?),
         };
-        Ok(Self { target, path, query })
+        Ok(Self { target, method: method.clone(), path, query })
     }
 
     /// The first value of a query parameter.
@@ -99,6 +101,11 @@ struct Route {
 }
 
 impl Route {
+    /// Whether the request is passed on, whatever it asks.
+    fn is_proxy(&self) -> bool {
+        self.subresource.is_some_and(|below| below.name == "proxy")
+    }
+
     /// The same with what `/watch/` means in the query.
     fn written_as_query(mut self, query: &mut Vec<(String, String)>) -> Self {
         if self.is_watch {
@@ -119,6 +126,7 @@ impl Route {
             "GET" | "HEAD" if collection && watching => Verb::Watch,
             "GET" | "HEAD" if collection => Verb::List,
             "GET" | "HEAD" => Verb::Get,
+            "OPTIONS" if self.is_proxy() => Verb::Get,
             "POST" => Verb::Create,
             "PUT" => Verb::Update,
             "PATCH" => Verb::Patch,
@@ -171,6 +179,8 @@ fn route(segments: &[String]) -> Result<Option<Route>, ApiError> {
         [plural] => (*plural, "", None),
         [plural, name] => (*plural, *name, None),
         [plural, name, below] if !is_watch => (*plural, *name, Some(*below)),
+        // What follows is somebody else's path.
+        [plural, name, "proxy", ..] if !is_watch => (*plural, *name, Some("proxy")),
         _ => return Err(ApiError::no_such_path()),
     };
     let resource = resources::find(group, version, plural).ok_or_else(ApiError::no_such_path)?;
@@ -299,6 +309,25 @@ mod tests {
             );
         }
         assert_eq!(parse("GET", "/api/v1/watch/namespaces/shop/pods/web/log").unwrap_err().code, 404);
+    }
+
+    #[test]
+    fn what_is_passed_on_has_any_method_and_any_path() {
+        for (method, verb) in
+            [("GET", Verb::Get), ("POST", Verb::Create), ("OPTIONS", Verb::Get), ("DELETE", Verb::Delete)]
+        {
+            let request =
+                resource(method, "/api/v1/namespaces/shop/services/http:web:80/proxy/a/b%2Fc?watch=true");
+            let found = (request.name.as_str(), request.subresource.map(|below| below.name), request.verb);
+            assert_eq!(found, ("http:web:80", Some("proxy"), verb), "{method}");
+        }
+        assert_eq!(resource("GET", "/api/v1/nodes/n1/proxy/pods").resource.plural, "nodes");
+        assert_eq!(parse("OPTIONS", "/api/v1/namespaces/shop/pods/web").unwrap_err().code, 405);
+        assert_eq!(parse("GET", "/api/v1/namespaces/shop/pods/web/log/more").unwrap_err().code, 404);
+        assert_eq!(
+            parse("GET", "/apis/apps/v1/namespaces/shop/deployments/web/proxy").unwrap_err().code,
+            404
+        );
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod eviction;
 mod own_rules;
 mod patch;
 mod pod_streams;
+mod proxy;
 mod scale;
 mod update;
 
@@ -79,6 +80,7 @@ pub async fn handle(server: &Arc<Server>, call: Call) -> Result<Response, ApiErr
         (Some("exec"), _) => pod_streams::exec(server, &call).await,
         (Some("attach"), _) => pod_streams::attach(server, &call).await,
         (Some("portforward"), _) => pod_streams::port_forward(server, &call).await,
+        (Some("proxy"), _) => proxy::handle(server, &call).await,
         (Some(_), _) => Err(ApiError::no_such_path()),
     }
 }

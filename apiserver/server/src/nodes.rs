@@ -6,11 +6,10 @@
 //! Every request has a connection of its own: most of them last, and a node that has gone is noticed at once.
 //! Deliberately absent: what is asked and who may ask it (`handlers::pod_streams`).
 
-use std::{io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::Empty;
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use keelson_api_registry::{pod_streams::NodePlace, status::ApiError};
@@ -82,11 +81,14 @@ impl NodeClient {
     ///
     /// # Errors
     /// 500 in upstream's words when the node cannot be reached or is another one; 504 when it does not answer.
-    pub(crate) async fn send(
+    pub(crate) async fn send<B>(
         &self,
         place: &NodePlace,
-        request: Request<Empty<Bytes>>,
-    ) -> Result<Response<Incoming>, ApiError> {
+        request: Request<B>,
+    ) -> Result<Response<Incoming>, ApiError>
+    where
+        B: http_body::Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+    {
         let stream = match timeout(DIAL_PATIENCE, self.dial(place)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(unreachable(place, &in_upstreams_words(&error))),

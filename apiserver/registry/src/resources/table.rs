@@ -15,6 +15,7 @@ mod certificates;
 mod cluster;
 mod core;
 mod devices;
+mod extensions;
 mod flow_control;
 mod network;
 mod policy;
@@ -82,6 +83,7 @@ pub static RESOURCES: &[ResourceInfo] = &[
     admission_registration::VALIDATING_ADMISSION_POLICIES,
     admission_registration::VALIDATING_ADMISSION_POLICY_BINDINGS,
     admission_registration::VALIDATING_WEBHOOK_CONFIGURATIONS,
+    extensions::CUSTOM_RESOURCE_DEFINITIONS,
     cluster::PRIORITY_CLASSES,
     storage::CSI_DRIVERS,
     storage::CSI_NODES,
@@ -145,6 +147,12 @@ const fn status(kind: &'static str) -> Subresource {
 /// with a POST.
 const fn connection(name: &'static str, options: &'static str) -> Subresource {
     Subresource { name, group_version: None, kind: options, verbs: &[Create, Get] }
+}
+
+/// Somebody beyond this server to whom requests are passed on as they are.
+const fn proxy(options: &'static str) -> Subresource {
+    let verbs = &[Create, Delete, Get, Patch, Update];
+    Subresource { name: "proxy", group_version: None, kind: options, verbs }
 }
 
 /// How many replicas an object wants and has.

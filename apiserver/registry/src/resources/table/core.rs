@@ -2,7 +2,7 @@
 
 use super::{
     super::{ResourceInfo, Scope, Subresource, Verb},
-    Names, PART, SCALE, connection, namespaced, of_cluster, question, status,
+    Names, PART, SCALE, connection, namespaced, of_cluster, proxy, question, status,
 };
 use crate::kinds::{
     component_status, config_map, endpoints, event, limit_range, namespace, node, persistent_volume,
@@ -76,7 +76,7 @@ pub(super) const NAMESPACES: ResourceInfo = ResourceInfo {
 
 pub(super) const NODES: ResourceInfo = ResourceInfo {
     short_names: &["no"],
-    subresources: &[status("Node")],
+    subresources: &[proxy("NodeProxyOptions"), status("Node")],
     columns: node::COLUMNS,
     selectable: &["spec.unschedulable"],
     strategy: &node::Rules,
@@ -115,6 +115,7 @@ pub(super) const PODS: ResourceInfo = ResourceInfo {
         connection("exec", "PodExecOptions"),
         Subresource { name: "log", group_version: None, kind: "Pod", verbs: &[Verb::Get] },
         connection("portforward", "PodPortForwardOptions"),
+        proxy("PodProxyOptions"),
         Subresource { name: "resize", group_version: None, kind: "Pod", verbs: PART },
         status("Pod"),
     ],
@@ -182,7 +183,7 @@ pub(super) const SERVICE_ACCOUNTS: ResourceInfo = ResourceInfo {
 pub(super) const SERVICES: ResourceInfo = ResourceInfo {
     short_names: &["svc"],
     categories: &["all"],
-    subresources: &[status("Service")],
+    subresources: &[proxy("ServiceProxyOptions"), status("Service")],
     columns: service::COLUMNS,
     selectable: &["spec.clusterIP", "spec.type"],
     strategy: &service::Rules,
