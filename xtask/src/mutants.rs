@@ -13,13 +13,12 @@ mod report;
 
 mod simulator;
 
-use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use keelson_store_core::mutant::Mutant;
 
-use hunt::Hunters;
+use hunt::{End, Hunters};
 
 /// Which mutants are hunted, and for how long.
 #[derive(Debug, Args)]
@@ -30,7 +29,7 @@ pub(crate) struct MutantsArgs {
     /// Seconds that a harness has for each mutant.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     budget: u64,
-    /// Hunt so many only: other ones after every commit.
+    /// Hunt so many only: other ones every day.
     #[arg(long, value_name = "N", conflicts_with = "only")]
     rotate: Option<usize>,
     /// The first seed of the simulator.
@@ -56,10 +55,10 @@ enum Output {
 ///
 /// # Errors
 ///
-/// Who survived, or why nobody could be hunted.
+/// Who was not caught, or why nobody could be hunted.
 pub(crate) fn run(args: &MutantsArgs) -> Result<(), String> {
     let chosen = match args.rotate {
-        Some(count) => rotate(Mutant::ALL, count, commits().unwrap_or_else(days)),
+        Some(count) => rotate(Mutant::ALL, count, days()),
         None if args.only.is_empty() => Mutant::ALL.to_vec(),
         None => args.only.clone(),
     };
@@ -67,7 +66,7 @@ pub(crate) fn run(args: &MutantsArgs) -> Result<(), String> {
     let budget = Duration::from_secs(args.budget);
     let mut hunts = Vec::with_capacity(chosen.len());
     for mutant in chosen {
-        let hunt = hunters.hunt(mutant, args.from, budget)?;
+        let hunt = hunters.hunt(mutant, args.from, budget);
         eprintln!("{}", report::line(&hunt));
         hunts.push(hunt);
     }
@@ -78,9 +77,9 @@ pub(crate) fn run(args: &MutantsArgs) -> Result<(), String> {
             Output::Json => report::json(&hunts),
         }
     );
-    let survivors: Vec<_> =
-        hunts.iter().filter(|hunt| hunt.catch.is_none()).map(|hunt| hunt.mutant.name()).collect();
-    if survivors.is_empty() { Ok(()) } else { Err(format!("mutants that survive: {}", survivors.join(", "))) }
+    let uncaught = hunts.iter().filter(|hunt| !matches!(hunt.end, End::Caught(_)));
+    let uncaught: Vec<_> = uncaught.map(|hunt| hunt.mutant.name()).collect();
+    if uncaught.is_empty() { Ok(()) } else { Err(format!("not caught: {}", uncaught.join(", "))) }
 }
 
 /// The `count` mutants whose turn it is, so that successive turns go round the whole table.
@@ -91,15 +90,7 @@ fn rotate(all: &[Mutant], count: usize, turn: u64) -> Vec<Mutant> {
     all.iter().cycle().skip(start).take(count.min(all.len())).copied().collect()
 }
 
-/// How many commits lead to this checkout: every one of them is another turn.
-fn commits() -> Option<u64> {
-    let counted =
-        Command::new("git").args(["rev-list", "--count", "HEAD"]).current_dir(crate::root()).output().ok()?;
-    let text = String::from_utf8(counted.stdout).ok()?;
-    text.trim().parse().ok()
-}
-
-/// Days since 1970, where there is no git.
+/// Days since 1970: every one of them is another turn.
 fn days() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400
 }

@@ -19,9 +19,17 @@ use super::simulator::Simulator;
 #[derive(Debug)]
 pub(super) struct Hunt {
     pub(super) mutant: Mutant,
-    /// `None`: it survived.
-    pub(super) catch: Option<Catch>,
+    pub(super) end: End,
     pub(super) took: Duration,
+}
+
+/// How a hunt ends.
+#[derive(Debug)]
+pub(super) enum End {
+    Caught(Catch),
+    Survived,
+    /// A hunter could not do its work, so nothing is known.
+    Failed(String),
 }
 
 /// How a mutant was caught.
@@ -71,24 +79,33 @@ impl Hunters {
     }
 
     /// Hunts one mutant. Each hunter has the whole budget.
-    pub(super) fn hunt(&self, mutant: Mutant, from: u64, budget: Duration) -> Result<Hunt, String> {
-        if let Some(simulator) = &self.simulator {
-            let began = Instant::now();
-            let catch = simulator.hunt(mutant, from, budget)?;
-            if catch.is_some() {
-                return Ok(Hunt { mutant, catch, took: began.elapsed() });
-            }
-        }
-        let processes = match self.processes.get() {
-            Some(processes) => processes,
-            None => {
-                let built = Processes::build()?;
-                self.processes.get_or_init(|| built)
-            }
-        };
+    pub(super) fn hunt(&self, mutant: Mutant, from: u64, budget: Duration) -> Hunt {
         let began = Instant::now();
-        let catch = processes.hunt(mutant, from, budget)?;
-        Ok(Hunt { mutant, catch, took: began.elapsed() })
+        let hunted = self.simulator.as_ref().map(|simulator| simulator.hunt(mutant, from, budget));
+        match hunted.unwrap_or(Ok(None)) {
+            Ok(Some(catch)) => Hunt { mutant, end: End::Caught(catch), took: began.elapsed() },
+            Ok(None) => self.hunt_really(mutant, from, budget),
+            Err(why) => Hunt { mutant, end: End::Failed(why), took: began.elapsed() },
+        }
+    }
+
+    fn hunt_really(&self, mutant: Mutant, from: u64, budget: Duration) -> Hunt {
+        let processes = self.processes();
+        let began = Instant::now();
+        let end = match processes.and_then(|processes| processes.hunt(mutant, from, budget)) {
+            Ok(Some(catch)) => End::Caught(catch),
+            Ok(None) => End::Survived,
+            Err(why) => End::Failed(why),
+        };
+        Hunt { mutant, end, took: began.elapsed() }
+    }
+
+    fn processes(&self) -> Result<&Processes, String> {
+        if let Some(processes) = self.processes.get() {
+            return Ok(processes);
+        }
+        let built = Processes::build()?;
+        Ok(self.processes.get_or_init(|| built))
     }
 }
 

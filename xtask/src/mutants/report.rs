@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::hunt::{Catch, Hunt};
+use super::hunt::{Catch, End, Hunt};
 
 /// Names beyond this many are only counted.
 const NAMES: usize = 3;
@@ -18,12 +18,14 @@ fn few(broken: &[String]) -> String {
 
 /// One hunt, as it ends.
 pub(super) fn line(hunt: &Hunt) -> String {
-    let Hunt { mutant, catch, took } = hunt;
-    match catch {
-        Some(Catch { broken, .. }) => {
-            format!("{mutant}: caught by {} after {:.1} s", few(broken), took.as_secs_f64())
+    let Hunt { mutant, end, took } = hunt;
+    let seconds = took.as_secs_f64();
+    match end {
+        End::Caught(Catch { broken, .. }) => {
+            format!("{mutant}: caught by {} after {seconds:.1} s", few(broken))
         }
-        None => format!("{mutant}: SURVIVES {:.1} s: {}", took.as_secs_f64(), mutant.words()),
+        End::Survived => format!("{mutant}: SURVIVES {seconds:.1} s: {}", mutant.words()),
+        End::Failed(why) => format!("{mutant}: could not be hunted: {why}"),
     }
 }
 
@@ -38,19 +40,23 @@ pub(super) fn table(hunts: &[Hunt]) -> String {
         let padded = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
         format!("{}{}", padded.collect::<String>(), row[4]).trim_end().to_owned()
     });
-    let caught = hunts.iter().filter(|hunt| hunt.catch.is_some()).count();
+    let caught = hunts.iter().filter(|hunt| matches!(hunt.end, End::Caught(_))).count();
     let sum = format!("{caught} of {} mutants caught", hunts.len());
     lines.chain(std::iter::once(sum)).collect::<Vec<_>>().join("\n")
 }
 
 fn row(hunt: &Hunt) -> [String; 5] {
-    let Hunt { mutant, catch, took } = hunt;
+    let Hunt { mutant, end, took } = hunt;
     let seconds = format!("{:.1}", took.as_secs_f64());
-    match catch {
-        Some(Catch { broken, command, seed }) => {
-            [mutant.name().to_owned(), few(broken), seed.to_string(), seconds, command.clone()]
+    let none = |word: &str| {
+        [mutant.name().to_owned(), word.to_owned(), String::new(), seconds.clone(), String::new()]
+    };
+    match end {
+        End::Caught(Catch { broken, command, seed }) => {
+            [mutant.name().to_owned(), few(broken), seed.to_string(), seconds.clone(), command.clone()]
         }
-        None => [mutant.name().to_owned(), "nothing".to_owned(), String::new(), seconds, String::new()],
+        End::Survived => none("nothing"),
+        End::Failed(_) => none("(not hunted)"),
     }
 }
 
@@ -61,16 +67,22 @@ pub(super) fn json(hunts: &[Hunt]) -> String {
 }
 
 fn object(hunt: &Hunt) -> Value {
-    let Hunt { mutant, catch, took } = hunt;
+    let Hunt { mutant, end, took } = hunt;
+    let (catch, failure) = match end {
+        End::Caught(catch) => (Some(catch), None),
+        End::Survived => (None, None),
+        End::Failed(why) => (None, Some(why)),
+    };
     json!({
         "mutant": mutant.name(),
         "words": mutant.words(),
         "precedent": mutant.precedent(),
         "expected": mutant.catcher(),
         "caught": catch.is_some(),
-        "broken": catch.as_ref().map(|catch| &catch.broken),
-        "seed": catch.as_ref().map(|catch| catch.seed),
-        "command": catch.as_ref().map(|catch| &catch.command),
+        "broken": catch.map(|catch| &catch.broken),
+        "seed": catch.map(|catch| catch.seed),
+        "command": catch.map(|catch| &catch.command),
+        "failure": failure,
         "seconds": took.as_secs_f64(),
     })
 }
@@ -88,8 +100,9 @@ mod tests {
             Catch { broken: vec!["one-vote".into(), "linearizable".into()], command: "c".into(), seed: 7 };
         let took = Duration::from_millis(1250);
         vec![
-            Hunt { mutant: Mutant::ForgetVote, catch: Some(catch), took },
-            Hunt { mutant: Mutant::SkipFsync, catch: None, took },
+            Hunt { mutant: Mutant::ForgetVote, end: End::Caught(catch), took },
+            Hunt { mutant: Mutant::SkipFsync, end: End::Survived, took },
+            Hunt { mutant: Mutant::ApplyTwice, end: End::Failed("seed 8 hangs".into()), took },
         ]
     }
 
@@ -101,7 +114,8 @@ mod tests {
             "MUTANT       CAUGHT BY               SEED  SECONDS  COMMAND\n\
              forget-vote  one-vote, linearizable  7     1.2      c\n\
              skip-fsync   nothing                       1.2\n\
-             1 of 2 mutants caught"
+             apply-twice  (not hunted)                  1.2\n\
+             1 of 3 mutants caught"
         );
     }
 
@@ -117,5 +131,6 @@ mod tests {
         let value: Value = serde_json::from_str(&json(&hunts())).unwrap();
         assert_eq!((&value[0]["caught"], &value[0]["seed"]), (&json!(true), &json!(7)));
         assert_eq!((&value[1]["mutant"], &value[1]["broken"]), (&json!("skip-fsync"), &Value::Null));
+        assert_eq!((&value[1]["failure"], &value[2]["failure"]), (&Value::Null, &json!("seed 8 hangs")));
     }
 }

@@ -1,6 +1,7 @@
-//! The simulator as a hunter: seed after seed, until one fails with the mutant and not without it.
+//! The simulator as a hunter: seed after seed, until one fails with the mutant, where none fails without it.
 //!
-//! In: a mutant, the first seed, a budget. Out: a catch. The simulator's exit status is 0 when nothing was found and 1
+//! In: a mutant, the first seed, a budget. Out: a catch. All seeds up to the one that fails are run without the mutant,
+//! too: with it a seed takes another course, on which something else may fail that was there before. The simulator's exit status is 0 when nothing was found and 1
 //! when something was; anything else is a failure of its own.
 
 use std::path::PathBuf;
@@ -50,12 +51,13 @@ impl Simulator {
             let hunt =
                 format!("--mutant {mutant} --until-failure --from {from} --time-limit {left}{clients}");
             let Some(Failure { seed, broken }) = self.run(&hunt)?.first_failure else { return Ok(None) };
-            let control = self.run(&format!("--from {seed} --seeds 1{clients}"))?;
-            if control.first_failure.is_none() {
+            let tried = seed - from + 1;
+            let control = self.run(&format!("--from {from} --seeds {tried} --until-failure{clients}"))?;
+            let Some(Failure { seed: failing, .. }) = control.first_failure else {
                 let command = format!("cargo xtask sim --seed {seed} --mutant {mutant}{clients}");
                 return Ok(Some(Catch { broken, command, seed }));
-            }
-            eprintln!("seed {seed}{clients} fails without a mutant, too; it catches nobody");
+            };
+            eprintln!("seed {failing}{clients} fails without a mutant; what was found so far counts for nothing");
             from = seed + 1;
         }
     }
