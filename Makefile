@@ -19,7 +19,7 @@ LOCKED := $(if $(CI),--locked)
 
 export KEELSON_BIN := $(CARGO_TARGET_DIR)/release/keelson
 
-.PHONY: help deps rocksdb build up down status clean test lint bench jepsen fmt
+.PHONY: help deps rocksdb build up down status clean test lint bench jepsen fuzz fmt
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,13 @@ bench: build ## Measure the store beside etcd, the API servers, and pods on the 
 jepsen: build ## Break a store of three real processes for 40 s, as root, and say whether it kept its promises.
 	cargo build $(LOCKED) --release --package keelson-jepsen
 	$(CARGO_TARGET_DIR)/release/keelson-jepsen run --workload revisions --faults kill,pause,partition --time 40
+
+fuzz: ## Let libFuzzer look for input that breaks the API's promises, if cargo-fuzz and nightly are there.
+	@deploy/dev/fuzz.sh
+
+prove: rocksdb ## Prove the store anew, for 10 minutes: simulation, known bugs that must be found, real faults.
+	cargo test $(LOCKED) --workspace --no-run --quiet
+	@deploy/dev/prove.sh $(CARGO_TARGET_DIR)/debug
 
 fmt: ## Format the sources.
 	cargo fmt --all

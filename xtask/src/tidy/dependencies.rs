@@ -77,6 +77,11 @@ const LAYERS: &[Layer] = &[
         foreign: Foreign::Except(&["hyper", "rocksdb", "tokio"]),
     },
     Layer {
+        package: "keelson-api-fuzz",
+        own: Own::Only(&["keelson-api-registry", "keelson-api-schema"]),
+        foreign: Foreign::Except(&["hyper", "rocksdb", "tokio"]),
+    },
+    Layer {
         package: "keelson-apiserver",
         own: Own::Only(&[
             "keelson-api-registry",
