@@ -121,10 +121,10 @@ fn forbidden(budget: &Object, why: &str) -> ApiError {
     ApiError::forbidden(message).about("policy", "poddisruptionbudget", name)
 }
 
-/// A budget without a selector, or with an empty one, covers nothing.
+/// A budget without a selector covers nothing, one with an empty selector all of its namespace.
 fn covers(budget: &Object, pod: &Object) -> bool {
     let selector = budget.get(&["spec", "selector"]).map(LabelSelector::from_object);
-    matches!(selector, Some(Ok(selector)) if !selector.is_empty() && selector.matches_labels(pod.labels()))
+    matches!(selector, Some(Ok(selector)) if selector.matches_labels(pod.labels()))
 }
 
 fn is_ready(pod: &Object) -> bool {

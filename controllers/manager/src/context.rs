@@ -9,11 +9,14 @@ use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Endpoints, Namespace, Node, Pod, ReplicationController, Service, ServiceAccount,
+};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use keelson_controller_runtime::{EventRecorder, Informer, Scope};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
@@ -172,6 +175,18 @@ impl Context {
     }
 
     pub(crate) fn deployments(&self) -> Informer<Deployment> {
+        self.informer(|_| {})
+    }
+
+    pub(crate) fn stateful_sets(&self) -> Informer<StatefulSet> {
+        self.informer(|_| {})
+    }
+
+    pub(crate) fn replication_controllers(&self) -> Informer<ReplicationController> {
+        self.informer(|_| {})
+    }
+
+    pub(crate) fn disruption_budgets(&self) -> Informer<PodDisruptionBudget> {
         self.informer(|_| {})
     }
 

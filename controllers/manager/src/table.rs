@@ -7,8 +7,8 @@ use kube::Client;
 
 use crate::context::Context;
 use crate::{
-    deployment, endpoint_slice, endpoint_slice_mirroring, endpoints, garbage_collector, job, namespace,
-    node_ipam, node_lifecycle, pod_gc, replica_set, root_ca, service_account, taint_eviction,
+    deployment, disruption, endpoint_slice, endpoint_slice_mirroring, endpoints, garbage_collector, job,
+    namespace, node_ipam, node_lifecycle, pod_gc, replica_set, root_ca, service_account, taint_eviction,
     ttl_after_finished,
 };
 
@@ -31,6 +31,11 @@ pub(crate) const CONTROLLERS: &[Controller] = &[
         name: "deployment-controller",
         service_account: "deployment-controller",
         run: |context, client| Box::pin(deployment::run(context, client)),
+    },
+    Controller {
+        name: "disruption-controller",
+        service_account: "disruption-controller",
+        run: |context, client| Box::pin(disruption::run(context, client)),
     },
     Controller {
         name: "endpoints-controller",

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod containers;
+mod evictions;
 mod images;
 mod machine_wide;
 mod probes;
@@ -31,6 +32,7 @@ const SCENARIOS: &[Scenario] = &[
     ("limits", resources::limits),
     ("too large", resources::too_large_for_the_node),
     ("images that are not there", images::images_that_are_not_there),
+    ("evictions wait for budgets", evictions::budgets_are_kept),
     ("users and rights", security::users_and_rights),
     ("ports of the node", machine_wide::host_network_and_ports),
 ];

@@ -43,14 +43,15 @@ fn who_does_not_run_is_protected_by_no_budget() {
 }
 
 #[test]
-fn a_budget_without_a_selector_covers_nothing() {
+fn a_budget_without_a_selector_covers_nothing_and_one_with_an_empty_one_everything() {
     let mut everything = budget(0);
     everything.set(&["spec", "selector"], json!({}));
     let mut nothing = budget(0);
     nothing.remove(&["spec", "selector"]);
     let mut others = budget(0);
     others.set(&["spec", "selector", "matchLabels", "app"], "api");
-    assert_eq!(plan(&pod("Running", true), &[everything, nothing, others]).unwrap(), Plan::Delete);
+    assert_eq!(plan(&pod("Running", true), &[nothing, others]).unwrap(), Plan::Delete);
+    assert_eq!(plan(&pod("Running", true), &[everything]).unwrap(), Plan::Count("web".to_owned()));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! How far a rolling update may stray from the number of pods that is wanted: pure.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use crate::proportion::{Round, scaled};
 
 /// The bounds, resolved for the number of pods wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,37 +33,18 @@ pub(super) fn bounds(deployment: &Deployment) -> Bounds {
     let desired = desired(deployment);
     let strategy = deployment.spec.strategy.as_ref();
     let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
-    let max_surge = scaled(rolling.and_then(|rolling| rolling.max_surge.as_ref()), desired, Round::Up);
-    let unavailable =
-        scaled(rolling.and_then(|rolling| rolling.max_unavailable.as_ref()), desired, Round::Down);
+    let surge = rolling.and_then(|rolling| rolling.max_surge.as_ref());
+    let max_surge = surge.map_or(0, |surge| scaled(surge, desired, Round::Up));
+    let unavailable = rolling.and_then(|rolling| rolling.max_unavailable.as_ref());
+    let unavailable = unavailable.map_or(0, |unavailable| scaled(unavailable, desired, Round::Down));
     let unavailable = if max_surge == 0 && unavailable == 0 { 1 } else { unavailable };
     Bounds { max_surge, max_unavailable: unavailable.min(desired) }
-}
-
-#[derive(Clone, Copy)]
-enum Round {
-    Up,
-    Down,
-}
-
-fn scaled(value: Option<&IntOrString>, total: i64, round: Round) -> i64 {
-    match value {
-        None => 0,
-        Some(IntOrString::Int(number)) => (*number).into(),
-        Some(IntOrString::String(text)) => {
-            let percent: i64 = text.strip_suffix('%').and_then(|digits| digits.parse().ok()).unwrap_or(0);
-            let hundredths = percent.saturating_mul(total);
-            match round {
-                Round::Up => hundredths.saturating_add(99) / 100,
-                Round::Down => hundredths / 100,
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::apps::v1::{DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+    use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
     use super::*;
 
