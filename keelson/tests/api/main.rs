@@ -24,6 +24,7 @@ mod failover;
 mod kinds;
 mod objects;
 mod output;
+mod platform;
 mod running;
 mod typed;
 mod watching;
