@@ -40,7 +40,7 @@ fn pods(pods: &[Pod]) -> Vec<Arc<Pod>> {
 }
 
 /// The budget `web` with this in its specification.
-fn budget(field: &str, value: Value) -> PodDisruptionBudget {
+fn budget(field: &str, value: &Value) -> PodDisruptionBudget {
     of(json!({
         "metadata": {"namespace": "shop", "name": "web", "uid": "b1", "generation": 3, "resourceVersion": "7"},
         "spec": {field: value, "selector": {"matchLabels": {"app": "web"}}},
@@ -69,7 +69,7 @@ fn counts(status: &PodDisruptionBudgetStatus) -> ([i32; 4], String) {
     (counts.map(|count| count.unwrap_or(-1)), condition.reason.clone())
 }
 
-fn planned(field: &str, value: Value, pods: &[Arc<Pod>], wanted: i64) -> ([i32; 4], String) {
+fn planned(field: &str, value: &Value, pods: &[Arc<Pod>], wanted: i64) -> ([i32; 4], String) {
     let budget = budget(field, value);
     let demand = demand(&budget, pods.len(), || Ok::<_, UnknownScale>(wanted)).unwrap();
     counts(&plan(&budget, pods, demand, at(0)).status)
@@ -79,12 +79,15 @@ fn planned(field: &str, value: Value, pods: &[Arc<Pod>], wanted: i64) -> ([i32; 
 fn a_budget_allows_what_is_healthy_beyond_its_demand() {
     let all = pods(&[pod("a", true), pod("b", true), pod("c", true), pod("d", false)]);
     let sufficient = || "SufficientPods".to_owned();
-    assert_eq!(planned("minAvailable", json!(2), &all, 9), ([4, 3, 2, 1], sufficient()));
-    assert_eq!(planned("minAvailable", json!("50%"), &all, 5), ([5, 3, 3, 0], "InsufficientPods".to_owned()));
-    assert_eq!(planned("maxUnavailable", json!(2), &all, 4), ([4, 3, 2, 1], sufficient()));
-    assert_eq!(planned("maxUnavailable", json!("30%"), &all, 4), ([4, 3, 2, 1], sufficient()));
-    assert_eq!(planned("maxUnavailable", json!(9), &all, 4), ([4, 3, 0, 3], sufficient()));
-    assert_eq!(planned("minAvailable", json!(0), &[], 0).0, [0, 0, 0, 0]);
+    assert_eq!(planned("minAvailable", &json!(2), &all, 9), ([4, 3, 2, 1], sufficient()));
+    assert_eq!(
+        planned("minAvailable", &json!("50%"), &all, 5),
+        ([5, 3, 3, 0], "InsufficientPods".to_owned())
+    );
+    assert_eq!(planned("maxUnavailable", &json!(2), &all, 4), ([4, 3, 2, 1], sufficient()));
+    assert_eq!(planned("maxUnavailable", &json!("30%"), &all, 4), ([4, 3, 2, 1], sufficient()));
+    assert_eq!(planned("maxUnavailable", &json!(9), &all, 4), ([4, 3, 0, 3], sufficient()));
+    assert_eq!(planned("minAvailable", &json!(0), &[], 0).0, [0, 0, 0, 0]);
 }
 
 #[test]
@@ -92,7 +95,7 @@ fn an_eviction_that_was_counted_counts_until_its_pod_leaves_or_has_stayed_too_lo
     let mut leaving = pod("a", true);
     leaving.metadata.deletion_timestamp = Some(of(json!("1970-01-01T00:00:00Z")));
     let all = pods(&[leaving, pod("b", true), pod("c", true)]);
-    let mut budget = budget("minAvailable", json!(1));
+    let mut budget = budget("minAvailable", &json!(1));
     let disrupted =
         json!({"a": "1970-01-01T00:01:40Z", "b": "1970-01-01T00:01:40Z", "gone": "1970-01-01T00:01:40Z"});
     budget.status = Some(of(json!({"disruptedPods": disrupted, "disruptionsAllowed": 0})));
@@ -112,7 +115,7 @@ fn an_eviction_that_was_counted_counts_until_its_pod_leaves_or_has_stayed_too_lo
 #[test]
 fn since_when_a_budget_says_so_stays_as_long_as_it_does() {
     let all = pods(&[pod("a", true), pod("b", true)]);
-    let mut budget = budget("minAvailable", json!(1));
+    let mut budget = budget("minAvailable", &json!(1));
     let since = |plan: &Plan| plan.status.conditions.as_ref().unwrap()[0].last_transition_time.0;
     let look = |budget: &PodDisruptionBudget, pods: &[Arc<Pod>], second| {
         plan(budget, pods, Demand { expected: 2, healthy: 1 }, at(second))
@@ -142,7 +145,7 @@ fn a_condition_is_stale_when_nothing_came_of_it_but_never_while_the_node_ends_th
 
 #[test]
 fn an_empty_selector_is_about_all_and_none_about_nothing() {
-    let mut all = budget("minAvailable", json!(1));
+    let mut all = budget("minAvailable", &json!(1));
     all.spec.as_mut().unwrap().selector = Some(Default::default());
     let mut nothing = all.clone();
     nothing.spec.as_mut().unwrap().selector = None;
@@ -188,7 +191,7 @@ async fn a_budget_follows_its_pods_and_what_their_deployment_wants() {
     for name in ["a", "b", "c"] {
         scene.context.pods().apply(pod(name, true));
     }
-    let mut budget = budget("maxUnavailable", json!(1));
+    let mut budget = budget("maxUnavailable", &json!(1));
     scene.context.disruption_budgets().apply(budget.clone());
     let first = scene.status(1).await;
     assert_eq!(counts(&first), ([3, 3, 2, 1], "SufficientPods".to_owned()));
@@ -202,7 +205,7 @@ async fn a_budget_follows_its_pods_and_what_their_deployment_wants() {
 async fn what_cannot_be_counted_allows_nothing_and_is_told() {
     let mut scene = Scene::start();
     scene.context.pods().apply(pod("a", true));
-    scene.context.disruption_budgets().apply(budget("maxUnavailable", json!(1)));
+    scene.context.disruption_budgets().apply(budget("maxUnavailable", &json!(1)));
     let status = scene.status(1).await;
     let condition = &status.conditions.as_ref().unwrap()[0];
     assert_eq!((status.disruptions_allowed, condition.reason.as_str()), (Some(0), "SyncFailed"));
