@@ -65,6 +65,7 @@ fn hello(purpose: Purpose) -> Hello {
         from_name: "alpha".into(),
         to_replica: 0xb1,
         purpose: purpose.into(),
+        membership_at: 0,
     }
 }
 
@@ -264,5 +265,6 @@ fn reconfigurations() -> Vec<Named> {
         ("reconfigure_reply.refused", reply(Result::Refused(refused))),
         ("reconfigure_reply.not_leader", reply(Result::NotLeader(NotLeader { leader: Some(0xa1) }))),
         ("reconfigure_reply.failed", reply(Result::Failed("timed out".into()))),
+        ("hello.ahead", Body::Hello(Hello { membership_at: 0x71, ..hello(Purpose::Append) })),
     ]
 }

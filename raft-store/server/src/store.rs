@@ -115,6 +115,7 @@ impl Store {
         let raft = Raft::new(me.replica, config, network, adapter, state_adapter)
             .await
             .map_err(|error| OpenError::Raft(error.to_string()))?;
+        directory.follow(&raft);
 
         let patience = options.request_timeout;
         let proposals = Proposals::start(raft.clone(), directory.clone(), patience);
@@ -129,11 +130,7 @@ impl Store {
             patience,
         ));
         let server = Arc::new(PeerServer {
-            me: Greeter {
-                identity: me.clone(),
-                member: options.member.clone(),
-                beginning: log.beginning,
-            },
+            me: Greeter { identity: me.clone(), member: options.member.clone(), beginning: log.beginning },
             raft: raft.clone(),
             disk,
             meta: log.meta.clone(),

@@ -3,12 +3,15 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
 use keelson_proto::peer::{Purpose, Recall, RecallReply, ReconfigureReply};
-use keelson_store_core::id::{ClusterId, ReplicaId};
+use keelson_store_core::id::{ClusterId, LogIndex, ReplicaId};
+use openraft::{
+    async_runtime::watch::WatchReceiver as _, metrics::RaftServerMetrics, type_config::alias::WatchReceiverOf,
+};
 
 use super::{
     connection::{Connection, unexpected},
@@ -17,7 +20,12 @@ use super::{
     transport::Transport,
     wire::{self, Body},
 };
-use crate::{options::Member, reconfigure::Change, runtime::clock::timeout};
+use crate::{
+    options::Member,
+    reconfigure::Change,
+    runtime::clock::timeout,
+    types::{Raft, Types},
+};
 
 /// The links of one replica to its peers, made on first use and shared by all who need them.
 pub struct Directory {
@@ -29,12 +37,23 @@ pub struct Directory {
 pub(super) struct Dialer {
     pub(super) me: Identity,
     pub(super) transport: Arc<dyn Transport>,
+    /// What Raft says of itself, once there is one.
+    metrics: OnceLock<Metrics>,
 }
+
+type Metrics = WatchReceiverOf<Types, RaftServerMetrics<Types>>;
 
 impl Directory {
     /// A directory for the replica `me`.
     pub fn new(me: Identity, transport: Arc<dyn Transport>) -> Self {
-        Self { dialer: Arc::new(Dialer { me, transport }), links: Mutex::default() }
+        let dialer = Dialer { me, transport, metrics: OnceLock::new() };
+        Self { dialer: Arc::new(dialer), links: Mutex::default() }
+    }
+
+    /// From now on peers are told how much `raft` knows.
+    pub(crate) fn follow(&self, raft: &Raft) {
+        // There is one for each life.
+        let _ = self.dialer.metrics.set(raft.server_metrics());
     }
 
     /// This replica.
@@ -132,7 +151,7 @@ pub(crate) async fn cluster_at(
     url: &str,
     patience: Duration,
 ) -> io::Result<ClusterId> {
-    let dialer = Dialer { me, transport };
+    let dialer = Dialer { me, transport, metrics: OnceLock::new() };
     let member = Member { peer_urls: vec![url.to_owned()], ..Member::default() };
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));
     let dial = dialer.dial(Target::Anybody, &member, Purpose::Join);
@@ -158,9 +177,15 @@ impl Dialer {
         Err(last)
     }
 
+    /// The entry that has put the membership in force that this replica knows; 0 when it knows none.
+    fn known(&self) -> LogIndex {
+        let at = self.metrics.get().and_then(|metrics| *metrics.borrow_watched().membership_config.log_id());
+        at.map_or(LogIndex::new(0), |at| LogIndex::new(at.index()))
+    }
+
     async fn dial_url(&self, url: &str, target: Target, purpose: Purpose) -> io::Result<(Connection, Peer)> {
         let mut connection = Connection::new(self.transport.dial(url).await?);
-        let peer = handshake::introduce(&mut connection, &self.me, target, purpose).await?;
+        let peer = handshake::introduce(&mut connection, &self.me, target, purpose, self.known()).await?;
         Ok((connection, peer))
     }
 }

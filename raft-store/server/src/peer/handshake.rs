@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use keelson_proto::peer::{Hello, HelloReply, PROTOCOL_VERSION, Purpose};
-use keelson_store_core::id::{ClusterId, ReplicaId};
+use keelson_store_core::id::{ClusterId, LogIndex, ReplicaId};
 
 use super::{
     connection::{Connection, invalid, unexpected},
@@ -56,12 +56,13 @@ pub struct Peer {
     pub member: Member,
 }
 
-/// Introduces this replica to whom it has dialled.
+/// Introduces this replica to whom it has dialled. `known` has put the membership in force that this replica knows.
 pub(super) async fn introduce(
     connection: &mut Connection,
     me: &Identity,
     target: Target,
     purpose: Purpose,
+    known: LogIndex,
 ) -> io::Result<Peer> {
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
@@ -73,6 +74,7 @@ pub(super) async fn introduce(
             Target::Anybody => 0,
         },
         purpose: purpose.into(),
+        membership_at: known.get(),
     };
     let reply = match connection.ask(Body::Hello(hello)).await? {
         Body::HelloReply(reply) => reply,
@@ -108,12 +110,12 @@ fn check_reply(me: &Identity, target: Target, reply: HelloReply) -> io::Result<P
     }
 }
 
-/// Answers a replica that has dialled this one. `Ok` means that both agree. Once there is a `membership`, only
-/// who is in it is heard.
+/// Answers a replica that has dialled this one. `Ok` means that both agree. Once there is a membership, only who is in it
+/// is heard, or who knows a later one: a leader that came while this replica was away is where it learns of that.
 pub(super) async fn receive(
     connection: &mut Connection,
     greeter: &Greeter,
-    membership: &Membership,
+    known: (LogIndex, &Membership),
 ) -> io::Result<(Identity, Purpose)> {
     let me = &greeter.identity;
     let (id, body) = connection.reader.expect().await?;
@@ -121,8 +123,8 @@ pub(super) async fn receive(
     let checked = check_hello(me, &hello).and_then(|purpose| match purpose {
         // Strangers come for it.
         Purpose::Join => Ok(purpose),
-        _ => check_member(membership, &hello)
-            .and_then(|()| check_founder(greeter, membership, &hello))
+        _ => check_member(known, &hello)
+            .and_then(|()| check_founder(greeter, known.1, &hello))
             .map(|()| purpose),
     });
     let reply = HelloReply {
@@ -131,7 +133,7 @@ pub(super) async fn receive(
         cluster_id: me.cluster.get(),
         peer_urls: greeter.member.peer_urls.clone(),
         client_urls: greeter.member.client_urls.clone(),
-        initialized: membership.nodes().next().is_some(),
+        initialized: known.1.nodes().next().is_some(),
         refused: checked.as_ref().err().cloned().unwrap_or_default(),
     };
     connection.writer.send(id, Body::HelloReply(reply)).await?;
@@ -141,9 +143,10 @@ pub(super) async fn receive(
     Ok((identity, purpose))
 }
 
-fn check_member(membership: &Membership, hello: &Hello) -> Result<(), String> {
+fn check_member((at, membership): (LogIndex, &Membership), hello: &Hello) -> Result<(), String> {
     let from = ReplicaId::new(hello.from_replica);
-    if membership.nodes().next().is_none() || membership.get_node(&from).is_some() {
+    let is_ahead = hello.membership_at > at.get();
+    if membership.nodes().next().is_none() || membership.get_node(&from).is_some() || is_ahead {
         return Ok(());
     }
     Err(match membership.nodes().find(|(_, member)| member.name == hello.from_name) {
@@ -193,16 +196,21 @@ fn check_hello(me: &Identity, hello: &Hello) -> Result<Purpose, String> {
 mod tests {
     use super::*;
 
+    /// The membership that the listener knows.
+    const AT: LogIndex = LogIndex::new(7);
+    const NONE: LogIndex = LogIndex::new(0);
+
     fn identity(replica: u64) -> Identity {
         Identity { cluster: ClusterId::new(7), replica: ReplicaId::new(replica), name: format!("r{replica}") }
     }
 
     async fn meet(me: Identity, other: Identity, target: Target) -> (io::Result<Peer>, io::Result<Identity>) {
-        meet_with(Beginning::Founding, me, other, target, Membership::default()).await
+        meet_with(Beginning::Founding, NONE, me, other, target, Membership::default()).await
     }
 
     async fn meet_with(
         beginning: Beginning,
+        known: LogIndex,
         me: Identity,
         other: Identity,
         target: Target,
@@ -212,8 +220,8 @@ mod tests {
         let (left, right) = tokio::io::duplex(4096);
         let mut dialling = Connection::new(Box::new(left));
         let mut listening = Connection::new(Box::new(right));
-        let dial = introduce(&mut dialling, &me, target, Purpose::Control);
-        let listen = receive(&mut listening, &other, &membership);
+        let dial = introduce(&mut dialling, &me, target, Purpose::Control, known);
+        let listen = receive(&mut listening, &other, (AT, &membership));
         let (dial, listen) = tokio::join!(dial, listen);
         (dial, listen.map(|(identity, _)| identity))
     }
@@ -246,16 +254,30 @@ mod tests {
         let known = Member { name: "r1".into(), ..Member::default() };
         let membership =
             Membership::new(vec![[id].into()], std::collections::BTreeMap::from([(id, known)])).unwrap();
-        let (dial, listen) = meet_with(Beginning::Founding, identity(1), identity(2), Target::Anybody, membership).await;
+        let (dial, listen) =
+            meet_with(Beginning::Founding, AT, identity(1), identity(2), Target::Anybody, membership).await;
         assert!(dial.err().unwrap().to_string().contains("may not take its place"));
         assert!(listen.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_heard_that_knows_a_later_membership() {
+        let members = std::collections::BTreeMap::from([(ReplicaId::new(9), Member::default())]);
+        let membership = Membership::new(vec![[ReplicaId::new(9)].into()], members).unwrap();
+        let meet = |known| {
+            let (me, other, target) = (identity(1), identity(2), Target::Replica(ReplicaId::new(2)));
+            meet_with(Beginning::Founding, known, me, other, target, membership.clone())
+        };
+        assert!(meet(AT).await.0.err().unwrap().to_string().contains("is not a member"));
+        let (dial, listen) = meet(AT.next()).await;
+        assert!(dial.is_ok() && listen.is_ok());
     }
 
     #[tokio::test]
     async fn who_waits_to_be_taken_in_is_no_founder_and_hears_those_who_mean_it() {
         let meet = |target| {
             let (me, other) = (identity(1), identity(2));
-            meet_with(Beginning::Joining, me, other, target, Membership::default())
+            meet_with(Beginning::Joining, NONE, me, other, target, Membership::default())
         };
         let (dial, listen) = meet(Target::Anybody).await;
         assert!(dial.err().unwrap().to_string().contains("founds none"));

@@ -98,8 +98,9 @@ impl PeerServer {
     async fn converse(self: Arc<Self>, accepted: Accepted) -> io::Result<()> {
         let greet = async {
             let mut connection = Connection::new(accepted.stream.await?);
-            let membership = membership::current(&self.raft);
-            let (peer, purpose) = handshake::receive(&mut connection, &self.me, &membership).await?;
+            let (at, membership) = membership::in_force(&self.raft);
+            let known = (LogIndex::new(at.map_or(0, |at| at.index())), &membership);
+            let (peer, purpose) = handshake::receive(&mut connection, &self.me, known).await?;
             Ok::<_, io::Error>((connection, peer, purpose))
         };
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no greeting in time");

@@ -159,6 +159,21 @@ async fn a_replica_whose_disk_fails_while_it_waits_to_be_taken_in_does_not_wait_
 }
 
 #[tokio::test]
+async fn a_member_that_was_away_hears_a_leader_that_came_meanwhile() {
+    let mut cluster = Cluster::start().await;
+    let away = cluster.follower().await;
+    cluster.kill(away);
+    cluster.join(3).await.unwrap();
+    votes(cluster.store(3), "d").await;
+    let (former, heir) = (cluster.leader().await, id(cluster.store(3), "d").await);
+    assert!(cluster.store(former).transfer_leadership(heir, PATIENCE).await);
+    put_at_last(cluster.store(3), "key", "1").await;
+    assert_eq!(cluster.leader().await, 3);
+    cluster.restart(away).await;
+    assert_eq!(value(cluster.store(away), "key").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
 async fn a_founder_that_was_rolled_back_is_found_out_by_a_leader_that_came_later() {
     let mut cluster = Cluster::start().await;
     cluster.join(3).await.unwrap();
