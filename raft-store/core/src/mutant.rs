@@ -75,6 +75,10 @@ mutants! {
         "A vote is given to a candidate whose log is behind.",
         after "Raft, section 5.4.1: the election restriction",
         caught by "leader completeness; acknowledged writes survive";
+    SkipJoint = "skip-joint",
+        "Voters change in one step: a joint membership is written down as if only the new voters counted.",
+        after "Raft, section 6: disjoint majorities while servers switch from one membership to another",
+        caught by "voters change through a joint membership alone";
     // What was applied.
     AppliedApart = "applied-apart",
         "The position up to which the log was applied reaches the disk in a write of its own, after the data.",

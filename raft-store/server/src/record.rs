@@ -13,6 +13,7 @@ use keelson_store_core::{
     command::Outcome,
     engine::EngineError,
     id::{ClusterId, LogIndex, LogPosition, ReplicaId, Term},
+    mutant::{self, Mutant},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -290,9 +291,13 @@ impl VoteRecord {
 impl MembershipRecord {
     /// The record of a membership.
     pub fn of(at: Option<&LogId>, membership: &Membership) -> Self {
+        let mut voters = membership.get_joint_config().clone();
+        if mutant::is(Mutant::SkipJoint) {
+            voters.drain(..voters.len().saturating_sub(1));
+        }
         Self {
             at: at.map(types::position),
-            voters: membership.get_joint_config().clone(),
+            voters,
             members: membership.nodes().map(|(id, member)| (*id, member.clone())).collect(),
         }
     }
