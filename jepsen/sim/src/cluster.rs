@@ -3,11 +3,12 @@
 //! In: what shall befall a replica. Out: stores that serve, and for the ghost every birth and death. A replica that
 //! stops by itself is started again after a while, as a service manager would.
 //!
-//! Deliberately absent: changes of the membership. All replicas vote, from the first to the last: the store has no
-//! such calls yet.
+//! Deliberately absent: who is a member. Replicas are asked to join and to go (`nemesis`), and the logs say what came of
+//! it (`ghost`); here is only on which machine there is a replica, and whether its flags let it found or join.
 
 mod life;
 mod replica;
+mod seat;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,7 +17,7 @@ use std::{
 
 use keelson_store::{
     Member, OpenError, Store, StoreOptions,
-    options::{InitialMember, Timing},
+    options::{Beginning, InitialMember, Timing},
     runtime::Offload,
 };
 use keelson_store_core::{
@@ -37,6 +38,7 @@ use crate::{
 pub(crate) use life::Ending;
 use life::Life;
 use replica::{Replica, State};
+use seat::{Seat, Seats};
 
 /// How a replica dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,19 +62,21 @@ struct Inner {
     ghost: Ghost,
     trace: Trace,
     replicas: Vec<Mutex<Replica>>,
+    seats: Seats,
 }
 
 impl Cluster {
-    /// Replicas on new disks, none of which runs yet.
+    /// Founders on new disks, none of which runs yet.
     pub(crate) fn new(seed: u64, swarm: &Swarm, network: Network, ghost: Ghost, trace: Trace) -> Self {
         let replicas = swarm.nodes().map(|node| Mutex::new(Replica::new(node, seed, swarm))).collect();
-        let inner = Inner { seed, swarm: swarm.clone(), network, ghost, trace, replicas };
+        let seats = Seats::new(swarm);
+        let inner = Inner { seed, swarm: swarm.clone(), network, ghost, trace, replicas, seats };
         Self { inner: Arc::new(inner) }
     }
 
-    /// All replicas.
+    /// All replicas that there are.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = Node> + use<> {
-        self.inner.swarm.nodes()
+        self.inner.seats.taken().into_iter()
     }
 
     pub(crate) fn network(&self) -> &Network {
@@ -87,6 +91,9 @@ impl Cluster {
     pub(crate) fn start(&self, node: Node) {
         let mut replica = self.replica(node);
         let State::Down { .. } = replica.state else { return };
+        if self.inner.seats.of(node) == Seat::Empty {
+            return;
+        }
         self.tell(node, "starts");
         replica.lives += 1;
         let life = Life::begin(self, &mut replica);
@@ -144,21 +151,21 @@ impl Cluster {
             return;
         }
         self.tell(node, &ending.to_string());
-        let trust = self.inner.ghost.trust(node);
+        let (trust, is_out) = (self.inner.ghost.trust(node), self.inner.ghost.was_removed(node));
         let excused = match &replica.state {
             State::Up(life) => life.is_expected_to_stop() || replica.trouble || trust == Trust::Damaged,
             State::Down { .. } => true,
         };
         let is_foreign = trust == Trust::Foreign;
-        if !excused && !is_foreign {
+        if !excused && !is_foreign && !is_out {
             self.inner.ghost.report(Broken(Invariant::StopsForDisks, format!("{node} {ending}")));
         }
         let was_open = matches!(ending, Ending::Stopped(_));
         replica.refused = is_foreign.then_some(ending);
         drop(replica);
         self.kill(node, Death::Process);
-        // One whose damaged disk does not open waits for somebody to look at it.
-        let is_hopeless = is_foreign || (trust == Trust::Damaged && !was_open);
+        // One whose damaged disk does not open waits for somebody to look at it, and one that was removed for the end.
+        let is_hopeless = is_foreign || is_out || (trust == Trust::Damaged && !was_open);
         if !is_hopeless {
             self.restart_soon(node);
         }
@@ -291,7 +298,12 @@ impl Cluster {
             client_urls: vec![],
             ..Member::default()
         };
-        let mut options = StoreOptions::new(own, swarm.nodes().map(member).collect(), "sim".into());
+        let (beginning, others): (_, Vec<_>) = match self.inner.seats.of(node) {
+            Seat::Founder => (Beginning::Founding, swarm.founders().map(member).collect()),
+            Seat::Joiner | Seat::Empty => (Beginning::Joining, self.nodes().map(member).collect()),
+        };
+        let mut options = StoreOptions::new(own, others, "sim".into());
+        options.beginning = beginning;
         options.timing = Timing {
             heartbeat: Duration::from_millis(swarm.heartbeat_millis),
             election_min: Duration::from_millis(swarm.election_min_millis),

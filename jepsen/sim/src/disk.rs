@@ -19,7 +19,7 @@ use keelson_store::runtime::Machine;
 use keelson_store_core::engine::{Disk, Engine, EngineError, Role, mem::MemDisk};
 
 use engine::MountedEngine;
-pub(crate) use facts::{LogFact, StateFact, scan_damaged_log, scan_log};
+pub(crate) use facts::{Config, LogFact, StateFact, scan_damaged_log, scan_log};
 
 use crate::{ghost::Ghost, network::Node, random::Random};
 

@@ -1,8 +1,7 @@
 //! THE table of faults: everything that the nemesis can do to a cluster.
 //!
 //! In: nothing. Out: names, words and sorts. [`crate::plan`] draws from the table, [`crate::nemesis`] carries out what
-//! was drawn. Deliberately absent: changes of the membership (the store cannot yet), and jumps of wall time (the store
-//! does not read it).
+//! was drawn. Deliberately absent: jumps of wall time (the store does not read it).
 
 macro_rules! faults {
     ($($variant:ident = $name:literal, $sort:ident, $words:literal;)*) => {
@@ -47,6 +46,8 @@ pub enum Sort {
     Clock,
     /// The store, through its own calls.
     Store,
+    /// Who belongs to the cluster.
+    Membership,
 }
 
 faults! {
@@ -79,6 +80,9 @@ faults! {
     Drift = "drift", Clock, "A replica's clock runs up to a tenth too fast or too slow.";
     StopClock = "stop-clock", Clock, "A replica's clock stands still.";
     Transfer = "transfer", Store, "The leader hands leadership to another replica.";
+    Join = "join", Membership, "A replica on a new machine joins, and becomes a voter when it has caught up.";
+    Remove = "remove", Membership, "A member, often the leader, is removed; its process goes on for a while.";
+    Replace = "replace", Membership, "A member loses its disk, is removed, and joins anew on an empty one.";
 }
 
 #[cfg(test)]

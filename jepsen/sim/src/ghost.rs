@@ -5,6 +5,7 @@
 //! believes disks.
 
 mod log;
+mod membership;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,7 @@ use keelson_store_core::{
 
 use crate::{
     Node,
-    disk::{LogFact, StateFact, scan_damaged_log, scan_log},
+    disk::{Config, LogFact, StateFact, scan_damaged_log, scan_log},
     invariant::{Invariant, Violation},
     trace::{Event, Trace},
 };
@@ -42,9 +43,10 @@ struct Inner {
 }
 
 /// Whose disk a replica has right now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Trust {
     /// Its own: it must be as the ghost knows it.
+    #[default]
     Whole,
     /// Its own, with records that were damaged on purpose.
     Damaged,
@@ -58,7 +60,7 @@ pub(crate) struct Broken(pub(crate) Invariant, pub(crate) String);
 type Checked = Result<(), Broken>;
 
 impl Ghost {
-    /// A ghost that watches so many replicas, all of which vote.
+    /// A ghost that watches so many replicas.
     pub(crate) fn new(replicas: usize, trace: Trace) -> Self {
         let inner = Inner { logs: Logs::new(replicas), states: States::default(), found: Vec::new() };
         Self { inner: Arc::new(Mutex::new(inner)), trace }
@@ -75,9 +77,13 @@ impl Ghost {
                 inner.judge(&self.trace, checked);
             }
             Role::State => {
-                if let Ok(header) = Header::load(engine) {
-                    let is_foreign = inner.logs.trust(replica) == Trust::Foreign;
-                    let checked = if is_foreign { Ok(()) } else { inner.states.reopened(replica, &header) };
+                if let Ok(header) = Header::load(engine)
+                    && inner.logs.trust(replica) != Trust::Foreign
+                {
+                    if let Some(fact) = inner.states.take_late(replica, &header) {
+                        inner.apply(&self.trace, replica, fact);
+                    }
+                    let checked = inner.states.reopened(replica, &header);
                     inner.judge(&self.trace, checked);
                 }
             }
@@ -106,18 +112,14 @@ impl Ghost {
     pub(crate) fn applied(&self, replica: Node, changes: usize, fact: StateFact) {
         self.trace.note(Event::Wrote { replica, changes });
         let mut inner = self.lock();
-        let Inner { logs, states, .. } = &mut *inner;
-        if logs.trust(replica) == Trust::Foreign {
-            return;
+        if inner.logs.trust(replica) != Trust::Foreign {
+            inner.apply(&self.trace, replica, fact);
         }
-        let Some(header) = fact.header else { return };
-        if let Some(at) = header.applied {
-            self.trace.note(Event::Applied { replica, index: at.index.get(), hash: header.hash });
-        }
-        let committed = logs.applied(replica, &header);
-        let applied = states.applied(replica, &header, fact.commits);
-        inner.judge(&self.trace, committed);
-        inner.judge(&self.trace, applied);
+    }
+
+    /// A write to a replica's state store has failed: it may have happened all the same.
+    pub(crate) fn perhaps_applied(&self, replica: Node, fact: StateFact) {
+        self.lock().states.perhaps_applied(replica, fact);
     }
 
     /// A replica has crashed; what was not synced may be gone.
@@ -133,6 +135,37 @@ impl Ghost {
         let mut inner = self.lock();
         let checked = inner.logs.leads(term, leader);
         inner.judge(&self.trace, checked);
+    }
+
+    /// A replica has got a new disk, and is another one from now on.
+    pub(crate) fn renewed(&self, replica: Node) {
+        let mut inner = self.lock();
+        inner.logs.renewed(replica);
+        inner.states.crashed(replica);
+    }
+
+    /// The id of the disk that a replica has of its own, where it has got so far.
+    pub(crate) fn id(&self, replica: Node) -> Option<ReplicaId> {
+        self.lock().logs.id(replica)
+    }
+
+    /// Whether a replica belongs to the cluster, as far as that is committed.
+    pub(crate) fn is_member(&self, replica: Node) -> bool {
+        let inner = self.lock();
+        let id = inner.logs.id(replica);
+        id.is_some_and(|id| inner.logs.membership().is_some_and(|now| now.members.contains(&id)))
+    }
+
+    /// Whether a replica belonged to the cluster, and does no more.
+    pub(crate) fn was_removed(&self, replica: Node) -> bool {
+        self.lock().logs.was_removed(replica)
+    }
+
+    /// Whether a replica votes, and no change of voters is half done.
+    pub(crate) fn votes_for_good(&self, replica: Node) -> bool {
+        let inner = self.lock();
+        let is_settled = |now: &Config, id| !now.is_joint() && now.has_voter(id);
+        inner.logs.id(replica).zip(inner.logs.membership()).is_some_and(|(id, now)| is_settled(now, id))
     }
 
     /// From now on a replica's disk is to be trusted so far.
@@ -172,6 +205,17 @@ impl Ghost {
 }
 
 impl Inner {
+    fn apply(&mut self, trace: &Trace, replica: Node, fact: StateFact) {
+        let Some(header) = fact.header else { return };
+        if let Some(at) = header.applied {
+            trace.note(Event::Applied { replica, index: at.index.get(), hash: header.hash });
+        }
+        let committed = self.logs.applied(replica, &header);
+        let applied = self.states.applied(replica, &header, fact.commits);
+        self.judge(trace, committed);
+        self.judge(trace, applied);
+    }
+
     fn judge(&mut self, trace: &Trace, checked: Checked) {
         let Err(Broken(invariant, text)) = checked else { return };
         if self.found.len() < KEPT_VIOLATIONS {

@@ -44,6 +44,8 @@ invariants! {
         "A committed entry is never dropped from a log, but behind a snapshot that has it.";
     SyncedSurvives = "synced-survives",
         "After a crash a log is what was synced, and the first part of what was written after that.";
+    JointChanges = "joint-changes",
+        "Voters change through a joint membership alone, so that two majorities always have somebody in common.";
     // The state machine.
     SameState = "same-state", "Replicas that have applied the same entries have the same hash, revision and term.";
     SameLeases = "same-leases",
@@ -57,9 +59,12 @@ invariants! {
         "A disk that was wiped, or rolled back while its peers remember, is not let in.";
     StopsForDisks = "stops-for-disks", "A replica stops by itself only when its disk has failed.";
     NoPanic = "no-panic", "Nothing panics.";
+    Ends = "ends", "A run comes to its end: nobody waits, or tries again, for ever.";
     // After healing.
     Leader = "leader", "After healing there is a leader soon.";
     FirstWrite = "first-write", "After healing a write through every sound replica succeeds soon.";
+    Settled = "settled",
+        "After healing, changes of the membership that are half done are completed soon, and who has caught up votes.";
     CatchUp = "catch-up", "After healing every sound replica catches up soon.";
 }
 

@@ -8,7 +8,7 @@
 //! A run has two phases: clients work while the nemesis follows its schedule; then everything is healed, and the cluster
 //! must get on. The [`Invariant`]s are checked all the time, the promises to clients in the end.
 //!
-//! Deliberately absent: RocksDB and TLS, which the real-process harness has, and changes of the membership.
+//! Deliberately absent: RocksDB and TLS, which the real-process harness has.
 //!
 //! [`Transport`]: keelson_store::peer::Transport
 //! [`Disk`]: keelson_store_core::engine::Disk

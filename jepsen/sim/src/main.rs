@@ -4,7 +4,7 @@
 //! Deliberately absent: the simulation itself; that is the library.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     process::ExitCode,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -102,6 +102,11 @@ fn execute(cli: &Cli, workload: Option<&'static Workload>) -> Result<bool, Strin
         Some(workload) => Plan::of(seed).with_workload(workload.name),
         None => Plan::of(seed),
     };
+    RUNNING.store(cli.seed.unwrap_or_default(), Ordering::Relaxed);
+    // Whoever shrinks runs one seed again and again.
+    if !cli.shrink {
+        watch_for_hangs();
+    }
     Ok(match cli.seed {
         Some(seed) if cli.shrink => shrink_one(cli, &plan(seed)),
         Some(seed) => {
@@ -148,7 +153,10 @@ struct Tally {
     virtual_millis: u64,
     events: u64,
     operations: u64,
-    faults: u64,
+    /// Faults that struck, by name.
+    injected: BTreeMap<&'static str, u64>,
+    /// Faults that could not be injected, by name.
+    skipped: BTreeMap<&'static str, u64>,
     failing: Vec<Failure>,
     void: Vec<(u64, String)>,
 }
@@ -159,7 +167,6 @@ fn run_many(cli: &Cli, plan: &dyn Fn(u64) -> Plan) -> bool {
     let limit = cli.time_limit.map(Duration::from_secs);
     eprintln!("seeds from {first} on");
     let (began, mut told, mut tally) = (Instant::now(), Instant::now(), Tally::default());
-    watch_for_hangs();
     for seed in (first..).take(usize::try_from(seeds).unwrap_or(usize::MAX)) {
         let is_over = limit.is_some_and(|limit| began.elapsed() >= limit);
         if is_over || (cli.until_failure && !tally.failing.is_empty()) {
@@ -186,7 +193,9 @@ impl Tally {
         self.virtual_millis += counts.virtual_millis;
         self.events += counts.events;
         self.operations += counts.answered + counts.failed + counts.unknown;
-        self.faults += counts.injected.values().sum::<u64>();
+        for (sum, counted) in [(&mut self.injected, &counts.injected), (&mut self.skipped, &counts.skipped)] {
+            counted.iter().for_each(|(fault, count)| *sum.entry(fault).or_default() += count);
+        }
         if !report.violations.is_empty() {
             let broken = report.violations.iter().map(|violation| violation.broken).collect();
             self.failing.push(Failure { seed: report.seed, broken });
@@ -212,8 +221,13 @@ impl Tally {
         self.virtual_millis / millis.max(1)
     }
 
+    fn faults(&self) -> u64 {
+        self.injected.values().sum()
+    }
+
     fn text(&self, took: Duration) -> String {
-        let Self { seeds, virtual_millis, operations, faults, failing, void, .. } = self;
+        let Self { seeds, virtual_millis, operations, failing, void, .. } = self;
+        let faults = self.faults();
         let failing: Vec<_> = failing.iter().map(|failure| failure.seed).collect();
         format!(
             "{seeds} seeds, {} virtual s in {} s ({}x), {operations} operations, {faults} faults: \
@@ -235,7 +249,11 @@ impl Tally {
             "times_real_time": self.speed(took),
             "events": self.events,
             "operations": self.operations,
-            "faults": self.faults,
+            "simulated_hours": self.virtual_millis as f64 / 3_600_000.0,
+            "simulated_hours_per_real_hour": self.virtual_millis as f64 / 1000.0 / took.as_secs_f64().max(0.001),
+            "faults": self.faults(),
+            "injected": self.injected,
+            "skipped": self.skipped,
             "failing": self.failing,
             "first_failure": self.failing.first(),
             "void": self.void,

@@ -6,11 +6,12 @@
 
 mod disk;
 mod foreign;
+mod membership;
 mod network;
 mod process;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -24,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    Fault, Node, Plan, Step,
+    Fault, Node, Plan, Sort, Step,
     cluster::{Cluster, Death},
     plan::Swarm,
     random::{Purpose, Random},
@@ -59,6 +60,10 @@ struct State {
     active: u64,
     /// Whether the others wait, because a step needs a cluster that nothing happens to.
     is_quiet: bool,
+    /// Whether a step is under way that others of its kind must not meddle with: on memberships they all depend.
+    is_reserved: bool,
+    /// Replicas that were asked to go. Some of them may still be members, and for how long, nobody knows.
+    leaving: BTreeSet<Node>,
     /// Why nothing can be concluded from this run.
     void: Option<String>,
     /// Disks that belong to replicas which have others at the moment.
@@ -144,6 +149,9 @@ impl Nemesis {
             Fault::DamageRecord | Fault::DamageStore | Fault::DamageFile => self.damage(strike),
             Fault::Wipe => self.wipe(strike).await,
             Fault::RollBack => self.roll_back(strike).await,
+            Fault::Join => self.join(strike),
+            Fault::Remove => self.remove(strike).await,
+            Fault::Replace => self.replace(strike).await,
         }
     }
 
@@ -167,6 +175,7 @@ impl Nemesis {
             Fault::FullDisk | Fault::WriteError | Fault::SyncError | Fault::ReadError => {
                 nodes.iter().for_each(|node| cluster.set_disk_faults(*node, Default::default()));
             }
+            Fault::Remove => cluster.clear_out(),
             Fault::Reset
             | Fault::Stall
             | Fault::Restart
@@ -176,7 +185,9 @@ impl Nemesis {
             | Fault::DamageStore
             | Fault::DamageFile
             | Fault::Wipe
-            | Fault::RollBack => {}
+            | Fault::RollBack
+            | Fault::Join
+            | Fault::Replace => {}
         }
     }
 
@@ -192,11 +203,13 @@ impl Nemesis {
         cluster.network().set_weather(self.inner.swarm.weather, |_, _| true);
         cluster.network().cut(|_, _| false);
         held.into_iter().for_each(|(node, disk)| self.give_back(node, disk));
+        cluster.bring_back();
         for node in cluster.nodes() {
             cluster.set_clock(node, process::TRUE_PACE);
             cluster.set_sync_time(node, self.inner.swarm.sync());
             cluster.set_disk_faults(node, Default::default());
             cluster.pause(node, false);
+            self.remind(node);
             cluster.start(node);
         }
         self.inner.trace.note(Event::Told("healed".to_owned()));
@@ -206,6 +219,12 @@ impl Nemesis {
     /// How often each fault struck.
     pub(crate) fn counts(&self) -> BTreeMap<Fault, Count> {
         self.state().counts.clone()
+    }
+
+    /// Whether any replica has come or gone.
+    pub(crate) fn has_moved(&self) -> bool {
+        let state = self.state();
+        state.counts.iter().any(|(fault, count)| fault.sort() == Sort::Membership && count.injected > 0)
     }
 
     /// Why nothing can be concluded from the run, if so.
@@ -269,7 +288,8 @@ const fn lasts(fault: Fault) -> bool {
         | Fault::SyncError
         | Fault::ReadError
         | Fault::Drift
-        | Fault::StopClock => true,
+        | Fault::StopClock
+        | Fault::Remove => true,
         Fault::Reset
         | Fault::Stall
         | Fault::Restart
@@ -279,6 +299,8 @@ const fn lasts(fault: Fault) -> bool {
         | Fault::DamageStore
         | Fault::DamageFile
         | Fault::Wipe
-        | Fault::RollBack => false,
+        | Fault::RollBack
+        | Fault::Join
+        | Fault::Replace => false,
     }
 }

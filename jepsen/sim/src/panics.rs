@@ -14,6 +14,7 @@ pub(crate) fn begin() {
     HOOK.call_once(|| {
         let print = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
+            tracing::error!("{panic}");
             let is_noted = NOTED.with_borrow_mut(|noted| match noted {
                 Some(noted) => {
                     noted.push(panic.to_string().replace('\n', " "));

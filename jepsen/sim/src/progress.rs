@@ -32,6 +32,8 @@ const TTL_SECONDS: u32 = 1_000_000;
 pub(crate) struct Bounds {
     /// To a leader that every sound replica knows.
     pub(crate) leader: Duration,
+    /// From there until all who are there belong, and vote.
+    pub(crate) settled: Duration,
     /// From there to a write through every sound replica.
     pub(crate) write: Duration,
     /// From there until every sound replica has applied what the first one had.
@@ -45,7 +47,8 @@ impl Bounds {
         let election = Duration::from_millis(swarm.election_max_millis);
         let leader = election * 20 + swarm.restart() + Duration::from_secs(15);
         let write = Duration::from_millis(swarm.request_timeout_millis) * 2 + Duration::from_secs(15);
-        Self { leader, write, catch_up: Duration::from_secs(60) }
+        let catch_up = Duration::from_secs(60);
+        Self { leader, settled: write * 3 + catch_up, write, catch_up }
     }
 }
 
@@ -56,6 +59,9 @@ pub(crate) async fn demand(cluster: &Cluster, bounds: Bounds) {
         return report(cluster, Invariant::Leader, bounds.leader);
     };
     tracing::info!(after = ?began.elapsed(), "{leader} leads");
+    if within(bounds.settled, || is_settled(cluster).then_some(())).await.is_none() {
+        return report(cluster, Invariant::Settled, bounds.settled);
+    }
     let deadline = Instant::now() + bounds.write;
     for node in sound(cluster) {
         if timeout_at(deadline, write_at_last(cluster, node)).await.is_err() {
@@ -70,9 +76,26 @@ pub(crate) async fn demand(cluster: &Cluster, bounds: Bounds) {
     }
 }
 
-/// Replicas that have nothing to excuse them.
+/// Looks after the cluster until it is dropped: a removal of which nobody knew may strike late.
+pub(crate) async fn tend(cluster: Cluster) {
+    loop {
+        cluster.bring_back();
+        sleep(PACE).await;
+    }
+}
+
+/// Members that have nothing to excuse them.
 pub(crate) fn sound(cluster: &Cluster) -> impl Iterator<Item = Node> {
-    cluster.nodes().filter(|node| cluster.ghost().trust(*node) == Trust::Whole)
+    let ghost = cluster.ghost();
+    cluster.nodes().filter(|node| ghost.trust(*node) == Trust::Whole && ghost.is_member(*node))
+}
+
+/// Whether all sound replicas belong to the cluster and vote. A removal of which nobody knew may have struck late: then
+/// there is somebody to bring back.
+fn is_settled(cluster: &Cluster) -> bool {
+    cluster.bring_back();
+    let mut whole = cluster.nodes().filter(|node| cluster.ghost().trust(*node) == Trust::Whole);
+    whole.all(|node| cluster.ghost().votes_for_good(node) && cluster.store(node).is_some())
 }
 
 /// The leader, if all sound replicas know it.

@@ -6,7 +6,8 @@ use keelson_checkers::history::{Bounds, FaultPhase, History, Meta, Nanos};
 use keelson_workloads::{Client, Control, Finished, Fleet, Limits, Recorder, RunError, Workload};
 use tokio::{
     runtime::{Builder, RngSeed},
-    time::{Instant, sleep},
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -25,6 +26,8 @@ use crate::{
 
 /// How long replicas may take to form a cluster where nothing is broken.
 const BIRTH: Duration = Duration::from_secs(60);
+/// No run has anything to do for so long, in virtual time.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Runs a plan.
 ///
@@ -62,14 +65,9 @@ fn execute(plan: &Plan, keep: bool) -> (Report, Vec<(u64, Event)>) {
 async fn simulate(plan: &Plan, keep: bool) -> (Report, Vec<(u64, Event)>) {
     let workload = Workload::named(plan.swarm.workload).expect("a plan has a workload of the table");
     let world = World::new(plan, keep);
-    let mut report = world.report(plan);
-    if !world.is_born().await {
-        world
-            .cluster
-            .ghost()
-            .report(Broken(Invariant::Leader, format!("no cluster came into being in {BIRTH:?}")));
-    } else if let Some(finished) = world.work(workload, plan, &mut report).await {
-        verdict::judge(&mut report, workload, &world.cluster, finished).await;
+    let mut report = Report::new(plan);
+    if timeout(LONGEST, Box::pin(world.live(workload, plan, &mut report))).await.is_err() {
+        world.cluster.ghost().report(Broken(Invariant::Ends, format!("it goes on after {LONGEST:?}")));
     }
     report.finish(&world.trace, world.cluster.ghost());
     let events = world.trace.take();
@@ -90,15 +88,22 @@ impl World {
         let nodes = swarm.nodes().count() + swarm.client_nodes().count();
         let random = Random::new(seed, Purpose::Network, 0);
         let network = Network::new(nodes, swarm.weather, random, trace.clone());
-        let ghost = Ghost::new(swarm.replicas.into(), trace.clone());
+        let ghost = Ghost::new(swarm.nodes().count(), trace.clone());
         let cluster = Cluster::new(seed, swarm, network, ghost, trace.clone());
         let clock = trace.clone();
         let recorder = Arc::new(Recorder::new(meta(plan), move || Nanos(clock.now())));
         Self { cluster, recorder, trace }
     }
 
-    fn report(&self, plan: &Plan) -> Report {
-        Report::new(plan)
+    /// From the first start to the verdict.
+    async fn live(&self, workload: &Workload, plan: &Plan, report: &mut Report) {
+        if !self.is_born().await {
+            self.cluster
+                .ghost()
+                .report(Broken(Invariant::Leader, format!("no cluster came into being in {BIRTH:?}")));
+        } else if let Some(finished) = self.work(workload, plan, report).await {
+            verdict::judge(report, workload, &self.cluster, finished).await;
+        }
     }
 
     async fn is_born(&self) -> bool {
@@ -127,17 +132,18 @@ impl World {
             nemesis.run(plan).await;
             progress::demand(&self.cluster, progress::Bounds::of(&plan.swarm)).await;
             control.heal();
+            tokio::spawn(progress::tend(self.cluster.clone()))
         };
         let fleet = self.fleet(plan);
         let seed = Random::new(plan.seed, Purpose::Workload, 0).next();
         let working = keelson_workloads::run(workload, &fleet, seed, limits(plan), &self.recorder, &control);
-        let (finished, ()) = tokio::join!(working, breaking);
-        watching.abort();
+        let (finished, tending) = tokio::join!(working, breaking);
+        [watching, tending].iter().for_each(JoinHandle::abort);
         report.count_faults(&nemesis.counts());
         report.void = nemesis.void();
         match finished {
             Ok(mut finished) => {
-                self.complete(&mut finished.history);
+                self.complete(&mut finished.history, nemesis.has_moved());
                 Some(finished)
             }
             Err(RunError::NoAnswer | RunError::NotEmpty { .. } | RunError::NoClients) => {
@@ -147,10 +153,11 @@ impl World {
         }
     }
 
-    /// Puts in what only the simulation knows: what really was committed, and which replicas cannot be held to bounds.
-    fn complete(&self, history: &mut History) {
+    /// Puts in what only the simulation knows: what really was committed, and whether replicas can be held to bounds.
+    fn complete(&self, history: &mut History, has_moved: bool) {
         history.log = Some(self.cluster.ghost().commits());
-        if self.cluster.nodes().any(|node| self.cluster.ghost().trust(node) != Trust::Whole) {
+        // One that joined after healing had nothing to watch until it was taken in.
+        if has_moved || self.cluster.nodes().any(|node| self.cluster.ghost().trust(node) != Trust::Whole) {
             history.meta.bounds.watch_catch_up = None;
         }
     }
@@ -160,10 +167,9 @@ impl World {
             Arc::new(SimClient::new(self.cluster.clone(), from, to))
         };
         let homes: Vec<_> = plan.swarm.client_nodes().collect();
-        let replicas: Vec<_> = self.cluster.nodes().collect();
-        let near: Vec<_> = replicas.iter().zip(&homes).map(|(to, from)| client(*from, *to)).collect();
+        let near: Vec<_> = plan.swarm.founders().zip(&homes).map(|(to, from)| client(*from, to)).collect();
         let street = *homes.last().expect("there are always clients");
-        let roaming: Vec<_> = replicas.iter().map(|to| client(street, *to)).collect();
+        let roaming: Vec<_> = plan.swarm.nodes().map(|to| client(street, to)).collect();
         let pinned = Fleet::of(&near, plan.swarm.pinned_each, 0);
         Fleet { roaming: Fleet::of(&roaming, 0, plan.swarm.roaming).roaming, ..pinned }
     }

@@ -49,7 +49,10 @@ impl Engine for MountedEngine {
                 ghost.perhaps_logged(replica, facts);
                 return Err(error);
             }
-            (Facts::State(_), Err(error)) => return Err(error),
+            (Facts::State(fact), Err(error)) => {
+                ghost.perhaps_applied(replica, fact);
+                return Err(error);
+            }
         }
         Ok(())
     }

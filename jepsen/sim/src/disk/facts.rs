@@ -3,11 +3,14 @@
 //! In: batches, and logs as they lie on a disk. Out: facts. Deliberately absent: errors. Records that do not decode are
 //! left out here; the store finds them by itself, and what it makes of them is what counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use keelson_checkers::history::{Change, Commit, KeyVersion, LeaseId, Revision, Value};
-use keelson_store::record::{self, SnapshotRecord, VoteRecord};
+use keelson_store::{
+    record::{self, SnapshotRecord, VoteRecord},
+    types::Payload,
+};
 use keelson_store_core::{
     engine::{Batch, Engine, EngineError, Family, Role, Write},
     id::{ChangeId, LogIndex, LogPosition, ReplicaId, Term},
@@ -42,6 +45,8 @@ pub(crate) enum LogFact {
         at: LogPosition,
         /// Of the whole record.
         digest: u64,
+        /// The membership that it puts in force, if it is one.
+        config: Option<Config>,
     },
     /// All entries from here on are dropped.
     Truncated {
@@ -53,6 +58,15 @@ pub(crate) enum LogFact {
         /// The last.
         upto: LogIndex,
     },
+}
+
+/// A membership, as far as invariants speak of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// The voters; two sets while a change is under way.
+    pub(crate) voters: Vec<BTreeSet<ReplicaId>>,
+    /// Everybody, learners included.
+    pub(crate) members: BTreeSet<ReplicaId>,
 }
 
 /// What a change of the state store means.
@@ -101,7 +115,10 @@ pub(crate) fn scan_damaged_log(engine: &dyn Engine, expected: &BTreeMap<LogIndex
         let key = index.get().to_be_bytes().to_vec();
         match engine.get(Family::LogEntries, &key) {
             Ok(value) => put(Family::LogEntries, key, value?),
-            Err(_) => Some(LogFact::Entry { at: LogPosition { term: *term, index: *index }, digest: 0 }),
+            Err(_) => {
+                let at = LogPosition { term: *term, index: *index };
+                Some(LogFact::Entry { at, digest: 0, config: None })
+            }
         }
     });
     records.chain(entries).collect()
@@ -111,9 +128,9 @@ fn log_fact(write: &Write) -> Option<LogFact> {
     match write {
         Write::Put { family: Family::LogEntries, key, value } => {
             let index = LogIndex::new(u64::from_be_bytes((&key[..]).try_into().ok()?));
-            let at = record::decode_entry(index, value).ok()?.log_id;
-            let term = Term::new(**at.committed_leader_id());
-            Some(LogFact::Entry { at: LogPosition { term, index }, digest: xxh3_64(value) })
+            let entry = record::decode_entry(index, value).ok()?;
+            let at = LogPosition { term: Term::new(**entry.log_id.committed_leader_id()), index };
+            Some(LogFact::Entry { at, digest: xxh3_64(value), config: config(&entry.payload) })
         }
         Write::Put { family: Family::LogMeta, key, value } => match &key[..] {
             REPLICA => record::decode("", value).ok().map(LogFact::Replica),
@@ -132,6 +149,16 @@ fn log_fact(write: &Write) -> Option<LogFact> {
             }
         }
         Write::Put { .. } | Write::Delete { .. } | Write::DeleteRange { .. } => None,
+    }
+}
+
+fn config(payload: &Payload) -> Option<Config> {
+    match payload {
+        Payload::Membership(membership) => Some(Config {
+            voters: membership.get_joint_config().clone(),
+            members: membership.nodes().map(|(id, _)| *id).collect(),
+        }),
+        Payload::Blank | Payload::Normal(_) => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the logs on all disks hold, and what Raft says about that.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use keelson_store::record::VoteRecord;
 use keelson_store_core::{
@@ -8,8 +8,12 @@ use keelson_store_core::{
     schema::Header,
 };
 
-use super::{Broken, Checked, Trust};
-use crate::{Node, disk::LogFact, invariant::Invariant};
+use super::{Broken, Checked, Trust, membership::Memberships};
+use crate::{
+    Node,
+    disk::{Config, LogFact},
+    invariant::Invariant,
+};
 
 /// All replicas' logs.
 pub(super) struct Logs {
@@ -19,6 +23,7 @@ pub(super) struct Logs {
     leaders: BTreeMap<Term, ReplicaId>,
     /// Terms of committed entries, by index.
     committed: BTreeMap<LogIndex, Term>,
+    memberships: Memberships,
 }
 
 /// What is known of an entry besides its place.
@@ -30,6 +35,7 @@ struct Entry {
 }
 
 /// One disk's log store.
+#[derive(Default)]
 struct OneDisk {
     trust: Trust,
     /// What the replica reads.
@@ -74,18 +80,35 @@ impl Contents {
 
 impl Logs {
     pub(super) fn new(replicas: usize) -> Self {
-        let disk = || OneDisk {
-            trust: Trust::Whole,
-            now: Contents::default(),
-            durable: Contents::default(),
-            unsynced: Vec::new(),
-        };
         Self {
-            disks: (0..replicas).map(|_| disk()).collect(),
+            disks: (0..replicas).map(|_| OneDisk::default()).collect(),
             entries: HashMap::new(),
             leaders: BTreeMap::new(),
             committed: BTreeMap::new(),
+            memberships: Memberships::default(),
         }
+    }
+
+    /// A replica has got a new disk.
+    pub(super) fn renewed(&mut self, replica: Node) {
+        self.disks[replica.index()] = OneDisk::default();
+    }
+
+    /// The id of a replica's own disk, once it has one.
+    pub(super) fn id(&self, replica: Node) -> Option<ReplicaId> {
+        self.disks[replica.index()].now.replica
+    }
+
+    /// The last membership that was committed.
+    pub(super) fn membership(&self) -> Option<&Config> {
+        let (last, _) = self.committed.last_key_value()?;
+        self.memberships.in_force(*last, |index| self.committed.get(&index).copied())
+    }
+
+    /// Whether a replica's disk belonged to the cluster, and does no more.
+    pub(super) fn was_removed(&self, replica: Node) -> bool {
+        let is_out = |id| self.membership().is_some_and(|now| !now.members.contains(&id));
+        self.id(replica).is_some_and(|id| self.memberships.has_ever_had(id) && is_out(id))
     }
 
     pub(super) fn trust(&self, replica: Node) -> Trust {
@@ -116,6 +139,10 @@ impl Logs {
         let mut contents = Contents::default();
         found.iter().for_each(|fact| contents.apply(fact));
         let is_possible = disk.may_have_left(&contents);
+        if disk.trust == Trust::Damaged {
+            // Whose disk it is, is known, whatever has become of the record.
+            contents.replica = contents.replica.or(disk.now.replica);
+        }
         let durable = std::mem::replace(&mut disk.durable, contents.clone());
         disk.now = contents;
         disk.unsynced.clear();
@@ -133,8 +160,9 @@ impl Logs {
     /// A whole log: each entry beside the one before it.
     fn check_log(&mut self, replica: Node, found: &[LogFact]) -> Checked {
         for fact in found {
-            if let LogFact::Entry { at, digest } = fact {
+            if let LogFact::Entry { at, digest, config } = fact {
                 self.check_entry(replica, *at, *digest)?;
+                self.check_membership(replica, *at, config.as_ref())?;
             }
         }
         Ok(())
@@ -183,7 +211,10 @@ impl Logs {
         match fact {
             LogFact::Replica(_) | LogFact::Snapshot(_) => Ok(()),
             LogFact::Vote(vote) => self.check_vote(replica, *vote),
-            LogFact::Entry { at, digest } => self.check_entry(replica, *at, *digest),
+            LogFact::Entry { at, digest, config } => {
+                let joint = self.check_membership(replica, *at, config.as_ref());
+                self.check_entry(replica, *at, *digest).and(joint)
+            }
             LogFact::Truncated { from } => self.check_truncation(replica, *from),
             LogFact::Purged { upto } => self.check_purge(replica, *upto),
         }
@@ -258,6 +289,23 @@ impl Logs {
         }
     }
 
+    /// Every membership follows from the one before it in the same log.
+    fn check_membership(&mut self, replica: Node, at: LogPosition, config: Option<&Config>) -> Checked {
+        let Some(config) = config else { return Ok(()) };
+        self.memberships.add(at, config);
+        let Some(before) = at.index.get().checked_sub(1).map(LogIndex::new) else { return Ok(()) };
+        let terms = &self.disks[replica.index()].now.terms;
+        // What is gone from the log is committed.
+        let term = |index| terms.get(&index).or_else(|| self.committed.get(&index)).copied();
+        match self.memberships.in_force(before, term) {
+            Some(before) if !config.may_follow(before) => {
+                let text = format!("{replica} has {config:?} at entry {} right after {before:?}", at.index);
+                Err(Broken(Invariant::JointChanges, text))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// The entry after the last one of an append: what contradicts it is truncated before.
     fn check_follower(&self, replica: Node, last: LogPosition) -> Checked {
         let after = self.disks[replica.index()].now.terms.get(&last.index.next());
@@ -298,26 +346,34 @@ impl Logs {
         let mut checked = Ok(());
         for (index, term) in news {
             self.committed.insert(index, term);
+            self.memberships.committed(index, term);
             let is_durable = self.check_durable(index, term, "is applied");
             checked = checked.and(is_durable);
         }
         checked
     }
 
-    /// After a crash, what is committed must still be on a majority of disks.
+    /// After a crash, what is committed must still be on the disks of a majority.
     pub(super) fn check_kept(&self) -> Checked {
         let Some((index, term)) = self.committed.last_key_value() else { return Ok(()) };
         self.check_durable(*index, *term, "was committed")
     }
 
+    /// The majority is that of the membership in force, or of one behind the entry: which of them the leader went by
+    /// when it committed the entry, no disk says.
     fn check_durable(&self, index: LogIndex, term: Term, what: &str) -> Checked {
-        let holders = self.disks.iter().filter(|disk| disk.durable.holds(index, term)).count();
-        let majority = self.disks.len() / 2 + 1;
-        if holders >= majority {
+        let holders: BTreeSet<_> = self
+            .disks
+            .iter()
+            .filter(|disk| disk.durable.holds(index, term))
+            .filter_map(|disk| disk.durable.replica)
+            .collect();
+        let in_force = self.memberships.in_force(index, |index| self.committed.get(&index).copied());
+        let mut configs = in_force.into_iter().chain(self.memberships.behind(index));
+        if configs.any(|config| config.has_quorum(|voter| holders.contains(&voter))) {
             return Ok(());
         }
-        let text =
-            format!("entry {index} of term {term} {what}, and {holders} disks have it, not {majority}");
+        let text = format!("entry {index} of term {term} {what}, {holders:?} have it, and {in_force:?} vote");
         Err(Broken(Invariant::CommittedIsDurable, text))
     }
 }

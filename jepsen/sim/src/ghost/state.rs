@@ -9,7 +9,7 @@ use keelson_store_core::{
 };
 
 use super::{Broken, Checked};
-use crate::{Node, invariant::Invariant};
+use crate::{Node, disk::StateFact, invariant::Invariant};
 
 /// All replicas' states.
 #[derive(Default)]
@@ -19,6 +19,8 @@ pub(super) struct States {
     /// How far each running replica is.
     lives: BTreeMap<Node, (LogIndex, u64)>,
     commits: Vec<Commit>,
+    /// The last write of each replica that failed.
+    failed: BTreeMap<Node, StateFact>,
 }
 
 /// A state, as far as replicas must share it.
@@ -43,6 +45,15 @@ impl States {
     /// A replica has opened a state store.
     pub(super) fn reopened(&mut self, replica: Node, header: &Header) -> Checked {
         self.compare(replica, header)
+    }
+
+    pub(super) fn perhaps_applied(&mut self, replica: Node, fact: StateFact) {
+        self.failed.insert(replica, fact);
+    }
+
+    /// The write that failed and happened all the same, if a replica finds itself behind it.
+    pub(super) fn take_late(&mut self, replica: Node, found: &Header) -> Option<StateFact> {
+        self.failed.remove(&replica).filter(|fact| fact.header.as_ref() == Some(found))
     }
 
     pub(super) fn crashed(&mut self, replica: Node) {

@@ -1,7 +1,13 @@
 //! Each invariant of logs and states, broken once.
 
+use std::collections::BTreeSet;
+
+use keelson_checkers::history::{self as checkers, Commit};
 use keelson_store::record::VoteRecord;
-use keelson_store_core::id::{LogPosition, Revision};
+use keelson_store_core::{
+    engine::{Batch, Disk as _, Family, mem::MemDisk},
+    id::{LogPosition, Revision},
+};
 
 use super::*;
 
@@ -17,7 +23,14 @@ fn at(index: u64, term: u64) -> LogPosition {
 }
 
 fn entry(index: u64, term: u64) -> LogFact {
-    LogFact::Entry { at: at(index, term), digest: index << 8 | term }
+    LogFact::Entry { at: at(index, term), digest: index << 8 | term, config: None }
+}
+
+/// Entry 0, which makes voters of so many.
+fn founding(term: u64, voters: u64) -> LogFact {
+    let voters: BTreeSet<_> = (0..voters).map(ReplicaId::new).collect();
+    let config = Config { voters: vec![voters.clone()], members: voters };
+    LogFact::Entry { at: at(0, term), digest: term, config: Some(config) }
 }
 
 fn vote(term: u64, voted_for: u64, committed: bool) -> LogFact {
@@ -50,7 +63,7 @@ impl Story {
     /// Entry 0 of term 1 is committed on replicas 0 and 1.
     fn commits_one() -> Self {
         let story = Self::new();
-        (0..2).for_each(|node| story.syncs(node, [entry(0, 1)]));
+        (0..2).for_each(|node| story.syncs(node, [founding(1, 3)]));
         story.applies(0, at(0, 1), 1);
         story
     }
@@ -70,7 +83,7 @@ fn a_cluster_that_does_as_raft_says_breaks_nothing() {
     let story = Story::commits_one();
     story.syncs(2, [vote(2, 1, false)]);
     story.syncs(1, [vote(2, 1, true), entry(1, 2)]);
-    story.syncs(2, [vote(2, 1, true), entry(0, 1), entry(1, 2)]);
+    story.syncs(2, [vote(2, 1, true), founding(1, 3), entry(1, 2)]);
     story.applies(1, at(1, 2), 5);
     story.applies(0, at(0, 1), 1);
     story.writes(0, [LogFact::Snapshot(Some(at(0, 1))), LogFact::Purged { upto: LogIndex::new(0) }]);
@@ -112,7 +125,7 @@ fn a_term_does_not_go_back() {
 fn entries_of_one_place_and_term_are_the_same() {
     let story = Story::new();
     story.writes(0, [entry(0, 1)]);
-    story.writes(1, [LogFact::Entry { at: at(0, 1), digest: 99 }]);
+    story.writes(1, [LogFact::Entry { at: at(0, 1), digest: 99, config: None }]);
     story.breaks(Invariant::LogMatching);
 }
 
@@ -152,8 +165,8 @@ fn a_leader_without_a_committed_entry_is_none() {
 #[test]
 fn what_a_minority_has_synced_is_not_committed() {
     let story = Story::new();
-    story.syncs(0, [entry(0, 1)]);
-    story.writes(1, [entry(0, 1)]);
+    story.syncs(0, [founding(1, 3)]);
+    story.writes(1, [founding(1, 3)]);
     story.applies(0, at(0, 1), 1);
     story.breaks(Invariant::CommittedIsDurable);
 }
@@ -194,5 +207,62 @@ fn a_disk_that_must_not_be_there_is_not_believed() {
     story.ghost.set_trust(Node(2), Trust::Foreign);
     story.syncs(2, [vote(9, 2, true), entry(0, 7)]);
     story.applies(2, at(0, 7), 3);
+    assert_eq!(story.broken(), [""; 0]);
+}
+
+#[test]
+fn a_majority_is_that_of_the_membership() {
+    let story = Story::commits_one();
+    story.syncs(0, [entry(1, 1)]);
+    story.ghost.renewed(Node(1));
+    story.syncs(1, [LogFact::Replica(ReplicaId::new(9)), founding(1, 3), entry(1, 1)]);
+    story.applies(0, at(1, 1), 2);
+    story.breaks(Invariant::CommittedIsDurable);
+}
+
+#[test]
+fn a_disk_that_was_removed_is_known_as_such() {
+    let story = Story::commits_one();
+    assert!(story.ghost.is_member(Node(2)) && !story.ghost.was_removed(Node(2)));
+    let [one, two] = [[0, 1, 2], [0, 1, 1]].map(|ids| ids.map(ReplicaId::new).into_iter().collect());
+    let members: BTreeSet<_> = two;
+    let joint = Config { voters: vec![one, members.clone()], members: members.clone() };
+    let uniform = Config { voters: vec![members.clone()], members };
+    for (index, config) in [(1, joint), (2, uniform)] {
+        let entry = LogFact::Entry { at: at(index, 1), digest: index, config: Some(config) };
+        (0..2).for_each(|node| story.syncs(node, [entry.clone()]));
+        story.applies(0, at(index, 1), index + 1);
+    }
+    assert_eq!(story.broken(), [""; 0]);
+    assert!(story.ghost.was_removed(Node(2)) && story.ghost.votes_for_good(Node(1)));
+}
+
+#[test]
+fn voters_do_not_change_at_one_blow() {
+    let story = Story::commits_one();
+    let voters: BTreeSet<_> = [0, 1].map(ReplicaId::new).into();
+    let config = Config { voters: vec![voters.clone()], members: voters };
+    story.writes(0, [LogFact::Entry { at: at(1, 1), digest: 1, config: Some(config) }]);
+    story.breaks(Invariant::JointChanges);
+}
+
+#[test]
+fn a_write_that_failed_counts_if_it_happened_all_the_same() {
+    let story = Story::commits_one();
+    let commit = |revision| Commit { revision: checkers::Revision(revision), changes: Vec::new() };
+    let after = |index: u64, revision| {
+        (0..2).for_each(|node| story.syncs(node, [entry(index, 1)]));
+        let header =
+            Header { applied: Some(at(index, 1)), revision: Revision::new(revision), ..Header::FRESH };
+        StateFact { header: Some(header), commits: vec![commit(revision)] }
+    };
+    story.ghost.perhaps_applied(Node(1), after(1, 2));
+    let disk = MemDisk::new();
+    let engine = disk.open("state-0", Role::State).unwrap();
+    let mut batch = Batch::default();
+    batch.put(Family::Meta, Header::key().to_vec(), after(1, 2).header.unwrap().encode());
+    engine.write(batch).unwrap();
+    story.ghost.opened(Node(1), Role::State, &*engine);
+    story.ghost.applied(Node(1), 1, after(2, 3));
     assert_eq!(story.broken(), [""; 0]);
 }

@@ -63,7 +63,7 @@ impl Nemesis {
         }
         let unsound =
             self.inner.cluster.nodes().filter(|node| *node == victim || ghost.trust(*node) != Trust::Whole);
-        let most = (usize::from(self.inner.swarm.replicas) - 1) / 2;
+        let most = self.reliable_voters().count().saturating_sub(1) / 2;
         if unsound.count() <= most { Ok(()) } else { Err("a majority of disks must stay sound") }
     }
 }

@@ -33,6 +33,7 @@ struct Memory {
 
 impl Nemesis {
     pub(super) async fn wipe(&self, strike: &mut Strike) -> Hit {
+        let _reserved = self.reserve()?;
         let victim = self.victim(&mut strike.random);
         self.check_free(victim)?;
         self.inner.cluster.kill(victim, Death::Process);
@@ -47,6 +48,7 @@ impl Nemesis {
     /// Peers remember only as long as they run, and only who reaches them is told: for the length of the trial nothing
     /// else happens to the cluster.
     pub(super) async fn roll_back(&self, strike: &mut Strike) -> Hit {
+        let _reserved = self.reserve()?;
         let victim = self.victim(&mut strike.random);
         self.check_free(victim)?;
         let cluster = &self.inner.cluster;
@@ -84,8 +86,8 @@ impl Nemesis {
     }
 
     fn check_free(&self, victim: Node) -> Result<(), &'static str> {
-        if !self.state().held.is_empty() {
-            return Err("one at a time: a cluster that was wiped as a whole is a new one");
+        if !self.reliable_voters().any(|node| node == victim) {
+            return Err("it does not vote, or may soon not");
         }
         if self.inner.cluster.ghost().trust(victim) != Trust::Whole {
             return Err("its disk is damaged");

@@ -26,6 +26,7 @@ impl Nemesis {
                 let part = part(&nodes, random);
                 (both_ways(&part, &without(&nodes, &part)), part)
             }
+            Fault::Bridge if nodes.len() < 3 => return Err("a bridge needs two sides"),
             Fault::Bridge => {
                 let sides = without(&nodes, &[victim]);
                 let part = part(&sides, random);

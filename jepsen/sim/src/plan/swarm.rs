@@ -16,8 +16,10 @@ use crate::{
 pub struct Swarm {
     /// What clients do.
     pub workload: &'static str,
-    /// How many replicas.
+    /// How many replicas found the cluster.
     pub replicas: u8,
+    /// How many machines stand empty at first.
+    pub spares: u8,
     /// How many clients stay with each replica.
     pub pinned_each: u32,
     /// How many clients go from replica to replica.
@@ -78,6 +80,7 @@ impl Swarm {
         Self {
             workload: draw("workload").among(&WORKLOADS.iter().collect::<Vec<_>>(), |row| row.name).name,
             replicas: draw("replicas").pick(&[3, 3, 3, 5]),
+            spares: draw("spares").pick(&[1, 2]),
             pinned_each: draw("pinned").pick(&[1, 2]),
             roaming: draw("roaming").pick(&[1, 2, 3]),
             rate: draw("rate").pick(&[10, 30, 50, 100]),
@@ -100,14 +103,20 @@ impl Swarm {
         }
     }
 
-    /// The replicas' nodes.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = Node> + use<> {
+    /// The founders' nodes.
+    pub(crate) fn founders(&self) -> impl Iterator<Item = Node> + use<> {
         (0..self.replicas).map(Node)
     }
 
-    /// The clients' nodes: one for those who stay with each replica, and one for those who roam.
+    /// The nodes of all replicas that there may ever be.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = Node> + use<> {
+        (0..self.replicas + self.spares).map(Node)
+    }
+
+    /// The clients' nodes: one for those who stay with each founder, and one for those who roam.
     pub(crate) fn client_nodes(&self) -> impl Iterator<Item = Node> + use<> {
-        (self.replicas..=self.replicas * 2).map(Node)
+        let first = self.replicas + self.spares;
+        (first..=first + self.replicas).map(Node)
     }
 
     pub(crate) fn keep_history(&self) -> Option<Duration> {

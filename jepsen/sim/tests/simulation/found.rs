@@ -1,1 +1,23 @@
 //! Seeds that have found something in the store, each with what it was. All of it is mended; they must pass for ever.
+
+use keelson_sim::{Plan, run};
+
+/// A seed, and what was wrong.
+const FOUND: &[(u64, &str)] = &[
+    (
+        200_040,
+        "a founder that was rolled back was let in, because its flags do not name the leader, which came later",
+    ),
+    (300_053, "a replica whose disk failed while it waited to be taken in waited for ever"),
+    (300_205, "a leader that had removed itself began another change of the membership"),
+    (300_211, "a replica that was removed and started again was taken in again, under its old id"),
+    (300_468, "a member that had been away refused the leader, which it did not know"),
+];
+
+#[test]
+fn what_was_found_once_stays_mended() {
+    for (seed, was_wrong) in FOUND {
+        let report = run(&Plan::of(*seed));
+        assert!(report.passed(), "{was_wrong}: {report}");
+    }
+}
