@@ -19,6 +19,7 @@ use keelson_api_registry::{
 use crate::server::{Server, User};
 
 mod certificates;
+mod claim_resize;
 mod default_class;
 mod default_tolerations;
 mod limit_ranger;
@@ -33,6 +34,7 @@ mod service_account;
 mod taint_nodes;
 
 use certificates::{CertificateRequests, Signers};
+use claim_resize::PersistentVolumeClaimResize;
 use default_class::{DefaultIngressClass, DefaultStorageClass};
 use default_tolerations::DefaultTolerationSeconds;
 use limit_ranger::LimitRanger;
@@ -69,6 +71,7 @@ static VALIDATING: &[&dyn Validate] = &[
     &NodeRestriction,
     &PodSecurity,
     &Priority,
+    &PersistentVolumeClaimResize,
     &RuntimeClass,
     &Signers,
     &Escalation,

@@ -15,6 +15,7 @@ use keelson_api_registry::{
     resources::{self, ResourceInfo},
     status::ApiError,
 };
+use keelson_api_schema::quantity::Quantity;
 use keelson_store_core::id::Revision;
 use serde_json::{Map, Value};
 use tokio::time::sleep;
@@ -45,8 +46,8 @@ pub(crate) fn known_usage(quota: &Object) -> Option<Amounts> {
 /// # Errors
 /// 504 and 503 without a quorum or before the cache is filled.
 pub(crate) async fn count(objects: &ObjectStore, quota: &Object) -> Result<Amounts, ApiError> {
-    let mut used: Amounts =
-        quota::hard(quota).into_iter().map(|(name, amount)| (name, amount - amount)).collect();
+    let zero = |(name, amount): (String, Quantity)| (name, Quantity::from_int(0, amount.format()));
+    let mut used: Amounts = quota::hard(quota).into_iter().map(zero).collect();
     for resource in concerned(quota) {
         let all = objects.list(resource, quota.namespace(), &Selection::default()).await?;
         for object in all.iter().map(|object| object.object()) {

@@ -117,6 +117,10 @@ impl Strategy for Rules {
     fn updates_unconditionally(&self) -> bool {
         false
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 /// The name of a driver.

@@ -70,6 +70,10 @@ impl Strategy for Rules {
         }
         errors
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 fn check_driver(driver: &Place<'_>, errors: &mut Vec<FieldError>) {

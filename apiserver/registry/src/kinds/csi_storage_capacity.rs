@@ -47,6 +47,10 @@ impl Strategy for Rules {
     fn updates_unconditionally(&self) -> bool {
         false
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -147,6 +147,10 @@ impl Strategy for Rules {
         }
         errors
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 fn validate_capacity(capacity: &Place<'_>, errors: &mut Vec<FieldError>) {

@@ -118,6 +118,10 @@ impl Strategy for Rules {
         storage::validate_amounts(&allocated, &mut errors);
         errors
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 /// Defaults of a claim, also of one in a StatefulSet's templates.

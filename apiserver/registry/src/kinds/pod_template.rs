@@ -53,6 +53,10 @@ impl Strategy for Rules {
         template::validate(&Place::at(object, &["template"]), &mut errors);
         errors
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -131,6 +131,10 @@ impl Strategy for Rules {
         }
         errors
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 fn limits(limits: &Place<'_>, errors: &mut Vec<FieldError>) {

@@ -80,6 +80,10 @@ impl Strategy for Rules {
         Place::at(object, &path).unchanged(&Place::at(old, &path), &mut errors);
         errors
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 /// Complains about each of these fields that has changed.

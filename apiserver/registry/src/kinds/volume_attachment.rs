@@ -79,6 +79,10 @@ impl Strategy for Rules {
     fn updates_unconditionally(&self) -> bool {
         false
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 fn check_source(source: &Place<'_>, errors: &mut Vec<FieldError>) {

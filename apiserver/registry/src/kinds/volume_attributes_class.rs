@@ -48,6 +48,10 @@ impl Strategy for Rules {
         storage_class::forbid_changes(object, old, &["driverName", "parameters"], &mut errors);
         errors
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

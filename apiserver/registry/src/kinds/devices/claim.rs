@@ -104,6 +104,10 @@ impl Strategy for Rules {
         }
         errors
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 /// The rules of ResourceClaimTemplates.
@@ -127,6 +131,10 @@ impl Strategy for TemplateRules {
         let mut errors = Vec::new();
         Place::at(object, &["spec"]).unchanged(&Place::at(old, &["spec"]), &mut errors);
         errors
+    }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
     }
 }
 

@@ -50,6 +50,10 @@ impl Strategy for Rules {
         }
         errors
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

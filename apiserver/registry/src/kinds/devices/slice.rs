@@ -73,6 +73,10 @@ impl Strategy for Rules {
         }
         errors
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 /// The pool that the slice is a part of.

@@ -56,6 +56,10 @@ impl Strategy for Rules {
         condition::validate(&Place::at(object, &["status", "conditions"]), &mut errors);
         errors
     }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

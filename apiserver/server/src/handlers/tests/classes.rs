@@ -69,3 +69,30 @@ fn a_pod_gets_what_its_runtime_class_says() {
         assert_refused(&error, 403, "Forbidden", why);
     });
 }
+
+#[test]
+fn a_claim_grows_where_it_has_a_volume_and_its_class_lets_it() {
+    with_cluster(async |cluster| {
+        let class = |name: &str, grows: bool| json!({"metadata": {"name": name}, "provisioner": "a.example.com", "allowVolumeExpansion": grows});
+        cluster.post(STORAGE, class("elastic", true)).await;
+        cluster.post(STORAGE, class("stiff", false)).await;
+        known(&cluster, "storage.k8s.io", "storageclasses").await;
+        let grow = json!({"spec": {"resources": {"requests": {"storage": "2Gi"}}}});
+        for class in ["elastic", "stiff"] {
+            let resources = json!({"requests": {"storage": "1Gi"}});
+            let spec =
+                json!({"accessModes": ["ReadWriteOnce"], "resources": resources, "storageClassName": class});
+            cluster.post(CLAIMS, json!({"metadata": {"name": class}, "spec": spec})).await;
+            let path = format!("{CLAIMS}/{class}");
+            cluster.merge(&path, json!({"spec": {"volumeName": class}})).await.unwrap();
+            let bound = json!({"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}});
+            cluster.merge(&format!("{path}/status"), bound).await.unwrap();
+        }
+        let error = refused(cluster.merge(&format!("{CLAIMS}/stiff"), grow.clone()).await);
+        let why = "persistentvolumeclaims \"stiff\" is forbidden: only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize";
+        assert_refused(&error, 403, "Forbidden", why);
+        cluster.merge(&format!("{CLAIMS}/elastic"), grow).await.unwrap();
+        let deleted = cluster.delete(&format!("{CLAIMS}/elastic"), Value::Null).await.unwrap().body;
+        assert_eq!(deleted["kind"], "PersistentVolumeClaim", "what is deleted is shown");
+    });
+}
