@@ -22,7 +22,8 @@ use xxhash_rust::xxh3::xxh3_64;
 const REPLICA: &[u8] = b"replica";
 const VOTE: &[u8] = b"vote";
 const SNAPSHOT: &[u8] = b"snapshot";
-const META_KEYS: [&[u8]; 3] = [REPLICA, VOTE, SNAPSHOT];
+const JOINED: &[u8] = b"joined";
+const META_KEYS: [&[u8]; 4] = [REPLICA, VOTE, SNAPSHOT, JOINED];
 
 /// What a batch says.
 pub(super) enum Facts {
@@ -35,6 +36,8 @@ pub(super) enum Facts {
 pub(crate) enum LogFact {
     /// The id that was drawn with the disk.
     Replica(ReplicaId),
+    /// The replica, which joined, knows that it is a member.
+    Joined,
     /// A vote.
     Vote(VoteRecord),
     /// The snapshot up to which the log may be dropped.
@@ -134,6 +137,7 @@ fn log_fact(write: &Write) -> Option<LogFact> {
         }
         Write::Put { family: Family::LogMeta, key, value } => match &key[..] {
             REPLICA => record::decode("", value).ok().map(LogFact::Replica),
+            JOINED => Some(LogFact::Joined),
             VOTE => record::decode("", value).ok().map(LogFact::Vote),
             SNAPSHOT => {
                 let snapshot: SnapshotRecord = record::decode("", value).ok()?;

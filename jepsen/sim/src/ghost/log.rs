@@ -51,6 +51,7 @@ struct OneDisk {
 struct Contents {
     replica: Option<ReplicaId>,
     vote: Option<VoteRecord>,
+    has_joined: bool,
     snapshot: Option<LogPosition>,
     terms: BTreeMap<LogIndex, Term>,
 }
@@ -59,6 +60,7 @@ impl Contents {
     fn apply(&mut self, fact: &LogFact) {
         match fact {
             LogFact::Replica(replica) => self.replica = Some(*replica),
+            LogFact::Joined => self.has_joined = true,
             LogFact::Vote(vote) => self.vote = Some(*vote),
             LogFact::Snapshot(last) => self.snapshot = *last,
             LogFact::Entry { at, .. } => drop(self.terms.insert(at.index, at.term)),
@@ -105,10 +107,12 @@ impl Logs {
         self.memberships.in_force(*last, |index| self.committed.get(&index).copied())
     }
 
-    /// Whether a replica's disk belonged to the cluster, and does no more.
+    /// Whether a replica's disk belonged to the cluster, and does no more. One that never knew that it belonged is still
+    /// asking to be taken in.
     pub(super) fn was_removed(&self, replica: Node) -> bool {
+        let was_in = |id| self.memberships.has_founded(id) || self.disks[replica.index()].now.has_joined;
         let is_out = |id| self.membership().is_some_and(|now| !now.members.contains(&id));
-        self.id(replica).is_some_and(|id| self.memberships.has_ever_had(id) && is_out(id))
+        self.id(replica).is_some_and(|id| was_in(id) && is_out(id))
     }
 
     pub(super) fn trust(&self, replica: Node) -> Trust {
@@ -181,6 +185,7 @@ impl Logs {
         let appended = facts.iter().rev().find_map(|fact| match fact {
             LogFact::Entry { at, .. } => Some(*at),
             LogFact::Replica(_)
+            | LogFact::Joined
             | LogFact::Snapshot(_)
             | LogFact::Vote(_)
             | LogFact::Truncated { .. }
@@ -209,7 +214,7 @@ impl Logs {
 
     fn check(&mut self, replica: Node, fact: &LogFact) -> Checked {
         match fact {
-            LogFact::Replica(_) | LogFact::Snapshot(_) => Ok(()),
+            LogFact::Replica(_) | LogFact::Joined | LogFact::Snapshot(_) => Ok(()),
             LogFact::Vote(vote) => self.check_vote(replica, *vote),
             LogFact::Entry { at, digest, config } => {
                 let joint = self.check_membership(replica, *at, config.as_ref());
@@ -346,7 +351,6 @@ impl Logs {
         let mut checked = Ok(());
         for (index, term) in news {
             self.committed.insert(index, term);
-            self.memberships.committed(index, term);
             let is_durable = self.check_durable(index, term, "is applied");
             checked = checked.and(is_durable);
         }

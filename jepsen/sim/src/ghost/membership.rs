@@ -3,7 +3,7 @@
 //! In: the memberships in logs. Out: whether some disks are a quorum, and whether one membership may follow another.
 //! What a store that changes voters without a joint membership would break is checked here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use keelson_store_core::id::{LogIndex, LogPosition, ReplicaId, Term};
 
@@ -13,8 +13,6 @@ use crate::disk::Config;
 #[derive(Default)]
 pub(super) struct Memberships {
     known: BTreeMap<(LogIndex, Term), Config>,
-    /// Who has ever been a member of one that was committed.
-    ever: BTreeSet<ReplicaId>,
 }
 
 impl Memberships {
@@ -37,14 +35,9 @@ impl Memberships {
         self.known.range((index.next(), Term::new(0))..).map(|(_, config)| config)
     }
 
-    pub(super) fn committed(&mut self, index: LogIndex, term: Term) {
-        if let Some(config) = self.known.get(&(index, term)) {
-            self.ever.extend(&config.members);
-        }
-    }
-
-    pub(super) fn has_ever_had(&self, replica: ReplicaId) -> bool {
-        self.ever.contains(&replica)
+    /// Whether a replica has founded the cluster.
+    pub(super) fn has_founded(&self, replica: ReplicaId) -> bool {
+        self.known.first_key_value().is_some_and(|(_, first)| first.members.contains(&replica))
     }
 }
 
@@ -78,6 +71,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn config(voters: &[&[u64]]) -> Config {
