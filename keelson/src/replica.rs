@@ -78,14 +78,15 @@ pub(crate) fn initial_members(members: &[(String, Endpoint)]) -> Vec<InitialMemb
     members.iter().map(member).collect()
 }
 
-/// Completes when the process has to end: asked to, which is well, or because its store has failed.
+/// Completes when the process has to end: asked to, which is well, or because its store has.
 ///
 /// # Errors
 ///
-/// The store has failed. It cannot tell any more what is on its disk; a process that starts anew can.
+/// The store has failed, and cannot tell any more what is on its disk; a process that starts anew can. Or this member
+/// was removed.
 pub(crate) async fn ended(store: &Store, signals: &mut StopSignals) -> Result<(), String> {
     tokio::select! {
         () = signals.asked() => Ok(()),
-        why = store.failed() => Err(format!("the store has failed: {why}")),
+        why = store.failed() => Err(why),
     }
 }

@@ -151,6 +151,10 @@ pub(crate) struct HistoryFlags {
         allow_negative_numbers = true
     )]
     pub(crate) quota_backend_bytes: i64,
+    /// A folder, this member's alone, into which every change is written as it comes, so that `keelson store snapshot
+    /// restore` can go back to any moment. Old files in it are yours to remove.
+    #[arg(long, env = "KEELSON_STORE_BACKUP_DIR", value_name = "DIR")]
+    pub(crate) backup_dir: Option<PathBuf>,
 }
 
 /// What history is measured in.

@@ -5,14 +5,16 @@
 //! Order of a start: everything that can be wrong on this machine first (certificates, sockets, disk), then the
 //! cluster. Stopping goes the other way round: first the clients' door, so that nothing new comes in.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use keelson_store::Store;
 use keelson_store::compactor;
+use keelson_store::export;
 use keelson_store::grpc::{self, ClientTls, ClientTlsFiles, GrpcOptions, Listeners};
 use keelson_store::options::{Member, StoreOptions, Timing};
 use keelson_store::runtime::seeded;
@@ -60,6 +62,7 @@ async fn serve(options: MemberOptions) -> Result<(), Box<dyn Error>> {
     let served = tokio::select! {
         served = serving => served,
         () = compact(&store, options.compaction) => unreachable!("compaction goes on for ever"),
+        () = back_up(&store, options.backup_dir.clone()) => unreachable!("a backup goes on for ever"),
     };
     store.shutdown().await;
     tracing::info!("stopped");
@@ -118,6 +121,14 @@ async fn compact(store: &Store, kept: AutoCompaction) {
         AutoCompaction::Off => {}
         AutoCompaction::Periodic(time) => compactor::run(store.clone(), time).await,
         AutoCompaction::Revisions(count) => compactor::run_by_revision(store.clone(), count).await,
+    }
+    std::future::pending().await
+}
+
+/// Writes every change down, if that is wanted. Never completes.
+async fn back_up(store: &Store, folder: Option<PathBuf>) {
+    if let Some(folder) = folder {
+        let _never: Infallible = export::back_up(store.clone(), folder).await;
     }
     std::future::pending().await
 }

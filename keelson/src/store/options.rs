@@ -48,6 +48,8 @@ pub(crate) struct MemberOptions {
     pub(crate) compaction: AutoCompaction,
     /// Bytes of state beyond which writes that grow are refused.
     pub(crate) quota: Option<u64>,
+    /// Where every change is written down.
+    pub(crate) backup_dir: Option<PathBuf>,
     /// After how long without events a watch reports its progress.
     pub(crate) watch_progress_interval: Duration,
     /// What the operator is told about flags that have no effect, and about defaults that are unsafe elsewhere.
@@ -221,6 +223,7 @@ impl MemberOptions {
             compaction: compaction(&history)?,
             // As in etcd, a negative quota is none.
             quota: u64::try_from(history.quota_backend_bytes).ok().filter(|quota| *quota > 0),
+            backup_dir: history.backup_dir,
             watch_progress_interval: watch_progress_notify_interval.get(),
             notes,
         };

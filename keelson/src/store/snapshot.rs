@@ -15,6 +15,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use keelson_store::export::{self, Contents};
 
+pub(super) use restore::{TargetArgs, report};
+pub(super) use save::keep;
+
 /// What can be done with snapshots.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Snapshot {
@@ -22,9 +25,9 @@ pub(crate) enum Snapshot {
     Save(save::SaveArgs),
     /// Check a file, and print what it holds.
     Status(status::FileArgs),
-    /// Make the data folder of a member of a new cluster that begins with what a file holds.
+    /// Make the data folder of a member of a new cluster that begins with what a file, or a folder of --backup-dir, holds.
     ///
-    /// Run it once for each member, with the same file and the same --initial-cluster and --initial-cluster-token,
+    /// Run it once for each member, with the same files and the same --initial-cluster and --initial-cluster-token,
     /// then start the members with these flags. The first of them by name must start for the others to get the keys.
     Restore(restore::RestoreArgs),
 }

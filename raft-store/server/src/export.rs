@@ -1,4 +1,5 @@
-//! The store in one file: what a snapshot that is saved holds, and how a new cluster is made of it.
+//! The store in files: what a snapshot that is saved holds, what a continuous backup adds to it, and how a new cluster is
+//! made of them.
 //!
 //! In: a [`StateView`](crate::state::StateView), or such a file. Out: the file, or a disk with which a cluster begins
 //! whose keys are the file's.
@@ -14,14 +15,19 @@
 //! Deliberately absent: history (older revisions are compacted by the restore anyway), members (a restored cluster has
 //! its own), and etcd's file format, which is that of its storage engine.
 
+mod backup;
 mod format;
+mod journal;
 mod read;
 mod restore;
+mod survivor;
 mod write;
 
+pub use backup::{Route, Until, route, run as back_up};
 pub use format::{FormatError, Head, Totals};
 pub use read::{Contents, ImportError, Item, read};
-pub use restore::{RestoreError, RestoreOptions, Restored, Summary, restore};
+pub use restore::{RestoreError, RestoreOptions, Restored, Source, Summary, restore};
+pub use survivor::{Survivor, SurvivorError};
 pub use write::{Sealed, write};
 
 #[cfg(test)]

@@ -93,6 +93,50 @@ pub(crate) async fn leadership_changed(raft: &Raft, leading: Option<Term>) {
     }
 }
 
+/// Completes when a membership is in force that does not name a replica. It may still be taken back.
+pub(crate) async fn left(raft: &Raft, replica: ReplicaId) {
+    let mut who = raft.server_metrics();
+    loop {
+        let membership = current(raft);
+        if membership.nodes().next().is_some() && membership.get_node(&replica).is_none() {
+            return;
+        }
+        if who.changed().await.is_err() {
+            // As above.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Completes when a membership is committed that does not name a replica: before, its leader, which may be that very
+/// replica, must be able to finish it.
+pub(crate) async fn left_for_good(raft: &Raft, replica: ReplicaId) {
+    loop {
+        left(raft, replica).await;
+        let (at, membership) = in_force(raft);
+        if membership.get_node(&replica).is_none() && applied_up_to(raft, at).await {
+            return;
+        }
+    }
+}
+
+/// Waits until this replica has applied an entry, or the membership is another one. True if it has.
+async fn applied_up_to(raft: &Raft, at: Option<LogId>) -> bool {
+    let mut metrics = raft.metrics();
+    loop {
+        if metrics.borrow_watched().last_applied >= at {
+            return true;
+        }
+        if in_force(raft).0 != at {
+            return false;
+        }
+        if metrics.changed().await.is_err() {
+            // As above.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// Completes when a leader is known that is not `known`; says which.
 pub(crate) async fn another_leader(raft: &Raft, known: Option<ReplicaId>) -> ReplicaId {
     let mut metrics = raft.server_metrics();

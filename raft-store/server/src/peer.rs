@@ -24,6 +24,7 @@ pub mod wire;
 pub use connection::Duplex;
 pub use directory::Directory;
 pub(crate) use directory::cluster_at;
+pub(crate) use handshake::denies_membership;
 pub use handshake::{Greeter, Identity, Peer};
 pub use link::{Link, LinkError};
 pub use network::NetworkFactory;

@@ -8,7 +8,8 @@
 //! A replica comes in as a learner under the id of its disk, and becomes a voter by itself when it has caught up
 //! (`keeper`). So nobody who has nothing of the log ever counts for a quorum.
 //!
-//! Deliberately absent: that a removed replica ends. Its peers refuse it, and it serves nothing that needs a quorum.
+//! Deliberately absent: that a removed replica ends (`store/farewell` has that). Its peers refuse it, and it serves nothing
+//! that needs a quorum.
 
 use std::{sync::Arc, time::Duration};
 

@@ -38,6 +38,7 @@ pub(crate) use identity::{LOG_STORE, cluster_of, founder_of};
 use rollback::OnDisk;
 
 mod bootstrap;
+mod farewell;
 mod identity;
 mod raft_config;
 mod rollback;
@@ -55,6 +56,7 @@ pub struct Store {
 struct Inner {
     me: Identity,
     raft: Raft,
+    directory: Arc<Directory>,
     state: Arc<SharedState>,
     reads: ReadIndex,
     proposals: Arc<Proposals>,
@@ -150,6 +152,7 @@ impl Store {
         let inner = Inner {
             me,
             raft,
+            directory: directory.clone(),
             state,
             reads,
             proposals,
@@ -324,10 +327,13 @@ impl Store {
         Ok(self.inner.reads.barrier().await?)
     }
 
-    /// Completes when this replica has failed and will serve nothing any more; says why. The process must end:
-    /// only opening the disk anew tells what is on it.
+    /// Completes when this replica will serve nothing any more, and says why: it has failed, and only opening the disk
+    /// anew tells what is on it; or it was removed from its cluster. The process must end. One caller at a time.
     pub async fn failed(&self) -> String {
-        membership::stopped(&self.inner.raft).await
+        tokio::select! {
+            why = membership::stopped(&self.inner.raft) => format!("the store has failed: {why}"),
+            () = farewell::removed(&self.inner.raft, &self.inner.directory) => farewell::REMOVED.to_owned(),
+        }
     }
 
     /// Hands over leadership if this replica has it, and stops. Whatever is under way gets an answer first or

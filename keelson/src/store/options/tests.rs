@@ -158,7 +158,7 @@ fn without_urls_there_are_etcds_and_a_note_of_it() {
 fn history_is_kept_by_time_or_by_revisions() {
     let kept = |flags: &str| parse(&format!("{PLAIN} {flags}")).map(|options| options.compaction);
     assert_eq!(kept(""), Ok(AutoCompaction::Off));
-    let hours = |hours| Ok(AutoCompaction::Periodic(Duration::from_secs(hours * 3600)));
+    let hours = |hours: u64| Ok(AutoCompaction::Periodic(Duration::from_secs(hours * 3600)));
     assert_eq!(kept("--auto-compaction-retention=8"), hours(8));
     assert_eq!(kept("--auto-compaction-retention=60m --auto-compaction-mode=periodic"), hours(1));
     let revisions = "--auto-compaction-mode=revision --auto-compaction-retention";

@@ -1,6 +1,6 @@
 //! `keelson store snapshot restore`: from a file to the data folder of a member of a new cluster.
 //!
-//! The folder gets its name only when all is in it and was read back.
+//! The folder gets its name only when all is in it and was read back. `recover` ends in the same way: [`TargetArgs`].
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -11,10 +11,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use keelson_store::Member;
-use keelson_store::export::{self, RestoreOptions, Restored, Summary};
+use keelson_store::export::{self, RestoreOptions, Restored, Source, Summary, Until};
 use keelson_store_core::engine::Disk;
-use keelson_store_core::id::ReplicaId;
+use keelson_store_core::id::{ReplicaId, Revision};
 use keelson_store_rocks::{RocksDisk, RocksOptions};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::open;
 use crate::endpoint::Endpoint;
@@ -22,15 +24,28 @@ use crate::initial_cluster::{self, ClusterState};
 use crate::replica;
 use crate::store::flags;
 
-/// The flags of `keelson store snapshot restore`: those of etcdutl, and the client URLs that members are to show.
+/// The flags of `keelson store snapshot restore`.
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArgs {
-    /// The file.
-    file: PathBuf,
+    /// A snapshot file, or a folder of --backup-dir.
+    from: PathBuf,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Of a folder: go back to this revision instead of the last one.
+    #[arg(long, value_name = "REVISION", conflicts_with = "to_time")]
+    to_revision: Option<u64>,
+    /// Of a folder: go back to the last revision before this time, as 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    to_time: Option<String>,
+}
+
+/// The member to be and its cluster: etcdutl's flags, and the client URLs that members are to show.
+#[derive(Debug, Args)]
+pub(crate) struct TargetArgs {
     /// The member's name.
     #[arg(long, default_value = "default")]
     name: String,
-    /// The folder to make, which must not be there [default: NAME.etcd in the working folder].
+    /// The member's data folder [default: NAME.etcd in the working folder].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// The members of the new cluster [default: this member alone].
@@ -56,20 +71,57 @@ pub(crate) struct RestoreArgs {
 
 impl RestoreArgs {
     pub(super) fn run(&self) -> Result<ExitCode, Box<dyn Error>> {
-        let data_dir = self.data_dir.clone().unwrap_or_else(|| flags::default_data_dir(&self.name));
-        let options = self.options()?;
+        let data_dir = self.target.data_dir();
         if data_dir.exists() {
             return Err(format!("{} is there already: restore into a new folder", data_dir.display()).into());
         }
-        let unfinished = unfinished(&data_dir);
+        let restored = self.target.restore(&self.from, self.until()?, &data_dir)?;
+        println!("{}", report(&restored, &data_dir));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn until(&self) -> Result<Until, String> {
+        let until = match (self.to_revision, &self.to_time) {
+            (Some(revision), _) => Until::Revision(Revision::new(revision)),
+            (None, Some(time)) => Until::Time(unix_ms(time)?),
+            (None, None) => return Ok(Until::End),
+        };
+        if self.from.is_dir() {
+            return Ok(until);
+        }
+        let path = self.from.display();
+        Err(format!("{path} is one moment: --to-revision and --to-time need a folder of --backup-dir"))
+    }
+}
+
+/// A time on the command line, in milliseconds since 1970.
+fn unix_ms(text: &str) -> Result<u64, String> {
+    let wrong = || format!("--to-time {text:?}: write it as 2026-01-31T12:00:00Z");
+    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
+    u64::try_from(time.unix_timestamp_nanos() / 1_000_000).map_err(|_| wrong())
+}
+
+impl TargetArgs {
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| flags::default_data_dir(&self.name))
+    }
+
+    /// Makes `folder`, which is not there, of a file or a backup.
+    pub(crate) fn restore(
+        &self,
+        from: &Path,
+        until: Until,
+        folder: &Path,
+    ) -> Result<Restored, Box<dyn Error>> {
+        let options = self.options()?;
+        let unfinished = unfinished(folder);
         clear(&unfinished)?;
-        let restored = self.fill(&unfinished, &options).inspect_err(|_| {
+        let restored = fill(from, until, &unfinished, &options).inspect_err(|_| {
             // What is left of it is cleared away by the next attempt at the latest.
             let _ = clear(&unfinished);
         })?;
-        fs::rename(&unfinished, &data_dir).map_err(|error| format!("{}: {error}", data_dir.display()))?;
-        println!("{}", report(&restored, &data_dir));
-        Ok(ExitCode::SUCCESS)
+        fs::rename(&unfinished, folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        Ok(restored)
     }
 
     fn options(&self) -> Result<RestoreOptions, Box<dyn Error>> {
@@ -99,13 +151,26 @@ impl RestoreArgs {
             bump: self.bump_revision,
         })
     }
+}
 
-    fn fill(&self, folder: &Path, options: &RestoreOptions) -> Result<Restored, Box<dyn Error>> {
-        let file = open(&self.file)?;
-        let disk: Arc<dyn Disk> = Arc::new(RocksDisk::new(folder.to_owned(), RocksOptions::default())?);
-        Ok(export::restore(&disk, file, options)
-            .map_err(|error| format!("{}: {error}", self.file.display()))?)
+fn fill(
+    from: &Path,
+    until: Until,
+    folder: &Path,
+    options: &RestoreOptions,
+) -> Result<Restored, Box<dyn Error>> {
+    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", from.display());
+    let disk: Arc<dyn Disk> = Arc::new(RocksDisk::new(folder.to_owned(), RocksOptions::default())?);
+    if !from.is_dir() {
+        let mut snapshot = open(from)?;
+        let restored = export::restore(&disk, Source::snapshot(&mut snapshot), options);
+        return Ok(restored.map_err(|error| named(&error))?);
     }
+    let route = export::route(from, until).map_err(|error| named(&error))?;
+    let (mut snapshot, mut journal) = (open(&route.base)?, open(&route.journal)?);
+    let journal = Some(&mut journal as &mut dyn std::io::Read);
+    let source = Source { snapshot: &mut snapshot, journal, until, newest: route.newest };
+    Ok(export::restore(&disk, source, options).map_err(|error| named(&error))?)
 }
 
 /// The name of a folder that is not whole yet.
@@ -124,23 +189,38 @@ fn clear(folder: &Path) -> Result<(), String> {
     }
 }
 
-fn report(restored: &Restored, folder: &Path) -> String {
+pub(crate) fn report(restored: &Restored, folder: &Path) -> String {
     let folder = folder.display();
     let about = |summary: &Summary| {
-        let totals = summary.contents.totals;
         format!(
-            "cluster {:x} begins at revision {} with {} keys and {} leases of revision {}",
+            "cluster {:x} begins at revision {} with what there was at revision {}",
             summary.cluster.get(),
             summary.revision,
-            totals.keys,
-            totals.leases,
-            summary.contents.head.revision
+            summary.at
         )
     };
     match restored {
-        Restored::Holds(summary) => format!("{folder} holds everything: {}", about(summary)),
+        Restored::Holds(summary) => {
+            let totals = summary.contents.totals;
+            let (keys, leases) = (totals.keys, totals.leases);
+            format!("{folder} holds {keys} keys and {leases} leases: {}", about(summary))
+        }
         Restored::Joins(summary) => {
             format!("{folder} gets everything from the first member when both run: {}", about(summary))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_rfc_3339_has_them() {
+        assert_eq!(unix_ms("1970-01-01T00:00:01.5Z"), Ok(1500));
+        assert_eq!(unix_ms("2023-11-14T23:13:20+01:00"), Ok(1_700_000_000_000));
+        for wrong in ["", "yesterday", "2023-11-14", "1969-12-31T00:00:00Z"] {
+            assert!(unix_ms(wrong).unwrap_err().contains("write it as"), "{wrong}");
         }
     }
 }

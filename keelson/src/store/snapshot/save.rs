@@ -65,7 +65,7 @@ async fn fetch(channel: Channel, path: &Path) -> Result<(), String> {
 }
 
 /// Gives a file its name, through a power cut.
-fn keep(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(crate) fn keep(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::rename(from, to)?;
     let folder =
         to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));

@@ -5,7 +5,9 @@
 use futures_util::future::join_all;
 use keelson_proto::etcd::rpc::cluster_client::ClusterClient;
 use keelson_proto::etcd::rpc::maintenance_client::MaintenanceClient;
-use keelson_proto::etcd::rpc::{Member, MemberListRequest, StatusRequest, StatusResponse};
+use keelson_proto::etcd::rpc::{
+    HashKvRequest, HashKvResponse, Member, MemberListRequest, StatusRequest, StatusResponse,
+};
 use tonic::transport::Channel;
 
 use crate::endpoint::Endpoint;
@@ -17,6 +19,8 @@ pub(super) struct Answer {
     pub(super) member: Member,
     /// The answer, or why there is none.
     pub(super) status: Result<StatusResponse, String>,
+    /// The hash of its keys at a revision that all members have; absent where it cannot read that any more.
+    pub(super) hash: Option<HashKvResponse>,
 }
 
 /// Learns the members from the first endpoint that answers, then asks all of them at once.
@@ -25,7 +29,12 @@ pub(super) async fn ask_all(
     files: &ClientFiles,
 ) -> Result<Vec<Answer>, NobodyAnswers> {
     let members = connection.first(files, members).await?;
-    Ok(join_all(members.into_iter().map(|member| ask(member, files))).await)
+    let mut asked = join_all(members.into_iter().map(|member| ask(member, files))).await;
+    let revisions = asked.iter().filter_map(|(_, answer)| answer.status.as_ref().ok()?.header.as_ref());
+    if let Some(common) = revisions.map(|header| header.revision).min() {
+        join_all(asked.iter_mut().map(|(channel, answer)| hash(channel, answer, common))).await;
+    }
+    Ok(asked.into_iter().map(|(_, answer)| answer).collect())
 }
 
 async fn members(channel: Channel) -> Result<Vec<Member>, String> {
@@ -35,20 +44,35 @@ async fn members(channel: Channel) -> Result<Vec<Member>, String> {
     Ok(list.map_err(|status| status.message().to_owned())?.into_inner().members)
 }
 
-async fn ask(member: Member, files: &ClientFiles) -> Answer {
+/// A member's answer, and the channel that it came by.
+type Asked = (Option<Channel>, Answer);
+
+async fn ask(member: Member, files: &ClientFiles) -> Asked {
     let mut status = Err("it has not started yet".to_owned());
+    let mut channel = None;
     for url in &member.client_ur_ls {
-        status = ask_at(url, files).await.map_err(|reason| format!("{url}: {reason}"));
-        if status.is_ok() {
-            break;
+        match ask_at(url, files).await {
+            Ok((answered, answer)) => {
+                (channel, status) = (Some(answered), Ok(answer));
+                break;
+            }
+            Err(reason) => status = Err(format!("{url}: {reason}")),
         }
     }
-    Answer { member, status }
+    (channel, Answer { member, status, hash: None })
 }
 
-async fn ask_at(url: &str, files: &ClientFiles) -> Result<StatusResponse, String> {
+async fn ask_at(url: &str, files: &ClientFiles) -> Result<(Channel, StatusResponse), String> {
     let endpoint = url.parse::<Endpoint>().map_err(|error| error.to_string())?;
-    let mut client = MaintenanceClient::new(files.connect(&endpoint).await?);
-    let response = client.status(StatusRequest {}).await.map_err(|status| status.message().to_owned())?;
-    Ok(response.into_inner())
+    let channel = files.connect(&endpoint).await?;
+    let status = MaintenanceClient::new(channel.clone()).status(StatusRequest {}).await;
+    let status = status.map_err(|status| status.message().to_owned())?.into_inner();
+    Ok((channel, status))
+}
+
+/// Asks a member for its hash at a revision. A member that has none to tell is no worse for it.
+async fn hash(channel: &mut Option<Channel>, answer: &mut Answer, revision: i64) {
+    let Some(channel) = channel else { return };
+    let hashed = MaintenanceClient::new(channel.clone()).hash_kv(HashKvRequest { revision }).await;
+    answer.hash = hashed.ok().map(tonic::Response::into_inner);
 }

@@ -27,6 +27,9 @@ struct Row {
     role: Role,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<State>,
+    /// The hash of its keys, at the newest revision that all members have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<u32>,
 }
 
 /// The numbers of a member that answered.
@@ -60,13 +63,15 @@ impl Report {
             }
         }
         let replicas: Vec<_> = answers.iter().map(replica).collect();
+        problems.extend(divergence(answers));
         problems.extend(quorum::problem(&replicas).map(|problem| problem.to_string()));
         Self { members, problems }
     }
 
     /// The report as aligned columns, problems below.
     pub(super) fn table(&self) -> String {
-        let header = ["ID", "NAME", "ROLE", "REVISION", "APPLIED", "LAG", "TERM", "DB SIZE", "CLIENT URLS"];
+        let header =
+            ["ID", "NAME", "ROLE", "REVISION", "APPLIED", "LAG", "TERM", "DB SIZE", "HASH", "CLIENT URLS"];
         let mut rows = vec![header.map(str::to_owned)];
         rows.extend(self.members.iter().map(Row::cells));
         let mut text = align(&rows);
@@ -75,6 +80,25 @@ impl Report {
         }
         text
     }
+}
+
+/// What to say of members whose keys differ. Only hashes over the same history can be compared.
+fn divergence(answers: &[Answer]) -> Option<String> {
+    let hashed =
+        |answer: &Answer| answer.hash.map(|hash| (hash.hash_revision, hash.compact_revision, hash.hash));
+    let differ = |(a, b): (&Answer, &Answer)| {
+        let ((revision, a_compacted, a_hash), (_, b_compacted, b_hash)) = (hashed(a)?, hashed(b)?);
+        (a_compacted == b_compacted && a_hash != b_hash).then_some(revision)
+    };
+    let mut pairs =
+        answers.iter().enumerate().flat_map(|(at, a)| answers[at + 1..].iter().map(move |b| (a, b)));
+    let (a, b, revision) = pairs.find_map(|(a, b)| differ((a, b)).map(|revision| (a, b, revision)))?;
+    Some(format!(
+        "{} and {} have different keys at revision {revision}: one of them is damaged. Save a snapshot of each, find out \
+         which is right, and replace the other",
+        label(a),
+        label(b)
+    ))
 }
 
 /// A member as the rules of a quorum see it. etcd's id for no leader is 0.
@@ -106,6 +130,7 @@ fn row(answer: &Answer, committed: u64) -> Row {
         client_urls: member.client_ur_ls.clone(),
         role: replica(answer).role(),
         state,
+        hash: answer.hash.map(|hash| hash.hash),
     }
 }
 
@@ -122,7 +147,7 @@ impl State {
 }
 
 impl Row {
-    fn cells(&self) -> [String; 9] {
+    fn cells(&self) -> [String; 10] {
         let number = |of: fn(&State) -> String| self.state.as_ref().map_or_else(|| "-".to_owned(), of);
         [
             self.id.clone(),
@@ -133,6 +158,7 @@ impl Row {
             number(|state| state.lag.to_string()),
             number(|state| state.term.to_string()),
             number(|state| format!("{:.1} MiB", mebibytes(state.db_bytes))),
+            self.hash.map_or_else(|| "-".to_owned(), |hash| format!("{hash:08x}")),
             self.client_urls.join(","),
         ]
     }
@@ -146,13 +172,19 @@ fn mebibytes(bytes: i64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use keelson_proto::etcd::rpc::{Member, ResponseHeader};
+    use keelson_proto::etcd::rpc::{HashKvResponse, Member, ResponseHeader};
 
     use super::*;
 
     fn answer(id: u64, name: &str, status: Result<StatusResponse, String>) -> Answer {
         let client_ur_ls = vec![format!("https://{name}:2379")];
-        Answer { member: Member { id, name: name.to_owned(), client_ur_ls, ..Member::default() }, status }
+        let member = Member { id, name: name.to_owned(), client_ur_ls, ..Member::default() };
+        Answer { member, status, hash: None }
+    }
+
+    fn hashed(answer: Answer, hash: u32, compact_revision: i64) -> Answer {
+        let hash = HashKvResponse { hash, compact_revision, hash_revision: 7, ..HashKvResponse::default() };
+        Answer { hash: Some(hash), ..answer }
     }
 
     fn status(leader: u64, applied: u64) -> StatusResponse {
@@ -169,15 +201,29 @@ mod tests {
 
     #[test]
     fn a_healthy_cluster_as_a_table() {
-        let report =
-            Report::new(&[answer(0xb, "b", Ok(status(0xa, 40))), answer(0xa, "a", Ok(status(0xa, 42)))]);
+        let report = Report::new(&[
+            hashed(answer(0xb, "b", Ok(status(0xa, 40))), 0xfeed, 3),
+            hashed(answer(0xa, "a", Ok(status(0xa, 42))), 0xfeed, 3),
+        ]);
         assert_eq!(
             report.table(),
-            "ID  NAME  ROLE      REVISION  APPLIED  LAG  TERM  DB SIZE  CLIENT URLS\n\
-             a   a     leader    7         42       0    3     1.5 MiB  https://a:2379\n\
-             b   b     follower  7         40       2    3     1.5 MiB  https://b:2379\n"
+            "ID  NAME  ROLE      REVISION  APPLIED  LAG  TERM  DB SIZE  HASH      CLIENT URLS\n\
+             a   a     leader    7         42       0    3     1.5 MiB  0000feed  https://a:2379\n\
+             b   b     follower  7         40       2    3     1.5 MiB  0000feed  https://b:2379\n"
         );
         assert!(report.problems.is_empty());
+    }
+
+    #[test]
+    fn hashes_that_differ_are_a_problem_only_over_the_same_history() {
+        let two = |compacted| {
+            Report::new(&[
+                hashed(answer(0xa, "a", Ok(status(0xa, 1))), 1, 3),
+                hashed(answer(0xb, "b", Ok(status(0xa, 1))), 2, compacted),
+            ])
+        };
+        assert!(two(3).problems[0].starts_with("a and b have different keys at revision 7"));
+        assert!(two(4).problems.is_empty());
     }
 
     #[test]

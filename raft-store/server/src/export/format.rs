@@ -12,9 +12,17 @@
 //! | 3, a lease | id i64, time to live u32 (seconds) |
 //! | 4, the last | keys u64, leases u64, contents u64 (XXH3 over the records of keys and leases) |
 //!
+//! A journal (`journal`) has the same records in frames, and two more kinds:
+//!
+//! | kind | body |
+//! |---|---|
+//! | 5, a deletion | revision u64, key |
+//! | 6, the end of a frame | revision u64, written at u64 (milliseconds since 1970) |
+//!
 //! Numbers are big-endian. The length is etcd's trick: a file of N · 512 + 32 bytes is one that ends in a checksum, and
 //! newer `etcdctl` refuse any other.
 
+use bytes::Bytes;
 use keelson_store_core::{
     command::KeyValue,
     id::{ChangeId, ClusterId, LeaseId, ReplicaId, Revision},
@@ -38,6 +46,8 @@ const HEAD: u8 = 1;
 const KEY: u8 = 2;
 const LEASE: u8 = 3;
 const END: u8 = 4;
+const DELETION: u8 = 5;
+const MOMENT: u8 = 6;
 
 /// Whose state a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +81,15 @@ pub(super) enum Record {
     Key(KeyValue, u32),
     Lease(Lease),
     End(Totals),
+    Deletion {
+        revision: Revision,
+        key: Bytes,
+    },
+    /// All changes up to the revision come before it, and it was written then.
+    Moment {
+        revision: Revision,
+        written_ms: u64,
+    },
 }
 
 /// Bytes that are no record of a snapshot file.
@@ -82,7 +101,7 @@ pub enum FormatError {
     /// It goes on where it should end.
     #[error("a record is longer than what it says")]
     Long,
-    /// Kinds are numbered from 1 to 4.
+    /// Kinds are numbered from 1 to 6.
     #[error("a record is of the unknown kind {0}")]
     Kind(u8),
 }
@@ -111,6 +130,15 @@ impl Record {
                 put_numbers(bytes, &[totals.keys, totals.leases, totals.contents]);
                 END
             }
+            Self::Deletion { revision, key } => {
+                bytes.extend(revision.get().to_be_bytes());
+                bytes.extend_from_slice(key);
+                DELETION
+            }
+            Self::Moment { revision, written_ms } => {
+                put_numbers(bytes, &[revision.get(), *written_ms]);
+                MOMENT
+            }
         };
         let length = bytes.len() - start - RECORD_HEAD;
         bytes[start] = kind;
@@ -131,6 +159,11 @@ impl Record {
             KEY => fields.key()?,
             LEASE => Self::Lease(Lease { id: LeaseId::new(fields.i64()?), ttl_seconds: fields.u32()? }),
             END => Self::End(Totals { keys: fields.u64()?, leases: fields.u64()?, contents: fields.u64()? }),
+            DELETION => {
+                let revision = Revision::new(fields.u64()?);
+                Self::Deletion { revision, key: std::mem::take(&mut fields.0).to_vec().into() }
+            }
+            MOMENT => Self::Moment { revision: Revision::new(fields.u64()?), written_ms: fields.u64()? },
             unknown => return Err(FormatError::Kind(unknown)),
         };
         if fields.0.is_empty() { Ok(record) } else { Err(FormatError::Long) }

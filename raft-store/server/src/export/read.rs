@@ -63,6 +63,11 @@ pub enum ImportError {
         "it has format {0}, and this program knows formats up to {FORMAT}: use the version that saved it, or a newer one"
     )]
     TooNew(u32),
+    /// A backup does not reach the wanted moment.
+    #[error(
+        "it does not cover the wanted moment: it begins later, or ends before; look at the names of its files"
+    )]
+    NotCovered,
     /// It ends too early.
     #[error("it is not complete: the file was cut short, or its transfer was")]
     CutShort,
@@ -95,7 +100,9 @@ pub fn read(input: impl Read, mut each: impl FnMut(Item) -> io::Result<()>) -> R
                 found.leases += 1;
                 each(Item::Lease(lease))?;
             }
-            Record::Head(_) => return Err(ImportError::Damaged("it begins twice".to_owned())),
+            Record::Head(_) | Record::Deletion { .. } | Record::Moment { .. } => {
+                return Err(ImportError::Damaged("a record is where none of its kind may be".to_owned()));
+            }
             Record::End(totals) => {
                 found.contents = input.contents.digest();
                 if found != totals {
@@ -146,12 +153,10 @@ impl<R: Read> Input<R> {
             return Err(ImportError::TooNew(format));
         }
         let (_, record) = self.any_record()?;
-        match record {
-            Record::Head(head) => Ok(head),
-            Record::Key(..) | Record::Lease(_) | Record::End(_) => {
-                Err(ImportError::Damaged("it has no beginning".to_owned()))
-            }
-        }
+        let Record::Head(head) = record else {
+            return Err(ImportError::Damaged("it has no beginning".to_owned()));
+        };
+        Ok(head)
     }
 
     /// A record, which counts for the contents unless it is the last.

@@ -10,18 +10,21 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use bytes::Bytes;
 use keelson_store_core::{
     apply::{Header, StateMachine},
     command::KeyValue,
     engine::{Batch, Disk, Engine, EngineError, Family, Role},
     id::{ChangeId, ClusterId, LogIndex, LogPosition, ReplicaId, Revision, Term},
     lease::Lease,
-    schema,
+    mvcc, schema,
 };
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    format::Head,
+    backup::Until,
+    format::{Head, Record},
+    journal::Journal,
     read::{Contents, ImportError, Item, read},
     write::write,
 };
@@ -63,11 +66,32 @@ pub enum Restored {
     Joins(Summary),
 }
 
+/// What a cluster is restored from.
+pub struct Source<'s> {
+    /// A snapshot file.
+    pub snapshot: &'s mut dyn io::Read,
+    /// The journal that follows it, where there is one.
+    pub journal: Option<&'s mut dyn io::Read>,
+    /// How far the journal is followed.
+    pub until: Until,
+    /// The newest revision that is known to have been there; 0 where nothing else is known than what is in the files.
+    pub newest: Revision,
+}
+
+impl<'s> Source<'s> {
+    /// A snapshot file alone.
+    pub fn snapshot(snapshot: &'s mut dyn io::Read) -> Self {
+        Self { snapshot, journal: None, until: Until::End, newest: Revision::ZERO }
+    }
+}
+
 /// What was restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// The file.
+    /// The snapshot file.
     pub contents: Contents,
+    /// The revision whose keys the cluster has.
+    pub at: Revision,
     /// The cluster to be.
     pub cluster: ClusterId,
     /// Where its revisions begin. All older ones are compacted.
@@ -93,13 +117,13 @@ pub enum RestoreError {
     Differs,
 }
 
-/// Makes `disk`, which is empty, the disk of one member of a cluster that begins with what `input` holds.
+/// Makes `disk`, which is empty, the disk of one member of a cluster that begins with what `source` holds.
 ///
 /// # Errors
 /// See [`RestoreError`]. Only after `Ok` is the disk of use.
 pub fn restore(
     disk: &Arc<dyn Disk>,
-    input: impl io::Read,
+    source: Source<'_>,
     options: &RestoreOptions,
 ) -> Result<Restored, RestoreError> {
     let log = disk.open(LOG_STORE, Role::Log)?;
@@ -108,32 +132,114 @@ pub fn restore(
         return Err(RestoreError::InUse);
     }
     if founder_of(&options.initial_cluster) != Some(options.member.name.as_str()) {
-        let contents = read(input, |_| Ok(()))?;
-        let (summary, origin) = summarize(contents, OriginPart::Joins, options);
+        let (contents, reached) = take(source, None)?;
+        let (summary, origin) = summarize(contents, &reached, OriginPart::Joins, options);
         meta.bind_restored(options.replica, summary.cluster, &origin, None)?;
         return Ok(Restored::Joins(summary));
     }
     let engine = disk.open(&state::live_store(&meta)?, Role::State)?;
-    let mut fill = Fill { engine: &*engine, batch: Batch::default(), bytes: 0 };
-    let contents = read(input, |item| fill.put(item).map_err(io::Error::other))?;
-    fill.flush()?;
-    let (summary, origin) = summarize(contents, OriginPart::Holds, options);
-    settle(&engine, &summary, options)?;
-    compare(&*engine, &summary)?;
+    let (contents, reached) = take(source, Some(&*engine))?;
+    let (summary, origin) = summarize(contents, &reached, OriginPart::Holds, options);
+    let summary = settle(&engine, summary, options)?;
     let machine = Mutex::new(StateMachine::open(engine)?);
     state::build_first_snapshot(disk.clone(), meta.clone(), &machine)?;
     meta.bind_restored(options.replica, summary.cluster, &origin, Some(BEGINNING))?;
     Ok(Restored::Holds(summary))
 }
 
-fn summarize(contents: Contents, part: OriginPart, options: &RestoreOptions) -> (Summary, OriginRecord) {
-    let revision = Revision::new(contents.head.revision.get().saturating_add(options.bump));
+/// How far a source leads.
+struct Reached {
+    /// The revision whose keys were taken.
+    at: Revision,
+    /// The newest revision that clients may have seen.
+    newest: Revision,
+}
+
+/// Reads a source, into a state where there is one.
+fn take(source: Source<'_>, state: Option<&dyn Engine>) -> Result<(Contents, Reached), RestoreError> {
+    let mut fill = state.map(|engine| Fill { engine, batch: Batch::default(), bytes: 0 });
+    let contents = read(source.snapshot, |item| match &mut fill {
+        Some(fill) => fill.put(item).map_err(io::Error::other),
+        None => Ok(()),
+    })?;
+    if let Some(fill) = &mut fill {
+        fill.flush()?;
+    }
+    let base = contents.head.revision;
+    let mut reached = Reached { at: base, newest: base.max(source.newest) };
+    if let Some(input) = source.journal {
+        let (journal, head) = Journal::open(input)?;
+        if (head.revision, head.cluster) != (base, contents.head.cluster) {
+            return Err(ImportError::Damaged("the journal follows another snapshot".to_owned()).into());
+        }
+        follow(journal, source.until, state, &mut reached)?;
+    }
+    match source.until {
+        Until::Revision(wanted) if wanted != reached.at => Err(ImportError::NotCovered.into()),
+        Until::Revision(_) | Until::Time(_) | Until::End => Ok((contents, reached)),
+    }
+}
+
+/// Follows a journal as far as it is wanted, and looks how far it goes.
+fn follow(
+    mut journal: Journal<&mut dyn io::Read>,
+    until: Until,
+    state: Option<&dyn Engine>,
+    reached: &mut Reached,
+) -> Result<(), RestoreError> {
+    while let Some(records) = journal.next()? {
+        let Some(Record::Moment { revision, written_ms }) = records.last() else {
+            return Err(ImportError::Damaged("a frame has no end".to_owned()).into());
+        };
+        reached.newest = reached.newest.max(*revision);
+        for record in &records {
+            let at = match record {
+                Record::Key(kv, _) => kv.mod_revision,
+                Record::Deletion { revision, .. } => *revision,
+                // A lease belongs to what follows it.
+                Record::Lease(_) => reached.at,
+                Record::Moment { .. } | Record::Head(_) | Record::End(_) => continue,
+            };
+            if until.admits(at, *written_ms) {
+                reached.at = reached.at.max(at);
+                if let Some(engine) = state {
+                    change(engine, record)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Applies one record of a journal.
+fn change(engine: &dyn Engine, record: &Record) -> Result<(), EngineError> {
+    let mut fill = Fill { engine, batch: Batch::default(), bytes: 0 };
+    match record {
+        Record::Lease(lease) => fill.put(Item::Lease(*lease))?,
+        Record::Key(kv, sub) => {
+            fill.forget(&kv.key)?;
+            fill.put(Item::Key { kv: kv.clone(), sub: *sub })?;
+        }
+        Record::Deletion { key, .. } => fill.forget(key)?,
+        Record::Moment { .. } | Record::Head(_) | Record::End(_) => {}
+    }
+    fill.flush()
+}
+
+fn summarize(
+    contents: Contents,
+    reached: &Reached,
+    part: OriginPart,
+    options: &RestoreOptions,
+) -> (Summary, OriginRecord) {
+    let revision = Revision::new(reached.newest.get().saturating_add(options.bump));
     let mut digest = Sha256::new();
     digest.update(contents.digest);
+    digest.update(reached.at.get().to_be_bytes());
     digest.update(revision.get().to_be_bytes());
     let origin = OriginRecord { digest: digest.finalize().into(), part };
     let cluster = cluster_of(&options.initial_cluster, &options.cluster_token, Some(&origin));
-    (Summary { contents, cluster, revision }, origin)
+    (Summary { contents, at: reached.at, cluster, revision }, origin)
 }
 
 /// Fills the state with what is read.
@@ -167,20 +273,41 @@ impl Fill<'_> {
         }
     }
 
+    /// Removes a key, and hangs it off its lease.
+    fn forget(&mut self, key: &Bytes) -> Result<(), EngineError> {
+        if let Some((id, lease)) = mvcc::newest(self.engine, key, |found| (found.id, found.lease))? {
+            self.batch.delete(Family::Keys, schema::record_key(schema::record_prefix(key), id));
+            self.batch.delete(Family::LeaseKeys, schema::lease_key(lease, key));
+        }
+        Ok(())
+    }
+
     fn flush(&mut self) -> Result<(), EngineError> {
         self.bytes = 0;
         self.engine.write(std::mem::take(&mut self.batch))
     }
 }
 
-/// Says where the state stands, and who the members are: this one alone.
-fn settle(engine: &Arc<dyn Engine>, summary: &Summary, options: &RestoreOptions) -> Result<(), EngineError> {
+/// Reads back what was written (X1), and says where the state stands, and who the members are: this one alone.
+fn settle(
+    engine: &Arc<dyn Engine>,
+    mut summary: Summary,
+    options: &RestoreOptions,
+) -> Result<Summary, RestoreError> {
+    let head = Head { revision: summary.revision, ..summary.contents.head };
+    let broken =
+        |error: io::Error| EngineError::Io { what: "read back".to_owned(), cause: error.to_string() };
+    let found = write(&**engine, head, &mut io::sink()).map_err(broken)?;
+    if summary.at == summary.contents.head.revision && found != summary.contents.totals {
+        return Err(RestoreError::Differs);
+    }
+    summary.contents.totals = found;
     let header = Header {
         applied: Some(BEGINNING),
         revision: summary.revision,
         compacted: summary.revision,
         swept: ChangeId::last_of(summary.revision),
-        hash: summary.contents.totals.contents,
+        hash: found.contents,
     };
     let membership = MembershipRecord {
         at: Some(BEGINNING),
@@ -192,14 +319,6 @@ fn settle(engine: &Arc<dyn Engine>, summary: &Summary, options: &RestoreOptions)
     let membership = schema::encode_membership(&record::encode(&membership));
     batch.put(Family::Meta, schema::MEMBERSHIP_KEY, membership);
     engine.write(batch)?;
-    engine.sync()
-}
-
-/// Reads back what was written (X1).
-fn compare(engine: &dyn Engine, summary: &Summary) -> Result<(), RestoreError> {
-    let head = Head { revision: summary.revision, ..summary.contents.head };
-    let broken =
-        |error: io::Error| EngineError::Io { what: "read back".to_owned(), cause: error.to_string() };
-    let found = write(engine, head, &mut io::sink()).map_err(broken)?;
-    if found == summary.contents.totals { Ok(()) } else { Err(RestoreError::Differs) }
+    engine.sync()?;
+    Ok(summary)
 }

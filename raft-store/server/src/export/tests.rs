@@ -144,17 +144,25 @@ fn options(name: &str) -> RestoreOptions {
     }
 }
 
+fn restore_file(
+    disk: &Arc<dyn Disk>,
+    mut file: &[u8],
+    options: &RestoreOptions,
+) -> Result<Restored, RestoreError> {
+    restore(disk, Source::snapshot(&mut file), options)
+}
+
 #[test]
 fn the_first_member_gets_the_keys_and_all_agree_on_the_cluster() {
     let disks: [Arc<dyn Disk>; 2] = std::array::from_fn(|_| Arc::new(MemDisk::new()) as Arc<dyn Disk>);
-    let Restored::Holds(first) = restore(&disks[0], &file()[..], &options("a")).unwrap() else { panic!() };
-    let Restored::Joins(other) = restore(&disks[1], &file()[..], &options("b")).unwrap() else { panic!() };
+    let Restored::Holds(first) = restore_file(&disks[0], &file(), &options("a")).unwrap() else { panic!() };
+    let Restored::Joins(other) = restore_file(&disks[1], &file(), &options("b")).unwrap() else { panic!() };
     assert_eq!((first, first.revision), (other, Revision::new(1006)));
     let elsewhere = RestoreOptions { bump: 1001, ..options("a") };
     let disk: Arc<dyn Disk> = Arc::new(MemDisk::new());
-    let Restored::Holds(elsewhere) = restore(&disk, &file()[..], &elsewhere).unwrap() else { panic!() };
+    let Restored::Holds(elsewhere) = restore_file(&disk, &file(), &elsewhere).unwrap() else { panic!() };
     assert_ne!(elsewhere.cluster, first.cluster, "another revision is another history");
-    let again = restore(&disks[0], &file()[..], &options("a"));
+    let again = restore_file(&disks[0], &file(), &options("a"));
     assert!(matches!(again, Err(RestoreError::InUse)), "{again:?}");
 }
 
@@ -164,7 +172,7 @@ fn a_damaged_file_is_not_restored() {
     damaged[100] ^= 1;
     let disk: Arc<dyn Disk> = Arc::new(MemDisk::new());
     for name in ["a", "b"] {
-        let refused = restore(&disk, &damaged[..], &options(name)).unwrap_err();
+        let refused = restore_file(&disk, &damaged, &options(name)).unwrap_err();
         assert!(matches!(refused, RestoreError::Import(ImportError::Damaged(_))), "{refused}");
     }
 }

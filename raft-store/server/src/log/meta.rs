@@ -154,7 +154,8 @@ impl LogMeta {
         Ok(holds)
     }
 
-    pub(super) fn committed(&self) -> Result<Option<LogPosition>, EngineError> {
+    /// The last position known to be committed.
+    pub(crate) fn committed(&self) -> Result<Option<LogPosition>, EngineError> {
         self.get(COMMITTED)
     }
 

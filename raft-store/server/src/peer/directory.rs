@@ -12,6 +12,7 @@ use keelson_store_core::id::{ClusterId, LogIndex, ReplicaId};
 use openraft::{
     async_runtime::watch::WatchReceiver as _, metrics::RaftServerMetrics, type_config::alias::WatchReceiverOf,
 };
+use tokio::sync::Notify;
 
 use super::{
     connection::{Connection, unexpected},
@@ -35,8 +36,10 @@ pub struct Directory {
 
 /// Opens connections in this replica's name.
 pub(super) struct Dialer {
-    pub(super) me: Identity,
-    pub(super) transport: Arc<dyn Transport>,
+    me: Identity,
+    transport: Arc<dyn Transport>,
+    /// Wakes whoever wants to know why somebody has refused this replica.
+    refused: Notify,
     /// What Raft says of itself, once there is one.
     metrics: OnceLock<Metrics>,
 }
@@ -46,8 +49,7 @@ type Metrics = WatchReceiverOf<Types, RaftServerMetrics<Types>>;
 impl Directory {
     /// A directory for the replica `me`.
     pub fn new(me: Identity, transport: Arc<dyn Transport>) -> Self {
-        let dialer = Dialer { me, transport, metrics: OnceLock::new() };
-        Self { dialer: Arc::new(dialer), links: Mutex::default() }
+        Self { dialer: Arc::new(Dialer::new(me, transport)), links: Mutex::default() }
     }
 
     /// From now on peers are told how much `raft` knows.
@@ -59,6 +61,11 @@ impl Directory {
     /// This replica.
     pub fn me(&self) -> &Identity {
         &self.dialer.me
+    }
+
+    /// Completes when a peer has refused this replica since the last time.
+    pub(crate) async fn refused(&self) {
+        self.dialer.refused.notified().await;
     }
 
     pub(super) fn dialer(&self) -> &Arc<Dialer> {
@@ -151,7 +158,7 @@ pub(crate) async fn cluster_at(
     url: &str,
     patience: Duration,
 ) -> io::Result<ClusterId> {
-    let dialer = Dialer { me, transport, metrics: OnceLock::new() };
+    let dialer = Dialer::new(me, transport);
     let member = Member { peer_urls: vec![url.to_owned()], ..Member::default() };
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));
     let dial = dialer.dial(Target::Anybody, &member, Purpose::Join);
@@ -160,6 +167,10 @@ pub(crate) async fn cluster_at(
 }
 
 impl Dialer {
+    fn new(me: Identity, transport: Arc<dyn Transport>) -> Self {
+        Self { me, transport, refused: Notify::new(), metrics: OnceLock::new() }
+    }
+
     /// Dials a member's URLs one after the other and shakes hands.
     pub(super) async fn dial(
         &self,
@@ -185,7 +196,10 @@ impl Dialer {
 
     async fn dial_url(&self, url: &str, target: Target, purpose: Purpose) -> io::Result<(Connection, Peer)> {
         let mut connection = Connection::new(self.transport.dial(url).await?);
-        let peer = handshake::introduce(&mut connection, &self.me, target, purpose, self.known()).await?;
-        Ok((connection, peer))
+        let met = handshake::introduce(&mut connection, &self.me, target, purpose, self.known()).await;
+        if met.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionAborted) {
+            self.refused.notify_one();
+        }
+        Ok((connection, met?))
     }
 }

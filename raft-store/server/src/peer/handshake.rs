@@ -17,6 +17,16 @@ use crate::{
 /// How long a stranger may take to say who it is.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How a refusal ends of a replica that is not in the membership.
+const NO_MEMBER: &str = "is not a member of this cluster";
+/// Part of a refusal of a replica whose name another one has.
+const OTHER_DISK: &str = "a wiped or foreign disk may not take its place";
+
+/// Whether a refusal says that the replica is no member.
+pub(crate) fn denies_membership(refusal: &str) -> bool {
+    refusal.ends_with(NO_MEMBER) || refusal.contains(OTHER_DISK)
+}
+
 /// What a replica says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -151,13 +161,13 @@ fn check_member((at, membership): (LogIndex, &Membership), hello: &Hello) -> Res
     }
     Err(match membership.nodes().find(|(_, member)| member.name == hello.from_name) {
         Some((known, _)) => format!(
-            "{:?} is a member with id {:x}, not {:x}: a wiped or foreign disk may not take its place; \
+            "{:?} is a member with id {:x}, not {:x}: {OTHER_DISK}; \
              remove the old member, then add this one as a new member",
             hello.from_name,
             known.get(),
             from.get()
         ),
-        None => format!("{:?} with id {:x} is not a member of this cluster", hello.from_name, from.get()),
+        None => format!("{:?} with id {:x} {NO_MEMBER}", hello.from_name, from.get()),
     })
 }
 

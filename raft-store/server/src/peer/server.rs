@@ -101,17 +101,30 @@ impl PeerServer {
             let (at, membership) = membership::in_force(&self.raft);
             let known = (LogIndex::new(at.map_or(0, |at| at.index())), &membership);
             let (peer, purpose) = handshake::receive(&mut connection, &self.me, known).await?;
-            Ok::<_, io::Error>((connection, peer, purpose))
+            // One that is not may know a later membership.
+            let is_member = membership.get_node(&peer.replica).is_some();
+            Ok::<_, io::Error>((connection, peer, purpose, is_member))
         };
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no greeting in time");
-        let (connection, peer, purpose) = timeout(handshake::PATIENCE, greet).await.map_err(late)??;
+        let (connection, peer, purpose, is_member) =
+            timeout(handshake::PATIENCE, greet).await.map_err(late)??;
         tracing::debug!(peer = peer.name, ?purpose, "a peer has connected");
-        match purpose {
-            Purpose::Control | Purpose::Forward => self.serve_requests(connection, peer.replica).await,
-            Purpose::Join => self.serve_stranger(connection, peer.replica).await,
-            Purpose::Append => self.serve_appends(connection).await,
-            Purpose::Snapshot => self.serve_snapshot(connection, &peer).await,
-            Purpose::Unspecified => Err(unexpected("as a purpose")),
+        let raft = self.raft.clone();
+        let serving = async {
+            match purpose {
+                Purpose::Control | Purpose::Forward => self.serve_requests(connection, peer.replica).await,
+                Purpose::Join => self.serve_stranger(connection, peer.replica).await,
+                Purpose::Append => self.serve_appends(connection).await,
+                Purpose::Snapshot => self.serve_snapshot(connection, &peer).await,
+                Purpose::Unspecified => Err(unexpected("as a purpose")),
+            }
+        };
+        tokio::select! {
+            served = serving => served,
+            // It is told so when it connects again.
+            () = membership::left_for_good(&raft, peer.replica), if is_member => {
+                Err(io::Error::other("it is no member any more"))
+            }
         }
     }
 

@@ -210,7 +210,8 @@ fn claim(disk: &dyn Disk, folder: &str) -> Result<String, EngineError> {
     Ok(store)
 }
 
-fn apply_entry(batch: &mut ApplyBatch<'_>, entry: Entry) -> Result<Answer, EngineError> {
+/// Applies one entry of the log.
+pub(crate) fn apply_entry(batch: &mut ApplyBatch<'_>, entry: Entry) -> Result<Answer, EngineError> {
     let at = types::position(&entry.log_id);
     match entry.payload {
         Payload::Blank => batch.blank(at),

@@ -88,6 +88,39 @@ async fn the_leader_can_be_removed_and_the_others_go_on() {
 }
 
 #[tokio::test]
+async fn whoever_is_removed_finds_out_whether_it_leads_follows_or_was_away() {
+    let mut cluster = Cluster::start().await;
+    for number in [3, 4] {
+        cluster.join(number).await.unwrap();
+        votes(cluster.store(0), ["d", "e"][number - 3]).await;
+    }
+    let told = async |cluster: &Cluster, number: usize| {
+        let why = tokio::time::timeout(PATIENCE, cluster.store(number).failed()).await;
+        let why = why.expect("it does not find out");
+        assert!(why.contains("was removed from its cluster") && why.contains("existing"), "{why}");
+    };
+    let names = ["a", "b", "c", "d", "e"];
+    let leader = cluster.leader().await;
+    let mut others = (0..5).filter(|number| *number != leader);
+    let (asked, follower, away) = (others.next().unwrap(), others.next().unwrap(), others.next().unwrap());
+    cluster.kill(away);
+    for gone in [leader, follower, away] {
+        let removed = id(cluster.store(asked), names[gone]).await;
+        eventually("a removal", async || {
+            cluster.store(asked).reconfigure(Change::Remove(removed)).await.ok()
+        })
+        .await;
+    }
+    for gone in [leader, follower] {
+        told(&cluster, gone).await;
+        cluster.kill(gone);
+    }
+    cluster.restart(away).await;
+    told(&cluster, away).await;
+    put_at_last(cluster.store(asked), "key", "1").await;
+}
+
+#[tokio::test]
 async fn a_removal_that_would_lose_the_quorum_is_refused() {
     let mut cluster = Cluster::start().await;
     let dead = cluster.follower().await;

@@ -142,6 +142,12 @@ impl Cluster {
         self.disks[number].crash(&mut |_| survivors);
     }
 
+    /// Ends a replica without any loss, and takes its disk out.
+    pub(crate) fn take_disk(&mut self, number: usize) -> MemDisk {
+        self.kill_but(number, usize::MAX);
+        self.disks[number].clone()
+    }
+
     /// Loses everything from and to a replica, without a word to either side.
     pub(crate) fn cut(&self, number: usize) {
         self.network.cut(&url(NAMES[number]));

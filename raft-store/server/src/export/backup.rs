@@ -1,0 +1,219 @@
+//! Continuous backup: a folder that always holds the store as it was a moment ago, and as it was before.
+//!
+//! In: a store, and a folder of the file system. Out: chapters in it. A chapter is a snapshot file and the journal that
+//! follows it; every start begins one, and so does history that was compacted away before it was written down, or a
+//! journal that has become long. Old chapters are the operator's to remove.
+//!
+//! What is in the folder may be a moment behind what was acknowledged: never more than one write of the file system.
+//! A folder that cannot be written stops nothing but the backup; it is tried again, and the log says so.
+//!
+//! Deliberately absent: leases that no key hangs on, beyond those of the snapshot.
+
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    fs::{self, File},
+    io::{self, BufReader, BufWriter, Write as _},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use keelson_store_core::{
+    id::{LeaseId, Revision},
+    lease::{self, Lease},
+    watch::{Change, ChangeKind, Interest},
+};
+
+use super::{
+    format::{Head, Record},
+    journal::{self, Journal},
+    read::ImportError,
+    write::{Sealed, write},
+};
+use crate::{
+    runtime::{Offload, clock::sleep},
+    state::StateView,
+    store::{Consistency, Store},
+    watch::{WatchError, WatchedChanges},
+};
+
+const BASE: (&str, &str) = ("base-", ".snapshot");
+const JOURNAL: (&str, &str) = ("journal-", "");
+/// A journal may grow to this, or to so many times its snapshot.
+const JOURNAL_BYTES: u64 = 64 << 20;
+const JOURNAL_TIMES: u64 = 2;
+/// After a failure.
+const RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+/// Writes a store down, for as long as it is polled. Each replica needs a folder of its own.
+pub async fn run(store: Store, folder: PathBuf) -> Infallible {
+    loop {
+        match chapter(&store, &folder).await {
+            Ok(()) => tracing::info!(folder = %folder.display(), "the backup begins a new chapter"),
+            Err(error) => {
+                tracing::error!(folder = %folder.display(), %error, "THE BACKUP DOES NOT GO ON; it is tried again");
+                sleep(RETRY_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One snapshot and its journal. `Ok` when it is time for the next one.
+async fn chapter(store: &Store, folder: &Path) -> io::Result<()> {
+    let view = store.view(Consistency::Local).await.map_err(io::Error::other)?;
+    let (status, revision) = (store.status(), view.header().revision);
+    let head = Head { cluster: status.cluster, replica: status.replica, revision, taken_ms: now_ms() };
+    let place = folder.to_owned();
+    let mut chapter = aside(move || Chapter::begin(&place, &view, head)).await?;
+    let watching = store.watch(Interest::everything(), revision.next()).await;
+    let mut watcher = watching.map_err(io::Error::other)?;
+    let mut leases = BTreeSet::new();
+    while !chapter.is_long() {
+        let changes = match watcher.next().await {
+            Ok(changes) => changes,
+            Err(WatchError::Compacted { .. }) => return Ok(()),
+            Err(WatchError::Broken(error)) => return Err(io::Error::other(error)),
+        };
+        let view = store.view(Consistency::Local).await.map_err(io::Error::other)?;
+        let frame = frame(&view, &changes, &mut leases)?;
+        chapter = aside(move || chapter.append(&frame)).await?;
+    }
+    Ok(())
+}
+
+/// Runs what waits for the file system where nobody waits for it.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    Offload::Thread.run(work).await.map_err(io::Error::other)?
+}
+
+/// The changes as records, and before them the leases that were not seen yet.
+fn frame(view: &StateView, changes: &WatchedChanges, seen: &mut BTreeSet<LeaseId>) -> io::Result<Vec<u8>> {
+    let (mut records, mut last) = (Vec::new(), Revision::ZERO);
+    for (revision, changes) in changes.revisions() {
+        last = revision;
+        for (sub, change) in (0..).zip(changes) {
+            let lease = change.kv.lease;
+            if !lease.is_none() && seen.insert(lease) {
+                let found = lease::find(view.read(), lease).map_err(io::Error::other)?;
+                // Where there is none any more, the deletion of its keys follows.
+                records.extend(found.map(|ttl_seconds| Record::Lease(Lease { id: lease, ttl_seconds })));
+            }
+            records.push(record(change, sub));
+        }
+    }
+    records.push(Record::Moment { revision: last, written_ms: now_ms() });
+    Ok(journal::frame(&records))
+}
+
+fn record(change: &Change, sub: u32) -> Record {
+    match change.kind {
+        ChangeKind::Put => Record::Key(change.kv.clone(), sub),
+        ChangeKind::Delete => {
+            Record::Deletion { revision: change.kv.mod_revision, key: change.kv.key.clone() }
+        }
+    }
+}
+
+/// The files that are being written.
+struct Chapter {
+    journal: File,
+    journal_len: u64,
+    base_len: u64,
+}
+
+impl Chapter {
+    fn begin(folder: &Path, view: &StateView, head: Head) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let base = name(folder, BASE, head.revision);
+        let unfinished = base.with_extension("part");
+        let mut sealed = Sealed::new(BufWriter::new(File::create(&unfinished)?));
+        write(view.read(), head, &mut sealed)?;
+        let (file, base_len) = sealed.finish()?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        let mut journal = File::create(name(folder, JOURNAL, head.revision))?;
+        journal::begin(head, &mut journal)?;
+        journal.sync_all()?;
+        fs::rename(unfinished, base)?;
+        File::open(folder)?.sync_all()?;
+        Ok(Self { journal, journal_len: 0, base_len })
+    }
+
+    fn append(mut self, frame: &[u8]) -> io::Result<Self> {
+        self.journal.write_all(frame)?;
+        self.journal.sync_data()?;
+        self.journal_len += frame.len() as u64;
+        Ok(self)
+    }
+
+    const fn is_long(&self) -> bool {
+        self.journal_len > JOURNAL_BYTES && self.journal_len > JOURNAL_TIMES * self.base_len
+    }
+}
+
+/// Which moment is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// The last that was written down.
+    End,
+    /// That of a revision.
+    Revision(Revision),
+    /// The last one before a time, in milliseconds since 1970.
+    Time(u64),
+}
+
+impl Until {
+    /// Whether a moment, at a revision and a time, is not beyond what is wanted.
+    pub(super) fn admits(self, revision: Revision, ms: u64) -> bool {
+        match self {
+            Self::End => true,
+            Self::Revision(wanted) => revision <= wanted,
+            Self::Time(wanted) => ms <= wanted,
+        }
+    }
+}
+
+/// A chapter that leads to a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The snapshot.
+    pub base: PathBuf,
+    /// What follows it.
+    pub journal: PathBuf,
+    /// The newest revision that any file of the folder begins with.
+    pub newest: Revision,
+}
+
+/// Finds the chapter of a backup that leads to a moment: the one that begins last before it.
+///
+/// # Errors
+/// There is none, or the files cannot be read.
+pub fn route(folder: &Path, until: Until) -> Result<Route, ImportError> {
+    let mut heads = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if file.starts_with(JOURNAL.0) {
+            let (_, head) = Journal::open(BufReader::new(File::open(&path)?))?;
+            heads.push(head);
+        }
+    }
+    // A journal whose snapshot was never finished is no chapter.
+    heads.retain(|head| name(folder, BASE, head.revision).exists());
+    let newest = heads.iter().map(|head| head.revision).max().unwrap_or(Revision::ZERO);
+    let fitting = heads.iter().filter(|head| until.admits(head.revision, head.taken_ms));
+    let chosen = fitting.max_by_key(|head| head.revision).ok_or(ImportError::NotCovered)?;
+    Ok(Route {
+        base: name(folder, BASE, chosen.revision),
+        journal: name(folder, JOURNAL, chosen.revision),
+        newest,
+    })
+}
+
+fn name(folder: &Path, (prefix, suffix): (&str, &str), revision: Revision) -> PathBuf {
+    folder.join(format!("{prefix}{:020}{suffix}", revision.get()))
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
