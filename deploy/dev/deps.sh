@@ -11,12 +11,14 @@ readonly NEEDED=(
     "etcd-client|command -v etcdctl"
 )
 
-# What only a node on this machine needs, installed where that is possible.
+# What only a node on this machine needs, or a store under real faults, installed where that is possible.
 readonly NODE_NEEDED=(
     "busybox-static|command -v busybox"
     "conntrack|command -v conntrack"
     "containerd|command -v containerd"
     "containernetworking-plugins|has_cni_plugins"
+    "e2fsprogs|command -v mkfs.ext4"
+    "faketime|command -v faketime"
     "iproute2|command -v ip"
     "iptables|command -v iptables"
     "nftables|command -v nft"
