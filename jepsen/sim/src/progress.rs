@@ -90,10 +90,8 @@ pub(crate) fn sound(cluster: &Cluster) -> impl Iterator<Item = Node> {
     cluster.nodes().filter(|node| ghost.trust(*node) == Trust::Whole && ghost.is_member(*node))
 }
 
-/// Whether all sound replicas belong to the cluster and vote. A removal of which nobody knew may have struck late: then
-/// there is somebody to bring back.
+/// Whether all sound replicas belong to the cluster and vote.
 fn is_settled(cluster: &Cluster) -> bool {
-    cluster.bring_back();
     let mut whole = cluster.nodes().filter(|node| cluster.ghost().trust(*node) == Trust::Whole);
     whole.all(|node| cluster.ghost().votes_for_good(node) && cluster.store(node).is_some())
 }
@@ -123,7 +121,7 @@ async fn within<T>(bound: Duration, mut look: impl FnMut() -> Option<T>) -> Opti
     }
 }
 
-/// Writes until it succeeds.
+/// Writes until it succeeds, or until the replica has been removed.
 async fn write_at_last(cluster: &Cluster, node: Node) {
     for id in 0.. {
         let lease =
@@ -133,6 +131,9 @@ async fn write_at_last(cluster: &Cluster, node: Node) {
             let _ = done.send(store.grant_lease(lease).await.is_ok());
         };
         if cluster.visit(node, visit) && granted.await == Ok(true) {
+            return;
+        }
+        if !sound(cluster).any(|sound| sound == node) {
             return;
         }
         sleep(PACE).await;

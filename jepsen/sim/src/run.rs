@@ -6,7 +6,6 @@ use keelson_checkers::history::{Bounds, FaultPhase, History, Meta, Nanos};
 use keelson_workloads::{Client, Control, Finished, Fleet, Limits, Recorder, RunError, Workload};
 use tokio::{
     runtime::{Builder, RngSeed},
-    task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 
@@ -130,15 +129,16 @@ impl World {
         let watching = tokio::spawn(watchman::run(self.cluster.clone(), self.recorder.clone()));
         let breaking = async {
             nemesis.run(plan).await;
+            // To the end of the run.
+            drop(tokio::spawn(progress::tend(self.cluster.clone())));
             progress::demand(&self.cluster, progress::Bounds::of(&plan.swarm)).await;
             control.heal();
-            tokio::spawn(progress::tend(self.cluster.clone()))
         };
         let fleet = self.fleet(plan);
         let seed = Random::new(plan.seed, Purpose::Workload, 0).next();
         let working = keelson_workloads::run(workload, &fleet, seed, limits(plan), &self.recorder, &control);
-        let (finished, tending) = tokio::join!(working, breaking);
-        [watching, tending].iter().for_each(JoinHandle::abort);
+        let (finished, ()) = tokio::join!(working, breaking);
+        watching.abort();
         report.count_faults(&nemesis.counts());
         report.void = nemesis.void();
         match finished {
