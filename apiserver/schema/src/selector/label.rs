@@ -181,7 +181,7 @@ impl Requirement {
     pub fn new(
         key: String,
         operator: Operator,
-        values: Vec<String>,
+        mut values: Vec<String>,
     ) -> Result<Requirement, LabelSelectorError> {
         let mut wrong = Vec::new();
         let key_faults = check_qualified_name(&key);
@@ -204,7 +204,10 @@ impl Requirement {
             }
         }
         match wrong.len() {
-            0 => Ok(Requirement { key, operator, values }),
+            0 => {
+                values.sort_unstable();
+                Ok(Requirement { key, operator, values })
+            }
             1 => Err(LabelSelectorError::new(wrong.remove(0))),
             _ => Err(LabelSelectorError::new(format!("[{}]", wrong.join(", ")))),
         }
@@ -231,7 +234,7 @@ impl Requirement {
     /// Whether a label with this value, or the lack of the label, meets the condition.
     #[must_use]
     pub fn matches(&self, value: Option<&str>) -> bool {
-        let listed = |value| self.values.iter().any(|wanted| wanted == value);
+        let listed = |value: &str| self.values.binary_search_by(|wanted| wanted.as_str().cmp(value)).is_ok();
         match self.operator {
             Operator::Exists => value.is_some(),
             Operator::DoesNotExist => value.is_none(),

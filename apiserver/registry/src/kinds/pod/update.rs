@@ -1,6 +1,6 @@
 //! What may change in a pod that exists: next to nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keelson_api_schema::format::check_range;
 use serde_json::Value;
@@ -70,13 +70,14 @@ fn deadline(object: &Object, old: &Object, errors: &mut Vec<FieldError>) {
 /// Tolerations can be added, and how long one holds can change.
 fn tolerations(object: &Object, old: &Object, errors: &mut Vec<FieldError>) {
     let path = ["spec", "tolerations"];
-    let timeless = |toleration: &Value| {
-        let mut fields = toleration.as_object().cloned().unwrap_or_default();
-        fields.remove("tolerationSeconds");
-        fields
+    let timeless = |toleration: &Value| -> BTreeMap<String, String> {
+        let fields = toleration.as_object().into_iter().flatten();
+        let lasting = fields.filter(|(name, _)| *name != "tolerationSeconds");
+        lasting.map(|(name, value)| (name.clone(), value.to_string())).collect()
     };
-    let kept = |before: &Value| object.list(&path).iter().any(|now| timeless(now) == timeless(before));
-    if !old.list(&path).iter().all(kept) {
+    // There may be as many as fit into a document.
+    let kept: BTreeSet<_> = object.list(&path).iter().map(timeless).collect();
+    if !old.list(&path).iter().all(|before| kept.contains(&timeless(before))) {
         errors.push(FieldError::forbidden(
             "spec.tolerations",
             "existing toleration can not be modified except its tolerationSeconds",
@@ -85,10 +86,11 @@ fn tolerations(object: &Object, old: &Object, errors: &mut Vec<FieldError>) {
 }
 
 fn gates(object: &Object, old: &Object, errors: &mut Vec<FieldError>) {
-    let known = old.list(&["spec", "schedulingGates"]);
+    let known: BTreeSet<&str> =
+        old.list(&["spec", "schedulingGates"]).iter().filter_map(|gate| gate["name"].as_str()).collect();
     for gate in Place::at(object, &["spec", "schedulingGates"]).items() {
         let name = gate.child("name");
-        if !known.iter().any(|before| before["name"] == name.text()) {
+        if !known.contains(name.text()) {
             let detail = format!("only deletion is allowed, but found new scheduling gate '{}'", name.text());
             errors.push(name.forbidden(detail));
         }

@@ -78,7 +78,7 @@ impl Lines {
             metadata["annotations"] = json!({ INITIAL_END: "true" });
         }
         let json = match self.rendering.form() {
-            Form::Object => empty(resource, metadata),
+            Form::Object => empty(resource, &metadata),
             Form::Partial => {
                 let metadata = metadata.to_string();
                 return self.other("BOOKMARK", &crate::codec::partial(metadata.as_bytes()));
@@ -99,7 +99,7 @@ impl Lines {
 }
 
 /// An object that has nothing but metadata, with what Go writes of the rest: typed clients look for it.
-fn empty(resource: &ResourceInfo, metadata: Value) -> Vec<u8> {
+fn empty(resource: &ResourceInfo, metadata: &Value) -> Vec<u8> {
     let object = json!({"metadata": metadata});
     let decoded = decode_value(builtin(), resource.schema(), object);
     let mut object = decoded.expect("metadata alone make an object of every kind").value;
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn bookmarks_have_every_field_that_clients_require() {
         let bookmark = |resource: &ResourceInfo| -> Value {
-            serde_json::from_slice(&empty(resource, json!({"resourceVersion": "7"}))).unwrap()
+            serde_json::from_slice(&empty(resource, &json!({"resourceVersion": "7"}))).unwrap()
         };
         for resource in RESOURCES {
             let bookmark = bookmark(resource);
