@@ -59,12 +59,12 @@ async fn client(worker: &mut Worker) {
 
 async fn step(worker: &mut Worker, held: &mut Vec<Held>) {
     let steps = [
-        (10, Step::Grant),
-        (25, Step::Attach),
-        (25, Step::KeepAlive),
-        (10, Step::TimeToLive),
+        (8, Step::Grant),
+        (20, Step::Attach),
+        (40, Step::KeepAlive),
+        (15, Step::TimeToLive),
         (3, Step::Revoke),
-        (40, Step::ReadKey),
+        (27, Step::ReadKey),
     ];
     let place = usize::try_from(worker.random.below(held.len() as u64)).expect("below a length");
     let Held { id, care } = held[place];
