@@ -45,6 +45,8 @@ pub(super) struct Catch {
 
 /// Where mutants live whose harm only these clients can see; the others are met by whatever clients do.
 const HABITATS: &[(Mutant, &str)] = &[
+    (Mutant::RetryUnknown, "wr"),
+    (Mutant::UnknownAsFailed, "wr"),
     (Mutant::SnapshotWithoutLeases, "lease"),
     (Mutant::LeaseCutAtTakeover, "lease"),
     (Mutant::RenewByBelief, "lease"),
