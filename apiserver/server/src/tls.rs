@@ -8,12 +8,13 @@
 use std::sync::Arc;
 
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature_with_raw_key},
     server::danger::{ClientCertVerified, ClientCertVerifier},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer, UnixTime, pem::PemObject};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use crate::authn::x509::ClientAuthorities;
 
@@ -50,6 +51,13 @@ pub fn server_config(
         .map_err(|error| bad(&error))?;
     config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The key in a certificate of any version: one that nobody can believe proves possession, too.
+fn key_of<'a>(certificate: &'a CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'a>, Error> {
+    let malformed = |_| Error::InvalidCertificate(CertificateError::BadEncoding);
+    let (_, certificate) = X509Certificate::from_der(certificate).map_err(malformed)?;
+    Ok(SubjectPublicKeyInfoDer::from(certificate.tbs_certificate.subject_pki.raw))
 }
 
 /// Checks that a client holds the key of the certificate that it shows, and nothing else.
@@ -94,7 +102,7 @@ impl ClientCertVerifier for Possession {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
+        verify_tls13_signature_with_raw_key(message, &key_of(certificate)?, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -2,6 +2,8 @@
 
 use http::{Request, header::HOST};
 use http_body_util::BodyExt;
+use hyper::client::conn::http1;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use serde_json::Value;
 
 use super::*;
@@ -49,6 +51,23 @@ fn a_foreign_certificate_is_answered_and_not_torn() {
         let mut nobody = listening.connect_http2(None).await;
         assert_eq!(json(nobody.send_request(get("/api")).await.unwrap()).await.0, 401);
         assert_eq!(json(nobody.send_request(get("/version")).await.unwrap()).await.0, 200);
+    });
+}
+
+/// `openssl x509 -req` without extensions makes such certificates. Ends in 2126.
+const VERSION_1: &[u8] = include_bytes!("tests/version_1.pem");
+
+#[test]
+fn a_certificate_of_the_first_version_is_answered_and_not_torn() {
+    with_server(async |site| {
+        let listening = Listening::start(site);
+        let certificate = CertificateDer::from_pem_slice(VERSION_1).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(VERSION_1).unwrap();
+        let stream = listening.connect_showing(Some((certificate, key)), tls::HTTP_1_1).await;
+        let (mut stranger, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let (status, body) = json(stranger.send_request(get("/api/v1/configmaps")).await.unwrap()).await;
+        assert_eq!((status, &body["reason"]), (401, &"Unauthorized".into()));
     });
 }
 

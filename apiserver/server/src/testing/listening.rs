@@ -7,8 +7,11 @@ use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertificateParams, KeyPair};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_pki_types::{PrivateKeyDer, ServerName};
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig,
+    sign::{CertifiedKey, SingleCertAndKey},
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle};
 use tokio_rustls::{TlsConnector, client};
 
@@ -57,19 +60,32 @@ impl Listening {
         signed_by: Option<&Authority>,
         alpn: &[u8],
     ) -> client::TlsStream<TcpStream> {
+        let shown = signed_by.map(|authority| {
+            let (certificate, key) = client_certificate(authority, "root", &[MASTERS]);
+            (certificate.der().clone(), PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        });
+        self.connect_showing(shown, alpn).await
+    }
+
+    /// Connects, showing this certificate, whatever it is.
+    pub(crate) async fn connect_showing(
+        &self,
+        shown: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+        alpn: &[u8],
+    ) -> client::TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots);
-        let mut config = match signed_by {
+        let mut config = match shown {
             None => config.with_no_client_auth(),
-            Some(authority) => {
-                let (certificate, key) = client_certificate(authority, "root", &[MASTERS]);
-                let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-                config.with_client_auth_cert(vec![certificate.der().clone()], key).unwrap()
+            Some((certificate, key)) => {
+                let key = provider.key_provider.load_private_key(key).unwrap();
+                let shown = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
+                config.with_client_cert_resolver(Arc::new(shown))
             }
         };
         config.alpn_protocols = vec![alpn.to_vec()];
