@@ -69,7 +69,7 @@ impl Told {
         Self { status: node.status.unwrap_or_default(), at: Instant::now(), uid: node.metadata.uid, version }
     }
 
-    /// Takes in the Node as the API has it: somebody else may have written conditions. `false` if it is another Node
+    /// Takes in the Node as the API has it: somebody else may have written conditions or resources. `false` if it is another Node
     /// than the one that was told.
     fn hear(&mut self, node: &Node) -> bool {
         let version = version::of(&node.metadata);
@@ -77,7 +77,10 @@ impl Told {
             return true;
         }
         self.version = version;
-        self.status.conditions = node.status.as_ref().and_then(|status| status.conditions.clone());
+        let status = node.status.clone().unwrap_or_default();
+        self.status.conditions = status.conditions;
+        self.status.capacity = status.capacity;
+        self.status.allocatable = status.allocatable;
         node.metadata.uid == self.uid
     }
 }
@@ -205,7 +208,7 @@ impl Keeper {
             runtime: health.version.as_ref(),
             images: &images,
             health: Health { pressure, obstacles: &obstacles },
-            old_conditions: old.conditions.as_deref().unwrap_or_default(),
+            old,
             now: Timestamp::now(),
         })
     }

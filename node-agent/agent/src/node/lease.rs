@@ -57,7 +57,8 @@ async fn renew(
     let now = Timestamp::now();
     if let Some(last) = last {
         match api.replace(node, &post, &renewed(last, node, duration, owner.clone(), now)).await {
-            Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {}
+            // Somebody has changed it, or it is gone with the Node: then this version of it is not wanted any more.
+            Err(kube::Error::Api(status)) if (400..500).contains(&status.code) => {}
             done => return done,
         }
     }

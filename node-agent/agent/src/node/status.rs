@@ -36,15 +36,17 @@ pub(crate) struct Input<'a> {
     pub(crate) runtime: Option<&'a (String, String)>,
     pub(crate) images: &'a [ContainerImage],
     pub(crate) health: Health<'a>,
-    /// The conditions that were told before.
-    pub(crate) old_conditions: &'a [NodeCondition],
+    /// What was told before, and what others have added to it.
+    pub(crate) old: &'a NodeStatus,
     pub(crate) now: Timestamp,
 }
 
 /// The status, and which conditions have turned.
 pub(crate) fn compute(input: &Input<'_>) -> (NodeStatus, Vec<Turn>) {
-    let (conditions, turns) = conditions::conditions(&input.health, input.old_conditions, input.now);
-    let capacity = capacity(input.facts, input.max_pods);
+    let old_conditions = input.old.conditions.as_deref().unwrap_or_default();
+    let (conditions, turns) = conditions::conditions(&input.health, old_conditions, input.now);
+    let mut capacity = capacity(input.facts, input.max_pods);
+    capacity.extend(extended(input.old));
     let status = NodeStatus {
         addresses: Some(addresses(input)),
         allocatable: Some(allocatable(&capacity, input.facts, input.reserved)),
@@ -77,6 +79,13 @@ fn capacity(facts: &Facts, max_pods: u32) -> Resources {
         ("pods", Quantity(max_pods.to_string())),
     ];
     amounts.into_iter().map(|(name, amount)| (name.to_owned(), amount)).collect()
+}
+
+/// What others say that the node has, by names that are theirs: `example.com/dongle`. Pods may have all of it.
+fn extended(old: &NodeStatus) -> Resources {
+    let known = old.capacity.iter().flatten();
+    let theirs = known.filter(|(name, _)| name.contains('/') && !name.contains("kubernetes.io/"));
+    theirs.map(|(name, amount)| (name.clone(), amount.clone())).collect()
 }
 
 /// What pods may have: the capacity without what is reserved, and without what would put the node under pressure.
@@ -166,11 +175,22 @@ mod tests {
         }
     }
 
+    fn of((name, amount): (&str, &str)) -> (String, Quantity) {
+        (name.to_owned(), Quantity(amount.to_owned()))
+    }
+
     fn status(obstacles: &[String], old: &[NodeCondition], now: i64) -> NodeStatus {
         let facts = facts();
         let runtime = ("containerd".to_owned(), "1.6.20".to_owned());
         let reserved = [("cpu".to_owned(), Quantity("100m".into()))].into();
         let addresses = ["172.31.0.21".parse().unwrap()];
+        let old = NodeStatus {
+            conditions: Some(old.to_vec()),
+            capacity: Some(
+                [("example.com/dongle", "3"), ("cpu", "64"), ("kubernetes.io/x", "1")].map(of).into(),
+            ),
+            ..NodeStatus::default()
+        };
         let input = Input {
             name: "n1",
             addresses: &addresses,
@@ -181,7 +201,7 @@ mod tests {
             runtime: Some(&runtime),
             images: &[],
             health: Health { pressure: Pressure::default(), obstacles },
-            old_conditions: old,
+            old: &old,
             now: at(now),
         };
         compute(&input).0
@@ -190,8 +210,11 @@ mod tests {
     #[test]
     fn the_status_tells_what_the_machine_is() {
         let status = serde_json::to_value(status(&[], &[], 0)).unwrap();
-        let expected = json!({"cpu": "2", "memory": "4Gi", "ephemeral-storage": "100Gi", "pods": "110"});
-        assert_eq!(status["capacity"], expected);
+        let expected = json!({
+            "cpu": "2", "memory": "4Gi", "ephemeral-storage": "100Gi", "pods": "110", "example.com/dongle": "3",
+        });
+        assert_eq!(status["capacity"], expected, "what others add stays, if the name is theirs");
+        assert_eq!(status["allocatable"]["example.com/dongle"], "3");
         assert_eq!(status["allocatable"]["cpu"], "1900m");
         assert_eq!(status["allocatable"]["memory"], "3996Mi");
         assert_eq!(status["allocatable"]["pods"], "110");
