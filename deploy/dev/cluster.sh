@@ -222,7 +222,10 @@ respect_running_servers() {
 }
 
 up() {
-    local server started=("${servers[@]}")
+    local server started=("${servers[@]}") other
+    if other=$(other_cluster); then
+        die "the cluster of $other runs on this machine, and its addresses and names are the same: make down there first"
+    fi
     mkdir -p "$var"/{run,log,lib}
     decide_on_node
     respect_running_servers

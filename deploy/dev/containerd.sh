@@ -157,7 +157,8 @@ start() {
     write_config "$dir"
     # Not `ip netns exec`: that makes a mount namespace of its own, and pods' mounts would be seen by nobody else.
     [[ -z $namespace ]] || prefix=(nsenter --net="/run/netns/$namespace")
-    setsid "${prefix[@]}" containerd --config "$dir/config.toml" >>"$dir/containerd.log" 2>&1 </dev/null &
+    # What containerd and its shims make below containers' roots is for the containers' users, whoever starts them here.
+    (umask 022 && exec setsid "${prefix[@]}" containerd --config "$dir/config.toml") >>"$dir/containerd.log" 2>&1 </dev/null &
     echo $! >"$dir/containerd.pid"
     deadline=$((SECONDS + start_seconds))
     until ctr --address "$socket" version >/dev/null 2>&1; do
@@ -179,6 +180,16 @@ shim_pids() {
             basename "$(dirname "$file")"
         fi
     done
+}
+
+# What ended without notice leaves outside of the folder: shims their sockets, CNI what it knew of pods' networks.
+forget_outside() {
+    local file socket
+    for file in "$1"/state/io.containerd.runtime.v2.task/*/*/address; do
+        socket=$(cat "$file" 2>/dev/null) || continue
+        rm -f "${socket#unix://}"
+    done
+    grep --files-with-matches --fixed-strings --null -- "$1/" /var/lib/cni/results/* 2>/dev/null | xargs --null --no-run-if-empty rm -f
 }
 
 kill_and_wait() {
@@ -211,6 +222,7 @@ stop() {
         mapfile -t -O "${#containers[@]}" containers < <(tr ' ' '\n' <"/proc/$pid/task/$pid/children" 2>/dev/null | grep . || true)
     done
     kill_and_wait "${shims[@]}" "${containers[@]}"
+    forget_outside "$dir"
     unmount_below "$dir"
     rm -f "$dir/containerd.pid" "$dir/containerd.sock"
 }

@@ -23,6 +23,14 @@ node_lacks() {
 
 in_node_namespace() { nsenter --net="/run/netns/$node_namespace" "$@"; }
 
+# Another checkout's cluster, if one has a node on this machine: the link says whose it is. There can be one only.
+other_cluster() {
+    local owner
+    owner=$(cat "/sys/class/net/$node_link/ifalias" 2>/dev/null) || return 1
+    [[ -n $owner && $owner != "$root" ]] || return 1
+    echo "$owner"
+}
+
 # A route of the machine's own is left alone; then that network is reached from within the node only.
 route_to_node() {
     if [[ -n $(ip route show exact "$1") ]]; then
@@ -40,6 +48,7 @@ node_network_up() {
     fi
     if [[ ! -e /sys/class/net/$node_link ]]; then
         ip link add "$node_link" type veth peer name eth0 netns "$node_namespace"
+        ip link set "$node_link" alias "$root"
         ip address add "$node_gateway/24" dev "$node_link"
         for server in "${servers[@]}"; do ip address add "$(address "$server")/24" dev "$node_link"; done
         ip link set "$node_link" up
@@ -117,7 +126,9 @@ node_down() {
     stop_process "$node"
     [[ $(id -u) -eq 0 ]] || return 0
     if [[ -d $containerd_folder ]]; then containerd_of_node stop "$containerd_folder"; fi
-    remove_node_cgroups
     unmount_node_volumes
+    # The control group and the network have the same names in every checkout.
+    if other_cluster >/dev/null; then return; fi
+    remove_node_cgroups
     node_network_down
 }

@@ -76,7 +76,9 @@ impl Lab {
 
     /// Starts the node's containerd, and waits until it answers.
     pub(crate) fn start_containerd(&self) {
-        let mut script = Command::new(checkout("deploy/dev/containerd.sh"));
+        // Its files are for the users of containers, however closed those are that are made here.
+        let mut script = Command::new("sh");
+        script.args(["-c", "umask 077; exec \"$0\" \"$@\""]).arg(checkout("deploy/dev/containerd.sh"));
         run(script.arg("start").arg(self.traces.containerd()).arg(self.traces.node()));
     }
 

@@ -45,6 +45,8 @@ pub(super) fn users_and_rights(space: &Space<'_>) {
     space.until_ready("somebody");
     assert_eq!(space.shell("somebody", "id -u; id -g; id -G"), "1234\n2345\n2345 3456 4567\n");
     assert_eq!(space.shell("somebody", "touch /data/own; stat -c %g /data/own"), "3456\n");
+    let token = "cat /var/run/secrets/kubernetes.io/serviceaccount/namespace";
+    assert_eq!(space.shell("somebody", token), space.name);
     let refused = space.exec("somebody", &["touch", "/own"]);
     assert!(refused.err.contains("Read-only file system"), "{refused:?}");
     let rights = space.shell("somebody", "grep -E '^(CapEff|NoNewPrivs)' /proc/self/status");
