@@ -19,6 +19,7 @@ mod direct;
 mod loopback;
 
 mod access;
+mod clients;
 mod discovery;
 mod failover;
 mod kinds;
