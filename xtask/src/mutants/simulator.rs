@@ -57,7 +57,9 @@ impl Simulator {
                 let command = format!("cargo xtask sim --seed {seed} --mutant {mutant}{clients}");
                 return Ok(Some(Catch { broken, command, seed }));
             };
-            eprintln!("seed {failing}{clients} fails without a mutant; what was found so far counts for nothing");
+            eprintln!(
+                "seed {failing}{clients} fails without a mutant; what was found so far counts for nothing"
+            );
             from = seed + 1;
         }
     }

@@ -51,16 +51,18 @@ pub(super) async fn write(worker: &mut Worker, keys: Window) {
     }
 }
 
-/// Puts, deletes and gets of different keys; some change nothing.
+/// A put, and puts, deletes and gets of other keys. Whether a transaction that only deletes makes a revision depends on
+/// what there is, so its answer would tell less.
 fn parts(worker: &mut Worker, keys: Window) -> Vec<MicroOp> {
     let count = usize::try_from(worker.random.between(2, 4)).expect("at most 4");
-    let keys = keys.keys(&mut worker.random, worker.shared.operations(), count);
+    let mut keys = keys.keys(&mut worker.random, worker.shared.operations(), count).into_iter();
+    let put = keys.next().map(|key| MicroOp::Put { key, value: worker.shared.unique() });
     let part = |key| match worker.random.below(100) {
-        0..60 => MicroOp::Put { key, value: worker.shared.unique() },
-        60..85 => MicroOp::Delete { key },
+        0..50 => MicroOp::Put { key, value: worker.shared.unique() },
+        50..80 => MicroOp::Delete { key },
         _ => MicroOp::Get { key },
     };
-    keys.into_iter().map(part).collect()
+    put.into_iter().chain(keys.map(part)).collect()
 }
 
 /// Watches some of the keys until the run is over.
