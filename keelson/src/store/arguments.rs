@@ -1,9 +1,12 @@
-//! What etcd's users write on command lines, in environments and configuration files, as this program's command line.
+//! What etcd's users write on command lines, in environments and configuration files, as this program's
+//! command line.
 //!
 //! In: the arguments of `keelson store`. Out: arguments that the command line parser takes.
 //!
-//! * Flags may begin with one dash, as Go's do, and with `experimental-`, as etcd's did before they were kept.
-//! * A flag that is not given is taken from `KEELSON_STORE_…`, then from `ETCD_…` (for most flags the parser does that).
+//! * Flags may begin with one dash, as Go's do, and with `experimental-`, as etcd's did before they were
+//!   kept.
+//! * A flag that is not given is taken from `KEELSON_STORE_…`, then from `ETCD_…` (for most flags the parser
+//!   does that).
 //! * With a configuration file, nothing else counts, as in etcd; what is given beside it is named.
 
 use std::collections::BTreeSet;
@@ -67,7 +70,8 @@ pub(crate) fn shape(
     Ok(Shaped { arguments, from_file: false, ignored: Vec::new() })
 }
 
-/// The value that the environment has for a flag. The parser itself looks at etcd's variables for flags of this store.
+/// The value that the environment has for a flag. The parser itself looks at etcd's variables for flags of
+/// this store.
 fn from_environment(flag: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     let name = flag.to_uppercase().replace('-', "_");
     let own = variable(&format!("{OWN}{name}"));

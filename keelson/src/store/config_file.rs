@@ -1,6 +1,7 @@
 //! etcd's configuration file: the flags once more, in YAML.
 //!
-//! In: the text. Out: flags with their values, in order. Two sections of it name flags without their prefixes.
+//! In: the text. Out: flags with their values, in order. Two sections of it name flags without their
+//! prefixes.
 //!
 //! Deliberately absent: which flags there are. The command line knows that.
 

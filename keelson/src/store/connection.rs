@@ -12,7 +12,8 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use crate::endpoint::{Endpoint, Scheme};
 use crate::error_chain::chain;
 
-/// For connecting, and again for the beginning of each answer: longer than an election, short enough to wait for.
+/// For connecting, and again for the beginning of each answer: longer than an election, short enough to wait
+/// for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where the members are and what is shown to them; named and settable by environment as `etcdctl`'s flags.

@@ -1,10 +1,10 @@
 //! The flags of `keelson store`: etcd's names, meanings, environment variables and defaults, text only.
 //!
-//! Three defaults differ from etcd's: heartbeats and elections are faster, and there is a command instead of a flag where
-//! etcd has `--force-new-cluster`.
+//! Three defaults differ from etcd's: heartbeats and elections are faster, and there is a command instead of
+//! a flag where etcd has `--force-new-cluster`.
 //!
-//! Deliberately absent: checks across flags ([`super::options`] has them), and etcd's flags for what this store
-//! does not have ([`super::foreign`]).
+//! Deliberately absent: checks across flags ([`super::options`] has them), and etcd's flags for what this
+//! store does not have ([`super::foreign`]).
 
 use std::path::PathBuf;
 
@@ -66,7 +66,8 @@ pub(crate) struct MemberFlags {
     /// Where clients reach it [default: the URLs that it listens on].
     #[arg(long, env = "ETCD_ADVERTISE_CLIENT_URLS", value_name = "URLS", value_delimiter = ',')]
     pub(crate) advertise_client_urls: Vec<Endpoint>,
-    /// Where to listen for the other members, for instance https://10.0.0.1:2380 [default: http://localhost:2380].
+    /// Where to listen for the other members, for instance https://10.0.0.1:2380 [default:
+    /// http://localhost:2380].
     #[arg(long, env = "ETCD_LISTEN_PEER_URLS", value_name = "URLS", value_delimiter = ',')]
     pub(crate) listen_peer_urls: Vec<Endpoint>,
     /// Where to listen for probes and metrics alone; https:// ones show --cert-file and ask as clients' do.
@@ -102,7 +103,8 @@ pub(crate) struct ClientTlsFlags {
     /// Its private key.
     #[arg(long, env = "ETCD_KEY_FILE", value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
-    /// The authority of the clients' certificates. As in etcd, giving it demands a certificate of every client.
+    /// The authority of the clients' certificates. As in etcd, giving it demands a certificate of every
+    /// client.
     #[arg(long, env = "ETCD_TRUSTED_CA_FILE", value_name = "FILE")]
     pub(crate) trusted_ca_file: Option<PathBuf>,
     /// Demand a certificate of every client; needs --trusted-ca-file.
@@ -137,12 +139,12 @@ pub(crate) struct HistoryFlags {
     /// What --auto-compaction-retention counts: time or revisions.
     #[arg(long, env = "ETCD_AUTO_COMPACTION_MODE", value_enum, default_value_t = CompactionMode::Periodic)]
     pub(crate) auto_compaction_mode: CompactionMode,
-    /// How much history is kept: hours or a span of time as 30m, or a number of revisions. 0 keeps all that is not
-    /// compacted by hand.
+    /// How much history is kept: hours or a span of time as 30m, or a number of revisions. 0 keeps all that
+    /// is not compacted by hand.
     #[arg(long, env = "ETCD_AUTO_COMPACTION_RETENTION", value_name = "TIME|REVISIONS", default_value = "0")]
     pub(crate) auto_compaction_retention: String,
-    /// Bytes of state beyond which writes that grow are refused; deletes and small updates go on. 0: no limit. etcd's
-    /// own default is 2 GiB.
+    /// Bytes of state beyond which writes that grow are refused; deletes and small updates go on. 0: no
+    /// limit. etcd's own default is 2 GiB.
     #[arg(
         long,
         env = "ETCD_QUOTA_BACKEND_BYTES",
@@ -151,8 +153,8 @@ pub(crate) struct HistoryFlags {
         allow_negative_numbers = true
     )]
     pub(crate) quota_backend_bytes: i64,
-    /// A folder, this member's alone, into which every change is written as it comes, so that `keelson store snapshot
-    /// restore` can go back to any moment. Old files in it are yours to remove.
+    /// A folder, this member's alone, into which every change is written as it comes, so that `keelson store
+    /// snapshot restore` can go back to any moment. Old files in it are yours to remove.
     #[arg(long, env = "KEELSON_STORE_BACKUP_DIR", value_name = "DIR")]
     pub(crate) backup_dir: Option<PathBuf>,
 }

@@ -1,7 +1,8 @@
 //! etcd's flags for what this store has not, or has no choice about: THE table of them.
 //!
-//! In: a flag as it was given. Out: a note that it has no effect and why, or a sentence that refuses it. A flag that is
-//! in no table at all is refused by the command line itself. Nothing that somebody asked for is passed over in silence.
+//! In: a flag as it was given. Out: a note that it has no effect and why, or a sentence that refuses it. A
+//! flag that is in no table at all is refused by the command line itself. Nothing that somebody asked for is
+//! passed over in silence.
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 

@@ -2,8 +2,8 @@
 //!
 //! In: [`MemberOptions`]. Out: a member that serves until SIGTERM or SIGINT, then hands its leadership over.
 //!
-//! Order of a start: everything that can be wrong on this machine first (certificates, sockets, disk), then the
-//! cluster. Stopping goes the other way round: first the clients' door, so that nothing new comes in.
+//! Order of a start: everything that can be wrong on this machine first (certificates, sockets, disk), then
+//! the cluster. Stopping goes the other way round: first the clients' door, so that nothing new comes in.
 
 use std::convert::Infallible;
 use std::error::Error;

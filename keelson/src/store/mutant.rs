@@ -1,7 +1,7 @@
 //! Which known bug this member shall have: for the tests that prove that they find it.
 //!
-//! In: the environment variable [`VARIABLE`]. Out: the mutant, switched on, and a warning that cannot be missed.
-//! Deliberately absent: a flag. Nobody should meet this in the help.
+//! In: the environment variable [`VARIABLE`]. Out: the mutant, switched on, and a warning that cannot be
+//! missed. Deliberately absent: a flag. Nobody should meet this in the help.
 
 use std::env::{self, VarError};
 

@@ -1,7 +1,7 @@
 //! Flags checked and made plain: what a member is told when it starts.
 //!
-//! In: [`Flags`], text. Out: [`MemberOptions`], in which every combination makes sense, or an error that names the
-//! flag and the cure. Pure: no file is read and no name resolved.
+//! In: [`Flags`], text. Out: [`MemberOptions`], in which every combination makes sense, or an error that
+//! names the flag and the cure. Pure: no file is read and no name resolved.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -52,7 +52,8 @@ pub(crate) struct MemberOptions {
     pub(crate) backup_dir: Option<PathBuf>,
     /// After how long without events a watch reports its progress.
     pub(crate) watch_progress_interval: Duration,
-    /// What the operator is told about flags that have no effect, and about defaults that are unsafe elsewhere.
+    /// What the operator is told about flags that have no effect, and about defaults that are unsafe
+    /// elsewhere.
     pub(crate) notes: Vec<String>,
 }
 

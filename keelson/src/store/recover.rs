@@ -1,11 +1,11 @@
 //! `keelson store recover`: a new cluster of what one disk still holds.
 //!
-//! Stations: read the disk → tell what is on it → with `--yes`: save it to a file, make the new member's folder of the
-//! file, and put that in the place of the old one. The old folder and the file stay.
+//! Stations: read the disk → tell what is on it → with `--yes`: save it to a file, make the new member's
+//! folder of the file, and put that in the place of the old one. The old folder and the file stay.
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use keelson_store::export::{Survivor, Until};
+use keelson_store::export::{self, Survivor, Until};
 use keelson_store_core::engine::Disk;
 use keelson_store_rocks::{RocksDisk, RocksOptions};
 
@@ -98,7 +98,7 @@ fn told(survivor: &Survivor, folder: &Path) -> String {
 
 fn save(survivor: &Survivor, file: &Path) -> std::io::Result<()> {
     let unfinished = beside(file, ".part");
-    let mut out = BufWriter::new(File::create(&unfinished)?);
+    let mut out = BufWriter::new(export::create_file(&unfinished)?);
     survivor.save(&mut out)?;
     out.flush()?;
     out.get_ref().sync_all()?;

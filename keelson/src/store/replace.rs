@@ -1,6 +1,7 @@
 //! `keelson store replace`: a new machine takes the place of a lost one.
 //!
-//! Stations: ask the running members who they are → [`plan`] (pure) → remove the lost one → run as a member that joins.
+//! Stations: ask the running members who they are → [`plan`] (pure) → remove the lost one → run as a member
+//! that joins.
 
 use std::error::Error;
 use std::fs;

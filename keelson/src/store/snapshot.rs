@@ -1,4 +1,5 @@
-//! `keelson store snapshot`: the store in one file, saved from a running member, looked at, and made a cluster again.
+//! `keelson store snapshot`: the store in one file, saved from a running member, looked at, and made a
+//! cluster again.
 //!
 //! `etcdctl snapshot save` works, too; its `status` and `restore` read etcd's own files only.
 
@@ -25,10 +26,12 @@ pub(crate) enum Snapshot {
     Save(save::SaveArgs),
     /// Check a file, and print what it holds.
     Status(status::FileArgs),
-    /// Make the data folder of a member of a new cluster that begins with what a file, or a folder of --backup-dir, holds.
+    /// Make the data folder of a member of a new cluster that begins with what a file, or a folder of
+    /// --backup-dir, holds.
     ///
-    /// Run it once for each member, with the same files and the same --initial-cluster and --initial-cluster-token,
-    /// then start the members with these flags. The first of them by name must start for the others to get the keys.
+    /// Run it once for each member, with the same files and the same --initial-cluster and
+    /// --initial-cluster-token, then start the members with these flags. The first of them by name must start
+    /// for the others to get the keys.
     Restore(restore::RestoreArgs),
 }
 

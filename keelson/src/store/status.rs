@@ -26,8 +26,8 @@ pub(crate) struct StatusArgs {
 }
 
 impl StatusArgs {
-    /// Prints the report. The exit status is 0 only if every member answers, all agree on one leader, and none
-    /// reports an alarm.
+    /// Prints the report. The exit status is 0 only if every member answers, all agree on one leader, and
+    /// none reports an alarm.
     pub(crate) fn run(&self) -> Result<ExitCode, Box<dyn Error>> {
         process::install_crypto();
         let files = self.connection.files()?;

@@ -1,10 +1,11 @@
 //! Compacts history by age or by revisions: etcd's automatic compaction.
 //!
-//! In: a store, and how long or how much of its history is kept. Out: compactions, proposed by whichever replica leads. Every
-//! replica notes revisions all the time, so that a new leader need not begin from nothing.
+//! In: a store, and how long or how much of its history is kept. Out: compactions, proposed by whichever
+//! replica leads. Every replica notes revisions all the time, so that a new leader need not begin from
+//! nothing.
 //!
-//! Deliberately absent: removing what was compacted (the sweeper does that, paced), and precision: history lives a
-//! tenth longer than asked for.
+//! Deliberately absent: removing what was compacted (the sweeper does that, paced), and precision: history
+//! lives a tenth longer than asked for.
 
 use std::{collections::VecDeque, time::Duration};
 

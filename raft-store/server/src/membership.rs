@@ -36,8 +36,8 @@ pub(crate) fn route(raft: &Raft) -> Route {
     }
 }
 
-/// Waits until requests go somewhere else than `stale`. False when the deadline comes first, which it does where Raft
-/// has stopped: whoever tries again must not do so at once.
+/// Waits until requests go somewhere else than `stale`. False when the deadline comes first, which it does
+/// where Raft has stopped: whoever tries again must not do so at once.
 pub(crate) async fn rerouted(raft: &Raft, stale: &Route, deadline: Instant) -> bool {
     let mut metrics = raft.server_metrics();
     loop {
@@ -55,8 +55,8 @@ pub(crate) async fn rerouted(raft: &Raft, stale: &Route, deadline: Instant) -> b
     }
 }
 
-/// Runs `request`, which goes by `route`, for as long as requests go there: whoever waits for a leader that fell
-/// silent must not miss that there is a new one. `None` when there is.
+/// Runs `request`, which goes by `route`, for as long as requests go there: whoever waits for a leader that
+/// fell silent must not miss that there is a new one. `None` when there is.
 pub(crate) async fn while_routed<T>(
     raft: &Raft,
     route: &Route,
@@ -108,8 +108,8 @@ pub(crate) async fn left(raft: &Raft, replica: ReplicaId) {
     }
 }
 
-/// Completes when a membership is committed that does not name a replica: before, its leader, which may be that very
-/// replica, must be able to finish it.
+/// Completes when a membership is committed that does not name a replica: before, its leader, which may be
+/// that very replica, must be able to finish it.
 pub(crate) async fn left_for_good(raft: &Raft, replica: ReplicaId) {
     loop {
         left(raft, replica).await;
@@ -172,8 +172,8 @@ pub(crate) fn heir(raft: &Raft, timing: Timing) -> Option<(ReplicaId, Member)> {
     Some((heir, membership.get_node(&heir)?.clone()))
 }
 
-/// The last entry that a replica has acknowledged to this one, and the term in which it did; `None` unless this one
-/// leads.
+/// The last entry that a replica has acknowledged to this one, and the term in which it did; `None` unless
+/// this one leads.
 pub(crate) fn matched(raft: &Raft, replica: ReplicaId) -> Option<(LogId, Term)> {
     let metrics = raft.metrics();
     let metrics = metrics.borrow_watched();
@@ -194,7 +194,8 @@ pub(crate) async fn stopped(raft: &Raft) -> String {
     }
 }
 
-/// The last entry that this replica has applied. Says nothing about others: mutants read by it, and nobody else.
+/// The last entry that this replica has applied. Says nothing about others: mutants read by it, and nobody
+/// else.
 pub(crate) fn applied(raft: &Raft) -> LogIndex {
     LogIndex::new(raft.metrics().borrow_watched().last_applied.map_or(0, |at| at.index()))
 }
@@ -207,8 +208,8 @@ pub(crate) fn in_force(raft: &Raft) -> (Option<LogId>, Membership) {
     (*config.log_id(), config.membership().clone())
 }
 
-/// The membership in force, if it is committed, and so for good; `None` also while this replica does not know that yet,
-/// or has just begun and knows none.
+/// The membership in force, if it is committed, and so for good; `None` also while this replica does not know
+/// that yet, or has just begun and knows none.
 pub(crate) fn settled(raft: &Raft) -> Option<Membership> {
     let metrics = raft.metrics();
     let metrics = metrics.borrow_watched();

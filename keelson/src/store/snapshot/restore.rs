@@ -1,6 +1,7 @@
 //! `keelson store snapshot restore`: from a file to the data folder of a member of a new cluster.
 //!
-//! The folder gets its name only when all is in it and was read back. `recover` ends in the same way: [`TargetArgs`].
+//! The folder gets its name only when all is in it and was read back. `recover` ends in the same way:
+//! [`TargetArgs`].
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -60,8 +61,8 @@ pub(crate) struct TargetArgs {
     /// Where clients reach it.
     #[arg(long, value_name = "URLS", value_delimiter = ',', default_value = flags::DEFAULT_CLIENT_URL)]
     advertise_client_urls: Vec<Endpoint>,
-    /// How far beyond the file's revision the cluster begins: more than was written since the file was saved, so that
-    /// no client sees a revision again. All older revisions are compacted.
+    /// How far beyond the file's revision the cluster begins: more than was written since the file was saved,
+    /// so that no client sees a revision again. All older revisions are compacted.
     #[arg(long, value_name = "REVISIONS", default_value_t = 1_000_000_000)]
     bump_revision: u64,
     /// As etcdutl's; here older revisions are always marked as compacted.

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Args;
 use keelson_proto::etcd::rpc::SnapshotRequest;
 use keelson_proto::etcd::rpc::maintenance_client::MaintenanceClient;
+use keelson_store::export;
 use tonic::transport::Channel;
 
 use super::check;
@@ -57,7 +58,7 @@ async fn fetch(channel: Channel, path: &Path) -> Result<(), String> {
     let reply = MaintenanceClient::new(channel).snapshot(SnapshotRequest {}).await;
     let mut pieces = reply.map_err(|status| status.message().to_owned())?.into_inner();
     let local = |error: std::io::Error| format!("{}: {error}", path.display());
-    let mut file = File::create(path).map_err(local)?;
+    let mut file = export::create_file(path).map_err(local)?;
     while let Some(piece) = pieces.message().await.map_err(|status| status.message().to_owned())? {
         file.write_all(&piece.blob).map_err(local)?;
     }

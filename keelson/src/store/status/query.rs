@@ -1,6 +1,7 @@
 //! Asks the members over etcd's gRPC API.
 //!
-//! In: endpoints and certificates. Out: the cluster's members, each with its answer or the reason why it has none.
+//! In: endpoints and certificates. Out: the cluster's members, each with its answer or the reason why it has
+//! none.
 
 use futures_util::future::join_all;
 use keelson_proto::etcd::rpc::cluster_client::ClusterClient;

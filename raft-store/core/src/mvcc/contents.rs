@@ -1,10 +1,10 @@
 //! What can be read of the store, as one number: replicas that answer alike have the same.
 //!
-//! In: a view and a revision. Out: a hash over every version that a read at or above the compacted revision may see.
-//! How far the sweep has come does not show in it.
+//! In: a view and a revision. Out: a hash over every version that a read at or above the compacted revision
+//! may see. How far the sweep has come does not show in it.
 //!
-//! Deliberately absent: leases, and versions above the revision. For all that was ever applied there is the rolling
-//! hash of the [`Header`].
+//! Deliberately absent: leases, and versions above the revision. For all that was ever applied there is the
+//! rolling hash of the [`Header`].
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -27,7 +27,8 @@ pub struct ContentsHash {
     pub at: Revision,
 }
 
-/// Hashes what can be read at revisions up to `at`; 0 means the newest. `header` and `read` are from the same moment.
+/// Hashes what can be read at revisions up to `at`; 0 means the newest. `header` and `read` are from the same
+/// moment.
 ///
 /// The outer error is the engine's; the inner one answers the client.
 pub fn contents_hash(
@@ -74,8 +75,8 @@ impl KeyInHand {
         }
     }
 
-    /// Whether this version may be read. A deletion at or below the compacted revision may have been swept away, and
-    /// reads like a key that never was.
+    /// Whether this version may be read. A deletion at or below the compacted revision may have been swept
+    /// away, and reads like a key that never was.
     fn shows(&mut self, made: Revision, compacted: Revision, value: &[u8]) -> Result<bool, EngineError> {
         if self.done {
             return Ok(false);

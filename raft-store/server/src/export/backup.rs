@@ -1,11 +1,12 @@
 //! Continuous backup: a folder that always holds the store as it was a moment ago, and as it was before.
 //!
-//! In: a store, and a folder of the file system. Out: chapters in it. A chapter is a snapshot file and the journal that
-//! follows it; every start begins one, and so does history that was compacted away before it was written down, or a
-//! journal that has become long. Old chapters are the operator's to remove.
+//! In: a store, and a folder of the file system. Out: chapters in it. A chapter is a snapshot file and the
+//! journal that follows it; every start begins one, and so does history that was compacted away before it was
+//! written down, or a journal that has become long. Old chapters are the operator's to remove.
 //!
-//! What is in the folder may be a moment behind what was acknowledged: never more than one write of the file system.
-//! A folder that cannot be written stops nothing but the backup; it is tried again, and the log says so.
+//! What is in the folder may be a moment behind what was acknowledged: never more than one write of the file
+//! system. A folder that cannot be written stops nothing but the backup; it is tried again, and the log says
+//! so.
 //!
 //! Deliberately absent: leases that no key hangs on, beyond those of the snapshot.
 
@@ -25,6 +26,7 @@ use keelson_store_core::{
 };
 
 use super::{
+    file,
     format::{Head, Record},
     journal::{self, Journal},
     read::ImportError,
@@ -124,13 +126,15 @@ struct Chapter {
 impl Chapter {
     fn begin(folder: &Path, view: &StateView, head: Head) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let base = name(folder, BASE, head.revision);
+        // The time makes a second chapter from the same revision another one.
+        let stem = format!("{:020}-{}", head.revision.get(), head.taken_ms);
+        let base = name(folder, BASE, &stem);
         let unfinished = base.with_extension("part");
-        let mut sealed = Sealed::new(BufWriter::new(File::create(&unfinished)?));
+        let mut sealed = Sealed::new(BufWriter::new(file::create(&unfinished)?));
         write(view.read(), head, &mut sealed)?;
-        let (file, base_len) = sealed.finish()?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        let mut journal = File::create(name(folder, JOURNAL, head.revision))?;
+        let (snapshot, base_len) = sealed.finish()?;
+        snapshot.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        let mut journal = file::create(&name(folder, JOURNAL, &stem))?;
         journal::begin(head, &mut journal)?;
         journal.sync_all()?;
         fs::rename(unfinished, base)?;
@@ -188,32 +192,75 @@ pub struct Route {
 /// # Errors
 /// There is none, or the files cannot be read.
 pub fn route(folder: &Path, until: Until) -> Result<Route, ImportError> {
-    let mut heads = Vec::new();
+    let mut chapters = Vec::new();
     for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if file.starts_with(JOURNAL.0) {
-            let (_, head) = Journal::open(BufReader::new(File::open(&path)?))?;
-            heads.push(head);
+        let journal = entry?.path();
+        let file = journal.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some(stem) = file.strip_prefix(JOURNAL.0) else { continue };
+        let base = name(folder, BASE, stem);
+        // A chapter has begun when its snapshot has its name.
+        if base.exists() {
+            let (_, head) = Journal::open(BufReader::new(File::open(&journal)?))?;
+            chapters.push((head, base, journal));
         }
     }
-    // A journal whose snapshot was never finished is no chapter.
-    heads.retain(|head| name(folder, BASE, head.revision).exists());
-    let newest = heads.iter().map(|head| head.revision).max().unwrap_or(Revision::ZERO);
-    let fitting = heads.iter().filter(|head| until.admits(head.revision, head.taken_ms));
-    let chosen = fitting.max_by_key(|head| head.revision).ok_or(ImportError::NotCovered)?;
-    Ok(Route {
-        base: name(folder, BASE, chosen.revision),
-        journal: name(folder, JOURNAL, chosen.revision),
-        newest,
-    })
+    let newest = chapters.iter().map(|(head, ..)| head.revision).max().unwrap_or(Revision::ZERO);
+    let fitting = chapters.into_iter().filter(|(head, ..)| until.admits(head.revision, head.taken_ms));
+    let chosen = fitting.max_by_key(|(head, ..)| (head.revision, head.taken_ms));
+    let (_, base, journal) = chosen.ok_or(ImportError::NotCovered)?;
+    Ok(Route { base, journal, newest })
 }
 
-fn name(folder: &Path, (prefix, suffix): (&str, &str), revision: Revision) -> PathBuf {
-    folder.join(format!("{prefix}{:020}{suffix}", revision.get()))
+fn name(folder: &Path, (prefix, suffix): (&str, &str), stem: &str) -> PathBuf {
+    folder.join(format!("{prefix}{stem}{suffix}"))
 }
 
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use keelson_store_core::id::{ClusterId, ReplicaId};
+
+    use super::*;
+
+    /// A chapter's files; of the snapshot only the name.
+    fn chapter(folder: &Path, revision: u64, taken_ms: u64, has_begun: bool) {
+        let revision = Revision::new(revision);
+        let head = Head { cluster: ClusterId::new(1), replica: ReplicaId::new(2), revision, taken_ms };
+        let stem = format!("{:020}-{taken_ms}", revision.get());
+        let mut journal = Vec::new();
+        if has_begun {
+            journal::begin(head, &mut journal).unwrap();
+            fs::write(name(folder, BASE, &stem), []).unwrap();
+        }
+        fs::write(name(folder, JOURNAL, &stem), journal).unwrap();
+    }
+
+    #[test]
+    fn the_chapter_that_begins_last_before_a_moment_leads_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        assert!(matches!(route(folder, Until::End), Err(ImportError::NotCovered)));
+        chapter(folder, 5, 100, true);
+        chapter(folder, 9, 200, true);
+        chapter(folder, 9, 300, true);
+        chapter(folder, 12, 400, false);
+        let begins = |until| {
+            let route = route(folder, until).unwrap();
+            assert_eq!(route.newest.get(), 9);
+            let stem =
+                route.journal.file_name().unwrap().to_str().unwrap()[JOURNAL.0.len() + 18..].to_owned();
+            assert!(route.base.to_str().unwrap().contains(&stem));
+            stem
+        };
+        assert_eq!(begins(Until::End), "09-300");
+        assert_eq!(begins(Until::Revision(Revision::new(20))), "09-300");
+        assert_eq!(begins(Until::Revision(Revision::new(8))), "05-100");
+        assert_eq!(begins(Until::Time(250)), "09-200");
+        let early = route(folder, Until::Time(99));
+        assert!(matches!(early, Err(ImportError::NotCovered)));
+    }
 }

@@ -19,8 +19,8 @@
 //! | 5, a deletion | revision u64, key |
 //! | 6, the end of a frame | revision u64, written at u64 (milliseconds since 1970) |
 //!
-//! Numbers are big-endian. The length is etcd's trick: a file of N · 512 + 32 bytes is one that ends in a checksum, and
-//! newer `etcdctl` refuse any other.
+//! Numbers are big-endian. The length is etcd's trick: a file of N · 512 + 32 bytes is one that ends in a
+//! checksum, and newer `etcdctl` refuse any other.
 
 use bytes::Bytes;
 use keelson_store_core::{

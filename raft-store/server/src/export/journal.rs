@@ -5,8 +5,8 @@
 //! frame: length u32 | CRC32C u32 | record … moment record
 //! ```
 //!
-//! The head names the revision that the journal follows. A frame is written and fsynced at once; one that is cut short at
-//! the end of a journal was never finished, and does not count. Any other damage does.
+//! The head names the revision that the journal follows. A frame is written and fsynced at once; one that is
+//! cut short at the end of a journal was never finished, and does not count. Any other damage does.
 
 use std::io::{self, Read, Write};
 

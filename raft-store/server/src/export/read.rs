@@ -1,7 +1,7 @@
 //! A snapshot file, read and checked.
 //!
-//! In: bytes from anywhere. Out: what the file holds, or why it is none. Only when [`read`] has returned is the
-//! checksum known to fit: what was handed out before may be damaged.
+//! In: bytes from anywhere. Out: what the file holds, or why it is none. Only when [`read`] has returned is
+//! the checksum known to fit: what was handed out before may be damaged.
 
 use std::io::{self, Read};
 

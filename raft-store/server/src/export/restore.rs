@@ -1,9 +1,9 @@
 //! A disk with which a restored cluster begins.
 //!
-//! One member of the cluster to be, the first by name, gets the state, and a log that ends where that state was made:
-//! it is a cluster of one, which serves at once. The disks of the others know only which cluster they belong to; they
-//! join as learners, are sent the state, and become voters. So nobody votes who does not have the state, and no two
-//! members can have different ones.
+//! One member of the cluster to be, the first by name, gets the state, and a log that ends where that state
+//! was made: it is a cluster of one, which serves at once. The disks of the others know only which cluster
+//! they belong to; they join as learners, are sent the state, and become voters. So nobody votes who does not
+//! have the state, and no two members can have different ones.
 
 use std::{
     io,
@@ -36,8 +36,8 @@ use crate::{
     store::{LOG_STORE, cluster_of, founder_of},
 };
 
-/// Where the log of the restored cluster begins. Not at 0: a member that has nothing must be sent the state, and not
-/// the log alone.
+/// Where the log of the restored cluster begins. Not at 0: a member that has nothing must be sent the state,
+/// and not the log alone.
 const BEGINNING: LogPosition = LogPosition { term: Term::new(1), index: LogIndex::new(1) };
 /// How much one write holds.
 const BATCH_BYTES: usize = 4 << 20;
@@ -74,7 +74,8 @@ pub struct Source<'s> {
     pub journal: Option<&'s mut dyn io::Read>,
     /// How far the journal is followed.
     pub until: Until,
-    /// The newest revision that is known to have been there; 0 where nothing else is known than what is in the files.
+    /// The newest revision that is known to have been there; 0 where nothing else is known than what is in
+    /// the files.
     pub newest: Revision,
 }
 
@@ -288,7 +289,8 @@ impl Fill<'_> {
     }
 }
 
-/// Reads back what was written (X1), and says where the state stands, and who the members are: this one alone.
+/// Reads back what was written (X1), and says where the state stands, and who the members are: this one
+/// alone.
 fn settle(
     engine: &Arc<dyn Engine>,
     mut summary: Summary,

@@ -8,8 +8,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::format::{BLOCK, DIGEST_LEN, FORMAT, Head, MAGIC, Record, Totals, sealed_len};
 
-/// Writes the file of a state whose newest revision the head names, but for what [`Sealed::finish`] adds. The same
-/// state and head make the same bytes (X2).
+/// Writes the file of a state whose newest revision the head names, but for what [`Sealed::finish`] adds. The
+/// same state and head make the same bytes (X2).
 ///
 /// # Errors
 /// The engine's, if something cannot be read, or the sink's.

@@ -164,7 +164,8 @@ impl Candidates {
         self.0.values().next()
     }
 
-    /// What the changes of one revision have to tell: another leader, or something else that the same one says.
+    /// What the changes of one revision have to tell: another leader, or something else that the same one
+    /// says.
     fn follow(&mut self, changes: &[&Change]) -> Option<KeyValue> {
         let before = self.leader().cloned();
         for change in changes {

@@ -1,4 +1,5 @@
-//! What is asked over plain HTTP, on the ports of clients and on ports of its own: probes, metrics, the version.
+//! What is asked over plain HTTP, on the ports of clients and on ports of its own: probes, metrics, the
+//! version.
 //!
 //! In: GET or HEAD. Out: etcd's paths and bodies.
 //!

@@ -1,11 +1,12 @@
 //! Queues of keys: what etcd's locks and elections are made of.
 //!
-//! Whoever lines up in the queue `NAME` puts a key `NAME/LEASE` that hangs on its lease. The key that was created first
-//! is at the head; its owner holds the lock, or leads. Whoever is behind waits until all keys before its own are gone.
-//! The keys are ordinary ones, and the same as those of etcd's client libraries: both kinds of clients can share a queue.
+//! Whoever lines up in the queue `NAME` puts a key `NAME/LEASE` that hangs on its lease. The key that was
+//! created first is at the head; its owner holds the lock, or leads. Whoever is behind waits until all keys
+//! before its own are gone. The keys are ordinary ones, and the same as those of etcd's client libraries:
+//! both kinds of clients can share a queue.
 //!
-//! Deliberately absent: a promise that the head still is the head when it acts. Its lease may have run out meanwhile;
-//! what must not happen then has to be guarded by a compare with the key's create revision.
+//! Deliberately absent: a promise that the head still is the head when it acts. Its lease may have run out
+//! meanwhile; what must not happen then has to be guarded by a compare with the key's create revision.
 
 use bytes::Bytes;
 use keelson_store_core::{
@@ -59,8 +60,8 @@ pub(super) fn holds(key: &Bytes, number: Revision) -> Compare {
 }
 
 impl Front {
-    /// Lines up with a value, and returns when everybody before has gone. Whoever goes away while it waits, leaves the
-    /// queue.
+    /// Lines up with a value, and returns when everybody before has gone. Whoever goes away while it waits,
+    /// leaves the queue.
     pub(super) async fn queue(&self, name: Bytes, lease: LeaseId, value: Bytes) -> Result<Place, Status> {
         let (here, mut gone) = oneshot::channel::<()>();
         let front = self.clone();

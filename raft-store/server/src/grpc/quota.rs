@@ -1,10 +1,12 @@
 //! The soft quota: beyond it, this member takes no write that grows the store.
 //!
-//! In: a transaction. Out: whether it goes on. Deletes, compactions, leases, and updates that are no larger than what they
-//! replace (or small) always do: they are the way back below the quota, and what keeps a cluster alive on the way.
+//! In: a transaction. Out: whether it goes on. Deletes, compactions, leases, and updates that are no larger
+//! than what they replace (or small) always do: they are the way back below the quota, and what keeps a
+//! cluster alive on the way.
 //!
-//! It is decided at the door, by the state that this member has: a quota needs no precision, and nothing that was proposed
-//! may depend on it. Deliberately absent: an alarm that has to be cleared by hand. It is over when there is room again.
+//! It is decided at the door, by the state that this member has: a quota needs no precision, and nothing that
+//! was proposed may depend on it. Deliberately absent: an alarm that has to be cleared by hand. It is over
+//! when there is room again.
 
 use keelson_store_core::{
     command::{Op, PutRequest, Txn},

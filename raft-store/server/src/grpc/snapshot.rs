@@ -1,7 +1,7 @@
 //! The stream behind `etcdctl snapshot save`: this member's state at one moment, as one file.
 //!
-//! In: a view of the state, which stands still while writers go on. Out: the file of [`export`], in pieces, each with
-//! the number of bytes that follow it.
+//! In: a view of the state, which stands still while writers go on. Out: the file of [`export`], in pieces,
+//! each with the number of bytes that follow it.
 //!
 //! As in etcd, it is what this member has applied, so that it can be had where there is no quorum.
 

@@ -1,9 +1,9 @@
 //! Finds out that this replica was removed from its cluster.
 //!
-//! A replica that is removed rarely learns it from the log: nobody sends it the entry that says so. Its peers close
-//! their connections and refuse it when it comes again; that, or a membership of its own that does not name it, is the
-//! occasion to ask them all. It was removed when everybody who answers says so, several times in a row: one peer alone may
-//! be ahead of what is committed, or behind.
+//! A replica that is removed rarely learns it from the log: nobody sends it the entry that says so. Its peers
+//! close their connections and refuse it when it comes again; that, or a membership of its own that does not
+//! name it, is the occasion to ask them all. It was removed when everybody who answers says so, several times
+//! in a row: one peer alone may be ahead of what is committed, or behind.
 
 use std::{io, sync::Arc, time::Duration};
 

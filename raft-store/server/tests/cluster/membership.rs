@@ -20,8 +20,11 @@ async fn id(store: &Store, name: &str) -> ReplicaId {
     eventually("a member", async || member(store, name).map(|member| member.replica)).await
 }
 
+/// Waits until a replica is a voter for good: while it becomes one, the old voters alone can decide, too.
 async fn votes(store: &Store, name: &str) {
     eventually("a new voter", async || member(store, name)?.voter.then_some(())).await;
+    let again = store.reconfigure(Change::Promote(id(store, name).await)).await;
+    assert_eq!(refused(again), Refusal::NotLearner);
 }
 
 fn refused(result: Result<(), ReconfigureError>) -> Refusal {

@@ -76,7 +76,8 @@ pub(in crate::grpc) fn delete_range_response(
 }
 
 /// The reply to a transaction. The headers inside carry the revision only, as etcd's do: that at which the
-/// operation ran, so one that comes before the first write has the revision before the transaction.
+/// operation ran, so one that comes before the first write has the revision before the transaction. That of a
+/// nested transaction is empty.
 pub(in crate::grpc) fn txn_response(header: ResponseHeader, from: TxnResponse) -> rpc::TxnResponse {
     let wrote = from.responses.iter().any(writes);
     let mut at = header.revision - i64::from(wrote);
@@ -97,7 +98,11 @@ fn nested(header: ResponseHeader, from: TxnResponse, after: i64, at: &mut i64) -
             OpResponse::DeleteRange { deleted, prev_kvs } => {
                 response_op::Response::ResponseDeleteRange(delete_range_response(inner, deleted, prev_kvs))
             }
-            OpResponse::Txn(txn) => response_op::Response::ResponseTxn(nested(inner, txn, after, at)),
+            // As etcd: a nested transaction's own header is empty.
+            OpResponse::Txn(txn) => {
+                let empty = ResponseHeader::default();
+                response_op::Response::ResponseTxn(nested(empty, txn, after, at))
+            }
         };
         responses.push(rpc::ResponseOp { response: Some(response) });
     }

@@ -14,7 +14,8 @@ enum Check {
     SerializableRead,
     /// This member can learn what a quorum has committed.
     LinearizableRead,
-    /// Nothing that was read here was damaged. What is damaged stops a replica at once, so whoever answers is well.
+    /// Nothing that was read here was damaged. What is damaged stops a replica at once, so whoever answers is
+    /// well.
     DataCorruption,
 }
 
@@ -85,7 +86,8 @@ impl Probe {
         parts.next().is_none().then_some(Self { purpose, only })
     }
 
-    /// Runs the checks. etcd's texts: `ok`, or with `verbose` or when something is wrong, a line for each check.
+    /// Runs the checks. etcd's texts: `ok`, or with `verbose` or when something is wrong, a line for each
+    /// check.
     pub(super) async fn answer(self, front: &Front, query: &str) -> Answer {
         let verbose = parameters(query, "verbose").next().is_some();
         let mut lines = String::new();

@@ -1,10 +1,10 @@
 //! The page of metrics, with etcd's names where the meaning is the same.
 //!
-//! In: what the replica knows of itself, the calls that were counted, and what the system says of the process. Out:
-//! Prometheus' text format.
+//! In: what the replica knows of itself, the calls that were counted, and what the system says of the
+//! process. Out: Prometheus' text format.
 //!
-//! Deliberately absent: names of etcd for which there is nothing here that means the same (its backend, its write-ahead
-//! log, its peers' streams).
+//! Deliberately absent: names of etcd for which there is nothing here that means the same (its backend, its
+//! write-ahead log, its peers' streams).
 
 use std::{
     collections::BTreeMap,
