@@ -104,7 +104,7 @@ impl Logs {
     /// The last membership that was committed.
     pub(super) fn membership(&self) -> Option<&Config> {
         let (last, _) = self.committed.last_key_value()?;
-        self.memberships.in_force(*last, |index| self.committed.get(&index).copied())
+        self.in_force(*last)
     }
 
     /// Whether a replica's disk belonged to the cluster, and does no more. One that never knew that it belonged is still
@@ -322,10 +322,19 @@ impl Logs {
         Err(Broken(Invariant::LogMatching, text))
     }
 
+    /// A log that contradicts a snapshot is cut down to what is committed as far as its replica knows, which may be less
+    /// than what is committed: then others must have the rest.
     fn check_truncation(&self, replica: Node, from: LogIndex) -> Checked {
         let now = &self.disks[replica.index()].now;
         let lost = self.committed.range(from..).find(|(index, term)| now.terms.get(index) == Some(*term));
         let Some((index, term)) = lost else { return Ok(()) };
+        let contradicts = |(index, term): (&LogIndex, &Term)| {
+            self.committed.get(index).is_some_and(|committed| committed != term)
+        };
+        let is_spare = self.has_quorum(*index, *term, now.replica);
+        if now.terms.range(from..).any(contradicts) && is_spare {
+            return Ok(());
+        }
         let text = format!("{replica} drops entry {index} of term {term}, which is committed");
         Err(Broken(Invariant::CommittedIsKept, text))
     }
@@ -363,22 +372,32 @@ impl Logs {
         self.check_durable(*index, *term, "was committed")
     }
 
-    /// The majority is that of the membership in force, or of one behind the entry: which of them the leader went by
-    /// when it committed the entry, no disk says.
     fn check_durable(&self, index: LogIndex, term: Term, what: &str) -> Checked {
-        let holders: BTreeSet<_> = self
-            .disks
-            .iter()
-            .filter(|disk| disk.durable.holds(index, term))
-            .filter_map(|disk| disk.durable.replica)
-            .collect();
-        let in_force = self.memberships.in_force(index, |index| self.committed.get(&index).copied());
-        let mut configs = in_force.into_iter().chain(self.memberships.behind(index));
-        if configs.any(|config| config.has_quorum(|voter| holders.contains(&voter))) {
+        if self.has_quorum(index, term, None) {
             return Ok(());
         }
+        let (holders, in_force) = (self.holders(index, term), self.in_force(index));
         let text = format!("entry {index} of term {term} {what}, {holders:?} have it, and {in_force:?} vote");
         Err(Broken(Invariant::CommittedIsDurable, text))
+    }
+
+    /// Whether the disks of a majority have an entry, synced, also without the one that is left out. The majority is that of
+    /// the membership in force, or of one behind the entry: which of them the leader went by when it committed the entry,
+    /// no disk says.
+    fn has_quorum(&self, index: LogIndex, term: Term, without: Option<ReplicaId>) -> bool {
+        let mut holders = self.holders(index, term);
+        holders.retain(|holder| Some(*holder) != without);
+        let mut configs = self.in_force(index).into_iter().chain(self.memberships.behind(index));
+        configs.any(|config| config.has_quorum(|voter| holders.contains(&voter)))
+    }
+
+    fn holders(&self, index: LogIndex, term: Term) -> BTreeSet<ReplicaId> {
+        let holders = self.disks.iter().filter(|disk| disk.durable.holds(index, term));
+        holders.filter_map(|disk| disk.durable.replica).collect()
+    }
+
+    fn in_force(&self, index: LogIndex) -> Option<&Config> {
+        self.memberships.in_force(index, |index| self.committed.get(&index).copied())
     }
 }
 

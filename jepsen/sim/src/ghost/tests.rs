@@ -179,6 +179,16 @@ fn a_committed_entry_is_not_truncated() {
 }
 
 #[test]
+fn what_is_committed_goes_from_a_log_that_contradicts_it_further_on_if_others_have_it() {
+    let story = Story::commits_one();
+    story.syncs(2, [founding(1, 3), entry(1, 1)]);
+    (0..2).for_each(|node| story.syncs(node, [entry(1, 2)]));
+    story.applies(0, at(1, 2), 2);
+    story.writes(2, [LogFact::Truncated { from: LogIndex::new(0) }]);
+    assert_eq!(story.broken(), [""; 0]);
+}
+
+#[test]
 fn a_log_is_not_purged_beyond_its_snapshot() {
     let story = Story::commits_one();
     story.writes(0, [LogFact::Purged { upto: LogIndex::new(0) }]);
