@@ -75,12 +75,21 @@ pub enum LeaseError {
     Read(#[from] ReadError),
 }
 
+/// How a replica comes back whose data is no good.
+const COMING_BACK: &str = "If it has peers, let it come back from them: remove its data folder, remove it from the \
+                           cluster, and start it with --initial-cluster-state existing (a server: `keelson remove-server \
+                           NAME` comes before the start; a store: `keelson store replace` does both). If it has none, \
+                           restore a snapshot";
+
 /// Why a store does not open. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A file or record is damaged, too new, or not accessible.
-    #[error("{0}; restore this replica from its peers: stop it, remove its data folder, and add it anew")]
+    #[error("{0}. {advice}", advice = COMING_BACK)]
     Damaged(EngineError),
+    /// The data folder holds a state, and no log that it came from.
+    #[error("the data folder has {0:?}, but no log: a part of it is missing. Bring that back. {advice}", advice = COMING_BACK)]
+    LogMissing(String),
     /// The engine cannot be opened or written.
     #[error(transparent)]
     Engine(EngineError),

@@ -162,7 +162,7 @@ fn check_member((at, membership): (LogIndex, &Membership), hello: &Hello) -> Res
     Err(match membership.nodes().find(|(_, member)| member.name == hello.from_name) {
         Some((known, _)) => format!(
             "{:?} is a member with id {:x}, not {:x}: {OTHER_DISK}; \
-             remove the old member, then add this one as a new member",
+             remove the old member, then add this one as a new member (`keelson remove-server`, `keelson store replace`)",
             hello.from_name,
             known.get(),
             from.get()

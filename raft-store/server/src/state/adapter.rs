@@ -36,6 +36,11 @@ const FIRST_STORE: &str = "state-0";
 /// Folders in which received snapshots arrive; the live state store is one of them after an install.
 pub(crate) const INCOMING_PREFIX: &str = "incoming-";
 
+/// Whether a state is, or was to be, in the store of this name.
+pub(crate) fn is_state(name: &str) -> bool {
+    name == FIRST_STORE || name.starts_with(INCOMING_PREFIX)
+}
+
 /// The one writer of a replica's state.
 pub struct StateAdapter {
     machine: Arc<Mutex<StateMachine>>,
@@ -50,7 +55,7 @@ impl StateAdapter {
     pub fn open(disk: Arc<dyn Disk>, meta: LogMeta, options: &StoreOptions) -> Result<Self, EngineError> {
         let live = live_store(&meta)?;
         for name in disk.list()? {
-            if (name.starts_with(INCOMING_PREFIX) || name == FIRST_STORE) && name != live {
+            if is_state(&name) && name != live {
                 disk.remove(&name)?;
             }
         }

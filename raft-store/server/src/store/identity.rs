@@ -21,6 +21,7 @@ use crate::{
     peer::{Identity, Transport, cluster_at},
     record::{OriginPart, OriginRecord},
     runtime::{Runtime, clock::sleep},
+    state::is_state,
 };
 
 /// Name of the log store.
@@ -57,6 +58,7 @@ pub(super) async fn establish(
     let (replica, cluster) = match (meta.replica()?, meta.cluster()?) {
         (Some(replica), Some(found)) => (replica, check_cluster(found, options, origin.as_ref())?),
         (None, _) | (_, None) => {
+            refuse_remains(disk)?;
             let replica = if mutant::is(Mutant::VoteAfterWipe) { id_of(&options.member) } else { draw_id() };
             let cluster = match options.beginning {
                 Beginning::Founding => cluster_id(options, None),
@@ -72,6 +74,12 @@ pub(super) async fn establish(
         Some(OriginPart::Holds) | None => options.beginning,
     };
     Ok((Identity { cluster, replica, name }, OpenLog { engine, meta, beginning }))
+}
+
+/// A disk that has a state without a log is not new: it has lost its log, and whatever it knew of its votes.
+fn refuse_remains(disk: &dyn Disk) -> Result<(), OpenError> {
+    let state = disk.list()?.into_iter().find(|name| is_state(name));
+    state.map_or(Ok(()), |state| Err(OpenError::LogMissing(state)))
 }
 
 /// A disk belongs where it belongs; but a founder's flags say where that is, and must not say something else.
