@@ -90,6 +90,7 @@ pub(crate) fn apply(input: &[u8]) {
         name: "fuzz",
         subresource: "",
         now: "2026-01-02T03:04:05Z",
+        versions: None,
     };
     for live in [None, Some(deployment())] {
         let Ok(applied) = manager.apply(live.as_ref(), &configuration, true) else { continue };

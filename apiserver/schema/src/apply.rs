@@ -9,9 +9,11 @@
 //! has, [`merge`] puts a configuration into an object, [`prune`] takes out what nobody wants any more, [`check`] refuses
 //! what is no configuration, [`managers`] reads and writes the entries, and [`manager`] puts all of it together.
 //!
-//! Deliberately absent: conversion of field sets between versions of a kind. An entry of another version that the kind
-//! has is compared path by path as if it were of the version that is written; an entry of a version that the kind does
-//! not have is dropped, as upstream does.
+//! An entry of another version of the kind is compared in its own version, into which the caller converts the object
+//! ([`Versions`]); an entry of a version that the kind does not have is dropped.
+//!
+//! Deliberately absent: pruning in other versions. What an applier gives up by applying in another version than before is
+//! found by its path, and so is what others protect from that.
 //!
 //! Source: `sigs.k8s.io/structured-merge-diff`, `k8s.io/apimachinery/pkg/util/managedfields`.
 
@@ -29,7 +31,7 @@ mod place;
 mod prune;
 
 pub use field_set::FieldSet;
-pub use manager::{ApplyError, FieldManager};
+pub use manager::{ApplyError, FieldManager, Versions};
 pub use managers::{Conflict, Conflicts};
 
 #[cfg(test)]

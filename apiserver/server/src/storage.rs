@@ -44,7 +44,7 @@ use leases::Leases;
 
 pub(crate) use keys::{ObjectKey, collection};
 pub(crate) use keys::{root, within};
-pub(crate) use version::{encode, from_storage, storage_field, storage_of};
+pub(crate) use version::{encode, from_storage, storage_field, storage_of, to_storage};
 
 /// The longest object, in bytes of JSON: etcd's limit for a request. Patches let objects grow beyond the limit of a
 /// request's body; what is longer than a message between replicas could not be replicated.

@@ -6,6 +6,7 @@
 //! An update takes every field that it changes from whoever had it. An apply manages what its configuration has: fields
 //! that it had and does not want any more go, fields of others that it wants otherwise are [`Conflicts`] unless it forces.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde_json::Value;
@@ -43,6 +44,32 @@ static NOBODYS: LazyLock<FieldSet> = LazyLock::new(|| {
     FieldSet::of(&paths)
 });
 
+/// The versions of a kind.
+pub trait Versions: std::fmt::Debug + Sync {
+    /// The kind's type in a version; `None` if it has none there.
+    fn ty(&self, api_version: &str) -> Option<TypeId>;
+
+    /// The object in that version; `None` if it cannot be said there.
+    fn convert(&self, object: &Value, api_version: &str) -> Option<Value>;
+}
+
+/// What a write adds or changes, and what it removes.
+type Split = (FieldSet, FieldSet);
+
+/// The same write in every version in which somebody manages something.
+struct Changes {
+    own: Split,
+    /// By version; `None` for one that the kind does not have.
+    others: BTreeMap<String, Option<Split>>,
+}
+
+impl Changes {
+    /// As the manager of this entry sees it.
+    fn seen_by(&self, entry: &Entry) -> Option<&Split> {
+        self.others.get(&entry.api_version).map_or(Some(&self.own), Option::as_ref)
+    }
+}
+
 /// A manager that is about to write.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldManager<'a> {
@@ -62,6 +89,8 @@ pub struct FieldManager<'a> {
     pub subresource: &'a str,
     /// When, in RFC 3339, UTC, to the second.
     pub now: &'a str,
+    /// The kind's other versions; `None` where it is the same in all of them.
+    pub versions: Option<&'a dyn Versions>,
 }
 
 /// Why a configuration cannot be applied.
@@ -91,6 +120,7 @@ impl FieldManager<'_> {
     pub fn update(&self, live: Option<&Value>, new: &Value) -> Option<Value> {
         let had = live.and_then(list_of);
         let given = list_of(new).filter(|_| self.subresource.is_empty());
+        let comparison = self.compare(live, new);
         let entries = match given {
             Some(given) if managers::is_reset(given) => Vec::new(),
             Some(given) if had != Some(given) => match managers::read(Some(given)) {
@@ -98,15 +128,14 @@ impl FieldManager<'_> {
                 _ => managers::read(had).unwrap_or_default(),
             },
             _ => {
-                let comparison = self.compare(live, new);
                 if comparison.is_empty() {
                     return had.cloned();
                 }
-                let entries = managers::read(had).unwrap_or_default();
-                return managers::write(self.updated(entries, live.is_none(), comparison));
+                managers::read(had).unwrap_or_default()
             }
         };
-        managers::write(self.updated(entries, live.is_none(), self.compare(live, new)))
+        let changes = self.changes(&entries, comparison, live, new);
+        managers::write(self.updated(entries, live.is_none(), changes))
     }
 
     /// Applies a configuration to `live`, or makes a new object of it: the object with its managed fields, not canonical
@@ -121,7 +150,7 @@ impl FieldManager<'_> {
         let mut entries = managers::read(live.and_then(list_of)).map_err(unread)?;
         if let (true, Some(live)) = (entries.is_empty(), live) {
             let first = FieldManager { name: BEFORE_FIRST_APPLY, ..*self };
-            entries = first.updated(entries, true, self.compare(None, live));
+            entries = first.updated(entries, true, self.changes(&[], self.compare(None, live), None, live));
         }
         let live = live.unwrap_or(&zero);
         let applied = match self.applied(&entries, live, config, force) {
@@ -186,12 +215,12 @@ impl FieldManager<'_> {
         let last_fields = last.as_ref().map(|last| last.fields.clone()).unwrap_or_default();
         let merged = merge(self.place(), live, config);
         let object = prune(self.place(), merged, &last_fields, &managed);
-        let (changed, removed) = self.compare(Some(live), &object).split();
-        if !force {
-            refuse_conflicts(&entries, &own, &changed)?;
-        }
-        yield_fields(&mut entries, &own, &changed, &removed);
+        let changes = self.changes(&entries, self.compare(Some(live), &object), Some(live), &object);
         self.keep_by_version(&mut entries);
+        if !force {
+            refuse_conflicts(&entries, &own, &changes)?;
+        }
+        yield_fields(&mut entries, &own, &changes);
         if let Some(own) = entries.iter_mut().find(|entry| entry.is_of(&own)) {
             own.fields.subtract(&NOBODYS);
             own.time = last.map(|last| last.time).unwrap_or_default();
@@ -226,15 +255,15 @@ impl FieldManager<'_> {
     }
 
     /// The entries once this manager has changed an object.
-    fn updated(&self, mut entries: Vec<Entry>, is_new: bool, comparison: Comparison) -> Vec<Entry> {
+    fn updated(&self, mut entries: Vec<Entry>, is_new: bool, changes: Changes) -> Vec<Entry> {
         if entries.is_empty() && !is_new {
             return entries;
         }
         let own = self.entry(Operation::Update);
-        let (changed, removed) = comparison.split();
-        yield_fields(&mut entries, &own, &changed, &removed);
-        entries.retain(|entry| !entry.fields.is_empty());
         self.keep_by_version(&mut entries);
+        yield_fields(&mut entries, &own, &changes);
+        entries.retain(|entry| !entry.fields.is_empty());
+        let (changed, removed) = changes.own;
         match entries.iter_mut().find(|entry| entry.is_of(&own)) {
             Some(known) => {
                 known.fields.subtract(&removed);
@@ -248,6 +277,38 @@ impl FieldManager<'_> {
         entries.retain(|entry| !entry.fields.is_empty());
         managers::cap(&mut entries);
         entries
+    }
+
+    /// A change, which is known in this manager's version, in the versions of these entries.
+    fn changes(&self, entries: &[Entry], own: Comparison, live: Option<&Value>, new: &Value) -> Changes {
+        let mut others = BTreeMap::new();
+        let foreign = entries.iter().map(|entry| &entry.api_version).filter(|it| *it != self.api_version);
+        if let Some(versions) = self.versions {
+            for version in foreign {
+                others
+                    .entry(version.clone())
+                    .or_insert_with(|| self.changes_in(versions, version, live, new));
+            }
+        }
+        Changes { own: own.split(), others }
+    }
+
+    /// A change in another version. What cannot be said there takes nothing from its managers.
+    fn changes_in(
+        &self,
+        versions: &dyn Versions,
+        version: &str,
+        live: Option<&Value>,
+        new: &Value,
+    ) -> Option<Split> {
+        let there = FieldManager { ty: versions.ty(version)?, api_version: version, ..*self };
+        let converted = |object| versions.convert(object, version);
+        let both = match live {
+            Some(live) => converted(live).zip(converted(new)).map(|(live, new)| (Some(live), new)),
+            None => converted(new).map(|new| (None, new)),
+        };
+        let compared = both.map(|(live, new)| there.compare(live.as_ref(), &new).split());
+        Some(compared.unwrap_or_default())
     }
 
     fn compare(&self, live: Option<&Value>, new: &Value) -> Comparison {
@@ -285,25 +346,31 @@ impl FieldManager<'_> {
     fn keep_by_version(&self, entries: &mut Vec<Entry>) {
         entries.retain(|entry| {
             let (group, version) = entry.api_version.split_once('/').unwrap_or(("", &entry.api_version));
-            entry.api_version == self.api_version
-                || self.schema.lookup_kind(group, version, self.kind).is_some()
+            let is_there = || match self.versions {
+                Some(versions) => versions.ty(&entry.api_version).is_some(),
+                None => self.schema.lookup_kind(group, version, self.kind).is_some(),
+            };
+            entry.api_version == self.api_version || is_there()
         });
     }
 }
 
 /// The fields that others have and an applier wants otherwise.
-fn refuse_conflicts(entries: &[Entry], own: &Entry, changed: &FieldSet) -> Result<(), ApplyError> {
+fn refuse_conflicts(entries: &[Entry], own: &Entry, changes: &Changes) -> Result<(), ApplyError> {
     let others = entries.iter().filter(|entry| !entry.is_of(own));
-    let found = others.map(|entry| (entry, entry.fields.intersection(changed)));
+    let seen = others.filter_map(|entry| Some((entry, changes.seen_by(entry)?)));
+    let found = seen.map(|(entry, (changed, _))| (entry, entry.fields.intersection(changed)));
     let found: Vec<_> = found.filter(|(_, fields)| !fields.is_empty()).collect();
     if found.is_empty() { Ok(()) } else { Err(ApplyError::Conflicts(Conflicts::of(found))) }
 }
 
 /// Takes what was changed or removed from everybody but `own`.
-fn yield_fields(entries: &mut [Entry], own: &Entry, changed: &FieldSet, removed: &FieldSet) {
+fn yield_fields(entries: &mut [Entry], own: &Entry, changes: &Changes) {
     for entry in entries.iter_mut().filter(|entry| !entry.is_of(own)) {
-        entry.fields.subtract(changed);
-        entry.fields.subtract(removed);
+        if let Some((changed, removed)) = changes.seen_by(entry) {
+            entry.fields.subtract(changed);
+            entry.fields.subtract(removed);
+        }
     }
 }
 

@@ -20,6 +20,7 @@ fn manager<'a>(name: &'a str, reset: &'a FieldSet) -> FieldManager<'a> {
         name,
         subresource: "",
         now: NOW,
+        versions: None,
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn storage_field(resource: &ResourceInfo, field: &str) -> String {
 ///
 /// # Errors
 /// 404 for what is not stored; 500 for an object that is not of its kind, which decoding has ruled out.
-pub(super) fn to_storage<'o>(
+pub(crate) fn to_storage<'o>(
     resource: &'static ResourceInfo,
     object: &'o Object,
 ) -> Result<(&'static ResourceInfo, Cow<'o, Object>), ApiError> {

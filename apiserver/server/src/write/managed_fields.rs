@@ -12,11 +12,13 @@ use http::{StatusCode, header::USER_AGENT};
 use keelson_api_registry::{
     field::FieldError,
     object::Object,
+    resources::{self, ResourceInfo},
     status::{ApiError, Cause},
 };
 use keelson_api_schema::{
-    apply::{ApplyError, FieldManager, FieldSet},
-    builtin,
+    TypeId,
+    apply::{ApplyError, FieldManager, FieldSet, Versions},
+    builtin, decode_value,
 };
 use serde_json::Value;
 
@@ -24,7 +26,10 @@ use super::{
     Part, Write, identity,
     options::{FIELD_MANAGER_MAX_BYTES, check_field_manager},
 };
-use crate::handlers::Call;
+use crate::{
+    handlers::Call,
+    storage::{from_storage, storage_of, to_storage},
+};
 
 /// The longest name of a subresource, in bytes.
 const SUBRESOURCE_MAX_BYTES: usize = 256;
@@ -97,7 +102,43 @@ impl Write<'_> {
             name: &manager_of(self.call),
             subresource: self.target.subresource,
             now: &identity::timestamp(self.call.now),
+            versions: Some(&KindVersions(resource)),
         })
+    }
+}
+
+/// The versions in which a kind is served.
+#[derive(Clone, Copy)]
+struct KindVersions(&'static ResourceInfo);
+
+impl KindVersions {
+    fn in_version(self, api_version: &str) -> Option<&'static ResourceInfo> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let found = resources::find(group, version, self.0.plural)?;
+        let stored = |resource| storage_of(resource).map(|owner| owner.storage);
+        (stored(found) == stored(self.0)).then_some(found)
+    }
+}
+
+impl std::fmt::Debug for KindVersions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KindVersions({})", self.0.qualified())
+    }
+}
+
+impl Versions for KindVersions {
+    fn ty(&self, api_version: &str) -> Option<TypeId> {
+        self.in_version(api_version).map(ResourceInfo::schema)
+    }
+
+    fn convert(&self, object: &Value, api_version: &str) -> Option<Value> {
+        let wanted = self.in_version(api_version)?;
+        // What a configuration has made is not canonical yet.
+        let canonical = decode_value(builtin(), self.0.schema(), object.clone()).ok()?;
+        let canonical = Object(canonical.value);
+        let (_, stored) = to_storage(self.0, &canonical).ok()?;
+        let converted = from_storage(wanted, stored.into_owned()).ok()?;
+        decode_value(builtin(), wanted.schema(), converted.0).ok().map(|decoded| decoded.value)
     }
 }
 

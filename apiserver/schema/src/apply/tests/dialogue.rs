@@ -39,6 +39,7 @@ impl Dialogue {
             name,
             subresource,
             now: NOW,
+            versions: None,
         };
         let mut wanted: Value = serde_json::from_str(json).unwrap();
         wanted["apiVersion"] = self.api_version.as_str().into();

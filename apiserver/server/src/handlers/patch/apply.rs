@@ -93,6 +93,7 @@ impl Configuration {
             name: "",
             subresource: "",
             now: "",
+            versions: None,
         };
         scale.apply(None, &self.value, true).map_err(crate::write::apply_refusal)?;
         let own = Wanted::of(call.request.resource);

@@ -243,3 +243,34 @@ fn whoever_may_only_patch_does_not_create() {
         assert!(error.message.contains("cannot create resource \"configmaps\""), "{error:?}");
     });
 }
+
+#[test]
+fn who_manages_a_field_in_another_version_is_asked_in_that_version() {
+    const V1: &str = "/apis/autoscaling/v1/namespaces/shop/horizontalpodautoscalers";
+    const WEB: &str = "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/web";
+    with_cluster(async |cluster| {
+        let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"});
+        let spec = json!({"maxReplicas": 3, "scaleTargetRef": target, "targetCPUUtilizationPercentage": 50});
+        let path = format!("{V1}?fieldManager=older");
+        cluster.post(&path, json!({"metadata": {"name": "web"}, "spec": spec})).await;
+        let cpu = json!({"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}});
+        let newer = json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
+            "spec": {"maxReplicas": 3, "scaleTargetRef": target, "metrics": [{"type": "Resource", "resource": cpu}]},
+        });
+        let refused = refused(apply(&cluster, WEB, "fieldManager=newer", &newer).await);
+        let conflict = "Apply failed with 1 conflict: conflict with \"older\" using autoscaling/v1: \
+                        .spec.targetCPUUtilizationPercentage";
+        assert_refused(&refused, 409, "Conflict", conflict);
+
+        let forced = apply(&cluster, WEB, "fieldManager=newer&force=true", &newer).await.unwrap().body;
+        let older = entries(&forced).into_iter().find(|(who, _)| who == "older Update").unwrap().1;
+        assert_eq!(
+            older["f:spec"],
+            json!({"f:maxReplicas": {}, "f:minReplicas": {}, "f:scaleTargetRef": {}}),
+            "what it still manages"
+        );
+        let seen = cluster.get(&format!("{V1}/web")).await.unwrap();
+        assert_eq!(seen["spec"]["targetCPUUtilizationPercentage"], 70);
+    });
+}
