@@ -9,8 +9,8 @@ use keelson_proto::etcd::rpc::maintenance_client::MaintenanceClient;
 use keelson_proto::etcd::rpc::watch_client::WatchClient;
 use keelson_proto::etcd::rpc::watch_request::RequestUnion;
 use keelson_proto::etcd::rpc::{
-    Member, MemberListRequest, MoveLeaderRequest, PutRequest, RangeRequest, StatusRequest, StatusResponse,
-    WatchCreateRequest, WatchRequest, WatchResponse,
+    Member, MemberListRequest, MemberPromoteRequest, MemberRemoveRequest, MoveLeaderRequest, PutRequest,
+    RangeRequest, StatusRequest, StatusResponse, WatchCreateRequest, WatchRequest, WatchResponse,
 };
 use tokio_stream::StreamExt as _;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
@@ -51,6 +51,11 @@ impl Client {
         Self { channel: endpoint.connect_lazy() }
     }
 
+    /// What its calls go through.
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
     /// Writes one key. Answers the revision.
     pub(crate) async fn put(&self, key: &str, value: &str) -> Result<i64, Status> {
         let (key, value) = (key.to_owned().into(), value.to_owned().into());
@@ -84,6 +89,16 @@ impl Client {
     pub(crate) async fn members(&self) -> Result<Vec<Member>, Status> {
         let request = MemberListRequest { linearizable: false };
         Ok(ClusterClient::new(self.channel.clone()).member_list(request).await?.into_inner().members)
+    }
+
+    /// Makes a voter of a learner.
+    pub(crate) async fn promote(&self, id: u64) -> Result<(), Status> {
+        ClusterClient::new(self.channel.clone()).member_promote(MemberPromoteRequest { id }).await.map(drop)
+    }
+
+    /// Removes a member.
+    pub(crate) async fn remove_member(&self, id: u64) -> Result<(), Status> {
+        ClusterClient::new(self.channel.clone()).member_remove(MemberRemoveRequest { id }).await.map(drop)
     }
 
     /// Has this member, which must lead, hand leadership over.

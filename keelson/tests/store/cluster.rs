@@ -126,6 +126,18 @@ impl Cluster {
         (0..count).map(|step| self.members[(first + step) % count].client.clone()).collect()
     }
 
+    /// The flags with which a client of `keelson store` or `etcdctl` reaches these members.
+    pub(crate) fn client_flags(&self, members: &[Member]) -> Vec<String> {
+        let file = |path: &str| self.pki.file(path).display().to_string();
+        let urls: Vec<_> = members.iter().map(Member::client_url).collect();
+        vec![
+            format!("--endpoints={}", urls.join(",")),
+            format!("--cacert={}", file("client-ca.crt")),
+            format!("--cert={}", file("clients/root.crt")),
+            format!("--key={}", file("clients/root.key")),
+        ]
+    }
+
     /// What a member shows once it has applied everything up to `revision`, asked for nobody's agreement.
     pub(crate) async fn applied(&self, member: usize, revision: i64) -> Contents {
         let client = &self.members[member].client;
@@ -155,6 +167,13 @@ impl Member {
         Process::spawn(arguments, self.logs.join(format!("{}.{}.log", self.name, self.starts)))
     }
 
+    /// A flag for all starts from now on, in place of one with the same name.
+    pub(crate) fn set_flag(&mut self, flag: &str, value: &str) {
+        let begins = format!("{flag}=");
+        self.flags.retain(|given| !given.starts_with(&begins));
+        self.flags.push(begins + value);
+    }
+
     /// The command line that it is started with.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![
@@ -162,10 +181,15 @@ impl Member {
             format!("--name={}", self.name),
             format!("--data-dir={}", self.data_dir.display()),
             format!("--listen-client-urls={}", self.client_url()),
-            format!("--listen-peer-urls=https://{}:{}", self.address, self.peer_port),
+            format!("--listen-peer-urls={}", self.peer_url()),
         ];
         arguments.extend(self.flags.iter().cloned());
         arguments
+    }
+
+    /// Where the other members reach it.
+    pub(crate) fn peer_url(&self) -> String {
+        format!("https://{}:{}", self.address, self.peer_port)
     }
 
     /// Where clients reach it.

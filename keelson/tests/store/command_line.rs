@@ -1,13 +1,12 @@
-//! What an operator types: `keelson store status`, help, and etcd's own `etcdctl`.
+//! What an operator types: `keelson store status` and `snapshot`, help, and etcd's configuration file.
 
-use std::io::ErrorKind;
-use std::process::{Command, Output};
+use std::fs;
+use std::process::Output;
 
 use serde_json::Value;
 
 use crate::cluster::Cluster;
 use crate::process;
-use crate::wait::{self, PATIENCE};
 
 #[tokio::test]
 async fn status_says_who_leads_and_exits_with_0_only_if_all_is_well() {
@@ -72,78 +71,51 @@ async fn status_of_a_cluster_that_is_down_fails_with_the_reasons() {
 
 #[test]
 fn help_runs_and_wrong_use_exits_with_2() {
-    for arguments in
-        [&["--help"][..], &["store", "--help"], &["store", "status", "--help"], &["pki", "--help"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["store", "--help"],
+        &["store", "snapshot", "restore", "--help"],
+        &["pki", "--help"],
+    ] {
         let help = process::run(&owned(arguments));
         assert_eq!(help.status.code(), Some(0), "{help:?}");
         assert!(text(&help.stdout).contains("Usage: keelson"), "{help:?}");
     }
     let wrong = process::run(&owned(&["store", "--no-such-flag"]));
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
-    let incomplete = process::run(&owned(&["store"]));
-    assert_eq!(incomplete.status.code(), Some(1), "{incomplete:?}");
-    assert!(text(&incomplete.stderr).contains("--listen-client-urls is missing: give it"), "{incomplete:?}");
+    let refused = process::run(&owned(&["store", "-auto-tls"]));
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(text(&refused.stderr).contains("--auto-tls=true is not possible here"), "{refused:?}");
 }
 
-#[tokio::test]
-async fn etcdctl_works_on_it_as_on_etcd() {
-    match Command::new("etcdctl").arg("version").env("ETCDCTL_API", "3").output() {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            println!("skipped: etcdctl is not installed");
-            return;
-        }
-        version => println!("{}", text(&version.unwrap().stdout)),
-    }
-    let mut cluster = Cluster::start().await;
-    assert_eq!(etcdctl(&cluster, &["put", "hello", "world"]), "OK\n");
-    assert_eq!(etcdctl(&cluster, &["get", "hello"]), "hello\nworld\n");
-    let members = etcdctl(&cluster, &["member", "list"]);
-    assert_eq!(members.matches(", started, ").count(), 3, "{members}");
-    let states = etcdctl(&cluster, &["endpoint", "status"]);
-    assert_eq!(states.lines().count(), 3, "{states}");
-    assert_eq!(states.matches(", true, false, ").count(), 1, "one of them leads: {states}");
-    let keys = etcdctl(&cluster, &["get", "--prefix", "", "--keys-only"]);
-    assert_eq!(keys, "hello\n\n");
-    assert_eq!(etcdctl(&cluster, &["del", "hello"]), "1\n");
+#[test]
+fn a_configuration_file_counts_instead_of_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("etcd.yml");
+    fs::write(&file, "name: a\nclient-transport-security:\n  auto-tls: true\n").unwrap();
+    let flag = format!("--config-file={}", file.display());
+    let refused = process::run(&owned(&["store", "--wal-dir=/nowhere", &flag]));
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let printed = text(&refused.stderr);
+    assert!(printed.contains("--wal-dir is ignored, as etcd does it"), "{printed}");
+    assert!(printed.contains("--auto-tls=true is not possible here"), "{printed}");
+}
 
-    let leader = cluster.leader().await;
-    cluster.members[leader].kill();
-    wait::until("etcdctl writes through those that are left", PATIENCE, async || {
-        let put = run_etcdctl(&cluster, &["put", "after", "all"]);
-        put.status.success().then_some(())
-    })
-    .await;
-    assert_eq!(etcdctl(&cluster, &["get", "after"]), "after\nall\n");
+#[test]
+fn a_data_folder_of_etcd_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("member/snap")).unwrap();
+    let flag = format!("--data-dir={}", folder.path().display());
+    let refused = process::run(&owned(&["store", &flag]));
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(text(&refused.stderr).contains("etcd's own data is in there"), "{refused:?}");
 }
 
 fn status(cluster: &Cluster, further: &[&str]) -> Output {
-    let file = |path: &str| cluster.pki.file(path).display().to_string();
-    let mut arguments = owned(&["store", "status", "--endpoints", &endpoints(cluster)]);
-    arguments.extend(["--cacert".to_owned(), file("client-ca.crt")]);
-    arguments.extend(["--cert".to_owned(), file("clients/root.crt")]);
-    arguments.extend(["--key".to_owned(), file("clients/root.key")]);
+    let mut arguments = owned(&["store", "status"]);
+    arguments.extend(cluster.client_flags(&cluster.members));
     arguments.extend(owned(further));
     process::run(&arguments)
-}
-
-fn etcdctl(cluster: &Cluster, arguments: &[&str]) -> String {
-    let output = run_etcdctl(cluster, arguments);
-    assert!(output.status.success(), "etcdctl {arguments:?}: {output:?}");
-    text(&output.stdout)
-}
-
-fn run_etcdctl(cluster: &Cluster, arguments: &[&str]) -> Output {
-    let mut command = Command::new("etcdctl");
-    command.env("ETCDCTL_API", "3").arg("--endpoints").arg(endpoints(cluster));
-    command.arg("--cacert").arg(cluster.pki.file("client-ca.crt"));
-    command.arg("--cert").arg(cluster.pki.file("clients/root.crt"));
-    command.arg("--key").arg(cluster.pki.file("clients/root.key"));
-    command.args(arguments).output().unwrap()
-}
-
-fn endpoints(cluster: &Cluster) -> String {
-    cluster.members.iter().map(|member| member.client_url()).collect::<Vec<_>>().join(",")
 }
 
 fn json(output: &Output, code: i32) -> Value {

@@ -18,10 +18,14 @@ mod process;
 mod wait;
 mod writer;
 
+mod as_etcd;
 mod command_line;
 mod disks;
+mod etcdctl;
 mod failover;
 mod full_disk;
+mod members;
 mod quorum;
 mod restarts;
+mod snapshots;
 mod strangers;
