@@ -1,7 +1,8 @@
 //! The cluster: replicas that live, die and come back, each on a machine, a disk and a node of its own.
 //!
 //! In: what shall befall a replica. Out: stores that serve, and for the ghost every birth and death. A replica that
-//! stops by itself is started again after a while, as a service manager would.
+//! stops by itself is started again after a while, as a service manager would; after healing not where its disk is damaged,
+//! for then somebody has looked.
 //!
 //! Deliberately absent: who is a member. Replicas are asked to join and to go (`nemesis`), and the logs say what came of
 //! it (`ghost`); here is only on which machine there is a replica, and whether its flags let it found or join.
@@ -11,7 +12,10 @@ mod replica;
 mod seat;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -63,6 +67,8 @@ struct Inner {
     trace: Trace,
     replicas: Vec<Mutex<Replica>>,
     seats: Seats,
+    /// Whether somebody has looked at replicas that stop again and again.
+    is_attended: AtomicBool,
 }
 
 impl Cluster {
@@ -70,7 +76,8 @@ impl Cluster {
     pub(crate) fn new(seed: u64, swarm: &Swarm, network: Network, ghost: Ghost, trace: Trace) -> Self {
         let replicas = swarm.nodes().map(|node| Mutex::new(Replica::new(node, seed, swarm))).collect();
         let seats = Seats::new(swarm);
-        let inner = Inner { seed, swarm: swarm.clone(), network, ghost, trace, replicas, seats };
+        let is_attended = AtomicBool::new(false);
+        let inner = Inner { seed, swarm: swarm.clone(), network, ghost, trace, replicas, seats, is_attended };
         Self { inner: Arc::new(inner) }
     }
 
@@ -161,11 +168,12 @@ impl Cluster {
             self.inner.ghost.report(Broken(Invariant::StopsForDisks, format!("{node} {ending}")));
         }
         let was_open = matches!(ending, Ending::Stopped(_));
+        let is_attended = self.inner.is_attended.load(Ordering::Relaxed);
         replica.refused = is_foreign.then_some(ending);
         drop(replica);
         self.kill(node, Death::Process);
         // One whose damaged disk does not open waits for somebody to look at it, and one that was removed for the end.
-        let is_hopeless = is_foreign || is_out || (trust == Trust::Damaged && !was_open);
+        let is_hopeless = is_foreign || is_out || (trust == Trust::Damaged && (!was_open || is_attended));
         if !is_hopeless {
             self.restart_soon(node);
         }
@@ -187,6 +195,11 @@ impl Cluster {
                 cluster.start(node);
             }
         });
+    }
+
+    /// From now on a replica whose damaged disk stops it stays down. Elected again and again, it would hold up the others.
+    pub(crate) fn attend(&self) {
+        self.inner.is_attended.store(true, Ordering::Relaxed);
     }
 
     /// Whether a replica runs, serving or not yet.
