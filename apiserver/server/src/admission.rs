@@ -49,6 +49,9 @@ use runtime_class::RuntimeClass;
 use service_account::ServiceAccount;
 use taint_nodes::TaintNodesByCondition;
 
+/// What marks a pod that only mirrors one that a node runs by itself.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
 /// Steps that may change the object, in order.
 static MUTATING: &[&dyn Mutate] = &[
     &NamespaceLifecycle,
@@ -177,6 +180,11 @@ impl Attributes<'_> {
     /// Whether it is about objects of this core resource themselves, not about something below them.
     fn is_core(&self, plural: &str) -> bool {
         self.resource.group.is_empty() && self.resource.plural == plural && self.subresource.is_empty()
+    }
+
+    /// Whether it makes a pod.
+    fn creates_pod(&self) -> bool {
+        self.operation == Operation::Create && self.is_core("pods")
     }
 
     /// A refusal of this write.

@@ -14,7 +14,7 @@ pub(super) struct LimitRanger;
 
 impl Mutate for LimitRanger {
     fn concerns(&self, write: &Attributes<'_>) -> bool {
-        write.operation == Operation::Create && write.is_core("pods")
+        write.creates_pod()
     }
 
     fn mutate<'a>(&'a self, write: &'a Attributes<'a>, pod: &'a mut Object) -> Verdict<'a> {

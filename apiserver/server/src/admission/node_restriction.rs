@@ -8,15 +8,12 @@
 use keelson_api_registry::{object::Object, status::ApiError};
 use serde_json::Value;
 
-use super::{Attributes, Operation, Validate, Verdict, known};
+use super::{Attributes, MIRROR, Operation, Validate, Verdict, known};
 use crate::authn::{User, jwt::Holder};
 
 /// How nodes are called as users, and which group they are in.
 const USER_PREFIX: &str = "system:node:";
 const GROUP: &str = "system:nodes";
-
-/// What marks a pod that only mirrors one that a node runs by itself.
-const MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// The namespace of the nodes' Leases.
 const LEASES: &str = "kube-node-lease";

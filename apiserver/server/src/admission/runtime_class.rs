@@ -9,7 +9,7 @@ use keelson_api_registry::{
 };
 use serde_json::Value;
 
-use super::{Attributes, Mutate, Operation, Validate, Verdict, known};
+use super::{Attributes, Mutate, Validate, Verdict, known};
 
 const OVERHEAD: [&str; 2] = ["spec", "overhead"];
 const POD_FIXED: [&str; 2] = ["overhead", "podFixed"];
@@ -19,13 +19,9 @@ const TOLERATIONS: [&str; 2] = ["spec", "tolerations"];
 /// The admission step.
 pub(super) struct RuntimeClass;
 
-fn is_creation_of_pod(write: &Attributes<'_>) -> bool {
-    write.operation == Operation::Create && write.is_core("pods")
-}
-
 impl Mutate for RuntimeClass {
     fn concerns(&self, write: &Attributes<'_>) -> bool {
-        is_creation_of_pod(write)
+        write.creates_pod()
     }
 
     fn mutate<'a>(&'a self, write: &'a Attributes<'a>, pod: &'a mut Object) -> Verdict<'a> {
@@ -38,7 +34,7 @@ impl Mutate for RuntimeClass {
 
 impl Validate for RuntimeClass {
     fn concerns(&self, write: &Attributes<'_>) -> bool {
-        is_creation_of_pod(write)
+        write.creates_pod()
     }
 
     fn validate<'a>(&'a self, write: &'a Attributes<'a>, pod: Option<&'a Object>) -> Verdict<'a> {

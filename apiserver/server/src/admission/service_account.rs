@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use keelson_api_registry::{object::Object, status::ApiError};
 use serde_json::{Value, json};
 
-use super::{Attributes, Mutate, Operation, Validate, Verdict, known};
+use super::{Attributes, MIRROR, Mutate, Validate, Verdict, known};
 use crate::{cache::CachedObject, write::identity::random_suffix};
 
 /// The account of pods that name none.
@@ -25,22 +25,15 @@ const TOKEN_SECONDS: i64 = 3607;
 /// `0644`.
 const FILE_MODE: i64 = 420;
 
-/// What marks a pod that only mirrors one that a node runs by itself.
-const MIRROR: &str = "kubernetes.io/config.mirror";
-
 /// How long to wait for the default account of a namespace that is just being set up.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The admission step.
 pub(super) struct ServiceAccount;
 
-fn is_creation_of_pod(write: &Attributes<'_>) -> bool {
-    write.operation == Operation::Create && write.is_core("pods")
-}
-
 impl Mutate for ServiceAccount {
     fn concerns(&self, write: &Attributes<'_>) -> bool {
-        is_creation_of_pod(write)
+        write.creates_pod()
     }
 
     fn mutate<'a>(&'a self, write: &'a Attributes<'a>, pod: &'a mut Object) -> Verdict<'a> {
@@ -63,7 +56,7 @@ impl Mutate for ServiceAccount {
 
 impl Validate for ServiceAccount {
     fn concerns(&self, write: &Attributes<'_>) -> bool {
-        is_creation_of_pod(write)
+        write.creates_pod()
     }
 
     fn validate<'a>(&'a self, write: &'a Attributes<'a>, pod: Option<&'a Object>) -> Verdict<'a> {
