@@ -124,13 +124,7 @@ impl Store {
         let reads = ReadIndex::start(raft.clone(), directory.clone(), state.clone(), patience);
         let leases = LeaseKeeper::new(raft.clone(), directory.clone(), state.clone(), patience);
         let leases = Arc::new(leases);
-        let reconfigurer = Arc::new(Reconfigurer::new(
-            raft.clone(),
-            directory.clone(),
-            options.cluster_token.clone(),
-            options.timing,
-            patience,
-        ));
+        let reconfigurer = reconfigurer(&raft, &directory, &options);
         let server = Arc::new(PeerServer {
             me: Greeter { identity: me.clone(), member: options.member.clone(), beginning: log.beginning },
             raft: raft.clone(),
@@ -369,4 +363,11 @@ impl Store {
         let outcome: Outcome = self.inner.proposals.propose(&command).await?;
         Ok(outcome?)
     }
+}
+
+/// Who changes the membership, as the options want it.
+fn reconfigurer(raft: &Raft, directory: &Arc<Directory>, options: &StoreOptions) -> Arc<Reconfigurer> {
+    let token = options.cluster_token.clone();
+    let (raft, directory) = (raft.clone(), directory.clone());
+    Arc::new(Reconfigurer::new(raft, directory, token, options.timing, options.request_timeout))
 }
