@@ -7,7 +7,7 @@ use keelson_checkers::{
     promise::{self, Outcome},
 };
 use keelson_workloads::{Client as _, Finished, RangeRequest, Workload};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     Node, Report,
@@ -20,6 +20,8 @@ use crate::{
 
 /// How long a replica may take for the last read: a leader may be lost once more.
 const READ_PATIENCE: Duration = Duration::from_secs(60);
+/// Between two attempts.
+const PACE: Duration = Duration::from_millis(20);
 
 /// Judges a run that came to its end.
 pub(crate) async fn judge(report: &mut Report, workload: &Workload, cluster: &Cluster, finished: Finished) {
@@ -87,7 +89,8 @@ async fn contents(cluster: &Cluster, node: Node) -> Result<BTreeMap<Key, KeyVers
         match client.range(request.clone()).await {
             Ok(read) => return Ok(read.items.into_iter().collect()),
             Err(error) if Instant::now() >= deadline => return Err(error.to_string()),
-            Err(_) => {}
+            // Where nobody serves, and the way takes no time, no time would pass.
+            Err(_) => sleep(PACE).await,
         }
     }
 }
