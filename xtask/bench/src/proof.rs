@@ -86,8 +86,8 @@ impl fmt::Display for Figures {
             &self.simulation;
         writeln!(
             f,
-            "simulation: {times_real_time} hours an hour ({seeds} seeds from {from} on: {virtual_seconds} virtual s in \
-             {real_seconds:.0} s, {operations} operations, {faults} faults, none failing)"
+            "simulation: {times_real_time} simulated hours an hour ({seeds} seeds from {from} on: {virtual_seconds} \
+             virtual s in {real_seconds:.0} s, {operations} operations, {faults} faults, none failing)"
         )
     }
 }

@@ -56,8 +56,13 @@ impl fmt::Display for Report {
         for (name, version, _) in &self.programs {
             writeln!(f, "version:  {name}: {version}")?;
         }
-        writeln!(f, "\nthree members on this machine, mutual TLS, fsync on, values of 256 bytes, medians\n")?;
-        for (name, _, figures) in &self.programs {
+        if self.programs.iter().any(|(.., figures)| !figures.puts.is_empty()) {
+            writeln!(
+                f,
+                "\nthree members on this machine, mutual TLS, fsync on, values of 256 bytes, medians\n"
+            )?;
+        }
+        for (name, _, figures) in self.programs.iter().filter(|(.., figures)| !figures.puts.is_empty()) {
             figures.write(f, name)?;
         }
         for clients in self.programs.first().into_iter().flat_map(|(.., figures)| figures.puts.keys()) {
