@@ -9,8 +9,8 @@ use std::process::Command;
 
 use crate::servers::Servers;
 
-/// Where the programs are.
-const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/api/clients");
+/// Where the programs are, from the package's folder, in which its tests run.
+const PROGRAMS: &str = "tests/api/clients";
 
 /// The entry of JavaScript's client below the folder of modules.
 const ENTRY: &str = "@kubernetes/client-node/dist/index.js";
