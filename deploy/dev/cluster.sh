@@ -98,6 +98,26 @@ make_certificates() {
     ln -sfn pki/clients/admin.kubeconfig "$kubeconfig"
 }
 
+# The servers that have no data while others have: their disks are gone.
+lost_servers() {
+    local server lost=()
+    for server in "${servers[@]}"; do
+        if [[ ! -e $(data_dir "$server") ]] && ! running_pid "$server" >/dev/null; then lost+=("$server"); fi
+    done
+    ((${#lost[@]} == ${#servers[@]})) || printf '%s\n' "${lost[@]}" | grep . || true
+}
+
+# A disk that is gone never comes back: its server leaves the cluster, and one of its name joins anew.
+replace_server() {
+    local said deadline=$((SECONDS + ready_seconds))
+    say "$1 has no data, and others have: it joins anew"
+    until said=$("$bin" remove-server "$1" --kubeconfig "$kubeconfig" 2>&1) || grep -q 'no server is called' <<<"$said"; do
+        ((SECONDS < deadline)) || die "$1 cannot be replaced: $said"
+        sleep 0.2
+    done
+    start_server "$1" --initial-cluster-state=existing
+}
+
 server_flags() {
     cat <<FLAGS
 --name=$1
@@ -137,10 +157,12 @@ start_process() {
     say "started $name (pid $pid) at $where"
 }
 
+# start_server NAME [FLAG...]
 start_server() {
-    local flags
-    mapfile -t flags < <(server_flags "$1")
-    start_process "$1" "https://$(address "$1"):$api_port" "$bin" server "${flags[@]}"
+    local server=$1 flags
+    shift
+    mapfile -t flags < <(server_flags "$server")
+    start_process "$server" "https://$(address "$server"):$api_port" "$bin" server "${flags[@]}" "$@"
 }
 
 status() {
@@ -222,7 +244,7 @@ respect_running_servers() {
 }
 
 up() {
-    local server started=("${servers[@]}") other
+    local server started=("${servers[@]}") other lost
     if other=$(other_cluster); then
         die "the cluster of $other runs on this machine, and its addresses and names are the same: make down there first"
     fi
@@ -232,7 +254,11 @@ up() {
     make_certificates
     # The servers' addresses are on the node's link.
     if [[ $with_node == yes ]]; then node_network_up; fi
-    for server in "${servers[@]}"; do start_server "$server"; done
+    mapfile -t lost < <(lost_servers)
+    for server in "${servers[@]}"; do
+        [[ " ${lost[*]} " == *" $server "* ]] || start_server "$server"
+    done
+    for server in "${lost[@]}"; do replace_server "$server"; done
     if [[ $with_node == yes ]]; then
         node_up
         started+=("$node")

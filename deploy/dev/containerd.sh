@@ -189,7 +189,9 @@ forget_outside() {
         socket=$(cat "$file" 2>/dev/null) || continue
         rm -f "${socket#unix://}"
     done
-    grep --files-with-matches --fixed-strings --null -- "$1/" /var/lib/cni/results/* 2>/dev/null | xargs --null --no-run-if-empty rm -f
+    while read -r file; do
+        rm -f "$file"
+    done < <(grep --recursive --files-with-matches --fixed-strings -- "$1/" /var/lib/cni/results 2>/dev/null)
 }
 
 kill_and_wait() {

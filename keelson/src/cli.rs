@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::builder::Resettable;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::{node, pki, server, status, store};
+use crate::{node, pki, remove_server, server, status, store};
 
 /// The subcommand whose arguments may be etcd's.
 const STORE: &str = "store";
@@ -25,25 +25,29 @@ pub(crate) struct Cli {
 enum Command {
     /// Run a server: the Kubernetes API, and a replica of the store in the same process.
     ///
-    /// Without --initial-cluster it is a cluster of one. Certificates and keys come from `keelson pki init`. Each
-    /// flag can also be given as an environment variable.
+    /// Without --initial-cluster it is a cluster of one. Certificates and keys come from `keelson pki init`.
+    /// Each flag can also be given as an environment variable.
     Server(Box<server::Command>),
     /// Run a node: pods through a container runtime, Service traffic, and the cluster's DNS.
     ///
-    /// It needs root, a container runtime (containerd, CRI-O) and nftables. Certificates come from `keelson pki init
-    /// --node`. What runs in containers goes on while this process does not.
+    /// It needs root, a container runtime (containerd, CRI-O) and nftables. Certificates come from
+    /// `keelson pki init --node`. What runs in containers goes on while this process does not.
     Node(Box<node::Command>),
     /// Print the servers, who leads what, the nodes, and what is not well.
     Status(status::StatusArgs),
+    /// Remove a server that is lost, or is not wanted any more, from the cluster, for good.
+    ///
+    /// It must not run, and the others must be a majority without it. A new one of its name may join then.
+    RemoveServer(remove_server::RemoveServerArgs),
     /// Make and renew the cluster's certificates.
     #[command(subcommand)]
     Pki(pki::Command),
     /// Run a member of the store alone, as a drop-in for etcd, or look at running ones.
     ///
-    /// Flags, their defaults, environment variables (ETCD_…, or KEELSON_STORE_…) and the configuration file are etcd's:
-    /// in a unit file of etcd only the program's name changes. Without URLs a member listens on this machine alone, in
-    /// plain text; https:// URLs need certificates, which `keelson pki init` makes. A flag of etcd's for what is not here
-    /// is refused, or named as one without effect.
+    /// Flags, their defaults, environment variables (ETCD_…, or KEELSON_STORE_…) and the configuration file
+    /// are etcd's: in a unit file of etcd only the program's name changes. Without URLs a member listens on
+    /// this machine alone, in plain text; https:// URLs need certificates, which `keelson pki init` makes. A
+    /// flag of etcd's for what is not here is refused, or named as one without effect.
     Store(Box<store::Command>),
 }
 
@@ -82,6 +86,7 @@ impl Cli {
             Command::Server(command) => command.run(),
             Command::Node(command) => command.run(),
             Command::Status(args) => args.run(),
+            Command::RemoveServer(args) => args.run(),
             Command::Pki(command) => command.run(),
             Command::Store(command) => command.run(),
         }

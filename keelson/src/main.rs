@@ -22,6 +22,8 @@ mod table;
 
 mod quorum;
 
+mod remove_server;
+
 mod error_chain;
 
 mod replica;

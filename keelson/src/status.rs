@@ -3,7 +3,7 @@
 //! Stations: flags → [`query`] (HTTPS, with a kubeconfig file) → [`report`] (pure) → a table or JSON on standard
 //! output.
 
-mod query;
+pub(crate) mod query;
 
 mod report;
 

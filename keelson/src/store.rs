@@ -1,7 +1,7 @@
 //! `keelson store`: a member of the store alone, looking at members, and snapshots.
 //!
-//! Stations of a start: [`arguments`] (and [`config_file`]) → [`flags`] (text) → [`options`] (checked, plain) → [`member`] (runs). [`status`] and
-//! `snapshot save` are clients, over [`connection`].
+//! Stations of a start: [`arguments`] (and [`config_file`]) → [`flags`] (text) → [`options`] (checked, plain)
+//! → [`member`] (runs). [`status`] and `snapshot save` are clients, over [`connection`].
 
 mod arguments;
 
@@ -50,15 +50,16 @@ enum Inspect {
     Status(status::StatusArgs),
     /// Run a member on a new machine in place of one that is lost, under its name.
     ///
-    /// It removes the lost member, joins with an empty data folder, gets everything from the others and becomes a voter.
-    /// Flags are those of a member, and those with which a client reaches the others. It goes on as the member; start it
-    /// later as any other, with --initial-cluster-state=existing.
+    /// It removes the lost member, joins with an empty data folder, gets everything from the others and
+    /// becomes a voter. Flags are those of a member, and those with which a client reaches the others. It
+    /// goes on as the member; start it later as any other, with --initial-cluster-state=existing.
     Replace(Box<replace::ReplaceArgs>),
-    /// After a majority of the members is lost for good: make a new cluster of what is left on this one's disk.
+    /// After a majority of the members is lost for good: make a new cluster of what is left on this one's
+    /// disk.
     ///
-    /// Without --yes it changes nothing and tells what survives; look at each disk that is left, and go on with the one
-    /// with the highest revision. The new cluster begins with this member alone; what is left of the old one can never
-    /// join it, nor disturb it.
+    /// Without --yes it changes nothing and tells what survives; look at each disk that is left, and go on
+    /// with the one with the highest revision. The new cluster begins with this member alone; what is left of
+    /// the old one can never join it, nor disturb it.
     Recover(recover::RecoverArgs),
     /// Save the state of a running store to a file, look at such a file, make a cluster of it.
     #[command(subcommand)]

@@ -40,6 +40,7 @@ pub mod version;
 
 pub mod metrics;
 
+pub mod store_members;
 pub mod store_status;
 
 pub mod handlers;

@@ -27,6 +27,7 @@ use crate::{
     health::{self, Probe},
     metrics::{self, Gauge},
     server::Server,
+    store_members,
     store_status::{self, StoreStatus},
     version,
 };
@@ -51,13 +52,16 @@ fn without_slash(path: &str) -> &str {
 /// Answers a path.
 ///
 /// # Errors
-/// 404 for a path that is not there, 405 for anything but GET.
+/// 404 for a path that is not there, 405 for anything but GET, and DELETE where there is something to delete.
 pub async fn answer(
     server: &Arc<Server>,
     head: &Parts,
     info: &RequestInfo,
     _allowed: &Allowed,
 ) -> Result<Response, ApiError> {
+    if let (&Method::DELETE, Some(name)) = (&head.method, info.path.strip_prefix(store_members::PREFIX)) {
+        return store_members::remove(server, name).await;
+    }
     if !matches!(head.method, Method::GET | Method::HEAD) {
         let text = "the server does not allow this method on the requested resource";
         return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", text));

@@ -63,6 +63,21 @@ struct NodeRow {
     ready: String,
 }
 
+/// What a node can run short of, by its condition, and what to do.
+const SHORTAGES: [(&str, &str); 3] = [
+    (
+        "DiskPressure",
+        "runs short of disk space, so no new pods go there: less than 10 % of the file system of its data folder, or \
+         less than 5 % of its inodes, are free. Next: free some; it is told five minutes later",
+    ),
+    (
+        "MemoryPressure",
+        "runs short of memory, so only pods that tolerate it go there: less than 100 MiB are available. Next: free \
+         some; it is told five minutes later",
+    ),
+    ("PIDPressure", "runs short of process ids, so no new pods go there. Next: look at what runs there"),
+];
+
 impl Report {
     /// Judges the answers.
     pub(super) fn new(answers: &Answers, now: OffsetDateTime) -> Self {
@@ -120,14 +135,19 @@ impl Report {
 
     fn add_node(&mut self, node: &Node) {
         let name = node.metadata.name.clone().unwrap_or_default();
-        let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
+        let conditions = || node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        let ready = conditions().find(|condition| condition.type_ == "Ready");
         let is_ready = ready.map_or_else(|| "Unknown".to_owned(), |condition| condition.status.clone());
         if is_ready != "True" {
             let message = ready.and_then(|condition| condition.message.clone()).unwrap_or_default();
             let because = if message.is_empty() { message } else { format!(": {message}") };
             self.problems
                 .push(format!("node {name} is not ready{because}. Next: kubectl describe node {name}"));
+        }
+        let short_of =
+            |kind: &str| conditions().any(|condition| condition.type_ == kind && condition.status == "True");
+        for (_, shortage) in SHORTAGES.iter().filter(|(kind, _)| short_of(kind)) {
+            self.problems.push(format!("node {name} {shortage}"));
         }
         self.nodes.push(NodeRow { name, ready: is_ready });
     }

@@ -158,3 +158,17 @@ fn the_json_form_leaves_out_what_is_not_known() {
     assert_eq!(json["servers"][1]["role"], "unreachable");
     assert_eq!(json["servers"][1].get("state"), None);
 }
+
+#[test]
+fn a_node_that_takes_no_pods_because_it_is_short_of_something_is_a_problem() {
+    let conditions = json!([{"type": "DiskPressure", "status": "True"}, {"type": "MemoryPressure", "status": "False"},
+        {"type": "Ready", "status": "True"}]);
+    let node = json!({"metadata": {"name": "n"}, "status": {"conditions": conditions}});
+    let answers = Answers { nodes: Ok(vec![serde_json::from_value(node).unwrap()]), ..answers(three_well()) };
+    let problems = Report::new(&answers, now()).problems;
+    assert_eq!(problems.len(), 1);
+    assert!(
+        problems[0].starts_with("node n runs short of disk space, so no new pods go there"),
+        "{problems:?}"
+    );
+}
