@@ -1,13 +1,15 @@
 //! Starting, stopping and looking at servers.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::kubectl::{self, Kubectl, config_map};
 use crate::network::Network;
-use crate::process;
-use crate::servers::Servers;
+use crate::process::{self, Process};
+use crate::servers::{NAMES, Servers};
+use crate::wait;
 
 #[test]
 fn a_server_that_is_asked_to_stop_hands_over_and_exits_in_peace() {
@@ -34,6 +36,41 @@ fn a_server_that_is_asked_to_stop_hands_over_and_exits_in_peace() {
         json["servers"].as_array().unwrap().iter().map(|row| row["role"].as_str().unwrap()).collect();
     assert_eq!(roles.iter().filter(|role| **role == "leader").count(), 1, "{roles:?}");
     assert_eq!(roles.iter().filter(|role| **role == "follower").count(), 2, "{roles:?}");
+}
+
+#[test]
+fn a_server_that_has_lost_its_disk_is_removed_and_joins_anew() {
+    if !kubectl::is_there("running") {
+        return;
+    }
+    let mut servers = Servers::start();
+    let admin = Kubectl::admin(&servers);
+    let lost = servers.leader();
+    let said =
+        |output: std::process::Output| String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let refused = servers.ask(&["remove-server", NAMES[lost]]);
+    assert!(!refused.status.success());
+    assert!(said(refused).contains("runs: stop it first"), "a server that runs is not lost");
+    servers.kill(lost);
+    admin.create(&[], &config_map("before"));
+    let removed = servers.ask(&["remove-server", NAMES[lost]]);
+    assert!(removed.status.success(), "{removed:?}");
+    assert!(said(servers.ask(&["remove-server", NAMES[lost]])).contains("no server is called"));
+    fs::remove_dir_all(servers.file(&format!("data-{}", NAMES[lost]))).unwrap();
+    let arguments = [servers.arguments(lost), vec!["--initial-cluster-state=existing".to_owned()]].concat();
+    let _anew = Process::spawn(servers.network(), &arguments, servers.file("anew.log"));
+    wait::until("it is one of three again", || {
+        let report = servers.status(&["-o", "json"]);
+        let json: Value = serde_json::from_slice(&report.stdout).map_err(|error| error.to_string())?;
+        let is_so = report.status.success() && json["servers"].as_array().is_some_and(|all| all.len() == 3);
+        if is_so { Ok(()) } else { Err(json.to_string()) }
+    });
+    // It counts, and has what was written without it.
+    servers.kill((lost + 1) % 3);
+    wait::until("two of three suffice", || {
+        let found = admin.run(&["get", "configmap", "before"]);
+        if found.succeeded { Ok(()) } else { Err(found.err) }
+    });
 }
 
 #[test]

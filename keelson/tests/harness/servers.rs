@@ -84,7 +84,8 @@ impl Servers {
         self.wait_until_well();
     }
 
-    fn arguments(&self, index: usize) -> Vec<String> {
+    /// What a server is started with.
+    pub(crate) fn arguments(&self, index: usize) -> Vec<String> {
         let Layout { addresses, api_port, peer_port, flags, .. } = &self.layout;
         let (name, address) = (NAMES[index], addresses[index]);
         let peers: Vec<String> = NAMES
@@ -128,9 +129,13 @@ impl Servers {
 
     /// `keelson status`.
     pub(crate) fn status(&self, flags: &[&str]) -> Output {
+        self.ask(&[&["status"], flags].concat())
+    }
+
+    /// A command of keelson's about this cluster.
+    pub(crate) fn ask(&self, command: &[&str]) -> Output {
         let kubeconfig = self.kubeconfig("clients/admin");
-        let mut arguments = vec!["status", "--kubeconfig", kubeconfig.to_str().unwrap()];
-        arguments.extend(flags);
+        let arguments = [command, &["--kubeconfig", kubeconfig.to_str().unwrap()]].concat();
         process::run(self.network(), &arguments)
     }
 
