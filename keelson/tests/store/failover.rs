@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::client::Read;
@@ -75,23 +75,31 @@ async fn a_leader_asked_to_stop_hands_over_and_exits_with_0() {
     observer.saw_each_once(first, contents.revision).await;
 }
 
+/// HTTP/2's preface and empty settings.
+const HTTP2_GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
 #[tokio::test]
-async fn a_client_that_connects_and_says_nothing_does_not_hold_up_a_stop() {
+async fn clients_that_connect_and_ask_nothing_do_not_hold_up_a_stop() {
     let mut cluster = Cluster::start().await;
     let leader = cluster.leader().await;
     let member = &mut cluster.members[leader];
     let address = SocketAddr::from((member.address, member.client_port));
     let tls = TlsConnector::from(cluster.pki.raw_client_tls());
-    let stream = TcpStream::connect(address).await.unwrap();
-    let mut silent = tls.connect(ServerName::from(address.ip()), stream).await.unwrap();
-    // The server speaks first as soon as it has taken up the connection.
-    silent.read_u8().await.unwrap();
+    let connect = async || {
+        let stream = TcpStream::connect(address).await.unwrap();
+        tls.connect(ServerName::from(address.ip()), stream).await.unwrap()
+    };
+    let _silent = connect().await;
+    // The server answers as soon as it has taken up the connection.
+    let mut polite = connect().await;
+    polite.write_all(HTTP2_GREETING).await.unwrap();
+    timeout(PATIENCE, polite.read_u8()).await.unwrap().unwrap();
 
     member.process().terminate();
     let asked = Instant::now();
     let (status, printed) = member.exit(PATIENCE).await;
     let took = asked.elapsed();
-    println!("from SIGTERM to the exit, with a silent client: {took:?}");
+    println!("from SIGTERM to the exit, with silent clients: {took:?}");
     assert!(status.success(), "{status}\n{printed}");
     assert!(took <= Duration::from_secs(5), "{took:?}");
 }
