@@ -141,10 +141,16 @@ fn operation_ids_are_unique() {
 fn version_2_is_one_document_of_the_whole_api() {
     let document = content("/openapi/v2");
     assert_eq!(document["swagger"], "2.0");
-    let whole = document.to_string();
+    // A kind may have fields of such names: schemas of custom resources do.
+    let mut whole = document.clone();
+    for (_, schema) in whole["definitions"].as_object_mut().unwrap() {
+        schema.as_object_mut().unwrap().remove("properties");
+    }
+    let whole = whole.to_string();
     for foreign in ["#/components/", "oneOf", "allOf", "requestBody", "\"content\""] {
         assert!(!whole.contains(foreign), "{foreign}");
     }
+    assert!(!document.to_string().contains("#/components/"));
     let path = |path: &str| &document["paths"][path];
     let create = &path("/apis/apps/v1/namespaces/{namespace}/deployments")["post"];
     let body = json!({
