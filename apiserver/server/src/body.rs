@@ -3,6 +3,8 @@
 //! In: a request's headers and body. Out: its bytes, or 413 and 415. Nothing longer than the limit is ever held in
 //! memory, whatever the headers claim.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, StatusCode,
@@ -11,9 +13,15 @@ use http::{
 use http_body::Body as HttpBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keelson_api_registry::status::ApiError;
+use tokio::time::timeout;
 
 /// The longest body; upstream's limit for what etcd would take.
 const MAX_BYTES: usize = 3 * 1024 * 1024;
+
+/// How much more of a body that is too long is read, and for how long, to be forgotten at once: a client that is still
+/// sending may not look at an answer, and over HTTP/2 sees its stream torn.
+const MAX_DISCARDED: usize = 16 * 1024 * 1024;
+const DISCARDING: Duration = Duration::from_secs(5);
 
 /// Reads a body.
 ///
@@ -26,15 +34,31 @@ where
 {
     refuse_encoding(headers)?;
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let mut body = body.map_err(|error| error.to_string());
     if announced.is_some_and(|length| length > MAX_BYTES as u64) {
-        return Err(ApiError::too_large(MAX_BYTES));
+        return Err(too_large(body).await);
     }
-    let body = body.map_err(|error| error.to_string());
-    match Limited::new(body, MAX_BYTES).collect().await {
+    match Limited::new(&mut body, MAX_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(MAX_BYTES)),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(body).await),
         Err(error) => Err(ApiError::bad_request(format!("the body of the request broke off: {error}"))),
     }
+}
+
+/// 413, once the client has sent what it was about to send, or more than anybody listens to.
+async fn too_large<B: HttpBody<Data = Bytes> + Unpin>(mut body: B) -> ApiError {
+    let discard = async {
+        let mut left = MAX_DISCARDED;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Whether it ends in time changes nothing about the answer.
+    let _ = timeout(DISCARDING, discard).await;
+    ApiError::too_large(MAX_BYTES)
 }
 
 fn refuse_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
@@ -48,7 +72,8 @@ fn refuse_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::Full;
+    use http_body::Frame;
+    use http_body_util::{Full, StreamBody};
 
     use super::*;
 
@@ -67,6 +92,20 @@ mod tests {
         assert_eq!(length(HeaderMap::new(), MAX_BYTES + 1).await, Err(413));
         assert_eq!(length(headers(CONTENT_LENGTH, "3145729"), 0).await, Err(413));
         assert_eq!(length(headers(CONTENT_LENGTH, "5"), MAX_BYTES + 1).await, Err(413));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_too_long_is_read_to_its_end_unless_it_is_far_too_long() {
+        for (chunks, left) in [(2, 0), (40, 20)] {
+            let mut sent = 0;
+            let chunk = Bytes::from(vec![0; 1024 * 1024]);
+            let rest = std::iter::repeat_n(chunk, chunks).map(|it| Ok::<_, String>(Frame::data(it)));
+            let body = StreamBody::new(futures_util::stream::iter(rest.inspect(|_| sent += 1)));
+            let error = read(&headers(CONTENT_LENGTH, "3145729"), body).await.unwrap_err();
+            assert_eq!(error.code, 413);
+            assert!(chunks - sent >= left, "{sent} of {chunks}");
+            assert!(left > 0 || sent == chunks, "{sent} of {chunks}");
+        }
     }
 
     #[tokio::test]

@@ -102,10 +102,12 @@ async fn a_member_that_backs_up_can_be_taken_back_to_any_revision() {
     cluster.start_all().await;
     let before = cluster.members[0].client.put("k", "before the mistake").await.unwrap();
     let mistake = cluster.members[0].client.put("k", "the mistake").await.unwrap();
+    // What was begun to be written last may be cut short by the kill; what came before it is whole.
+    cluster.members[0].client.put("k", "a lament").await.unwrap();
     wait::until("it is written down", PATIENCE, async || {
         let files =
             std::fs::read_dir(&backup).ok()?.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
-        files.into_iter().any(|file| file.windows(11).any(|part| part == b"the mistake")).then_some(())
+        files.into_iter().any(|file| file.windows(8).any(|part| part == b"a lament")).then_some(())
     })
     .await;
     cluster.members[0].kill();
@@ -115,7 +117,7 @@ async fn a_member_that_backs_up_can_be_taken_back_to_any_revision() {
     cluster.start_all().await;
     let contents = cluster.members[0].client.read_all(Read::Linearizable).await.unwrap();
     assert_eq!(contents.values["k"], "before the mistake");
-    assert_eq!(contents.revision, mistake + BUMP);
+    assert!(contents.revision >= mistake + BUMP, "{}", contents.revision);
 }
 
 #[tokio::test]
