@@ -75,6 +75,16 @@ pub enum LeaseError {
     Read(#[from] ReadError),
 }
 
+/// What to do about an engine that does not open, where it is known.
+fn next_step(error: &EngineError) -> &'static str {
+    match error {
+        EngineError::Io { cause, .. } if cause.contains("No space left on device") => {
+            ". The file system is full, and nothing that was acknowledged is lost: make room, then start again"
+        }
+        EngineError::Io { .. } | EngineError::Corrupt { .. } | EngineError::TooNew { .. } => "",
+    }
+}
+
 /// How a replica comes back whose data is no good.
 const COMING_BACK: &str = "If it has peers, let it come back from them: remove its data folder, remove it from the \
                            cluster, and start it with --initial-cluster-state existing (a server: `keelson remove-server \
@@ -91,7 +101,7 @@ pub enum OpenError {
     #[error("the data folder has {0:?}, but no log: a part of it is missing. Bring that back. {advice}", advice = COMING_BACK)]
     LogMissing(String),
     /// The engine cannot be opened or written.
-    #[error(transparent)]
+    #[error("{0}{next}", next = next_step(.0))]
     Engine(EngineError),
     /// The data folder belongs to another cluster.
     #[error(
@@ -149,5 +159,23 @@ impl From<EngineError> for OpenError {
             EngineError::Corrupt { .. } => Self::Damaged(error),
             EngineError::Io { .. } | EngineError::TooNew { .. } => Self::Engine(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_with_what_to_do() {
+        let io = |cause: &str| {
+            OpenError::Engine(EngineError::Io { what: "open /data/log".to_owned(), cause: cause.to_owned() })
+        };
+        let full = io("IO error: No space left on device").to_string();
+        assert!(
+            full.starts_with("open /data/log: ") && full.ends_with("make room, then start again"),
+            "{full}"
+        );
+        assert_eq!(io("Permission denied").to_string(), "open /data/log: Permission denied");
     }
 }
