@@ -43,6 +43,12 @@ pub enum Problem {
     NotFound(Value),
 }
 
+/// What errors say, for tests.
+#[cfg(test)]
+pub(crate) fn texts(errors: &[FieldError]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}
+
 impl FieldError {
     /// A value that is needed is not there.
     pub fn required(path: impl Into<String>, detail: impl Into<String>) -> Self {

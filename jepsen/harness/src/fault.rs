@@ -18,6 +18,7 @@ mod raft;
 use futures_util::future::BoxFuture;
 use rand::rngs::StdRng;
 
+use crate::cluster::membership::Wanted;
 use crate::cluster::{Cluster, Whom};
 use crate::failure::Result;
 use crate::machine::Machine;
@@ -157,9 +158,9 @@ pub(crate) static FAULTS: &[Row] = faults! {
     }
     "membership" {
         "member-remove", "a member, often the leader, is removed while it runs, and comes back on an empty disk later",
-            [Membership], membership::Remove;
+            [Membership], membership::Leave(Wanted::Gone);
         "member-learn", "a member is removed, comes back on an empty disk as a learner, and is promoted later",
-            [Membership], membership::Learn;
+            [Membership], membership::Leave(Wanted::Learner);
         "member-replace", "a disk is lost: its member is removed, and comes back on an empty disk later",
             [Membership], membership::Replace;
     }

@@ -86,10 +86,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
-    }
+    use crate::field::texts;
 
     #[test]
     fn keys_and_sizes_are_checked() {

@@ -60,10 +60,7 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
-    }
+    use crate::field::texts;
 
     #[test]
     fn data_is_there_and_stays_while_its_number_may_grow() {

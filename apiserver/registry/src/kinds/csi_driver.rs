@@ -159,15 +159,12 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
+    use crate::field::texts;
 
     fn driver(spec: &Value) -> Object {
         let mut object = Object(json!({"metadata": {"name": "disk.example.com"}, "spec": spec}));
         Rules.default(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -100,13 +100,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::field::texts;
 
     fn node(drivers: &Value) -> Object {
         Object(json!({"metadata": {"name": "n1"}, "spec": {"drivers": drivers}}))
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -188,6 +188,7 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
+    use crate::field::texts;
 
     fn daemon_set(spec: &Value) -> Object {
         let pods = json!({
@@ -204,10 +205,6 @@ mod tests {
         Rules.default(&mut object);
         Rules.prepare_create(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

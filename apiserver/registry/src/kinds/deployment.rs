@@ -126,6 +126,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::field::texts;
 
     fn deployment(spec: &Value) -> Object {
         let pods = json!({
@@ -142,10 +143,6 @@ mod tests {
         Rules.default(&mut object);
         Rules.prepare_create(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -253,13 +253,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::field::texts;
 
     const OLD: Rules = Rules { strict: false };
     const NEW: Rules = Rules { strict: true };
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
-    }
 
     fn new_event() -> Object {
         Object(json!({

@@ -223,6 +223,7 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
+    use crate::field::texts;
 
     fn schema(name: &str, fields: &Value) -> Object {
         let mut object = Object(json!({
@@ -234,10 +235,6 @@ mod tests {
         Rules.default(&mut object);
         Rules.prepare_create(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     fn rule(subject: &Value, resource: &Value) -> Value {

@@ -202,15 +202,12 @@ fn compare(one: &Place<'_>, other: &Place<'_>) -> Option<std::cmp::Ordering> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::texts;
 
     fn range(item: &Value) -> Object {
         let mut object = Object(json!({"metadata": {"name": "each"}, "spec": {"limits": [item]}}));
         Rules.default(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

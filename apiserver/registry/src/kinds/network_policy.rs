@@ -163,16 +163,13 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
+    use crate::field::texts;
 
     fn policy(spec: &Value) -> Object {
         let mut object = Object(json!({"metadata": {"name": "quiet", "namespace": "shop"}, "spec": spec}));
         Rules.default(&mut object);
         Rules.prepare_create(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

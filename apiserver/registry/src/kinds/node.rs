@@ -206,10 +206,7 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
-    }
+    use crate::field::texts;
 
     #[test]
     fn one_range_is_the_first_of_all() {

@@ -272,6 +272,7 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
+    use crate::field::texts;
 
     fn volume(spec: &Value) -> Object {
         let mut object = Object(json!({
@@ -286,10 +287,6 @@ mod tests {
         Rules.default(&mut object);
         Rules.prepare_create(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -100,15 +100,12 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
+    use crate::field::texts;
 
     fn budget(spec: &Value) -> Object {
         let mut object = Object(json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": spec}));
         Rules.prepare_create(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

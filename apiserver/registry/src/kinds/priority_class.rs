@@ -128,15 +128,12 @@ fn not_the_systems(object: &Object) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::texts;
 
     fn class(name: &str, value: i64) -> Object {
         let mut class = Object(json!({"metadata": {"name": name}, "value": value}));
         Rules.default(&mut class);
         class
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

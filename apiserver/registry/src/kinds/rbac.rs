@@ -189,10 +189,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
-    }
+    use crate::field::texts;
 
     fn rules(scope: Scope, rule: &Value) -> Vec<String> {
         texts(&RoleRules(scope).validate(&Object(json!({"rules": [rule]}))))

@@ -154,6 +154,7 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
+    use crate::field::texts;
 
     fn class(fields: &Value) -> Object {
         let mut object = Object(json!({"metadata": {"name": "fast"}, "provisioner": "disk.example.com"}));
@@ -162,10 +163,6 @@ mod tests {
         }
         Rules.default(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

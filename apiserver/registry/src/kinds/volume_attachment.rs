@@ -106,16 +106,13 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::field::texts;
 
     fn attachment(source: &Value) -> Object {
         let spec = json!({"attacher": "disk.example.com", "nodeName": "n1", "source": source});
         let mut object = Object(json!({"metadata": {"name": "a"}, "spec": spec}));
         Rules.prepare_create(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -19,7 +19,14 @@ use crate::pod_state::is_ready;
 use crate::proportion::{Round, scaled};
 
 /// How long an eviction that was counted may take to show in the cache. One that takes longer has come to nothing.
-pub(super) const EVICTION_PATIENCE: Duration = Duration::from_secs(120);
+const EVICTION_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How much longer an eviction of that time is waited for; `None` if no more. A clock that runs ahead of this one makes
+/// nobody wait longer.
+pub(super) fn patience_left(since: Timestamp, now: Timestamp) -> Option<Duration> {
+    let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    EVICTION_PATIENCE.checked_sub(waited).filter(|rest| !rest.is_zero())
+}
 
 /// How many pods there are to be, and how many of them healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,14 +119,12 @@ impl Evictions {
         let Some(counted) = counted else { return evictions };
         for pod in pods.iter().filter(|pod| !is_leaving(pod)) {
             let Some(at) = counted.get(name(pod)) else { continue };
-            // A clock that runs ahead of this one makes nobody wait longer.
-            let waited = Duration::try_from(now.duration_since(at.0)).unwrap_or_default();
-            match EVICTION_PATIENCE.checked_sub(waited) {
-                Some(rest) if !rest.is_zero() => {
+            match patience_left(at.0, now) {
+                Some(rest) => {
                     evictions.pending.insert(name(pod).to_owned(), at.clone());
                     evictions.again = evictions.again.into_iter().chain([rest]).min();
                 }
-                Some(_) | None => evictions.failed.push(Arc::clone(pod)),
+                None => evictions.failed.push(Arc::clone(pod)),
             }
         }
         evictions

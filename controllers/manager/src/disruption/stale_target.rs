@@ -14,7 +14,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
 
-use super::plan::EVICTION_PATIENCE;
+use super::plan::patience_left;
 use crate::pod_state::is_terminal;
 use crate::refusals::is_gone;
 
@@ -75,9 +75,5 @@ pub(super) fn staleness(pod: &Pod, now: Timestamp) -> Staleness {
     let target = target.filter(|it| it.status == "True" && it.reason.as_deref() != Some(BY_THE_NODE));
     let Some(target) = target else { return Staleness::None };
     let since = target.last_transition_time.as_ref().map_or(now, |time| time.0);
-    let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-    match EVICTION_PATIENCE.checked_sub(waited) {
-        Some(rest) if !rest.is_zero() => Staleness::In(rest),
-        Some(_) | None => Staleness::Now,
-    }
+    patience_left(since, now).map_or(Staleness::Now, Staleness::In)
 }

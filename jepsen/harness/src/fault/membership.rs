@@ -19,16 +19,14 @@ use crate::failure::Result;
 /// How long the store may take for what begins the fault. Other faults may forbid it meanwhile.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// A member is removed while it runs, and goes on running.
-pub(super) struct Remove;
-
-/// A member is removed, comes back at once on an empty disk, and learns until it is promoted.
-pub(super) struct Learn;
+/// A member is removed while it runs: it stays away and goes on running, or comes back at once on an empty disk, and
+/// learns until it is promoted.
+pub(super) struct Leave(pub(super) Wanted);
 
 /// A disk is lost, and its member removed.
 pub(super) struct Replace;
 
-impl Fault for Remove {
+impl Fault for Leave {
     fn inject<'a>(
         &'a self,
         cluster: &'a mut Cluster,
@@ -36,27 +34,7 @@ impl Fault for Remove {
     ) -> BoxFuture<'a, Result<Injected>> {
         async {
             match sound_victim(cluster, random).await {
-                Ok(victim) => bring(cluster, victim, Wanted::Gone).await,
-                Err(why) => Ok(Injected::NotNow(why.to_owned())),
-            }
-        }
-        .boxed()
-    }
-
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
-        call_back(cluster)
-    }
-}
-
-impl Fault for Learn {
-    fn inject<'a>(
-        &'a self,
-        cluster: &'a mut Cluster,
-        random: &'a mut StdRng,
-    ) -> BoxFuture<'a, Result<Injected>> {
-        async {
-            match sound_victim(cluster, random).await {
-                Ok(victim) => bring(cluster, victim, Wanted::Learner).await,
+                Ok(victim) => bring(cluster, victim, self.0).await,
                 Err(why) => Ok(Injected::NotNow(why.to_owned())),
             }
         }

@@ -281,6 +281,7 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
+    use crate::field::texts;
 
     fn policy(rules: &dyn Strategy, fields: &Value) -> Object {
         let matches = json!({"resourceRules": [
@@ -293,10 +294,6 @@ mod tests {
         rules.default(&mut object);
         rules.prepare_create(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

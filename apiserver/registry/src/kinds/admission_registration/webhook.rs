@@ -233,6 +233,7 @@ fn check_versions(versions: &Place<'_>, errors: &mut Vec<FieldError>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::texts;
 
     const RULES: Rules = Rules { mutating: true };
 
@@ -249,10 +250,6 @@ mod tests {
         RULES.default(&mut object);
         RULES.prepare_create(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

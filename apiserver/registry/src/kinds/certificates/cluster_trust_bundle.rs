@@ -91,15 +91,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::field::texts;
 
     fn bundle(name: &str, signer: &str) -> Object {
         let text = include_str!("testing/authority.pem");
         let spec = json!({"signerName": signer, "trustBundle": text});
         Object(json!({"metadata": {"name": name}, "spec": spec}))
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -155,6 +155,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::field::texts;
     use crate::kinds::certificates::first_block;
 
     fn request(fields: &Value) -> Object {
@@ -172,10 +173,6 @@ mod tests {
         }
         Rules.prepare_create(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

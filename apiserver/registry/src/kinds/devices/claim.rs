@@ -313,6 +313,7 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
+    use crate::field::texts;
 
     fn claim(devices: &Value) -> Object {
         let mut object =
@@ -320,10 +321,6 @@ mod tests {
         Rules.default(&mut object);
         Rules.prepare_create(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     fn gpu() -> Value {

@@ -174,6 +174,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::field::texts;
 
     fn slice(fields: &Value) -> Object {
         let mut object = Object(json!({"metadata": {"name": "s"}, "spec": {
@@ -184,10 +185,6 @@ mod tests {
         }
         Rules.prepare_create(&mut object);
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::*;
+use crate::field::texts;
 
 fn autoscaler(version: Version, spec: &Value) -> Object {
     let api_version = if version == Version::V1 { "autoscaling/v1" } else { "autoscaling/v2" };
@@ -18,10 +19,6 @@ fn autoscaler(version: Version, spec: &Value) -> Object {
     Rules(version).default(&mut object);
     Rules(version).prepare_create(&mut object);
     object
-}
-
-fn texts(errors: &[FieldError]) -> Vec<String> {
-    errors.iter().map(ToString::to_string).collect()
 }
 
 #[test]

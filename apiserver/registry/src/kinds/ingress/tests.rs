@@ -4,15 +4,12 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::*;
+use crate::field::texts;
 
 fn ingress(spec: &Value) -> Object {
     let mut object = Object(json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": spec}));
     Rules.prepare_create(&mut object);
     object
-}
-
-fn texts(errors: &[FieldError]) -> Vec<String> {
-    errors.iter().map(ToString::to_string).collect()
 }
 
 fn backend() -> Value {

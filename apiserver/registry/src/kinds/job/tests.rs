@@ -4,6 +4,7 @@ use serde_json::json;
 use time::macros::datetime;
 
 use super::*;
+use crate::field::texts;
 
 fn job(spec: &Value) -> Object {
     let pods = json!({
@@ -20,10 +21,6 @@ fn job(spec: &Value) -> Object {
     Rules.default(&mut object);
     Rules.prepare_create(&mut object);
     object
-}
-
-fn texts(errors: &[FieldError]) -> Vec<String> {
-    errors.iter().map(ToString::to_string).collect()
 }
 
 #[test]

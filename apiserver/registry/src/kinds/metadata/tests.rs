@@ -3,11 +3,8 @@
 use serde_json::json;
 
 use super::*;
+use crate::field::texts;
 use crate::resources::find;
-
-fn texts(errors: &[FieldError]) -> Vec<String> {
-    errors.iter().map(ToString::to_string).collect()
-}
 
 fn wrong(metadata: Value) -> Vec<String> {
     let config_maps = find("", "v1", "configmaps").unwrap();

@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 use super::*;
+use crate::field::texts;
 
 fn claim(spec: &Value) -> Object {
     let mut object = Object(json!({
@@ -15,10 +16,6 @@ fn claim(spec: &Value) -> Object {
     Rules.default(&mut object);
     Rules.prepare_create(&mut object);
     object
-}
-
-fn texts(errors: &[FieldError]) -> Vec<String> {
-    errors.iter().map(ToString::to_string).collect()
 }
 
 #[test]

@@ -157,6 +157,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::field::texts;
 
     fn pod(resources: &Value) -> Object {
         let mut object = Object(json!({
@@ -167,10 +168,6 @@ mod tests {
         let class = qos::class(&object.0["spec"]);
         object.set(&["status"], json!({"phase": "Running", "qosClass": class}));
         object
-    }
-
-    fn texts(errors: &[FieldError]) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     fn resized(old: &Object, resources: &Value) -> Object {

@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 use super::*;
+use crate::field::texts;
 
 fn made(spec: Value) -> Object {
     let mut object = Object(json!({"metadata": {"name": "web", "namespace": "shop"}}));
@@ -14,10 +15,6 @@ fn made(spec: Value) -> Object {
     keelson_api_schema::default::apply(schema, ty, &mut object.0);
     Rules.prepare_create(&mut object);
     object
-}
-
-fn texts(errors: &[FieldError]) -> Vec<String> {
-    errors.iter().map(ToString::to_string).collect()
 }
 
 fn wrong(spec: Value) -> Vec<String> {

@@ -4,6 +4,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::*;
+use crate::field::texts;
 
 fn made(spec: Value) -> Object {
     let mut object = Object(json!({"metadata": {"name": "web", "namespace": "shop"}}));
@@ -11,10 +12,6 @@ fn made(spec: Value) -> Object {
     Rules.default(&mut object);
     Rules.prepare_create(&mut object);
     object
-}
-
-fn texts(errors: &[FieldError]) -> Vec<String> {
-    errors.iter().map(ToString::to_string).collect()
 }
 
 fn wrong(spec: Value) -> Vec<String> {

@@ -5,6 +5,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::*;
+use crate::field::texts;
 
 fn request(fields: &Value) -> Object {
     let mut object = Object(json!({
@@ -26,10 +27,6 @@ fn with(object: &Object, conditions: &[&str]) -> Object {
     let condition = |kind: &&str| json!({"type": kind, "status": "True"});
     object.set(&CONDITIONS, conditions.iter().map(condition).collect::<Vec<_>>());
     object
-}
-
-fn texts(errors: &[FieldError]) -> Vec<String> {
-    errors.iter().map(ToString::to_string).collect()
 }
 
 #[test]
