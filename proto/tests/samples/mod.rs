@@ -8,13 +8,14 @@ use keelson_proto::peer::frame::Body;
 use keelson_proto::peer::{
     AppendReply, AppendRequest, Blank, Entry, Failed, ForwardBatch, ForwardOutcome, ForwardReply, Frame,
     Hello, HelloReply, Join, LeaseKeepAlive, LeaseKeepAliveReply, LeaseNotFound, LeaseRemaining,
-    LeaseTimeToLive, LeaseTimeToLiveReply, LogId, LogNotFlushed, Matched, Member, Membership, NotLeader,
-    Purpose, ReadIndex, ReadIndexReply, Recall, RecallReply, Reconfigure, ReconfigureDone,
-    ReconfigureRefused, ReconfigureReply, SnapshotBegin, SnapshotChunk, SnapshotEnd, SnapshotFile,
-    SnapshotMeta, SnapshotReply, SnapshotResume, StoredMembership, TransferAccepted, TransferLeader,
-    TransferLeaderReply, Vote, VoteChanged, VoteReply, VoteRequest, VoterSet, append_reply, entry,
-    forward_outcome, lease_keep_alive_reply, lease_time_to_live_reply, read_index_reply, reconfigure,
-    reconfigure_refused, reconfigure_reply, snapshot_reply, transfer_leader_reply,
+    LeaseRenewals, LeaseTimeToLive, LeaseTimeToLiveReply, LogId, LogNotFlushed, Matched, Member, Membership,
+    NotLeader, Purpose, ReadIndex, ReadIndexReply, Recall, RecallReply, Reconfigure, ReconfigureDone,
+    ReconfigureRefused, ReconfigureReply, SnapshotAsk, SnapshotBegin, SnapshotChunk, SnapshotEnd,
+    SnapshotFile, SnapshotMeta, SnapshotReply, SnapshotResume, StateHash, StateHashReply, StoredMembership,
+    TransferAccepted, TransferLeader, TransferLeaderReply, Vote, VoteChanged, VoteReply, VoteRequest,
+    VoterSet, append_reply, entry, forward_outcome, lease_keep_alive_reply, lease_time_to_live_reply,
+    read_index_reply, reconfigure, reconfigure_refused, reconfigure_reply, snapshot_reply,
+    transfer_leader_reply,
 };
 
 /// The samples and the names of their files.
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
         snapshots(),
         recollections(),
         reconfigurations(),
+        self_checks(),
     ];
     let bodies = bodies.concat();
     let frame = |(number, (name, body))| (name, Frame { id: 1000 + number, body: Some(body) });
@@ -178,11 +180,11 @@ fn leases() -> Vec<Named> {
     let keep_alive = |result| Body::LeaseKeepAliveReply(LeaseKeepAliveReply { result: Some(result) });
     let time_to_live = |result| Body::LeaseTimeToLiveReply(LeaseTimeToLiveReply { result: Some(result) });
     let not_leader = NotLeader { leader: Some(0xb1) };
+    let renewals = LeaseRenewals { ttl_seconds: vec![15, 0] };
     let remaining = LeaseRemaining { ttl_seconds: 11, granted_ttl_seconds: 15 };
     vec![
-        ("lease_keep_alive", Body::LeaseKeepAlive(LeaseKeepAlive { id: 0x1ea5e })),
-        ("lease_keep_alive_reply.ttl", keep_alive(kept::Result::TtlSeconds(15))),
-        ("lease_keep_alive_reply.not_found", keep_alive(kept::Result::NotFound(LeaseNotFound {}))),
+        ("lease_keep_alive", Body::LeaseKeepAlive(LeaseKeepAlive { ids: vec![0x1ea5e, 2] })),
+        ("lease_keep_alive_reply.renewals", keep_alive(kept::Result::Renewals(renewals))),
         ("lease_keep_alive_reply.not_leader", keep_alive(kept::Result::NotLeader(not_leader))),
         ("lease_keep_alive_reply.failed", keep_alive(kept::Result::Failed("no quorum".into()))),
         ("lease_time_to_live", Body::LeaseTimeToLive(LeaseTimeToLive { id: 0x1ea5e })),
@@ -214,6 +216,16 @@ fn snapshots() -> Vec<Named> {
         ("snapshot_end", Body::SnapshotEnd(SnapshotEnd {})),
         ("snapshot_reply.vote", reply(snapshot_reply::Result::Vote(vote(7)))),
         ("snapshot_reply.failed", reply(snapshot_reply::Result::Failed("disk full".into()))),
+    ]
+}
+
+fn self_checks() -> Vec<Named> {
+    let reply = |hash| Body::StateHashReply(StateHashReply { hash });
+    vec![
+        ("snapshot_ask", Body::SnapshotAsk(SnapshotAsk { at_least: Some(log_id(7, 43)) })),
+        ("state_hash", Body::StateHash(StateHash { index: 43 })),
+        ("state_hash_reply", reply(Some(0xfeed_5eed))),
+        ("state_hash_reply.unknown", reply(None)),
     ]
 }
 

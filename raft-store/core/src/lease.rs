@@ -48,10 +48,15 @@ pub fn all(read: &dyn Read) -> Result<Vec<Lease>, EngineError> {
 
 /// The keys that hang on a lease, sorted.
 pub fn keys(read: &dyn Read, id: LeaseId) -> Result<Vec<Bytes>, EngineError> {
+    first_keys(read, id, usize::MAX)
+}
+
+/// The same, but not more than so many.
+pub fn first_keys(read: &dyn Read, id: LeaseId, limit: usize) -> Result<Vec<Bytes>, EngineError> {
     let mut keys = Vec::new();
     let mut cursor = read.cursor(Family::LeaseKeys);
     cursor.seek(&schema::lease_keys_prefix(id))?;
-    while let Some((record_key, _)) = cursor.entry() {
+    while let Some((record_key, _)) = cursor.entry().filter(|_| keys.len() < limit) {
         let (lease, key) = schema::decode_lease_key(record_key)?;
         if lease != id {
             break;

@@ -1,11 +1,12 @@
 //! Leases in time: renewed and expired by whoever leads.
 //!
 //! In: renewals on any replica, and the clock. Out: the time a lease has; a revocation, proposed like any
-//! other command, for each lease whose time has passed.
+//! other command, for each lease whose time has passed ([`expiry`]).
 //!
 //! A renewal costs no log entry. It is answered only after a quorum has confirmed, since the renewal came in,
 //! that this replica leads: whoever takes over later gives every lease its full time from then on, so no
-//! answered renewal is ever cut short.
+//! answered renewal is ever cut short. Renewals that come in while others are under way share the next round
+//! ([`renewals`]), so that many cost little more than one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,32 +14,42 @@ use keelson_proto::peer::{
     self as proto, lease_keep_alive_reply as renewal, lease_time_to_live_reply as remaining,
 };
 use keelson_store_core::{
-    command::Command,
-    id::{LeaseId, Term},
-    lease::{self, Lessor, Millis, Remaining, RenewError},
+    id::LeaseId,
+    lease::{Lessor, Millis, Remaining, RenewError},
     mutant::{self, Mutant},
 };
+use tokio::sync::mpsc;
 
 use crate::{
     error::{LeaseError, ReadError},
     membership::{self, Route},
     peer::{Directory, wire::Body},
-    propose::Proposals,
     read::{self, LeadershipError},
-    runtime::clock::{Instant, sleep, timeout_at},
+    runtime::{
+        self,
+        clock::{Instant, timeout_at},
+    },
     state::SharedState,
     types::Raft,
 };
 
-/// Leases revoked in one go at most.
-const REVOKE_BATCH: usize = 512;
+mod expiry;
+mod renewals;
+
+pub(crate) use expiry::expire;
+
 /// Pause before a call is tried again, unless a new leader shows up earlier.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
-/// How long a deadline that lies beyond any wait is waited for.
-const LONG: Duration = Duration::from_secs(3600);
 
 /// Keeps the time of leases, wherever the leader is.
 pub struct LeaseKeeper {
+    leader: Arc<Leader>,
+    patience: Duration,
+    renewals: mpsc::UnboundedSender<renewals::Renewal>,
+}
+
+/// Whoever leads, and how it is asked.
+struct Leader {
     raft: Raft,
     directory: Arc<Directory>,
     state: Arc<SharedState>,
@@ -53,32 +64,36 @@ trait Call: Sync {
     fn request(&self) -> Body;
 
     /// The leader's answer.
-    fn decode(body: Body) -> Result<Self::Answer, Failure>;
+    fn decode(&self, body: Body) -> Result<Self::Answer, Failure>;
 
     /// Serves the call on the leader.
     fn serve(&self, lessor: &mut Lessor, now: Millis) -> Result<Self::Answer, Failure>;
 }
 
-struct Renew(LeaseId);
+/// Gives leases their full time again. Answers that time for each, in seconds; `None` where there is no such
+/// lease.
+struct Renew(Vec<LeaseId>);
 
 struct AskRemaining(LeaseId);
 
 impl Call for Renew {
-    type Answer = u32;
+    type Answer = Vec<Option<u32>>;
 
     fn request(&self) -> Body {
-        Body::LeaseKeepAlive(proto::LeaseKeepAlive { id: self.0.get() })
+        Body::LeaseKeepAlive(proto::LeaseKeepAlive { ids: self.0.iter().map(|id| id.get()).collect() })
     }
 
-    fn decode(body: Body) -> Result<u32, Failure> {
-        decode_renewal(body)
+    fn decode(&self, body: Body) -> Result<Self::Answer, Failure> {
+        decode_renewals(body, self.0.len())
     }
 
-    fn serve(&self, lessor: &mut Lessor, now: Millis) -> Result<u32, Failure> {
-        lessor.renew(now, self.0).map_err(|error| match error {
-            RenewError::NotFound | RenewError::Expired => Failure::NotFound,
-            RenewError::NotLeader => Failure::Retry("the leader is just taking over".to_owned()),
-        })
+    fn serve(&self, lessor: &mut Lessor, now: Millis) -> Result<Self::Answer, Failure> {
+        let renew = |id: &LeaseId| match lessor.renew(now, *id) {
+            Ok(seconds) => Ok(Some(seconds)),
+            Err(RenewError::NotFound | RenewError::Expired) => Ok(None),
+            Err(RenewError::NotLeader) => Err(taking_over()),
+        };
+        self.0.iter().map(renew).collect()
     }
 }
 
@@ -89,13 +104,13 @@ impl Call for AskRemaining {
         Body::LeaseTimeToLive(proto::LeaseTimeToLive { id: self.0.get() })
     }
 
-    fn decode(body: Body) -> Result<Remaining, Failure> {
+    fn decode(&self, body: Body) -> Result<Remaining, Failure> {
         decode_remaining(body)
     }
 
     fn serve(&self, lessor: &mut Lessor, now: Millis) -> Result<Remaining, Failure> {
         if !lessor.leads() {
-            return Err(Failure::Retry("the leader is just taking over".to_owned()));
+            return Err(taking_over());
         }
         lessor.remaining(now, self.0).ok_or(Failure::NotFound)
     }
@@ -109,28 +124,62 @@ enum Failure {
 }
 
 impl LeaseKeeper {
-    pub(crate) fn new(
+    /// Starts serving. Must be called inside [`runtime::seeded`].
+    pub(crate) fn start(
         raft: Raft,
         directory: Arc<Directory>,
         state: Arc<SharedState>,
         patience: Duration,
     ) -> Self {
-        Self { raft, directory, state, patience }
+        let leader = Arc::new(Leader { raft, directory, state, patience });
+        let (renewals, waiting) = mpsc::unbounded_channel();
+        runtime::spawn(renewals::run(leader.clone(), waiting));
+        Self { leader, patience, renewals }
     }
 
     /// Gives a lease its full time again. Returns that time in seconds.
     pub async fn renew(&self, id: LeaseId) -> Result<u32, LeaseError> {
-        self.call(Renew(id)).await
+        renewals::ask(&self.renewals, id, Instant::now() + self.patience).await
     }
 
     /// How long a lease lives, and how long it still has.
     pub async fn remaining(&self, id: LeaseId) -> Result<Remaining, LeaseError> {
-        self.call(AskRemaining(id)).await
+        self.leader.call(AskRemaining(id), Instant::now() + self.patience).await
     }
 
+    /// Renews for a peer.
+    pub(crate) async fn answer_renewal(&self, ids: Vec<i64>) -> proto::LeaseKeepAliveReply {
+        use renewal::Result;
+        let ids = ids.into_iter().map(LeaseId::new).collect();
+        let result = match self.leader.serve(&Renew(ids)).await {
+            Ok(renewed) => {
+                let ttl_seconds = renewed.into_iter().map(Option::unwrap_or_default).collect();
+                Result::Renewals(proto::LeaseRenewals { ttl_seconds })
+            }
+            Err(Failure::NotFound) => unreachable!("what becomes of each lease is in the answer"),
+            Err(Failure::Retry(why)) => Result::Failed(why),
+        };
+        proto::LeaseKeepAliveReply { result: Some(result) }
+    }
+
+    /// Tells a peer what is left of a lease.
+    pub(crate) async fn answer_remaining(&self, id: LeaseId) -> proto::LeaseTimeToLiveReply {
+        use remaining::Result;
+        let result = match self.leader.serve(&AskRemaining(id)).await {
+            Ok(left) => Result::Remaining(proto::LeaseRemaining {
+                ttl_seconds: i64::try_from(left.millis / 1000).unwrap_or(i64::MAX),
+                granted_ttl_seconds: left.granted_seconds.into(),
+            }),
+            Err(Failure::NotFound) => Result::NotFound(proto::LeaseNotFound {}),
+            Err(Failure::Retry(why)) => Result::Failed(why),
+        };
+        proto::LeaseTimeToLiveReply { result: Some(result) }
+    }
+}
+
+impl Leader {
     /// Has the leader serve a call, wherever it is, until the deadline.
-    async fn call<C: Call>(&self, call: C) -> Result<C::Answer, LeaseError> {
-        let deadline = Instant::now() + self.patience;
+    async fn call<C: Call>(&self, call: C, deadline: Instant) -> Result<C::Answer, LeaseError> {
         loop {
             let route = membership::route(&self.raft);
             let attempt = Box::pin(self.attempt(&call, &route, deadline));
@@ -161,7 +210,7 @@ impl LeaseKeeper {
                 let link = self.directory.control(*leader, member);
                 let patience = deadline.saturating_duration_since(Instant::now());
                 let reply = link.request(call.request(), patience).await;
-                reply.map_err(|error| Failure::Retry(error.to_string())).and_then(C::decode)
+                reply.map_err(|error| Failure::Retry(error.to_string())).and_then(|body| call.decode(body))
             }
         }
     }
@@ -184,112 +233,24 @@ impl LeaseKeeper {
         let applied = read::wait_applied(&self.state, index, deadline).await;
         applied.map_err(|error| Failure::Retry(error.to_string()))
     }
-
-    /// Renews for a peer.
-    pub(crate) async fn answer_renewal(&self, id: LeaseId) -> proto::LeaseKeepAliveReply {
-        use renewal::Result;
-        let result = match self.serve(&Renew(id)).await {
-            Ok(ttl) => Result::TtlSeconds(ttl.into()),
-            Err(Failure::NotFound) => Result::NotFound(proto::LeaseNotFound {}),
-            Err(Failure::Retry(why)) => Result::Failed(why),
-        };
-        proto::LeaseKeepAliveReply { result: Some(result) }
-    }
-
-    /// Tells a peer what is left of a lease.
-    pub(crate) async fn answer_remaining(&self, id: LeaseId) -> proto::LeaseTimeToLiveReply {
-        use remaining::Result;
-        let result = match self.serve(&AskRemaining(id)).await {
-            Ok(left) => Result::Remaining(proto::LeaseRemaining {
-                ttl_seconds: i64::try_from(left.millis / 1000).unwrap_or(i64::MAX),
-                granted_ttl_seconds: left.granted_seconds.into(),
-            }),
-            Err(Failure::NotFound) => Result::NotFound(proto::LeaseNotFound {}),
-            Err(Failure::Retry(why)) => Result::Failed(why),
-        };
-        proto::LeaseTimeToLiveReply { result: Some(result) }
-    }
-}
-
-/// Follows leadership and revokes leases whose time has passed, as long as this replica leads. Runs until
-/// dropped.
-pub(crate) async fn expire(raft: Raft, state: Arc<SharedState>, proposals: Arc<Proposals>) {
-    let mut leading: Option<Term> = None;
-    loop {
-        let (term, leads) = membership::leadership(&raft);
-        let leads_in = leads.then_some(term);
-        if leads_in != leading {
-            leading = take_over_or_let_go(&state, leads_in);
-            if leading != leads_in {
-                sleep(RETRY_PAUSE).await;
-                continue;
-            }
-        }
-        let due = state.lessor().due(state.now(), REVOKE_BATCH);
-        if due.is_empty() {
-            wait(&raft, &state, leading).await;
-            continue;
-        }
-        let commands = due.iter().map(|id| Command::LeaseRevoke(*id)).collect();
-        tokio::select! {
-            biased;
-            revoked = proposals.decide_if_leading(commands) => take_back(&state, due, &revoked).await,
-            // The timetable is another term's: it must not answer renewals until it is made anew.
-            () = membership::leadership_changed(&raft, leading) => {}
-        }
-    }
-}
-
-/// Hands out again, a little later, what could not be revoked.
-async fn take_back(state: &SharedState, due: Vec<LeaseId>, revoked: &[bool]) {
-    let left: Vec<_> = due.into_iter().zip(revoked).filter(|(_, revoked)| !**revoked).collect();
-    if left.is_empty() {
-        return;
-    }
-    sleep(RETRY_PAUSE).await;
-    left.into_iter().for_each(|(id, _)| state.lessor().retry(id));
-}
-
-fn take_over_or_let_go(state: &SharedState, leads_in: Option<Term>) -> Option<Term> {
-    let Some(term) = leads_in else {
-        state.lessor().demote();
-        return None;
-    };
-    // What is not applied yet reaches the lessor as it is applied.
-    match state.view().and_then(|view| lease::all(view.read())) {
-        Ok(leases) => {
-            state.lessor().promote(state.now(), leases);
-            Some(term)
-        }
-        Err(error) => {
-            tracing::error!(%error, "the leases cannot be read; they are kept until that succeeds");
-            state.lessor().demote();
-            None
-        }
-    }
-}
-
-/// Waits until a deadline passes, a lease comes or goes, or leadership changes.
-async fn wait(raft: &Raft, state: &SharedState, leading: Option<Term>) {
-    let next = state.lessor().next_deadline();
-    let pause = next.map_or(LONG, |at| Duration::from_millis(at.get().saturating_sub(state.now().get())));
-    tokio::select! {
-        () = sleep(pause.max(Duration::from_millis(1))) => {}
-        () = state.leases_changed().notified() => {}
-        () = membership::leadership_changed(raft, leading) => {}
-    }
 }
 
 fn late() -> Failure {
     Failure::Retry("no quorum confirmed the call in time".to_owned())
 }
 
-fn decode_renewal(body: Body) -> Result<u32, Failure> {
+fn taking_over() -> Failure {
+    Failure::Retry("the leader is just taking over".to_owned())
+}
+
+fn decode_renewals(body: Body, asked: usize) -> Result<Vec<Option<u32>>, Failure> {
     use renewal::Result;
     let Body::LeaseKeepAliveReply(reply) = body else { return Err(nonsense()) };
     match reply.result.ok_or_else(nonsense)? {
-        Result::TtlSeconds(ttl) => u32::try_from(ttl).map_err(|_| nonsense()),
-        Result::NotFound(_) => Err(Failure::NotFound),
+        Result::Renewals(renewals) if renewals.ttl_seconds.len() == asked => {
+            Ok(renewals.ttl_seconds.into_iter().map(|ttl| (ttl > 0).then_some(ttl)).collect())
+        }
+        Result::Renewals(_) => Err(nonsense()),
         Result::NotLeader(_) => Err(Failure::Retry("leadership was lost".to_owned())),
         Result::Failed(why) => Err(Failure::Retry(why)),
     }

@@ -122,7 +122,7 @@ impl Store {
         let patience = options.request_timeout;
         let proposals = Proposals::start(raft.clone(), directory.clone(), patience);
         let reads = ReadIndex::start(raft.clone(), directory.clone(), state.clone(), patience);
-        let leases = LeaseKeeper::new(raft.clone(), directory.clone(), state.clone(), patience);
+        let leases = LeaseKeeper::start(raft.clone(), directory.clone(), state.clone(), patience);
         let leases = Arc::new(leases);
         let reconfigurer = reconfigurer(&raft, &directory, &options);
         let server = Arc::new(PeerServer {
@@ -196,9 +196,7 @@ impl Store {
 
     /// Gives a lease its full time again; answers that time in seconds.
     pub async fn renew_lease(&self, id: LeaseId) -> Result<u32, LeaseError> {
-        let leases = self.inner.leases.clone();
-        let renewed = self.inner.home.run(async move { leases.renew(id).await }).await;
-        renewed.unwrap_or(Err(LeaseError::Read(ReadError::Stopped)))
+        self.inner.leases.renew(id).await
     }
 
     /// How long a lease lives, and how long it still has.

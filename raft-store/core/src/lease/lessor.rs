@@ -90,10 +90,8 @@ impl Lessor {
 
     /// This replica leads from now on; `leases` are all that exist.
     pub fn promote(&mut self, now: Millis, leases: impl IntoIterator<Item = Lease>) {
-        let mut timetable = Timetable::default();
         let renewed = if mutant::is(Mutant::LeaseCutAtTakeover) { Millis::default() } else { now };
-        leases.into_iter().for_each(|lease| timetable.insert(renewed, lease));
-        self.leading = Some(timetable);
+        self.leading = Some(Timetable::of(renewed, leases));
     }
 
     /// This replica leads no longer.
@@ -168,6 +166,17 @@ impl Lessor {
 }
 
 impl Timetable {
+    /// All leases, renewed at once. Trees are built whole: a new leader may find very many.
+    fn of(now: Millis, leases: impl IntoIterator<Item = Lease>) -> Self {
+        let timed = |lease: Lease| {
+            let deadline = now.plus_seconds(lease.ttl_seconds);
+            (lease.id, Timed { ttl_seconds: lease.ttl_seconds, deadline })
+        };
+        let leases: BTreeMap<_, _> = leases.into_iter().map(timed).collect();
+        let queue = leases.iter().map(|(id, timed)| (timed.deadline, *id)).collect();
+        Self { leases, queue }
+    }
+
     fn insert(&mut self, now: Millis, lease: Lease) {
         self.remove(lease.id);
         let deadline = now.plus_seconds(lease.ttl_seconds);

@@ -3,7 +3,7 @@
 //! Granting and revoking are commands like any other. Renewing and asking for the remaining time go to the
 //! leader, which alone counts: the [`Store`](crate::Store) finds it.
 
-use futures_util::stream;
+use futures_util::StreamExt as _;
 use keelson_proto::etcd::rpc::{
     LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseLeasesRequest,
     LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse, LeaseStatus, LeaseTimeToLiveRequest,
@@ -24,6 +24,9 @@ use crate::{
 /// The shortest time to live, in seconds: a lease must outlive the search for a new leader. etcd's default,
 /// too.
 const MIN_TTL_SECONDS: u32 = 2;
+
+/// Renewals of one stream that are under way at once.
+const RENEWALS_PER_STREAM: usize = 1024;
 
 /// What etcd answers as the remaining time of a lease that does not exist.
 const NO_SUCH_LEASE: i64 = -1;
@@ -61,12 +64,13 @@ impl Lease for Front {
         request: Request<Streaming<LeaseKeepAliveRequest>>,
     ) -> Result<Response<Self::LeaseKeepAliveStream>, Status> {
         let ended = ending::of_stream(self.clone(), request.metadata());
-        let start = (self.clone(), request.into_inner());
-        let answers = stream::try_unfold(start, async |(front, mut requests)| {
-            let Some(request) = requests.message().await? else { return Ok(None) };
-            let answer = front.keep_alive(LeaseId::new(request.id)).await?;
-            Ok(Some((answer, (front, requests))))
+        let front = self.clone();
+        let renewing = request.into_inner().map(move |request| {
+            let front = front.clone();
+            async move { front.keep_alive(LeaseId::new(request?.id)).await }
         });
+        // Clients with many leases renew them all over one stream, without waiting for answers.
+        let answers = renewing.buffered(RENEWALS_PER_STREAM);
         Ok(Response::new(Box::pin(ending::until(ended, answers))))
     }
 

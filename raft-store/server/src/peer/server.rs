@@ -172,7 +172,7 @@ impl PeerServer {
             Body::ReadIndex(_) => Body::ReadIndexReply(read::answer_peer(&self.raft).await),
             Body::ForwardBatch(batch) => Body::ForwardReply(self.proposals.answer_peer(batch.commands).await),
             Body::LeaseKeepAlive(request) => {
-                Body::LeaseKeepAliveReply(self.leases.answer_renewal(LeaseId::new(request.id)).await)
+                Body::LeaseKeepAliveReply(self.leases.answer_renewal(request.ids).await)
             }
             Body::LeaseTimeToLive(request) => {
                 Body::LeaseTimeToLiveReply(self.leases.answer_remaining(LeaseId::new(request.id)).await)

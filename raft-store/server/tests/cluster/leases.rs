@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use keelson_store::error::LeaseError;
+use futures_util::{StreamExt as _, stream};
+use keelson_store::{Store, error::LeaseError};
 use keelson_store_core::{
     command::{Op, PutRequest, Txn},
     id::LeaseId,
     lease::Lease,
 };
 
-use crate::replicas::{Cluster, bytes, eventually, value};
+use crate::replicas::{Cluster, bytes, eventually, put_at_last, value};
 
 const LEASE: Lease = Lease { id: LeaseId::new(77), ttl_seconds: 2 };
 
@@ -74,4 +75,72 @@ async fn a_revoked_lease_takes_its_keys_along_in_one_revision() {
     assert_eq!(value(cluster.store(1), "k2").await, None);
     assert!(revoked.revision >= before.next());
     assert!(cluster.store(0).leases().await.unwrap().is_empty());
+}
+
+/// Leases of so many clients, granted all at once.
+async fn grant_many(store: &Store, count: i64, ttl_seconds: u32) {
+    let leases = (1..=count).map(|id| Lease { id: LeaseId::new(id), ttl_seconds });
+    stream::iter(leases)
+        .for_each_concurrent(1024, async |lease| {
+            store.grant_lease(lease).await.unwrap();
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn very_many_leases_are_renewed_at_any_replica_without_a_single_log_entry() {
+    const LEASES: i64 = 20_000;
+    let cluster = Cluster::start().await;
+    let leader = cluster.leader().await;
+    grant_many(cluster.store(leader), LEASES, 600).await;
+    let before = cluster.store(leader).status().last_index;
+    for number in 0..3 {
+        let store = cluster.store(number);
+        let began = Instant::now();
+        stream::iter(1..=LEASES)
+            .for_each_concurrent(1024, async |id| {
+                assert_eq!(store.renew_lease(LeaseId::new(id)).await.unwrap(), 600);
+            })
+            .await;
+        println!("replica {number}: {LEASES} renewals in {:?}", began.elapsed());
+    }
+    assert_eq!(cluster.store(cluster.leader().await).status().last_index, before);
+}
+
+#[tokio::test]
+async fn a_renewal_of_a_lease_that_is_gone_spoils_no_other_in_its_round() {
+    let cluster = Cluster::start().await;
+    cluster.store(0).grant_lease(Lease { ttl_seconds: 600, ..LEASE }).await.unwrap();
+    for number in 0..3 {
+        let renew = |id| cluster.store(number).renew_lease(LeaseId::new(id));
+        let (gone, mine, gone_as_well) = tokio::join!(renew(1), renew(77), renew(2));
+        assert!(matches!((gone, gone_as_well), (Err(LeaseError::NotFound), Err(LeaseError::NotFound))));
+        assert_eq!(mine.unwrap(), 600);
+    }
+}
+
+#[tokio::test]
+async fn writers_go_on_while_very_many_leases_end_at_once() {
+    const LEASES: i64 = 5_000;
+    /// What a writer may find before its own entry: a batch of revocations, and the next one, and little else.
+    const AHEAD: u64 = 2 * 64 + 16;
+    let cluster = Cluster::start().await;
+    let leader = cluster.leader().await;
+    let store = cluster.store(leader);
+    grant_many(store, LEASES, 10).await;
+    eventually("the first leases to end", async || {
+        (store.leases().await.unwrap().len() < LEASES as usize).then_some(())
+    })
+    .await;
+    let last = || store.status().last_index.unwrap().get();
+    let (mut writes, mut worst) = (0, 0);
+    while !store.leases().await.unwrap().is_empty() {
+        let before = last();
+        put_at_last(store, "k", "v").await;
+        worst = worst.max(last() - before);
+        writes += 1;
+    }
+    println!("{writes} writes while {LEASES} leases ended, at most {worst} entries ahead of one");
+    assert!(writes > 0 && worst <= AHEAD, "{writes} writes, {worst} entries ahead");
+    assert_eq!(cluster.leader().await, leader, "the leader was too busy to lead");
 }

@@ -67,6 +67,20 @@ fn only_the_leader_keeps_time_and_a_new_one_starts_afresh() {
     assert_eq!(lessor.due(at(109), 9), []);
 }
 
+#[test]
+fn a_new_leader_takes_over_very_many_leases_and_each_has_its_own_time() {
+    let lease = |id: i64| Lease { id: LeaseId::new(id), ttl_seconds: 10 + (id % 7) as u32 };
+    let mut lessor = Lessor::new();
+    lessor.promote(at(5), (1..=100_000).map(lease));
+    for id in (1..=100_000).step_by(997) {
+        let granted_seconds = lease(id).ttl_seconds;
+        let left = Remaining { granted_seconds, millis: u64::from(granted_seconds) * 1000 };
+        assert_eq!(lessor.remaining(at(5), LeaseId::new(id)), Some(left));
+    }
+    assert_eq!(lessor.next_deadline(), Some(at(15)));
+    assert_eq!(lessor.due(at(15), usize::MAX).len(), 100_000 / 7);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Wait(u64),
