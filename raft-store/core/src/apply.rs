@@ -18,7 +18,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    command::{Command, CommandError, Outcome, Response, ResponseBody, Txn},
+    auth::{Auth, Changed},
+    command::{AuthCommand, Caller, Command, CommandError, Outcome, Response, ResponseBody, Txn},
     compact::{self, Sweep},
     engine::{Batch, Engine, EngineError, Family, Read},
     id::{LeaseId, LogPosition, Revision},
@@ -36,6 +37,7 @@ pub(crate) use hash::RollingHash;
 pub struct StateMachine {
     engine: Arc<dyn Engine>,
     header: Header,
+    auth: Arc<Auth>,
 }
 
 /// Entries that are being applied together. Dropping it forgets them.
@@ -43,7 +45,10 @@ pub struct ApplyBatch<'m> {
     engine: &'m dyn Engine,
     /// The machine's header, which moves only in [`Self::commit`].
     committed: &'m mut Header,
+    /// The machine's users and roles, which change only there, too.
+    committed_auth: &'m mut Arc<Auth>,
     header: Header,
+    auth: Arc<Auth>,
     hash: RollingHash,
     overlay: Overlay<'m>,
     changes: Vec<Arc<RevisionChanges>>,
@@ -61,6 +66,8 @@ pub struct Applied {
     pub changes: Vec<Arc<RevisionChanges>>,
     /// Which leases came and went, in order.
     pub leases: Vec<LeaseChange>,
+    /// Users and roles after it.
+    pub auth: Arc<Auth>,
 }
 
 /// A lease that came or went.
@@ -82,7 +89,8 @@ impl StateMachine {
         if mutant::is(Mutant::ReuseRevision) {
             header.revision = header.revision.previous().max(header.compacted).max(Revision::FIRST);
         }
-        Ok(Self { engine, header })
+        let auth = Arc::new(Auth::load(engine.as_ref())?);
+        Ok(Self { engine, header, auth })
     }
 
     /// How far the state has come.
@@ -93,6 +101,11 @@ impl StateMachine {
     /// Where the state lies. Nobody else may write to it.
     pub const fn engine(&self) -> &Arc<dyn Engine> {
         &self.engine
+    }
+
+    /// Users and roles.
+    pub const fn auth(&self) -> &Arc<Auth> {
+        &self.auth
     }
 
     /// A reader of this moment, and the header that goes with it.
@@ -114,6 +127,8 @@ impl StateMachine {
             hash: RollingHash::new(self.header.hash),
             overlay: Overlay::new(self.engine.as_ref()),
             committed: &mut self.header,
+            auth: self.auth.clone(),
+            committed_auth: &mut self.auth,
             changes: Vec::new(),
             leases: Vec::new(),
             broken: None,
@@ -137,16 +152,28 @@ impl StateMachine {
 }
 
 impl ApplyBatch<'_> {
-    /// Applies a command.
+    /// Applies a command that anyone may have asked for.
+    ///
+    /// See [`Self::command_for`].
+    pub fn command(&mut self, at: LogPosition, command: Command) -> Result<Outcome, EngineError> {
+        self.command_for(at, &Caller::Anyone, command)
+    }
+
+    /// Applies a command that a caller asks for.
     ///
     /// The outer error is the engine's: the batch cannot be committed any more, and the replica stops.
     ///
     /// # Panics
     /// When `at` is not the entry after the last one (A1).
-    pub fn command(&mut self, at: LogPosition, command: Command) -> Result<Outcome, EngineError> {
+    pub fn command_for(
+        &mut self,
+        at: LogPosition,
+        caller: &Caller,
+        command: Command,
+    ) -> Result<Outcome, EngineError> {
         self.advance(at);
         let outcome = match command.validate() {
-            Ok(()) => self.run(command),
+            Ok(()) => self.run(caller, command),
             Err(refused) => Ok(Err(refused)),
         };
         outcome.inspect_err(|error| self.broken = Some(error.clone()))
@@ -169,6 +196,11 @@ impl ApplyBatch<'_> {
         self.advance(at);
     }
 
+    /// Whether users or roles have changed.
+    pub fn changes_auth(&self) -> bool {
+        !Arc::ptr_eq(&self.auth, self.committed_auth)
+    }
+
     /// Writes everything at once (A2).
     ///
     /// After an error the engine's state is unknown (E7): the replica stops.
@@ -186,7 +218,8 @@ impl ApplyBatch<'_> {
             self.engine.write(batch)?;
             *self.committed = header;
         }
-        Ok(Applied { header, changes: self.changes, leases: self.leases })
+        self.committed_auth.clone_from(&self.auth);
+        Ok(Applied { header, changes: self.changes, leases: self.leases, auth: self.auth })
     }
 
     fn advance(&mut self, at: LogPosition) {
@@ -195,12 +228,20 @@ impl ApplyBatch<'_> {
         self.header.applied = Some(at);
     }
 
-    fn run(&mut self, command: Command) -> Result<Outcome, EngineError> {
+    fn run(&mut self, caller: &Caller, command: Command) -> Result<Outcome, EngineError> {
+        // A key for tokens is the store's own affair, also while authentication is off.
+        let is_key = matches!(command, Command::Auth(AuthCommand::SetTokenKey(_)));
+        if (self.auth.is_enabled() || is_key)
+            && let Err(denied) = self.auth.check(caller, &command, &self.overlay)?
+        {
+            return Ok(Err(denied.into()));
+        }
         let body = match command {
             Command::Txn(txn) => self.txn(txn)?,
             Command::Compact(revision) => self.compact(revision),
             Command::LeaseGrant { id, ttl_seconds } => self.grant(Lease { id, ttl_seconds })?,
             Command::LeaseRevoke(id) => self.revoke(id)?,
+            Command::Auth(command) => self.change_auth(command),
         };
         Ok(body.map(|body| Response { revision: self.header.revision, body }))
     }
@@ -248,6 +289,20 @@ impl ApplyBatch<'_> {
         self.hash.revoked(id);
         self.leases.push(LeaseChange::Revoked(id));
         Ok(Ok(ResponseBody::LeaseRevoke))
+    }
+
+    fn change_auth(&mut self, command: AuthCommand) -> Result<ResponseBody, CommandError> {
+        let mut auth = Auth::clone(&self.auth);
+        match auth.change(command)? {
+            Changed::Nothing => {}
+            Changed::Something => {
+                let record = auth.encode();
+                self.hash.auth_changed(&record);
+                self.overlay.put(Family::Meta, schema::AUTH_KEY, record);
+                self.auth = Arc::new(auth);
+            }
+        }
+        Ok(ResponseBody::Auth)
     }
 
     /// Takes over the revision that a writer made, if it made one.

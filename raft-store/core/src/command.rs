@@ -8,9 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{LeaseId, Revision};
 
+mod auth;
 mod codec;
+mod spans;
 mod validate;
 
+pub use auth::{
+    Access, AuthCommand, AuthError, Caller, PasswordHash, Permission, PermissionRange, ROOT, TokenKey,
+};
+pub(crate) use spans::Spans;
 pub use validate::MAX_TXN_OPS;
 
 /// One entry of the replicated log, as the state machine sees it. Variants are never reordered or removed.
@@ -29,6 +35,8 @@ pub enum Command {
     },
     /// End a lease and delete every key that hangs on it, in one revision.
     LeaseRevoke(LeaseId),
+    /// Change users and roles.
+    Auth(AuthCommand),
 }
 
 /// A transaction: if all compares hold, `success` runs, else `failure`.
@@ -72,6 +80,15 @@ pub enum KeyRange {
 }
 
 impl KeyRange {
+    /// A range as etcd's requests name it: no end means one key, an end of one zero byte means "and all that follow".
+    pub fn named(key: Bytes, range_end: Bytes) -> Self {
+        match &range_end[..] {
+            [] => Self::Single(key),
+            [0] => Self::From(key),
+            _ => Self::Span { start: key, end: range_end },
+        }
+    }
+
     /// True when the range holds the key.
     pub fn contains(&self, key: &[u8]) -> bool {
         match self {
@@ -274,6 +291,8 @@ pub enum ResponseBody {
     LeaseGrant,
     /// To [`Command::LeaseRevoke`].
     LeaseRevoke,
+    /// To [`Command::Auth`].
+    Auth,
 }
 
 /// A transaction's answer.
@@ -356,4 +375,7 @@ pub enum CommandError {
     /// A lease that lives longer than etcd allows (9,000,000,000 s).
     #[error("etcdserver: too large lease TTL")]
     LeaseTtlTooLarge,
+    /// The caller may not do this, or what it wants of users and roles is not possible.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
 }

@@ -41,7 +41,7 @@ pub enum Family {
     LogMeta,
     /// Log: entries by index.
     LogEntries,
-    /// State: the header (applied position, revision, compacted revision, hash) and the membership.
+    /// State: the header (applied position, revision, compacted revision, hash), the membership, users and roles.
     Meta,
     /// State: versions of keys, by key and then newest first.
     Keys,

@@ -56,6 +56,11 @@ number! {
 }
 
 number! {
+    /// A state of users and roles: every change of them takes the next one, beginning with 1.
+    AuthRevision(u64)
+}
+
+number! {
     /// A replica. Drawn at random with its disk and never used for another one.
     ReplicaId(u64)
 }
@@ -95,6 +100,23 @@ impl Revision {
     /// True for [`Self::ZERO`].
     pub const fn is_zero(self) -> bool {
         self.0 == 0
+    }
+}
+
+impl AuthRevision {
+    /// Where no user or role was ever changed.
+    pub const FIRST: Self = Self(1);
+
+    /// The one after this.
+    ///
+    /// # Panics
+    /// When 2^64 changes have been made.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self.0.checked_add(1) {
+            Some(raw) => Self(raw),
+            None => panic!("revisions of users and roles exhausted"),
+        }
     }
 }
 

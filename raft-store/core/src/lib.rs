@@ -5,7 +5,7 @@
 //! watch events that were born in that batch (and nowhere else).
 //!
 //! The modules stand in the order in which a write meets them:
-//! [`command`] → [`apply`] → [`mvcc`] / [`lease`] / [`compact`] → [`engine`] → [`watch`].
+//! [`command`] → [`apply`] → [`auth`] → [`mvcc`] / [`lease`] / [`compact`] → [`engine`] → [`watch`].
 //!
 //! Deliberately absent: Raft, sockets, threads, clocks and randomness. Whatever depends on them comes in
 //! as an argument, so that the same code runs under the deterministic simulation.
@@ -15,6 +15,8 @@ pub mod id;
 pub mod command;
 
 pub mod apply;
+
+pub mod auth;
 
 pub mod mvcc;
 

@@ -10,6 +10,7 @@
 //! | `LeaseKeys` | id i64, key | `1` |
 //! | `Meta` | `header` | see [`Header`] |
 //! | `Meta` | `membership` | `1`, bytes that only the Raft adapter understands |
+//! | `Meta` | `auth` | `1`, users and roles ([`crate::auth`]); absent while there were none |
 //!
 //! Numbers are big-endian. Every value starts with a byte that says which layout follows. A byte from the
 //! future is [`EngineError::TooNew`], anything else that does not fit is [`EngineError::Corrupt`]: what comes
@@ -17,11 +18,13 @@
 //!
 //! Deliberately absent: checksums (the engine's promise E6) and what the records mean ([`crate::mvcc`]).
 
+mod auth;
 mod changes;
 mod header;
 mod keys;
 mod leases;
 
+pub use auth::{AUTH_KEY, decode_auth, encode_auth};
 pub use changes::{ChangeKind, ChangeRecord, change_key, decode_change, decode_change_key, encode_change};
 pub use header::{Header, MEMBERSHIP_KEY, decode_membership, encode_membership};
 pub use keys::{

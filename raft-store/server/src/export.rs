@@ -4,8 +4,8 @@
 //! In: a [`StateView`](crate::state::StateView), or such a file. Out: the file, or a disk with which a
 //! cluster begins whose keys are the file's.
 //!
-//! The file holds what the store was at one revision: every key with its revisions and its lease, and every
-//! lease. It depends on no storage engine and on no layout of one.
+//! The file holds what the store was at one revision: every key with its revisions and its lease, every lease, and users
+//! and roles. It depends on no storage engine and on no layout of one.
 //!
 //! * **X1** Nothing is taken from a file whose checksum does not fit, and what was restored is read back and
 //!   compared.

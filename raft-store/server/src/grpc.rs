@@ -4,12 +4,11 @@
 //! texts, so that `etcdctl`, etcd's client libraries and the tools built on them work as they are.
 //!
 //! One value, `Front`, serves all services; each service is one file. The path of a request is short:
-//! `accept` → service → `convert` → [`Store`] → `convert` or `error`.
+//! `accept` → service → `identity` → `convert` → [`Store`] → `convert` or `error`.
 //!
 //! On the same ports there are gRPC's own services (health, reflection) and what is asked over plain HTTP (`http`).
 //!
-//! Deliberately absent: users and roles (who may connect is decided by TLS), etcd's v2 API, its HTTP gateway,
-//! and any read or write that does not go through [`Store`]. Handlers run on tasks of tonic's, which know no
+//! Deliberately absent: etcd's v2 API, its HTTP gateway, and any read or write that does not go through [`Store`]. Handlers run on tasks of tonic's, which know no
 //! seed: nothing here spawns.
 
 use std::{
@@ -23,8 +22,8 @@ use keelson_proto::etcd::{
     election::election_server::ElectionServer,
     lock::lock_server::LockServer,
     rpc::{
-        ResponseHeader, cluster_server::ClusterServer, kv_server::KvServer, lease_server::LeaseServer,
-        maintenance_server::MaintenanceServer, watch_server::WatchServer,
+        ResponseHeader, auth_server::AuthServer, cluster_server::ClusterServer, kv_server::KvServer,
+        lease_server::LeaseServer, maintenance_server::MaintenanceServer, watch_server::WatchServer,
     },
 };
 use keelson_store_core::id::{ClusterId, LeaseId, ReplicaId, Revision, Term};
@@ -40,12 +39,14 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{runtime::Runtime, store::Store};
 
 mod accept;
+mod auth;
 mod cluster;
 mod convert;
 mod election;
 mod ending;
 mod error;
 mod http;
+mod identity;
 mod kv;
 mod lease;
 mod lock;
@@ -56,7 +57,10 @@ mod snapshot;
 mod tls;
 mod watch;
 
+pub use auth::{JwtError, JwtMethod, JwtOptions};
 pub use tls::{ClientTls, ClientTlsFiles};
+
+use auth::{Jwt, Passwords, Tokens};
 
 /// The longest message that is decoded at all, in bytes. Well above the longest request that is let through
 /// ([`error::MAX_REQUEST_BYTES`]), so that a client learns in etcd's words that its request is too large.
@@ -82,11 +86,55 @@ pub struct GrpcOptions {
     pub watch_progress_interval: Duration,
     /// Bytes of state beyond which writes that grow are refused.
     pub quota: Option<u64>,
+    /// How clients are recognized while authentication is on.
+    pub auth: AuthOptions,
+}
+
+/// How clients are recognized while authentication is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthOptions {
+    /// What they show once they have shown a password.
+    pub tokens: TokenOptions,
+    /// The logarithm of the work for one password: 4 to 31.
+    pub bcrypt_cost: u32,
+    /// Whether the name in a client's certificate is that of a user. Only where certificates are demanded.
+    pub certificate_users: bool,
+}
+
+/// What a client shows instead of its password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenOptions {
+    /// Tokens of this store's own, which live for so long after they were last used.
+    Signed(Duration),
+    /// JSON Web Tokens.
+    Jwt(JwtOptions),
+}
+
+impl Default for AuthOptions {
+    fn default() -> Self {
+        Self {
+            tokens: TokenOptions::Signed(Duration::from_secs(300)),
+            bcrypt_cost: 10,
+            certificate_users: false,
+        }
+    }
+}
+
+/// Why clients cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Tokens cannot be made.
+    #[error(transparent)]
+    Tokens(#[from] JwtError),
+    /// The server as a whole has failed.
+    #[error(transparent)]
+    Transport(#[from] Error),
 }
 
 impl Default for GrpcOptions {
     fn default() -> Self {
-        Self { tls: None, watch_progress_interval: Duration::from_secs(600), quota: None }
+        let auth = AuthOptions::default();
+        Self { tls: None, watch_progress_interval: Duration::from_secs(600), quota: None, auth }
     }
 }
 
@@ -99,6 +147,9 @@ struct Front {
     random: Arc<Mutex<<Runtime as AsyncRuntime>::ThreadLocalRng>>,
     watch_progress_interval: Duration,
     quota: Option<u64>,
+    tokens: Tokens,
+    passwords: Passwords,
+    certificate_users: bool,
     stopping: channel::Receiver<bool>,
 }
 
@@ -119,15 +170,15 @@ pub struct Listeners {
 /// Must be called inside [`runtime::seeded`](crate::runtime::seeded).
 ///
 /// # Errors
-/// See tonic: only what concerns the server as a whole, never a connection.
+/// Only what concerns the server as a whole, never a connection.
 pub async fn serve(
     store: Store,
     listeners: Listeners,
     options: GrpcOptions,
     stop: impl Future<Output = ()>,
-) -> Result<(), Error> {
+) -> Result<(), ServeError> {
     let (stopping, stopped) = channel::channel(false);
-    let front = Front::new(store, &options, stopped);
+    let front = Front::new(store, &options, stopped)?;
     let calls = Arc::new(http::Calls::default());
     let (health, routes) = routes(&front, &calls);
     let tls = options.tls.as_ref();
@@ -137,16 +188,17 @@ pub async fn serve(
     let serving = async { tokio::try_join!(clients, metrics).map(drop) };
     tokio::pin!(serving);
     tokio::select! {
-        ended = &mut serving => return ended,
+        ended = &mut serving => return Ok(ended?),
         () = count_leaders(&front, &calls) => {}
         () = stop => {}
     }
     health.set_service_status("", ServingStatus::NotServing).await;
     stopping.send_replace(true);
-    tokio::time::timeout(DRAIN, serving).await.unwrap_or_else(|_| {
+    let drained = tokio::time::timeout(DRAIN, serving).await.unwrap_or_else(|_| {
         tracing::warn!("clients still had requests under way when the server stopped");
         Ok(())
-    })
+    });
+    Ok(drained?)
 }
 
 /// Answers on these sockets, until the server is asked to stop.
@@ -183,6 +235,7 @@ fn routes(front: &Front, calls: &Arc<http::Calls>) -> (HealthReporter, Routes) {
     let mut routes = Routes::new(kv)
         .add_service(WatchServer::new(front.clone()))
         .add_service(LeaseServer::new(front.clone()))
+        .add_service(AuthServer::new(front.clone()))
         .add_service(ClusterServer::new(front.clone()))
         .add_service(MaintenanceServer::new(front.clone()))
         .add_service(LockServer::new(front.clone()))
@@ -213,9 +266,20 @@ async fn count_leaders(front: &Front, calls: &http::Calls) {
 }
 
 impl Front {
-    fn new(store: Store, options: &GrpcOptions, stopping: channel::Receiver<bool>) -> Self {
+    fn new(
+        store: Store,
+        options: &GrpcOptions,
+        stopping: channel::Receiver<bool>,
+    ) -> Result<Self, JwtError> {
         let status = store.status();
-        Self {
+        let AuthOptions { tokens, bcrypt_cost, certificate_users } = &options.auth;
+        Ok(Self {
+            tokens: match tokens {
+                TokenOptions::Signed(lifetime) => Tokens::signed(*lifetime),
+                TokenOptions::Jwt(options) => Tokens::Jwt(Arc::new(Jwt::load(options)?)),
+            },
+            passwords: Passwords::new(*bcrypt_cost, store.offload()),
+            certificate_users: *certificate_users,
             store,
             cluster: status.cluster,
             replica: status.replica,
@@ -223,7 +287,7 @@ impl Front {
             watch_progress_interval: options.watch_progress_interval,
             quota: options.quota,
             stopping,
-        }
+        })
     }
 
     /// The header of a reply that speaks of the store at `revision`.

@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use keelson_proto::peer::{self as proto, forward_outcome};
 use keelson_store_core::{
-    command::{Command, Outcome},
+    command::{Caller, Command, CommandError, Outcome},
     id::ReplicaId,
     mutant::{self, Mutant},
 };
@@ -81,10 +81,10 @@ impl Proposals {
         proposals
     }
 
-    /// Proposes a command and waits for its outcome.
-    pub async fn propose(&self, command: &Command) -> Result<Outcome, WriteError> {
+    /// Proposes what a caller asks for, and waits for its outcome.
+    pub async fn propose(&self, caller: &Caller, command: &Command) -> Result<Outcome, WriteError> {
         let (answer, answered) = oneshot::channel();
-        let command = command.encode();
+        let command = command.encode_for(caller);
         let proposal = Proposal { command, deadline: Instant::now() + self.patience, answer };
         self.queue.try_send(proposal).map_err(|error| {
             WriteError::Rejected(match error {
@@ -190,10 +190,13 @@ impl Proposals {
     }
 
     /// Proposes commands if this replica leads, and never forwards them. Says for each whether it was applied.
-    pub(crate) async fn decide_if_leading(&self, commands: Vec<Command>) -> Vec<bool> {
-        let commands = commands.iter().map(Command::encode).collect();
+    pub(crate) async fn decide_if_leading(&self, caller: &Caller, commands: Vec<Command>) -> Vec<bool> {
+        let commands = commands.iter().map(|command| command.encode_for(caller)).collect();
         let fates = decide_here(&self.raft, commands, Instant::now() + self.patience).await;
-        fates.into_iter().map(|fate| matches!(fate, Fate::Decided(_))).collect()
+        // Authentication may have been switched on meanwhile.
+        let denied = |outcome: &Outcome| matches!(outcome, Err(CommandError::Auth(_)));
+        let is_decided = |fate| matches!(fate, Fate::Decided(outcome) if !denied(&outcome));
+        fates.into_iter().map(is_decided).collect()
     }
 
     /// Decides a batch that a follower has sent.

@@ -5,14 +5,17 @@
 use std::{sync::Arc, time::Duration};
 
 use keelson_store_core::{
-    command::{Command, Outcome, RangeRequest, RangeResponse, Response, ResponseBody, Txn, TxnResponse},
+    auth::Auth,
+    command::{
+        Caller, Command, Outcome, RangeRequest, RangeResponse, Response, ResponseBody, Txn, TxnResponse,
+    },
     engine::Disk,
-    id::{LeaseId, ReplicaId, Revision, Term},
+    id::{AuthRevision, LeaseId, ReplicaId, Revision, Term},
     lease::{self, Lease, Remaining},
     mvcc::{self, ContentsHash},
     watch::Interest,
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::watch as channel, task::JoinHandle};
 
 use crate::{
     error::{LeaseError, OpenError, ReadError, WriteError},
@@ -357,9 +360,29 @@ impl Store {
     }
 
     async fn command(&self, command: Command) -> Result<Response, WriteError> {
+        self.propose(&self.inner.state.own_caller(), &command).await
+    }
+
+    /// Has a command applied that a caller asks for.
+    pub(crate) async fn propose(&self, caller: &Caller, command: &Command) -> Result<Response, WriteError> {
         command.validate()?;
-        let outcome: Outcome = self.inner.proposals.propose(&command).await?;
+        let outcome: Outcome = self.inner.proposals.propose(caller, command).await?;
         Ok(outcome?)
+    }
+
+    /// Users and roles as this replica knows them.
+    pub(crate) fn auth(&self) -> Arc<Auth> {
+        self.inner.state.auth()
+    }
+
+    /// Follows the revision of users and roles.
+    pub(crate) fn auth_changes(&self) -> channel::Receiver<AuthRevision> {
+        self.inner.state.auth_changes()
+    }
+
+    /// Where work goes that takes long.
+    pub(crate) fn offload(&self) -> Offload {
+        self.inner.offload
     }
 }
 

@@ -17,6 +17,7 @@ const DELETE: u8 = 2;
 const COMPACT: u8 = 3;
 const GRANT: u8 = 4;
 const REVOKE: u8 = 5;
+const AUTH: u8 = 6;
 
 /// A running hash.
 pub(crate) struct RollingHash {
@@ -65,6 +66,11 @@ impl RollingHash {
     /// A lease was revoked.
     pub(crate) fn revoked(&mut self, id: LeaseId) {
         self.step(REVOKE, &[id.get().cast_unsigned()], &[]);
+    }
+
+    /// Users or roles were changed; `record` is what they have become.
+    pub(crate) fn auth_changed(&mut self, record: &[u8]) {
+        self.step(AUTH, &[record.len() as u64], &[record]);
     }
 
     fn step(&mut self, kind: u8, numbers: &[u64], bytes: &[&[u8]]) {

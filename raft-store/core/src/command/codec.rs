@@ -1,47 +1,72 @@
 //! The bytes of a command, as they travel through log and network: a layout byte, then bincode.
 //!
+//! | layout | |
+//! |---|---|
+//! | 1 | a command of anyone, other than one that changes users and roles |
+//! | 2 | the caller, then the command |
+//!
 //! The layout is a contract with every log on disk: enum variants and fields are never reordered or removed,
 //! and whatever is added is a new layout.
 
 use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
 
-use super::Command;
+use super::{Caller, Command};
 use crate::engine::EngineError;
 
-const LAYOUT: u8 = 1;
+const BARE: u8 = 1;
+const WITH_CALLER: u8 = 2;
 
 /// The largest command that is decoded, against lengths that were damaged.
 const MAX_BYTES: usize = 64 << 20;
 
 impl Command {
-    /// The command's bytes.
+    /// The command's bytes, as anyone's.
     pub fn encode(&self) -> Bytes {
-        let mut bytes = vec![LAYOUT];
-        bincode::serde::encode_into_std_write(self, &mut bytes, config())
-            .expect("writing plain data into memory cannot fail");
+        self.encode_for(&Caller::Anyone)
+    }
+
+    /// The command's bytes, as a caller's.
+    pub fn encode_for(&self, caller: &Caller) -> Bytes {
+        let is_bare = *caller == Caller::Anyone && !matches!(self, Self::Auth(_));
+        let mut bytes = vec![if is_bare { BARE } else { WITH_CALLER }];
+        if !is_bare {
+            put(caller, &mut bytes);
+        }
+        put(self, &mut bytes);
         bytes.into()
     }
 
-    /// The command that [`Self::encode`] made these bytes of.
+    /// The command that [`Self::encode`] or [`Self::encode_for`] made these bytes of, and whose it is.
     ///
     /// The error is one of the log that they came from: no replica may go on past it.
-    pub fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
-        let body = match bytes.split_first() {
-            Some((&LAYOUT, body)) => body,
-            Some((&found, _)) if found > LAYOUT => {
+    pub fn decode(bytes: &[u8]) -> Result<(Caller, Self), EngineError> {
+        let mut body = match bytes.split_first() {
+            Some((&(BARE | WITH_CALLER), body)) => body,
+            Some((&found, _)) if found > WITH_CALLER => {
                 let what = "a command".to_owned();
-                return Err(EngineError::TooNew { what, found: found.into(), known: LAYOUT.into() });
+                return Err(EngineError::TooNew { what, found: found.into(), known: WITH_CALLER.into() });
             }
             Some((&found, _)) => return Err(corrupt(format!("layout {found}"))),
             None => return Err(corrupt("empty")),
         };
-        let (command, used) =
-            bincode::serde::decode_from_slice(body, config()).map_err(|error| corrupt(error.to_string()))?;
-        if used != body.len() {
-            return Err(corrupt("too long"));
-        }
-        Ok(command)
+        let caller = if bytes[0] == WITH_CALLER { take(&mut body)? } else { Caller::Anyone };
+        let command = take(&mut body)?;
+        if body.is_empty() { Ok((caller, command)) } else { Err(corrupt("too long")) }
     }
+}
+
+fn put<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
+    bincode::serde::encode_into_std_write(value, bytes, config())
+        .expect("writing plain data into memory cannot fail");
+}
+
+/// Takes a value off the front.
+fn take<T: DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, EngineError> {
+    let (value, used) =
+        bincode::serde::decode_from_slice(bytes, config()).map_err(|error| corrupt(error.to_string()))?;
+    *bytes = &bytes[used..];
+    Ok(value)
 }
 
 fn config() -> impl bincode::config::Config {

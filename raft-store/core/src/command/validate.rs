@@ -6,12 +6,13 @@
 //! may both write it. Stricter than etcd in one case, where etcd makes two changes of one key at one revision:
 //! sibling transactions of which one puts a key and a later one deletes it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
 use super::{
     Command, CommandError, Compare, DeleteRangeRequest, KeyRange, Op, PutRequest, RangeRequest, Txn,
+    spans::Spans,
 };
 
 /// The most compares, and the most operations per branch, of a transaction; etcd's default.
@@ -25,7 +26,7 @@ impl Command {
             Self::LeaseGrant { id, ttl_seconds: _ } | Self::LeaseRevoke(id) if id.is_none() => {
                 Err(CommandError::LeaseNotFound)
             }
-            Self::Compact(_) | Self::LeaseGrant { .. } | Self::LeaseRevoke(_) => Ok(()),
+            Self::Compact(_) | Self::LeaseGrant { .. } | Self::LeaseRevoke(_) | Self::Auth(_) => Ok(()),
         }
     }
 }
@@ -134,62 +135,5 @@ impl<'t> Written<'t> {
         }
         *self = std::mem::take(self).or(other);
         Ok(())
-    }
-}
-
-/// Disjoint spans of keys: start to end, where `None` is no end.
-#[derive(Default)]
-struct Spans(BTreeMap<Bytes, Option<Bytes>>);
-
-impl Spans {
-    fn of(range: &KeyRange) -> Self {
-        let mut spans = Self::default();
-        let (start, end) = range.span();
-        spans.insert(start, end);
-        spans
-    }
-
-    fn extend(&mut self, other: Self) {
-        for (start, end) in other.0 {
-            self.insert(start, end);
-        }
-    }
-
-    /// Adds a span, joined with those that it meets.
-    fn insert(&mut self, mut start: Bytes, mut end: Option<Bytes>) {
-        if end.as_ref().is_some_and(|end| *end <= start) {
-            return;
-        }
-        while let Some((met, met_end)) = self.last_from(end.as_ref()).map(|(s, e)| (s.clone(), e.clone())) {
-            if met_end.as_ref().is_some_and(|met_end| *met_end < start) {
-                break;
-            }
-            self.0.remove(&met);
-            start = start.min(met);
-            end = match (end, met_end) {
-                (Some(a), Some(b)) => Some(a.max(b)),
-                (None, _) | (_, None) => None,
-            };
-        }
-        self.0.insert(start, end);
-    }
-
-    /// The last span that starts at or before `end`.
-    fn last_from(&self, end: Option<&Bytes>) -> Option<(&Bytes, &Option<Bytes>)> {
-        match end {
-            Some(end) => self.0.range::<Bytes, _>(..=end).next_back(),
-            None => self.0.last_key_value(),
-        }
-    }
-
-    fn contains(&self, key: &Bytes) -> bool {
-        self.last_from(Some(key)).is_some_and(|(_, end)| end.as_ref().is_none_or(|end| key < end))
-    }
-
-    fn holds_any_of(&self, keys: &BTreeSet<&Bytes>) -> bool {
-        self.0.iter().any(|(start, end)| {
-            let first = keys.range::<Bytes, _>(start..).next();
-            first.is_some_and(|key| end.as_ref().is_none_or(|end| *key < end))
-        })
     }
 }

@@ -5,8 +5,9 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::{
-    command::{Command, KeyRange, Op, PutRequest, Txn},
-    id::{ChangeId, LeaseId, LogIndex, LogPosition, Revision, Term},
+    auth::Auth,
+    command::{AuthCommand, Caller, Command, KeyRange, Op, PutRequest, Txn},
+    id::{AuthRevision, ChangeId, LeaseId, LogIndex, LogPosition, Revision, Term},
 };
 
 fn key() -> impl Strategy<Value = Vec<u8>> {
@@ -101,6 +102,9 @@ proptest! {
         }
         // A command's numbers have more than one encoding; decoding must only not panic.
         Command::decode(&bytes).ok();
+        decode_auth(&bytes).ok();
+        let with_caller = [&[2], &bytes[..]].concat();
+        Command::decode(&with_caller).ok();
     }
 
     #[test]
@@ -108,7 +112,7 @@ proptest! {
         let put = PutRequest { key: "key".into(), value: "value".into(), ..PutRequest::default() };
         let command = Command::Txn(Txn { success: vec![Op::Put(put)], ..Txn::default() });
         let mut bytes = command.encode().to_vec();
-        prop_assert_eq!(Command::decode(&bytes).unwrap(), command);
+        prop_assert_eq!(Command::decode(&bytes).unwrap(), (Caller::Anyone, command));
         let at = at % bytes.len();
         bytes[at] ^= 1 << bit;
         bytes.truncate(bytes.len().saturating_sub(cut));
@@ -135,6 +139,12 @@ fn layouts_are_as_they_have_always_been() {
         swept: ChangeId { revision: Revision::new(3), sub: 6 },
         hash: 7,
     };
+    assert_eq!(encode_auth(&Auth::default()), b"\x01\0\x01\0\0\0");
+    assert_eq!(Command::LeaseRevoke(LeaseId::new(1)).encode(), &b"\x01\x03\x02"[..]);
+    let caller = Caller::User { name: "u".to_owned(), revision: AuthRevision::new(3) };
+    let by_user = Command::LeaseRevoke(LeaseId::new(1)).encode_for(&caller);
+    assert_eq!(by_user, &b"\x02\x02\x01u\x03\x03\x02"[..]);
+    assert_eq!(Command::Auth(AuthCommand::Disable).encode(), &b"\x02\0\x04\x01"[..]);
     let numbers = [1_u64, 2, 5, 4, 3].map(u64::to_be_bytes).concat();
     let expected = [&[1, 1][..], &numbers, &6_u32.to_be_bytes(), &7_u64.to_be_bytes()].concat();
     assert_eq!(header.encode(), expected);
@@ -149,6 +159,7 @@ fn a_layout_from_the_future_is_too_new_and_not_damaged() {
     assert!(Header::decode(&[9]).is_err_and(too_new));
     assert!(decode_membership(&Bytes::from_static(&[9])).is_err_and(too_new));
     assert!(Command::decode(&[9]).is_err_and(too_new));
+    assert!(decode_auth(&[9]).is_err_and(too_new));
     assert!(decode_record(&[0]).is_err_and(|error| matches!(error, EngineError::Corrupt { .. })));
 }
 

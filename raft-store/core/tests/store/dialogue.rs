@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use keelson_store_core::{
     apply::StateMachine,
-    command::Command,
+    command::{Caller, Command},
     compact,
     engine::{Family, mem::MemDisk},
     lease, mvcc,
@@ -43,7 +43,13 @@ impl Dialogue {
 
     fn answer(&mut self, line: Line) -> String {
         match line {
-            Line::Command(command) => self.apply(&command),
+            Line::Command(command) => self.apply(&Caller::Anyone, &command),
+            Line::As { name, recognized, line } => {
+                let revision = recognized.unwrap_or(self.machine.auth().revision());
+                self.answer_to(&Caller::User { name, revision }, *line)
+            }
+            Line::System(line) => self.answer_to(&Caller::System, *line),
+            Line::Users => show::users(self.machine.auth()),
             Line::Get(request) => {
                 let (view, header) = self.machine.view();
                 let answer = mvcc::range(&*view, &header, &request).unwrap();
@@ -80,12 +86,27 @@ impl Dialogue {
         }
     }
 
-    fn apply(&mut self, command: &Command) -> String {
-        let decoded = Command::decode(&command.encode()).unwrap();
-        assert_eq!(decoded, *command);
+    fn answer_to(&mut self, caller: &Caller, line: Line) -> String {
+        match line {
+            Line::Command(command) => self.apply(caller, &command),
+            Line::Get(request) => {
+                let permitted =
+                    self.machine.auth().rights(caller).and_then(|rights| rights.read(&request.range));
+                match permitted {
+                    Ok(()) => self.answer(Line::Get(request)),
+                    Err(denied) => show::error(&denied.into()),
+                }
+            }
+            _ => panic!("nobody is asked who asks that"),
+        }
+    }
+
+    fn apply(&mut self, caller: &Caller, command: &Command) -> String {
+        let (by, decoded) = Command::decode(&command.encode_for(caller)).unwrap();
+        assert_eq!((&by, &decoded), (caller, command));
         let position = at(self.machine.header().next_index().get());
         let mut batch = self.machine.begin();
-        let outcome = batch.command(position, decoded).unwrap();
+        let outcome = batch.command_for(position, caller, decoded).unwrap();
         let applied = batch.commit().unwrap();
         let woken = self.hub.publish(&applied.changes, &applied.header);
         let names =

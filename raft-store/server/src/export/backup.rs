@@ -16,10 +16,12 @@ use std::{
     fs::{self, File},
     io::{self, BufReader, BufWriter, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use keelson_store_core::{
+    auth::Auth,
     id::{LeaseId, Revision},
     lease::{self, Lease},
     watch::{Change, ChangeKind, Interest},
@@ -62,22 +64,27 @@ pub async fn run(store: Store, folder: PathBuf) -> Infallible {
 
 /// One snapshot and its journal. `Ok` when it is time for the next one.
 async fn chapter(store: &Store, folder: &Path) -> io::Result<()> {
+    let mut auth_changes = store.auth_changes();
     let view = store.view(Consistency::Local).await.map_err(io::Error::other)?;
     let (status, revision) = (store.status(), view.header().revision);
+    let mut seen = Seen { leases: BTreeSet::new(), auth: view.auth().clone(), last: revision };
     let head = Head { cluster: status.cluster, replica: status.replica, revision, taken_ms: now_ms() };
     let place = folder.to_owned();
     let mut chapter = aside(move || Chapter::begin(&place, &view, head)).await?;
     let watching = store.watch(Interest::everything(), revision.next()).await;
     let mut watcher = watching.map_err(io::Error::other)?;
-    let mut leases = BTreeSet::new();
     while !chapter.is_long() {
-        let changes = match watcher.next().await {
-            Ok(changes) => changes,
-            Err(WatchError::Compacted { .. }) => return Ok(()),
-            Err(WatchError::Broken(error)) => return Err(io::Error::other(error)),
+        let changes = tokio::select! {
+            changes = watcher.next() => match changes {
+                Ok(changes) => Some(changes),
+                Err(WatchError::Compacted { .. }) => return Ok(()),
+                Err(WatchError::Broken(error)) => return Err(io::Error::other(error)),
+            },
+            // The sender lives as long as the store.
+            _ = auth_changes.changed() => None,
         };
         let view = store.view(Consistency::Local).await.map_err(io::Error::other)?;
-        let frame = frame(&view, &changes, &mut leases)?;
+        let frame = seen.frame(&view, changes.as_ref())?;
         chapter = aside(move || chapter.append(&frame)).await?;
     }
     Ok(())
@@ -88,23 +95,38 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 
     Offload::Thread.run(work).await.map_err(io::Error::other)?
 }
 
-/// The changes as records, and before them the leases that were not seen yet.
-fn frame(view: &StateView, changes: &WatchedChanges, seen: &mut BTreeSet<LeaseId>) -> io::Result<Vec<u8>> {
-    let (mut records, mut last) = (Vec::new(), Revision::ZERO);
-    for (revision, changes) in changes.revisions() {
-        last = revision;
-        for (sub, change) in (0..).zip(changes) {
-            let lease = change.kv.lease;
-            if !lease.is_none() && seen.insert(lease) {
-                let found = lease::find(view.read(), lease).map_err(io::Error::other)?;
-                // Where there is none any more, the deletion of its keys follows.
-                records.extend(found.map(|ttl_seconds| Record::Lease(Lease { id: lease, ttl_seconds })));
-            }
-            records.push(record(change, sub));
+/// What a journal holds already, beyond its changes.
+struct Seen {
+    leases: BTreeSet<LeaseId>,
+    auth: Arc<Auth>,
+    /// The last revision.
+    last: Revision,
+}
+
+impl Seen {
+    /// The changes as records, and before them what they may refer to and was not seen yet.
+    fn frame(&mut self, view: &StateView, changes: Option<&WatchedChanges>) -> io::Result<Vec<u8>> {
+        let mut records = Vec::new();
+        if !Arc::ptr_eq(&self.auth, view.auth()) {
+            self.auth = view.auth().clone();
+            let record = self.auth.without_token_key().encode();
+            records.push(Record::Auth { revision: view.header().revision, record });
         }
+        for (revision, changes) in changes.into_iter().flat_map(WatchedChanges::revisions) {
+            self.last = revision;
+            for (sub, change) in (0..).zip(changes) {
+                let lease = change.kv.lease;
+                if !lease.is_none() && self.leases.insert(lease) {
+                    let found = lease::find(view.read(), lease).map_err(io::Error::other)?;
+                    // Where there is none any more, the deletion of its keys follows.
+                    records.extend(found.map(|ttl_seconds| Record::Lease(Lease { id: lease, ttl_seconds })));
+                }
+                records.push(record(change, sub));
+            }
+        }
+        records.push(Record::Moment { revision: self.last, written_ms: now_ms() });
+        Ok(journal::frame(&records))
     }
-    records.push(Record::Moment { revision: last, written_ms: now_ms() });
-    Ok(journal::frame(&records))
 }
 
 fn record(change: &Change, sub: u32) -> Record {

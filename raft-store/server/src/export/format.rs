@@ -10,7 +10,10 @@
 //! | 1, the first | cluster u64, replica u64, revision u64, taken at u64 (milliseconds since 1970) |
 //! | 2, a key | revision u64, sub u32, create revision u64, version u64, lease i64, key's length u32, key, value |
 //! | 3, a lease | id i64, time to live u32 (seconds) |
-//! | 4, the last | keys u64, leases u64, contents u64 (XXH3 over the records of keys and leases) |
+//! | 4, the last | keys u64, leases u64, contents u64 (XXH3 over all records but the first and the last) |
+//! | 7, the second, in format 2 | 0 u64, users and roles as the core keeps them, without the key of tokens |
+//!
+//! A file of format 1 has no users and roles. It is written where there are none, so that older programs read it.
 //!
 //! A journal (`journal`) has the same records in frames, and two more kinds:
 //!
@@ -18,6 +21,7 @@
 //! |---|---|
 //! | 5, a deletion | revision u64, key |
 //! | 6, the end of a frame | revision u64, written at u64 (milliseconds since 1970) |
+//! | 7 | the revision u64 at which they became so, users and roles |
 //!
 //! Numbers are big-endian. The length is etcd's trick: a file of N · 512 + 32 bytes is one that ends in a
 //! checksum, and newer `etcdctl` refuse any other.
@@ -31,8 +35,10 @@ use keelson_store_core::{
 
 /// What a file begins with.
 pub(super) const MAGIC: &[u8; 8] = b"KEELSNAP";
-/// The only format so far.
-pub(super) const FORMAT: u32 = 1;
+/// The format that has no users and roles.
+pub(super) const FIRST_FORMAT: u32 = 1;
+/// The newest format.
+pub(super) const FORMAT: u32 = 2;
 /// The part without the checksum is a multiple of this.
 pub(super) const BLOCK: u64 = 512;
 /// Bytes of the checksum.
@@ -48,6 +54,7 @@ const LEASE: u8 = 3;
 const END: u8 = 4;
 const DELETION: u8 = 5;
 const MOMENT: u8 = 6;
+const AUTH: u8 = 7;
 
 /// Whose state a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +97,11 @@ pub(super) enum Record {
         revision: Revision,
         written_ms: u64,
     },
+    /// Users and roles, and the revision at which they became so.
+    Auth {
+        revision: Revision,
+        record: Bytes,
+    },
 }
 
 /// Bytes that are no record of a snapshot file.
@@ -101,7 +113,7 @@ pub enum FormatError {
     /// It goes on where it should end.
     #[error("a record is longer than what it says")]
     Long,
-    /// Kinds are numbered from 1 to 6.
+    /// Kinds are numbered from 1 to 7.
     #[error("a record is of the unknown kind {0}")]
     Kind(u8),
 }
@@ -139,6 +151,11 @@ impl Record {
                 put_numbers(bytes, &[revision.get(), *written_ms]);
                 MOMENT
             }
+            Self::Auth { revision, record } => {
+                bytes.extend(revision.get().to_be_bytes());
+                bytes.extend_from_slice(record);
+                AUTH
+            }
         };
         let length = bytes.len() - start - RECORD_HEAD;
         bytes[start] = kind;
@@ -164,6 +181,10 @@ impl Record {
                 Self::Deletion { revision, key: std::mem::take(&mut fields.0).to_vec().into() }
             }
             MOMENT => Self::Moment { revision: Revision::new(fields.u64()?), written_ms: fields.u64()? },
+            AUTH => {
+                let revision = Revision::new(fields.u64()?);
+                Self::Auth { revision, record: std::mem::take(&mut fields.0).to_vec().into() }
+            }
             unknown => return Err(FormatError::Kind(unknown)),
         };
         if fields.0.is_empty() { Ok(record) } else { Err(FormatError::Long) }

@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 
 use super::{
     format::{FORMAT, Head, MAX_RECORD, RECORD_HEAD, Record},
-    read::ImportError,
+    read::{ImportError, check_format},
 };
 
 const MAGIC: &[u8; 8] = b"KEELJRNL";
@@ -49,9 +49,7 @@ impl<R: Read> Journal<R> {
         let start = exactly(&mut input, MAGIC.len() + 4 + RECORD_HEAD)?.ok_or(ImportError::CutShort)?;
         let Some(rest) = start.strip_prefix(MAGIC) else { return Err(ImportError::Foreign) };
         let format = rest[..4].try_into().map_or(0, u32::from_be_bytes);
-        if format != FORMAT {
-            return Err(ImportError::TooNew(format));
-        }
+        check_format(format)?;
         let (kind, length) = (rest[4], rest[5..].try_into().map_or(0, u32::from_be_bytes));
         let body = exactly(&mut input, length.min(MAX_RECORD) as usize)?.ok_or(ImportError::CutShort)?;
         let Record::Head(head) = Record::decode(kind, &body)? else {

@@ -5,12 +5,13 @@
 
 use std::io::{self, Read};
 
-use keelson_store_core::{command::KeyValue, lease::Lease};
+use bytes::Bytes;
+use keelson_store_core::{auth::Auth, command::KeyValue, lease::Lease};
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::format::{
-    DIGEST_LEN, FORMAT, FormatError, Head, MAGIC, MAX_RECORD, RECORD_HEAD, Record, Totals, sealed_len,
+    DIGEST_LEN, FIRST_FORMAT, FORMAT, FormatError, Head, MAGIC, MAX_RECORD, RECORD_HEAD, Record, Totals, sealed_len,
 };
 
 /// What etcd's own files have behind their first 16 bytes: the mark of its storage engine.
@@ -19,6 +20,8 @@ const BOLT_MARK: [u8; 4] = [0xed, 0xda, 0x0c, 0xed];
 /// One thing that a file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
+    /// Users and roles, as the core keeps them. They come first.
+    Auth(Bytes),
     /// A lease. All leases come before the first key.
     Lease(Lease),
     /// A key. Keys come in order.
@@ -96,6 +99,7 @@ pub fn read(input: impl Read, mut each: impl FnMut(Item) -> io::Result<()>) -> R
                 found.keys += 1;
                 each(Item::Key { kv, sub })?;
             }
+            Record::Auth { revision: _, record } => each(Item::Auth(checked(record)?))?,
             Record::Lease(lease) => {
                 found.leases += 1;
                 each(Item::Lease(lease))?;
@@ -112,6 +116,22 @@ pub fn read(input: impl Read, mut each: impl FnMut(Item) -> io::Result<()>) -> R
                 return Ok(Contents { head, totals, digest, len });
             }
         }
+    }
+}
+
+/// Lets a format pass that is known here.
+pub(super) fn check_format(found: u32) -> Result<(), ImportError> {
+    match found {
+        FIRST_FORMAT | FORMAT => Ok(()),
+        other => Err(ImportError::TooNew(other)),
+    }
+}
+
+/// Users and roles that can be read.
+pub(super) fn checked(record: Bytes) -> Result<Bytes, ImportError> {
+    match Auth::decode(&record) {
+        Ok(_) => Ok(record),
+        Err(error) => Err(ImportError::Damaged(error.to_string())),
     }
 }
 
@@ -149,9 +169,7 @@ impl<R: Read> Input<R> {
             });
         };
         let format = format.try_into().map_or(0, u32::from_be_bytes);
-        if format != FORMAT {
-            return Err(ImportError::TooNew(format));
-        }
+        check_format(format)?;
         let (_, record) = self.any_record()?;
         let Record::Head(head) = record else {
             return Err(ImportError::Damaged("it has no beginning".to_owned()));

@@ -25,7 +25,7 @@ use super::{
     backup::Until,
     format::{Head, Record},
     journal::Journal,
-    read::{Contents, ImportError, Item, read},
+    read::{Contents, ImportError, Item, checked, read},
     write::write,
 };
 use crate::{
@@ -197,12 +197,16 @@ fn follow(
             let at = match record {
                 Record::Key(kv, _) => kv.mod_revision,
                 Record::Deletion { revision, .. } => *revision,
+                Record::Auth { revision, .. } => *revision,
                 // A lease belongs to what follows it.
                 Record::Lease(_) => reached.at,
                 Record::Moment { .. } | Record::Head(_) | Record::End(_) => continue,
             };
             if until.admits(at, *written_ms) {
-                reached.at = reached.at.max(at);
+                // Users and roles may be written down before the keys of their revision.
+                if !matches!(record, Record::Auth { .. }) {
+                    reached.at = reached.at.max(at);
+                }
                 if let Some(engine) = state {
                     change(engine, record)?;
                 }
@@ -213,9 +217,10 @@ fn follow(
 }
 
 /// Applies one record of a journal.
-fn change(engine: &dyn Engine, record: &Record) -> Result<(), EngineError> {
+fn change(engine: &dyn Engine, record: &Record) -> Result<(), RestoreError> {
     let mut fill = Fill { engine, batch: Batch::default(), bytes: 0 };
     match record {
+        Record::Auth { revision: _, record } => fill.put(Item::Auth(checked(record.clone())?))?,
         Record::Lease(lease) => fill.put(Item::Lease(*lease))?,
         Record::Key(kv, sub) => {
             fill.forget(&kv.key)?;
@@ -224,7 +229,7 @@ fn change(engine: &dyn Engine, record: &Record) -> Result<(), EngineError> {
         Record::Deletion { key, .. } => fill.forget(key)?,
         Record::Moment { .. } | Record::Head(_) | Record::End(_) => {}
     }
-    fill.flush()
+    Ok(fill.flush()?)
 }
 
 fn summarize(
@@ -253,6 +258,7 @@ struct Fill<'e> {
 impl Fill<'_> {
     fn put(&mut self, item: Item) -> Result<(), EngineError> {
         match item {
+            Item::Auth(record) => self.batch.put(Family::Meta, schema::AUTH_KEY, record),
             Item::Lease(Lease { id, ttl_seconds }) => {
                 let (key, value) = (schema::lease_id_key(id).to_vec(), schema::encode_lease(ttl_seconds));
                 self.batch.put(Family::Leases, key, value);

@@ -4,7 +4,11 @@ use std::{io, sync::Arc};
 
 use keelson_store_core::{
     apply::StateMachine,
-    command::{Command, DeleteRangeRequest, KeyRange, KeyValue, Op, PutRequest, Txn},
+    auth::Auth,
+    command::{
+        AuthCommand, Caller, Command, DeleteRangeRequest, KeyRange, KeyValue, Op, PasswordHash, PutRequest,
+        TokenKey, Txn,
+    },
     engine::{Disk, Role, mem::MemDisk},
     id::{ClusterId, LeaseId, LogPosition, ReplicaId, Revision, Term},
     lease::Lease,
@@ -106,6 +110,42 @@ fn a_file_of_something_else_is_told_apart_from_a_damaged_one() {
     let mut longer = file();
     longer.push(0);
     assert!(matches!(refused(&longer), ImportError::Damaged(_)));
+}
+
+/// A state with users and roles, and authentication on.
+fn machine_with_users() -> StateMachine {
+    let mut machine = machine();
+    let hash = || Some(PasswordHash::new("a hash".to_owned()));
+    let commands = [
+        AuthCommand::UserAdd { name: "root".to_owned(), password: hash() },
+        AuthCommand::UserGrantRole { user: "root".to_owned(), role: "root".to_owned() },
+        AuthCommand::Enable,
+        AuthCommand::SetTokenKey(TokenKey::new([42; 32])),
+    ];
+    for command in commands {
+        let at = LogPosition { term: Term::new(1), index: machine.header().next_index() };
+        let mut batch = machine.begin();
+        batch.command_for(at, &Caller::System, Command::Auth(command)).unwrap().unwrap();
+        batch.commit().unwrap();
+    }
+    machine
+}
+
+#[test]
+fn users_and_roles_are_restored_and_the_key_of_tokens_does_not_leave_the_cluster() {
+    let (state, header) = machine_with_users().view();
+    assert_eq!(header.revision, head().revision);
+    let mut sealed = Sealed::new(Vec::new());
+    write(&*state, head(), &mut sealed).unwrap();
+    let (file, _) = sealed.finish().unwrap();
+    assert!(!file.windows(32).any(|bytes| bytes == [42; 32]));
+    assert_eq!((self::file()[11], file[11]), (1, 2), "older programs read files without users");
+    let disk: Arc<dyn Disk> = Arc::new(MemDisk::new());
+    restore_file(&disk, &file, &options("a")).unwrap();
+    let auth = Auth::load(&*disk.open("state-0", Role::State).unwrap()).unwrap();
+    assert!(auth.is_enabled() && auth.token_key().is_none());
+    let root = auth.user("root").unwrap();
+    assert!(root.has_role("root") && root.password().unwrap().as_str() == "a hash");
 }
 
 proptest! {

@@ -2,11 +2,13 @@
 
 use std::io::{self, Write};
 
-use keelson_store_core::{command::KeyRange, engine::Read, lease, mvcc::Scan};
+use keelson_store_core::{
+    auth::Auth, command::KeyRange, engine::Read, id::Revision, lease, mvcc::Scan,
+};
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::format::{BLOCK, DIGEST_LEN, FORMAT, Head, MAGIC, Record, Totals, sealed_len};
+use super::format::{BLOCK, DIGEST_LEN, FIRST_FORMAT, FORMAT, Head, MAGIC, Record, Totals, sealed_len};
 
 /// Writes the file of a state whose newest revision the head names, but for what [`Sealed::finish`] adds. The
 /// same state and head make the same bytes (X2).
@@ -14,11 +16,16 @@ use super::format::{BLOCK, DIGEST_LEN, FORMAT, Head, MAGIC, Record, Totals, seal
 /// # Errors
 /// The engine's, if something cannot be read, or the sink's.
 pub fn write(state: &dyn Read, head: Head, sink: &mut dyn Write) -> io::Result<Totals> {
+    let auth = Auth::load(state).map_err(io::Error::other)?;
+    let format = if auth.is_unused() { FIRST_FORMAT } else { FORMAT };
     let mut bytes = MAGIC.to_vec();
-    bytes.extend(FORMAT.to_be_bytes());
+    bytes.extend(format.to_be_bytes());
     Record::Head(head).encode(&mut bytes);
     sink.write_all(&bytes)?;
     let mut items = Items { sink, hash: Xxh3::new(), bytes, totals: Totals::default() };
+    if !auth.is_unused() {
+        items.put(&Record::Auth { revision: Revision::ZERO, record: auth.without_token_key().encode() })?;
+    }
     for lease in lease::all(state).map_err(io::Error::other)? {
         items.put(&Record::Lease(lease))?;
         items.totals.leases += 1;

@@ -22,7 +22,10 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
-use super::tls::ClientTls;
+use super::{
+    identity::CertificateName,
+    tls::{self, ClientTls},
+};
 use crate::{peer::Duplex, runtime};
 
 /// Handshakes under way at once, per listening socket.
@@ -36,7 +39,10 @@ const READY: usize = 16;
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
 /// A client's connection.
-pub(super) struct Connection(Box<dyn Duplex>);
+pub(super) struct Connection {
+    stream: Box<dyn Duplex>,
+    certificate: CertificateName,
+}
 
 /// Accepts on all sockets, until the stream is dropped.
 pub(super) fn connections(
@@ -94,20 +100,26 @@ async fn greet(
     permit: OwnedSemaphorePermit,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let stream: Box<dyn Duplex> = match tls {
-        Some(tls) => Box::new(timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await??),
-        None => Box::new(stream),
+    let connection = match tls {
+        Some(tls) => {
+            let stream = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await??;
+            let certificate = CertificateName(tls::client_name(&stream));
+            Connection { stream: Box::new(stream), certificate }
+        }
+        None => Connection { stream: Box::new(stream), certificate: CertificateName::default() },
     };
     drop(permit);
     // Nobody takes it up when the server has stopped.
-    let _ = ready.send(Ok(Connection(stream))).await;
+    let _ = ready.send(Ok(connection)).await;
     Ok(())
 }
 
 impl Connected for Connection {
-    type ConnectInfo = ();
+    type ConnectInfo = CertificateName;
 
-    fn connect_info(&self) {}
+    fn connect_info(&self) -> CertificateName {
+        self.certificate.clone()
+    }
 }
 
 impl AsyncRead for Connection {
@@ -116,13 +128,13 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -130,18 +142,18 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -12,7 +12,7 @@ use keelson_proto::etcd::rpc::{
 use keelson_store_core::id::ReplicaId;
 use tonic::{Request, Response, Status};
 
-use super::{Front, error};
+use super::{Front, error, identity::Credentials};
 use crate::{
     options::{self, Calling},
     peer::is_peer_url,
@@ -27,7 +27,9 @@ impl Cluster for Front {
         &self,
         request: Request<MemberListRequest>,
     ) -> Result<Response<MemberListResponse>, Status> {
-        if request.get_ref().linearizable {
+        let (who, MemberListRequest { linearizable }) = Credentials::split(request);
+        self.require_user(&who).await?;
+        if linearizable {
             // A membership is an entry of the log: whoever has applied all that is committed knows the
             // newest.
             self.store.view(Consistency::Linearizable).await.map_err(error::read)?;
@@ -43,7 +45,8 @@ impl Cluster for Front {
         &self,
         request: Request<MemberAddRequest>,
     ) -> Result<Response<MemberAddResponse>, Status> {
-        let MemberAddRequest { peer_ur_ls, is_learner } = request.into_inner();
+        let (who, MemberAddRequest { peer_ur_ls, is_learner }) = Credentials::split(request);
+        self.require_root(&who).await?;
         let peer_urls = checked(peer_ur_ls)?;
         let calling = if is_learner { Calling::Learner } else { Calling::Voter };
         let kept = options::Member { peer_urls, calling, ..options::Member::default() };
@@ -57,8 +60,9 @@ impl Cluster for Front {
         &self,
         request: Request<MemberRemoveRequest>,
     ) -> Result<Response<MemberRemoveResponse>, Status> {
-        let removed = ReplicaId::new(request.get_ref().id);
-        let members = self.reconfigure(Change::Remove(removed)).await?;
+        let (who, MemberRemoveRequest { id }) = Credentials::split(request);
+        self.require_root(&who).await?;
+        let members = self.reconfigure(Change::Remove(ReplicaId::new(id))).await?;
         Ok(Response::new(MemberRemoveResponse { header: Some(self.header_now()), members }))
     }
 
@@ -66,7 +70,8 @@ impl Cluster for Front {
         &self,
         request: Request<MemberUpdateRequest>,
     ) -> Result<Response<MemberUpdateResponse>, Status> {
-        let MemberUpdateRequest { id, peer_ur_ls } = request.into_inner();
+        let (who, MemberUpdateRequest { id, peer_ur_ls }) = Credentials::split(request);
+        self.require_root(&who).await?;
         let change = Change::Update { replica: ReplicaId::new(id), peer_urls: checked(peer_ur_ls)? };
         let members = self.reconfigure(change).await?;
         Ok(Response::new(MemberUpdateResponse { header: Some(self.header_now()), members }))
@@ -76,8 +81,9 @@ impl Cluster for Front {
         &self,
         request: Request<MemberPromoteRequest>,
     ) -> Result<Response<MemberPromoteResponse>, Status> {
-        let promoted = ReplicaId::new(request.get_ref().id);
-        let members = self.reconfigure(Change::Promote(promoted)).await?;
+        let (who, MemberPromoteRequest { id }) = Credentials::split(request);
+        self.require_root(&who).await?;
+        let members = self.reconfigure(Change::Promote(ReplicaId::new(id))).await?;
         Ok(Response::new(MemberPromoteResponse { header: Some(self.header_now()), members }))
     }
 }

@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status, codegen::BoxStream};
 
 use super::{
     Front, convert, ending, error,
+    identity::{Credentials, Guard},
     queue::{Place, created, keys_of},
 };
 use crate::{
@@ -34,8 +35,9 @@ impl Election for Front {
         &self,
         request: Request<CampaignRequest>,
     ) -> Result<Response<CampaignResponse>, Status> {
-        let CampaignRequest { name, lease, value } = request.into_inner();
-        let Place { key, number, lease } = self.queue(name.clone(), LeaseId::new(lease), value).await?;
+        let (who, CampaignRequest { name, lease, value }) = Credentials::split(request);
+        let Place { key, number, lease } =
+            self.queue(&who, name.clone(), LeaseId::new(lease), value).await?;
         let leader = LeaderKey { name, key, rev: convert::signed(number.get()), lease: lease.get() };
         Ok(Response::new(CampaignResponse { header: Some(self.header_now()), leader: Some(leader) }))
     }
@@ -44,17 +46,18 @@ impl Election for Front {
         &self,
         request: Request<ProclaimRequest>,
     ) -> Result<Response<ProclaimResponse>, Status> {
-        let ProclaimRequest { leader, value } = request.into_inner();
-        let revision = self.proclaim_at(&place(leader)?, value).await?;
+        let (who, ProclaimRequest { leader, value }) = Credentials::split(request);
+        let revision = self.proclaim_at(&who, &place(leader)?, value).await?;
         Ok(Response::new(ProclaimResponse { header: Some(self.header(revision)) }))
     }
 
     async fn leader(&self, request: Request<LeaderRequest>) -> Result<Response<LeaderResponse>, Status> {
-        let first = created(keys_of(&request.into_inner().name), false);
-        let found = self.store.range(&first, Consistency::Linearizable).await.map_err(error::read)?;
-        let At { revision, answer } = found;
-        let kv = answer.kvs.into_iter().next().ok_or_else(|| Status::unknown("election: no leader"))?;
-        Ok(Response::new(self.leads(revision, kv)))
+        let (who, LeaderRequest { name }) = Credentials::split(request);
+        let first = created(keys_of(&name), false);
+        let view = self.view_of(&who, Consistency::Linearizable, &first.range).await?;
+        let found = view.range(&first).map_err(error::read)?.kvs.into_iter().next();
+        let kv = found.ok_or_else(|| Status::unknown("election: no leader"))?;
+        Ok(Response::new(self.leads(view.header().revision, kv)))
     }
 
     async fn observe(
@@ -62,8 +65,10 @@ impl Election for Front {
         request: Request<LeaderRequest>,
     ) -> Result<Response<Self::ObserveStream>, Status> {
         let ended = ending::of_stream(self.clone(), request.metadata());
-        let observer =
-            Observer { front: self.clone(), range: keys_of(&request.into_inner().name), watch: None };
+        let (who, LeaderRequest { name }) = Credentials::split(request);
+        let range = keys_of(&name);
+        let guard = self.guard(&who, range.clone()).await?;
+        let observer = Observer { front: self.clone(), guard, range, watch: None };
         let batches = stream::try_unfold(observer, async |mut observer| {
             let news = observer.next().await?;
             Ok::<_, Status>(Some((news, observer)))
@@ -83,8 +88,9 @@ impl Election for Front {
 
     /// As in etcd: a place that is lost already is no error.
     async fn resign(&self, request: Request<ResignRequest>) -> Result<Response<ResignResponse>, Status> {
-        let place = place(request.into_inner().leader)?;
-        let revision = self.leave(&place.key, place.number).await?;
+        let (who, ResignRequest { leader }) = Credentials::split(request);
+        let place = place(leader)?;
+        let revision = self.leave(&who, &place.key, place.number).await?;
         Ok(Response::new(ResignResponse { header: Some(self.header(revision)) }))
     }
 }
@@ -105,6 +111,8 @@ fn place(leader: Option<LeaderKey>) -> Result<Place, Status> {
 /// One client that wants to know who leads.
 struct Observer {
     front: Front,
+    /// Whether it may know, still.
+    guard: Guard,
     range: KeyRange,
     /// Nothing before the first look, and after history was compacted away.
     watch: Option<(Candidates, Watcher)>,
@@ -116,6 +124,12 @@ type News = (Revision, KeyValue);
 impl Observer {
     /// Waits for what there is to tell next.
     async fn next(&mut self) -> Result<Vec<News>, Status> {
+        let news = self.wait_for_news().await?;
+        self.guard.check(&self.front).map_err(error::auth)?;
+        Ok(news)
+    }
+
+    async fn wait_for_news(&mut self) -> Result<Vec<News>, Status> {
         loop {
             let Some((candidates, watcher)) = &mut self.watch else {
                 let news = self.look().await?;

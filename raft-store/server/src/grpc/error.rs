@@ -6,7 +6,10 @@
 //! Two groups of texts never mix, because clients decide on retries by them: "no leader", "too many requests"
 //! and "server stopped" mean that a write did not happen; every "request timed out" means that nobody knows.
 
-use keelson_store_core::{command::CommandError, engine::EngineError};
+use keelson_store_core::{
+    command::{AuthError, CommandError},
+    engine::EngineError,
+};
 use tonic::{Code, Status};
 
 use crate::{
@@ -70,6 +73,33 @@ pub(super) fn command(error: &CommandError) -> Status {
         | CommandError::ValueProvided
         | CommandError::LeaseProvided
         | CommandError::TooManyOps => Code::InvalidArgument,
+        CommandError::Auth(denied) => return auth(*denied),
+    };
+    Status::new(code, error.to_string())
+}
+
+/// Something that users and roles do not permit, or that is not possible with them.
+pub(super) fn auth(error: AuthError) -> Status {
+    let code = match error {
+        AuthError::RootUserNotExist
+        | AuthError::RootRoleNotExist
+        | AuthError::UserExists
+        | AuthError::UserNotFound
+        | AuthError::RoleExists
+        | AuthError::RoleNotFound
+        | AuthError::RoleNotGranted
+        | AuthError::PermissionNotGranted
+        | AuthError::NotEnabled => Code::FailedPrecondition,
+        AuthError::UserEmpty
+        | AuthError::RoleEmpty
+        | AuthError::AuthFailed
+        | AuthError::PermissionNotGiven
+        | AuthError::InvalidManagement
+        | AuthError::OldRevision => Code::InvalidArgument,
+        AuthError::PermissionDenied => Code::PermissionDenied,
+        AuthError::InvalidToken => Code::Unauthenticated,
+        AuthError::NoPasswordUser => Code::Unknown,
+        AuthError::TooLarge => Code::ResourceExhausted,
     };
     Status::new(code, error.to_string())
 }

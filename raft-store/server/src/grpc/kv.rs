@@ -8,13 +8,14 @@ use keelson_proto::etcd::rpc::{
     CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse,
     RangeRequest, RangeResponse, RangeStreamResponse, TxnRequest, TxnResponse, kv_server::Kv,
 };
-use keelson_store_core::command::{Op, OpResponse, Txn};
+use keelson_store_core::command::{Command, Op, OpResponse, Txn};
 use prost::Message;
 use tonic::{Request, Response, Status, codegen::BoxStream};
 
 use super::{
     Front, convert,
     error::{self, BadRequest, MAX_REQUEST_BYTES},
+    identity::Credentials,
 };
 use crate::store::{At, Consistency};
 
@@ -23,22 +24,22 @@ impl Kv for Front {
     type RangeStreamStream = BoxStream<RangeStreamResponse>;
 
     async fn range(&self, request: Request<RangeRequest>) -> Result<Response<RangeResponse>, Status> {
-        self.read(request.into_inner()).await.map(Response::new)
+        self.read(request).await.map(Response::new)
     }
 
     async fn range_stream(
         &self,
         request: Request<RangeRequest>,
     ) -> Result<Response<Self::RangeStreamStream>, Status> {
-        let whole = self.read(request.into_inner()).await?;
+        let whole = self.read(request).await?;
         let parts = convert::range_parts(whole).into_iter().map(Ok);
         Ok(Response::new(Box::pin(stream::iter(parts))))
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
-        let raw = check_size(request.into_inner())?;
-        let put = convert::put(raw).map_err(error::bad_request)?;
-        let At { revision, answer } = self.one_op(Op::Put(put)).await?;
+        let (who, raw) = Credentials::split(request);
+        let put = convert::put(check_size(raw)?).map_err(error::bad_request)?;
+        let At { revision, answer } = self.one_op(&who, Op::Put(put)).await?;
         match answer {
             OpResponse::Put(previous) => {
                 Ok(Response::new(convert::put_response(self.header(revision), previous)))
@@ -51,8 +52,9 @@ impl Kv for Front {
         &self,
         request: Request<DeleteRangeRequest>,
     ) -> Result<Response<DeleteRangeResponse>, Status> {
-        let raw = check_size(request.into_inner())?;
-        let At { revision, answer } = self.one_op(Op::DeleteRange(convert::delete_range(raw))).await?;
+        let (who, raw) = Credentials::split(request);
+        let delete = Op::DeleteRange(convert::delete_range(check_size(raw)?));
+        let At { revision, answer } = self.one_op(&who, delete).await?;
         match answer {
             OpResponse::DeleteRange { deleted, prev_kvs } => {
                 let header = self.header(revision);
@@ -63,10 +65,10 @@ impl Kv for Front {
     }
 
     async fn txn(&self, request: Request<TxnRequest>) -> Result<Response<TxnResponse>, Status> {
-        let raw = check_size(request.into_inner())?;
-        let txn = convert::txn(raw).map_err(error::bad_request)?;
+        let (who, raw) = Credentials::split(request);
+        let txn = convert::txn(check_size(raw)?).map_err(error::bad_request)?;
         self.check_quota(&txn).await?;
-        let At { revision, answer } = self.store.txn(txn).await.map_err(error::write)?;
+        let At { revision, answer } = self.run_txn(&who, txn).await?;
         Ok(Response::new(convert::txn_response(self.header(revision), answer)))
     }
 
@@ -76,25 +78,29 @@ impl Kv for Front {
         &self,
         request: Request<CompactionRequest>,
     ) -> Result<Response<CompactionResponse>, Status> {
-        let revision = convert::revision(request.get_ref().revision);
-        let At { revision, answer: () } = self.store.compact(revision).await.map_err(error::write)?;
+        let (who, raw) = Credentials::split(request);
+        let command = Command::Compact(convert::revision(raw.revision));
+        let revision = self.propose(&who, &command).await?.revision;
         Ok(Response::new(CompactionResponse { header: Some(self.header(revision)) }))
     }
 }
 
 impl Front {
-    async fn read(&self, raw: RangeRequest) -> Result<RangeResponse, Status> {
+    async fn read(&self, request: Request<RangeRequest>) -> Result<RangeResponse, Status> {
+        let (who, raw) = Credentials::split(request);
         let raw = check_size(raw)?;
         let consistency = if raw.serializable { Consistency::Local } else { Consistency::Linearizable };
         let request = convert::range(raw).map_err(error::bad_request)?;
-        let At { revision, answer } = self.store.range(&request, consistency).await.map_err(error::read)?;
-        Ok(convert::range_response(self.header(revision), answer))
+        request.validate().map_err(|refused| error::command(&refused))?;
+        let view = self.view_of(&who, consistency, &request.range).await?;
+        let answer = view.range(&request).map_err(error::read)?;
+        Ok(convert::range_response(self.header(view.header().revision), answer))
     }
 
-    async fn one_op(&self, op: Op) -> Result<At<OpResponse>, Status> {
+    async fn one_op(&self, who: &Credentials, op: Op) -> Result<At<OpResponse>, Status> {
         let txn = Txn { success: vec![op], ..Txn::default() };
         self.check_quota(&txn).await?;
-        let At { revision, answer } = self.store.txn(txn).await.map_err(error::write)?;
+        let At { revision, answer } = self.run_txn(who, txn).await?;
         let answer = answer.responses.into_iter().next();
         let answer = answer.ok_or_else(|| Status::internal("etcdserver: the store gave no answer"))?;
         Ok(At { revision, answer })

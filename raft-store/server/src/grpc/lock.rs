@@ -10,22 +10,23 @@ use keelson_store_core::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{Front, error};
+use super::{Front, identity::Credentials};
 
 #[tonic::async_trait]
 impl Lock for Front {
     async fn lock(&self, request: Request<LockRequest>) -> Result<Response<LockResponse>, Status> {
-        let LockRequest { name, lease } = request.into_inner();
-        let place = self.queue(name, LeaseId::new(lease), Bytes::new()).await?;
+        let (who, LockRequest { name, lease }) = Credentials::split(request);
+        let place = self.queue(&who, name, LeaseId::new(lease), Bytes::new()).await?;
         Ok(Response::new(LockResponse { header: Some(self.header_now()), key: place.key }))
     }
 
-    /// As in etcd: whoever knows the key can unlock.
+    /// As in etcd: whoever knows the key, and may write it, can unlock.
     async fn unlock(&self, request: Request<UnlockRequest>) -> Result<Response<UnlockResponse>, Status> {
-        let range = KeyRange::Single(request.into_inner().key);
+        let (who, UnlockRequest { key }) = Credentials::split(request);
+        let range = KeyRange::Single(key);
         let delete = Op::DeleteRange(DeleteRangeRequest { range, prev_kv: false });
         let txn = Txn { success: vec![delete], ..Txn::default() };
-        let revision = self.store.txn(txn).await.map_err(error::write)?.revision;
+        let revision = self.run_txn(&who, txn).await?.revision;
         Ok(Response::new(UnlockResponse { header: Some(self.header(revision)) }))
     }
 }

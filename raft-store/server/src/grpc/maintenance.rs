@@ -13,7 +13,7 @@ use keelson_proto::etcd::rpc::{
 use keelson_store_core::id::ReplicaId;
 use tonic::{Request, Response, Status, codegen::BoxStream};
 
-use super::{Front, convert, ending, error};
+use super::{Front, convert, ending, error, identity::Credentials};
 use crate::store::{At, Consistency};
 
 /// The version of etcd whose API this is. Clients decide by it what they may ask for; Kubernetes, for one,
@@ -27,7 +27,8 @@ const TRANSFER_PATIENCE: Duration = Duration::from_secs(5);
 impl Maintenance for Front {
     type SnapshotStream = BoxStream<SnapshotResponse>;
 
-    async fn status(&self, _request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+    async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        self.require_user(&Credentials::split(request).0).await?;
         let status = self.store.status();
         let me = status.members.iter().find(|member| member.replica == status.replica);
         let leaderless = status.leader.is_none().then(|| error::no_leader().message().to_owned());
@@ -54,7 +55,9 @@ impl Maintenance for Front {
         &self,
         request: Request<MoveLeaderRequest>,
     ) -> Result<Response<MoveLeaderResponse>, Status> {
-        let heir = ReplicaId::new(request.get_ref().target_id);
+        let (who, MoveLeaderRequest { target_id }) = Credentials::split(request);
+        self.require_root(&who).await?;
+        let heir = ReplicaId::new(target_id);
         let status = self.store.status();
         if status.leader != Some(status.replica) {
             return Err(error::not_leader());
@@ -70,7 +73,12 @@ impl Maintenance for Front {
 
     /// An alarm stands for as long as its cause does: it can be listed, and there is nothing to clear.
     async fn alarm(&self, request: Request<AlarmRequest>) -> Result<Response<AlarmResponse>, Status> {
-        match request.get_ref().action() {
+        let (who, asked) = Credentials::split(request);
+        match asked.action() {
+            AlarmAction::Get => self.require_user(&who).await?,
+            AlarmAction::Deactivate | AlarmAction::Activate => self.require_root(&who).await?,
+        }
+        match asked.action() {
             AlarmAction::Get => {
                 let no_space =
                     AlarmMember { member_id: self.replica.get(), alarm: AlarmType::Nospace.into() };
@@ -87,13 +95,15 @@ impl Maintenance for Front {
     /// Nothing has to be done: the space of what was deleted comes back by itself, and no call can hurry it.
     async fn defragment(
         &self,
-        _request: Request<DefragmentRequest>,
+        request: Request<DefragmentRequest>,
     ) -> Result<Response<DefragmentResponse>, Status> {
+        self.require_root(&Credentials::split(request).0).await?;
         Ok(Response::new(DefragmentResponse { header: Some(self.header_now()) }))
     }
 
     /// The rolling hash over all that this member has applied, folded: as in etcd, for tests.
-    async fn hash(&self, _request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
+    async fn hash(&self, request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
+        self.require_root(&Credentials::split(request).0).await?;
         let view = self.store.view(Consistency::Local).await.map_err(error::read)?;
         let header = view.header();
         Ok(Response::new(HashResponse {
@@ -103,7 +113,9 @@ impl Maintenance for Front {
     }
 
     async fn hash_kv(&self, request: Request<HashKvRequest>) -> Result<Response<HashKvResponse>, Status> {
-        let revision = convert::revision(request.get_ref().revision);
+        let (who, asked) = Credentials::split(request);
+        self.require_root(&who).await?;
+        let revision = convert::revision(asked.revision);
         let At { revision, answer } = self.store.contents_hash(revision).await.map_err(error::read)?;
         Ok(Response::new(HashKvResponse {
             header: Some(self.header(revision)),
@@ -118,14 +130,16 @@ impl Maintenance for Front {
         request: Request<SnapshotRequest>,
     ) -> Result<Response<Self::SnapshotStream>, Status> {
         let ended = ending::of_stream(self.clone(), request.metadata());
+        self.require_root(&Credentials::split(request).0).await?;
         let pieces = self.save_snapshot().await?;
         Ok(Response::new(Box::pin(ending::until(ended, pieces))))
     }
 
     async fn downgrade(
         &self,
-        _request: Request<DowngradeRequest>,
+        request: Request<DowngradeRequest>,
     ) -> Result<Response<DowngradeResponse>, Status> {
+        self.require_root(&Credentials::split(request).0).await?;
         Err(error::unimplemented("downgrading"))
     }
 }

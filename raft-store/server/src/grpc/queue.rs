@@ -11,17 +11,16 @@
 use bytes::Bytes;
 use keelson_store_core::{
     command::{
-        Compare, DeleteRangeRequest, KeyRange, KeyValue, Op, OpResponse, Operand, PutRequest, RangeRequest,
+        Command, Compare, DeleteRangeRequest, KeyRange, KeyValue, Op, OpResponse, Operand, PutRequest, RangeRequest,
         Relation, Sort, SortBy, Txn,
     },
     id::{LeaseId, Revision},
-    lease::Lease,
     watch::Interest,
 };
 use tokio::sync::oneshot;
 use tonic::Status;
 
-use super::{Front, error};
+use super::{Front, error, identity::Credentials};
 use crate::store::{At, Consistency};
 
 /// The time to live of the lease of a client that brought none; etcd's.
@@ -62,20 +61,26 @@ pub(super) fn holds(key: &Bytes, number: Revision) -> Compare {
 impl Front {
     /// Lines up with a value, and returns when everybody before has gone. Whoever goes away while it waits,
     /// leaves the queue.
-    pub(super) async fn queue(&self, name: Bytes, lease: LeaseId, value: Bytes) -> Result<Place, Status> {
+    pub(super) async fn queue(
+        &self,
+        who: &Credentials,
+        name: Bytes,
+        lease: LeaseId,
+        value: Bytes,
+    ) -> Result<Place, Status> {
         let (here, mut gone) = oneshot::channel::<()>();
-        let front = self.clone();
+        let (front, who) = (self.clone(), who.clone());
         let queued = self.store.attend(async move {
-            let place = front.line_up(&name, lease, value).await?;
+            let place = front.line_up(&who, &name, lease, value).await?;
             let waited = tokio::select! {
                 biased;
                 _ = &mut gone => Err(Status::cancelled("etcdserver: the client has gone")),
                 () = front.stopping() => Err(error::stopped()),
-                waited = front.wait_for_turn(&name, &place) => waited,
+                waited = front.wait_for_turn(&who, &name, &place) => waited,
             };
             if waited.is_err() {
                 // If this fails, too, the place goes with its lease.
-                let _ = front.leave(&place.key, place.number).await;
+                let _ = front.leave(&who, &place.key, place.number).await;
             }
             waited.map(|()| place)
         });
@@ -85,16 +90,27 @@ impl Front {
     }
 
     /// Gives up a place. A no-op where it is lost already.
-    pub(super) async fn leave(&self, key: &Bytes, number: Revision) -> Result<Revision, Status> {
+    pub(super) async fn leave(
+        &self,
+        who: &Credentials,
+        key: &Bytes,
+        number: Revision,
+    ) -> Result<Revision, Status> {
         let range = KeyRange::Single(key.clone());
         let delete = Op::DeleteRange(DeleteRangeRequest { range, prev_kv: false });
         let txn = Txn { compare: vec![holds(key, number)], success: vec![delete], ..Txn::default() };
-        Ok(self.store.txn(txn).await.map_err(error::write)?.revision)
+        Ok(self.run_txn(who, txn).await?.revision)
     }
 
     /// Takes a place, or finds the one that the lease has already.
-    async fn line_up(&self, name: &[u8], lease: LeaseId, value: Bytes) -> Result<Place, Status> {
-        let lease = if lease.is_none() { self.grant_own().await? } else { lease };
+    async fn line_up(
+        &self,
+        who: &Credentials,
+        name: &[u8],
+        lease: LeaseId,
+        value: Bytes,
+    ) -> Result<Place, Status> {
+        let lease = if lease.is_none() { self.grant_own(who).await? } else { lease };
         let key: Bytes = [name, format!("/{:x}", lease.get()).as_bytes()].concat().into();
         let put = PutRequest { key: key.clone(), value: value.clone(), lease, ..PutRequest::default() };
         let mine = Op::Range(RangeRequest::new(KeyRange::Single(key.clone())));
@@ -103,13 +119,13 @@ impl Front {
             success: vec![Op::Put(put)],
             failure: vec![mine],
         };
-        let At { revision, answer } = self.store.txn(txn).await.map_err(error::write)?;
+        let At { revision, answer } = self.run_txn(who, txn).await?;
         match answer.responses.into_iter().next() {
             Some(OpResponse::Range(found)) => {
                 let found = found.kvs.into_iter().next().ok_or_else(lost)?;
                 let place = Place { key, number: found.create_revision, lease };
                 if found.value != value {
-                    self.proclaim_at(&place, value).await?;
+                    self.proclaim_at(who, &place, value).await?;
                 }
                 Ok(place)
             }
@@ -120,27 +136,32 @@ impl Front {
     }
 
     /// Changes the value of a place that is still held.
-    pub(super) async fn proclaim_at(&self, place: &Place, value: Bytes) -> Result<Revision, Status> {
+    pub(super) async fn proclaim_at(
+        &self,
+        who: &Credentials,
+        place: &Place,
+        value: Bytes,
+    ) -> Result<Revision, Status> {
         let put = PutRequest { key: place.key.clone(), value, lease: place.lease, ..PutRequest::default() };
         let txn = Txn {
             compare: vec![holds(&place.key, place.number)],
             success: vec![Op::Put(put)],
             ..Txn::default()
         };
-        let At { revision, answer } = self.store.txn(txn).await.map_err(error::write)?;
+        let At { revision, answer } = self.run_txn(who, txn).await?;
         if answer.succeeded { Ok(revision) } else { Err(error::not_elected()) }
     }
 
-    async fn grant_own(&self) -> Result<LeaseId, Status> {
-        let lease = Lease { id: self.draw_lease_id(), ttl_seconds: OWN_LEASE_SECONDS };
-        self.store.grant_lease(lease).await.map_err(error::write)?;
-        Ok(lease.id)
+    async fn grant_own(&self, who: &Credentials) -> Result<LeaseId, Status> {
+        let id = self.draw_lease_id();
+        self.propose(who, &Command::LeaseGrant { id, ttl_seconds: OWN_LEASE_SECONDS }).await?;
+        Ok(id)
     }
 
     /// Returns when nobody is before this place; an error when the place is lost.
-    async fn wait_for_turn(&self, name: &[u8], place: &Place) -> Result<(), Status> {
+    async fn wait_for_turn(&self, who: &Credentials, name: &[u8], place: &Place) -> Result<(), Status> {
         loop {
-            let view = self.store.view(Consistency::Linearizable).await.map_err(error::read)?;
+            let view = self.view_of(who, Consistency::Linearizable, &keys_of(name)).await?;
             let own = RangeRequest::new(KeyRange::Single(place.key.clone()));
             let own = view.range(&own).map_err(error::read)?.kvs;
             if own.first().map(|kv| kv.create_revision) != Some(place.number) {

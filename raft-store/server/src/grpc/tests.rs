@@ -10,10 +10,10 @@ use keelson_store_core::engine::mem::MemDisk;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 use tonic::{
     Code, Status,
-    transport::{Channel, Endpoint, Error},
+    transport::{Channel, Endpoint},
 };
 
-use super::{GrpcOptions, Listeners, serve};
+use super::{GrpcOptions, Listeners, ServeError, serve};
 use crate::{
     options::{InitialMember, Member, StoreOptions},
     peer::TcpTransport,
@@ -39,7 +39,7 @@ struct Served {
     channel: Channel,
     store: Store,
     stop: oneshot::Sender<()>,
-    serving: JoinHandle<Result<(), Error>>,
+    serving: JoinHandle<Result<(), ServeError>>,
 }
 
 /// Runs a test against a fresh member, in a runtime like production's.

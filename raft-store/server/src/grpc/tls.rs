@@ -16,6 +16,8 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
 use crate::pem;
 
 /// The files of the client-facing side.
@@ -58,6 +60,13 @@ impl ClientTls {
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         self.acceptor.accept(stream).await
     }
+}
+
+/// The common name in the certificate that a client has shown.
+pub(super) fn client_name(stream: &TlsStream<TcpStream>) -> Option<Arc<str>> {
+    let shown = stream.get_ref().1.peer_certificates()?.first()?;
+    let (_, certificate) = X509Certificate::from_der(shown).ok()?;
+    certificate.subject().iter_common_name().last()?.as_str().ok().map(Arc::from)
 }
 
 fn client_verifier(ca: &Path) -> io::Result<Arc<dyn ClientCertVerifier>> {

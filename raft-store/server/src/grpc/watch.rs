@@ -24,7 +24,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, codegen::BoxStream};
 
 use self::session::Session;
-use super::{Front, ending};
+use super::{Front, ending, identity::Credentials};
 
 /// Replies that may wait for the client to take them.
 const REPLIES: usize = 8;
@@ -41,8 +41,9 @@ impl Watch for Front {
         request: Request<Streaming<WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let ended = ending::of_stream(self.clone(), request.metadata());
+        let (who, requests) = Credentials::split(request);
         let (replies, taken) = mpsc::channel(REPLIES);
-        let session = Session::new(self.clone(), replies).run(request.into_inner());
+        let session = Session::new(self.clone(), who, replies).run(requests);
         // The session says nothing by itself; it has to be polled for the replies to come.
         let driven = session.into_stream().filter_map(|()| ready(None));
         let answers = stream::select(ReceiverStream::new(taken), driven);

@@ -53,7 +53,8 @@ pub(crate) async fn expire(raft: Raft, state: Arc<SharedState>, proposals: Arc<P
         let began = Instant::now();
         let commands = due.iter().map(|id| Command::LeaseRevoke(*id)).collect();
         let revoke = async {
-            take_back(&state, due, &proposals.decide_if_leading(commands).await).await;
+            let revoked = proposals.decide_if_leading(&state.own_caller(), commands).await;
+            take_back(&state, due, &revoked).await;
             sleep(began.elapsed().min(MAX_PAUSE)).await;
         };
         tokio::select! {

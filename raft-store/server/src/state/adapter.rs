@@ -60,8 +60,7 @@ impl StateAdapter {
             }
         }
         let machine = StateMachine::open(disk.open(&live, Role::State)?)?;
-        let shared =
-            SharedState::new(machine.engine().clone(), machine.header(), options.watch_history_bytes);
+        let shared = SharedState::new(&machine, options.watch_history_bytes);
         let snapshots = Snapshots::open(disk, meta, options.offload)?;
         Ok(Self { machine: Arc::new(Mutex::new(machine)), shared: Arc::new(shared), snapshots })
     }
@@ -113,7 +112,7 @@ impl StateAdapter {
                 let answer = apply_entry(&mut batch, entry)?;
                 answers.extend(responder.map(|responder| (responder, answer)));
             }
-            batch.commit()?
+            self.shared.commit(batch)?
         };
         self.shared.publish(&applied);
         answers.into_iter().for_each(|(responder, answer)| responder.send(answer));
@@ -149,7 +148,7 @@ impl Install {
         }
         let old = live_store(self.snapshots.meta())?;
         self.snapshots.build_for_install(&machine, &store)?;
-        self.shared.replace(machine.engine().clone(), machine.header());
+        self.shared.replace(&machine);
         // The former machine is closed, which may take a while, only when nobody waits for the lock.
         let former = std::mem::replace(&mut *lock(&self.machine), machine);
         drop(former);
@@ -221,8 +220,8 @@ pub(crate) fn apply_entry(batch: &mut ApplyBatch<'_>, entry: Entry) -> Result<An
     match entry.payload {
         Payload::Blank => batch.blank(at),
         Payload::Normal(command) => {
-            let command = Command::decode(&command.0)?;
-            return batch.command(at, command).map(Answer::Outcome);
+            let (caller, command) = Command::decode(&command.0)?;
+            return batch.command_for(at, &caller, command).map(Answer::Outcome);
         }
         Payload::Membership(membership) => {
             let record = MembershipRecord::of(Some(&entry.log_id), &membership);

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use keelson_store_core::{
-    apply::{Applied as AppliedBatch, Header, LeaseChange},
-    command::{RangeRequest, RangeResponse},
+    apply::{Applied as AppliedBatch, ApplyBatch, Header, LeaseChange, StateMachine},
+    auth::Auth,
+    command::{Caller, RangeRequest, RangeResponse},
     engine::{Engine, EngineError, Read},
-    id::{LogIndex, Revision},
+    id::{AuthRevision, LogIndex, Revision},
     lease::{Lessor, Millis},
     mvcc,
 };
@@ -27,14 +28,28 @@ pub struct Applied {
 
 /// The state as readers see it. One per replica; the writer is [`super::StateAdapter`].
 pub struct SharedState {
-    live: RwLock<Arc<dyn Engine>>,
+    live: RwLock<Live>,
     applied: watch::Sender<Applied>,
     lessor: Mutex<Lessor>,
     /// Where the lessor's clock begins.
     started: Instant,
     /// Wakes whoever waits for the next deadline.
     leases_changed: Notify,
+    /// Follows users and roles.
+    auth_changed: watch::Sender<AuthRevision>,
     hub: WatchHub,
+}
+
+/// Where readers read. Both change at once, so that nobody reads what users and roles of that moment do not permit.
+struct Live {
+    engine: Arc<dyn Engine>,
+    auth: Arc<Auth>,
+}
+
+impl Live {
+    fn of(machine: &StateMachine) -> Self {
+        Self { engine: machine.engine().clone(), auth: machine.auth().clone() }
+    }
 }
 
 /// The state at one moment.
@@ -42,6 +57,7 @@ pub struct SharedState {
 pub struct StateView {
     read: Arc<dyn Read>,
     header: Header,
+    auth: Arc<Auth>,
 }
 
 impl Applied {
@@ -57,13 +73,15 @@ impl Applied {
 
 impl SharedState {
     /// The state of a machine that was just opened.
-    pub(crate) fn new(engine: Arc<dyn Engine>, header: &Header, watch_history_bytes: usize) -> Self {
+    pub(crate) fn new(machine: &StateMachine, watch_history_bytes: usize) -> Self {
+        let header = machine.header();
         Self {
-            live: RwLock::new(engine),
+            live: RwLock::new(Live::of(machine)),
             applied: watch::Sender::new(Applied::of(header)),
             lessor: Mutex::new(Lessor::new()),
             started: Instant::now(),
             leases_changed: Notify::new(),
+            auth_changed: watch::Sender::new(machine.auth().revision()),
             hub: WatchHub::new(header, watch_history_bytes),
         }
     }
@@ -75,14 +93,32 @@ impl SharedState {
 
     /// The state right now, on this replica alone: not linearizable by itself.
     pub fn view(&self) -> Result<StateView, EngineError> {
-        let read = self.live.read().unwrap_or_else(PoisonError::into_inner).view();
+        let (read, auth) = {
+            let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+            (live.engine.view(), live.auth.clone())
+        };
         let header = Header::load(&*read)?;
-        Ok(StateView { read, header })
+        Ok(StateView { read, header, auth })
+    }
+
+    /// Users and roles right now, on this replica alone.
+    pub fn auth(&self) -> Arc<Auth> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).auth.clone()
+    }
+
+    /// Follows the revision of users and roles.
+    pub fn auth_changes(&self) -> watch::Receiver<AuthRevision> {
+        self.auth_changed.subscribe()
+    }
+
+    /// Who asks when the store itself does.
+    pub(crate) fn own_caller(&self) -> Caller {
+        if self.auth().is_enabled() { Caller::System } else { Caller::Anyone }
     }
 
     /// Bytes on disk, roughly.
     pub fn size(&self) -> u64 {
-        self.live.read().unwrap_or_else(PoisonError::into_inner).size()
+        self.live.read().unwrap_or_else(PoisonError::into_inner).engine.size()
     }
 
     /// Who is to be told of changes.
@@ -103,6 +139,19 @@ impl SharedState {
     /// The lessor's clock.
     pub fn now(&self) -> Millis {
         Millis::new(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Puts a batch into the engine. Where it changes users or roles, nobody reads what follows under those before it.
+    pub(crate) fn commit(&self, batch: ApplyBatch<'_>) -> Result<AppliedBatch, EngineError> {
+        if !batch.changes_auth() {
+            return batch.commit();
+        }
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        let applied = batch.commit()?;
+        live.auth = applied.auth.clone();
+        drop(live);
+        self.auth_changed.send_replace(applied.auth.revision());
+        Ok(applied)
     }
 
     /// Tells readers what a batch has changed. Called by the writer, after the batch is in the engine.
@@ -127,8 +176,10 @@ impl SharedState {
     }
 
     /// Puts another store in place of the live one: a snapshot was installed.
-    pub(crate) fn replace(&self, engine: Arc<dyn Engine>, header: &Header) {
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = engine;
+    pub(crate) fn replace(&self, machine: &StateMachine) {
+        let header = machine.header();
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Live::of(machine);
+        self.auth_changed.send_replace(machine.auth().revision());
         self.hub.jumped(header);
         self.applied.send_replace(Applied::of(header));
     }
@@ -143,6 +194,11 @@ impl StateView {
     /// Positions and revisions at the view's moment.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Users and roles at the view's moment.
+    pub fn auth(&self) -> &Arc<Auth> {
+        &self.auth
     }
 
     /// Reads keys, at the view's revision or an older one.

@@ -8,6 +8,9 @@
 //! txn [if COMPARE...] [then OP ; OP ...] [else OP ; OP ...]      an OP is put, get, del or { a transaction }
 //! grant ID SECONDS | revoke ID | leases
 //! compact N | sweep | sweep N (one step of N changes) | records | header | reopen
+//! auth enable|disable | user add NAME [HASH] | user password NAME HASH | user delete NAME | user grant|revoke NAME ROLE
+//! role add|delete NAME | role grant NAME read|write|readwrite RANGE | role revoke NAME RANGE | token-key | users
+//! as NAME COMMAND | as NAME@REVISION COMMAND | system COMMAND
 //! window BYTES (a new hub) | watch NAME RANGE [from=N] [no-put] [no-delete] | poll NAME
 //! ```
 //!
@@ -18,24 +21,39 @@
 use bytes::Bytes;
 use keelson_store_core::{
     command::{
-        Command, Compare, DeleteRangeRequest, KeyRange, Op, Operand, PutRequest, RangeRequest, Relation,
-        Sort, SortBy, Txn,
+        Access, AuthCommand, Command, Compare, DeleteRangeRequest, KeyRange, Op, Operand, PasswordHash,
+        Permission, PermissionRange, PutRequest, RangeRequest, Relation, Sort, SortBy, TokenKey, Txn,
     },
-    id::{LeaseId, Revision},
+    id::{AuthRevision, LeaseId, Revision},
     watch::Interest,
 };
 
 /// One command of a dialogue.
 pub(crate) enum Line {
     Command(Command),
+    /// As a user, recognized in the newest revision of users and roles or in another one.
+    As {
+        name: String,
+        recognized: Option<AuthRevision>,
+        line: Box<Line>,
+    },
+    System(Box<Line>),
     Get(RangeRequest),
     Leases,
-    Sweep { max_changes: usize, all: bool },
+    Users,
+    Sweep {
+        max_changes: usize,
+        all: bool,
+    },
     Records,
     Header,
     Reopen,
     Window(usize),
-    Watch { name: String, interest: Interest, start: Revision },
+    Watch {
+        name: String,
+        interest: Interest,
+        start: Revision,
+    },
     Poll(String),
 }
 
@@ -52,7 +70,18 @@ pub(crate) fn line(text: &str) -> Line {
         }
         "revoke" => Line::Command(Command::LeaseRevoke(LeaseId::new(number(rest[0])))),
         "compact" => Line::Command(Command::Compact(Revision::new(number(rest[0])))),
+        "auth" | "user" | "role" | "token-key" => Line::Command(Command::Auth(auth(&words))),
+        "as" => {
+            let (name, recognized) = match rest[0].split_once('@') {
+                Some((name, revision)) => (name, Some(AuthRevision::new(number(revision)))),
+                None => (rest[0], None),
+            };
+            let line = Box::new(line(&rest[1..].join(" ")));
+            Line::As { name: name.to_owned(), recognized, line }
+        }
+        "system" => Line::System(Box::new(line(&rest.join(" ")))),
         "leases" => Line::Leases,
+        "users" => Line::Users,
         "sweep" => Line::Sweep { max_changes: rest.first().map_or(100, |n| number(n)), all: rest.is_empty() },
         "records" => Line::Records,
         "header" => Line::Header,
@@ -69,6 +98,46 @@ pub(crate) fn line(text: &str) -> Line {
             },
         },
         other => panic!("no such command: {other}"),
+    }
+}
+
+fn auth(words: &[&str]) -> AuthCommand {
+    let text = |at: usize| String::from_utf8(bytes(words[at]).to_vec()).expect("text");
+    let hash = |at: usize| PasswordHash::new(words[at].to_owned());
+    match words[..2.min(words.len())] {
+        ["token-key"] => AuthCommand::SetTokenKey(TokenKey::new([7; 32])),
+        ["auth", "enable"] => AuthCommand::Enable,
+        ["auth", "disable"] => AuthCommand::Disable,
+        ["user", "add"] => {
+            AuthCommand::UserAdd { name: text(2), password: (words.len() > 3).then(|| hash(3)) }
+        }
+        ["user", "delete"] => AuthCommand::UserDelete(text(2)),
+        ["user", "password"] => AuthCommand::UserChangePassword { name: text(2), password: hash(3) },
+        ["user", "grant"] => AuthCommand::UserGrantRole { user: text(2), role: text(3) },
+        ["user", "revoke"] => AuthCommand::UserRevokeRole { user: text(2), role: text(3) },
+        ["role", "add"] => AuthCommand::RoleAdd(text(2)),
+        ["role", "delete"] => AuthCommand::RoleDelete(text(2)),
+        ["role", "grant"] => {
+            let access = match words[3] {
+                "read" => Access::Read,
+                "write" => Access::Write,
+                _ => Access::ReadWrite,
+            };
+            let permission = Permission { range: permission_range(words[4]), access };
+            AuthCommand::RoleGrantPermission { role: text(2), permission }
+        }
+        ["role", "revoke"] => {
+            AuthCommand::RoleRevokePermission { role: text(2), range: permission_range(words[3]) }
+        }
+        _ => panic!("no such command: {words:?}"),
+    }
+}
+
+fn permission_range(word: &str) -> PermissionRange {
+    match range(word) {
+        KeyRange::Single(key) => PermissionRange { key, range_end: Bytes::new() },
+        KeyRange::Span { start, end } => PermissionRange { key: start, range_end: end },
+        KeyRange::From(start) => PermissionRange { key: start, range_end: "\0".into() },
     }
 }
 

@@ -3,7 +3,11 @@
 use bytes::Bytes;
 use keelson_store_core::{
     apply::Header,
-    command::{CommandError, KeyValue, OpResponse, Outcome, RangeResponse, ResponseBody, TxnResponse},
+    auth::Auth,
+    command::{
+        Access, CommandError, KeyValue, OpResponse, Outcome, PermissionRange, RangeResponse, ResponseBody,
+        TxnResponse,
+    },
     id::ChangeId,
     lease::Lease,
     watch::{Change, ChangeKind},
@@ -14,7 +18,10 @@ pub(crate) fn outcome(outcome: &Outcome, woken: &[&str]) -> String {
         Ok(response) => {
             let body = match &response.body {
                 ResponseBody::Txn(txn) => self::txn(txn, ""),
-                ResponseBody::Compact | ResponseBody::LeaseGrant | ResponseBody::LeaseRevoke => String::new(),
+                ResponseBody::Compact
+                | ResponseBody::LeaseGrant
+                | ResponseBody::LeaseRevoke
+                | ResponseBody::Auth => String::new(),
             };
             format!("ok revision={}{body}", response.revision)
         }
@@ -22,6 +29,30 @@ pub(crate) fn outcome(outcome: &Outcome, woken: &[&str]) -> String {
     };
     if !woken.is_empty() {
         text += &format!("\nwakes {}", woken.join(" "));
+    }
+    text
+}
+
+pub(crate) fn users(auth: &Auth) -> String {
+    let state = if auth.is_enabled() { "enabled" } else { "disabled" };
+    let key = if auth.token_key().is_some() { " with a key" } else { "" };
+    let mut text = format!("{state}{key} revision={}", auth.revision());
+    for name in auth.users() {
+        let user = auth.user(name).unwrap();
+        let password = user.password().map_or("none", |hash| hash.as_str());
+        let roles: Vec<_> = user.roles().collect();
+        text += &format!("\n  user {name} password={password} since={} {roles:?}", user.credentials());
+    }
+    for name in auth.roles() {
+        text += &format!("\n  role {name}");
+        for (PermissionRange { key, range_end }, access) in auth.role(name).unwrap().permissions() {
+            let access = match access {
+                Access::Read => "read",
+                Access::Write => "write",
+                Access::ReadWrite => "readwrite",
+            };
+            text += &format!(" {access}{:?}", (key, range_end));
+        }
     }
     text
 }

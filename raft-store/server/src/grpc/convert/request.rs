@@ -21,11 +21,7 @@ const MAX_LEASE_TTL_SECONDS: i64 = 9_000_000_000;
 
 /// A range of keys: no end means one key, an end of one zero byte means "and all that follow".
 pub(in crate::grpc) fn key_range(key: Bytes, range_end: Bytes) -> KeyRange {
-    match &range_end[..] {
-        [] => KeyRange::Single(key),
-        [0] => KeyRange::From(key),
-        _ => KeyRange::Span { start: key, end: range_end },
-    }
+    KeyRange::named(key, range_end)
 }
 
 /// A revision in a request, where 0 and everything below mean "none" or "the newest".

@@ -27,7 +27,7 @@ use tonic::Status;
 
 use super::{Replies, reply};
 use crate::{
-    grpc::{Front, convert, error},
+    grpc::{Front, convert, error, identity::Guard},
     runtime::clock::{Instant, sleep_until},
     state::StateView,
     store::Consistency,
@@ -36,6 +36,8 @@ use crate::{
 
 /// What the client wants of a watch besides its events.
 pub(super) struct Options {
+    /// Whether its client may see events, still.
+    pub(super) guard: Guard,
     /// With each event, what was there before.
     pub(super) prev_kv: bool,
     /// A revision that is too large for one message may come in several.
@@ -106,11 +108,18 @@ impl Forward {
         forward
     }
 
-    /// Runs until the watch ends.
+    /// Runs until the watch ends. Nobody is told of what users and roles do not permit any more.
     pub(super) async fn run(mut self) -> Result<(), Status> {
         loop {
             match self.watcher.poll() {
-                Ok(Watched::Changes(changes)) => self.send(&changes).await?,
+                Ok(Watched::Changes(changes)) => {
+                    if let Err(denied) = self.options.guard.check(&self.front) {
+                        let reason = reply::denial(&error::auth(denied));
+                        self.put(reply::ended(self.front.header_now(), self.id, reason)).await;
+                        return Ok(());
+                    }
+                    self.send(&changes).await?;
+                }
                 Ok(Watched::Idle { progress }) => {
                     self.answer(progress);
                     self.report(progress).await;

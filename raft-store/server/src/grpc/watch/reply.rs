@@ -10,6 +10,7 @@ use keelson_store_core::{
     mutant::{self, Mutant},
 };
 use prost::Message as _;
+use tonic::Status;
 
 use crate::grpc::{convert, error::MAX_REQUEST_BYTES};
 
@@ -30,6 +31,16 @@ pub(super) fn created(header: ResponseHeader, id: i64) -> WatchResponse {
 /// A watch was not created.
 pub(super) fn refused(header: ResponseHeader, reason: String) -> WatchResponse {
     WatchResponse { canceled: true, cancel_reason: reason, ..created(header, WHOLE_STREAM) }
+}
+
+/// A watch has ended because its client may not see what comes next.
+pub(super) fn ended(header: ResponseHeader, id: i64, reason: String) -> WatchResponse {
+    WatchResponse { cancel_reason: reason, ..canceled(header, id) }
+}
+
+/// Why a watch is denied, in etcd's words: those of its programming language for a status.
+pub(super) fn denial(status: &Status) -> String {
+    format!("rpc error: code = {:?} desc = {}", status.code(), status.message())
 }
 
 /// The client has canceled a watch.

@@ -25,7 +25,7 @@ use tokio::sync::{
     mpsc::{self, error::SendError},
     oneshot,
 };
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::{
     Replies,
@@ -34,13 +34,14 @@ use super::{
 };
 use crate::{
     error::ReadError,
-    grpc::{Front, convert, error},
+    grpc::{Front, convert, error, identity::Credentials},
     store::Consistency,
 };
 
 /// One stream's state.
 pub(super) struct Session {
     front: Front,
+    who: Credentials,
     replies: Replies,
     delivered: Delivered,
     watches: BTreeMap<i64, Control>,
@@ -113,9 +114,10 @@ impl From<ReadError> for Over {
 }
 
 impl Session {
-    pub(super) fn new(front: Front, replies: Replies) -> Self {
+    pub(super) fn new(front: Front, who: Credentials, replies: Replies) -> Self {
         Self {
             front,
+            who,
             replies,
             delivered: Delivered::default(),
             watches: BTreeMap::new(),
@@ -176,17 +178,24 @@ impl Session {
     async fn create(&mut self, request: WatchCreateRequest) -> Result<(), Over> {
         let interest = match interest(&request) {
             Ok(interest) => interest,
-            Err(refusal) => return self.refuse(refusal).await,
+            Err(refusal) => return self.refuse(refusal.to_string()).await,
+        };
+        let guard = match self.front.guard(&self.who, interest.range.clone()).await {
+            Ok(guard) => guard,
+            // What only another try can mend ends the stream.
+            Err(status) if status.code() == Code::Unavailable => return Err(Over(Some(status))),
+            Err(denied) => return self.refuse(reply::denial(&denied)).await,
         };
         let id = match self.take_id(request.watch_id) {
             Ok(id) => id,
-            Err(refusal) => return self.refuse(refusal).await,
+            Err(refusal) => return self.refuse(refusal.to_string()).await,
         };
         let (now, start) = start(&self.front, request.start_revision).await?;
         let watcher = self.front.store.watch(interest, start).await?;
         self.replies.send(Ok(reply::created(self.front.header(now), id))).await?;
 
         let options = Options {
+            guard,
             prev_kv: request.prev_kv,
             fragment: request.fragment,
             progress_every: request.progress_notify.then_some(self.front.watch_progress_interval),
@@ -206,8 +215,8 @@ impl Session {
         Ok(())
     }
 
-    async fn refuse(&mut self, refusal: Refusal) -> Result<(), Over> {
-        let reply = reply::refused(self.front.header_now(), refusal.to_string());
+    async fn refuse(&mut self, reason: String) -> Result<(), Over> {
+        let reply = reply::refused(self.front.header_now(), reason);
         Ok(self.replies.send(Ok(reply)).await?)
     }
 
