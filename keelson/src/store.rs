@@ -5,6 +5,8 @@
 
 mod arguments;
 
+mod authentication;
+
 mod config_file;
 
 mod connection;

@@ -7,7 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use keelson_proto::etcd::rpc::AuthenticateRequest;
+use keelson_proto::etcd::rpc::auth_client::AuthClient;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
+use tonic::{Code, Request, Status};
 
 use crate::endpoint::{Endpoint, Scheme};
 use crate::error_chain::chain;
@@ -31,13 +37,36 @@ pub(super) struct ConnectionArgs {
     /// Its private key.
     #[arg(long, env = "ETCDCTL_KEY", value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+    /// The user, where authentication is on and the certificate does not name it: NAME, or NAME:PASSWORD.
+    #[arg(long, env = "ETCDCTL_USER", value_name = "NAME[:PASSWORD]", hide_env_values = true)]
+    user: Option<String>,
+    /// The user's password.
+    #[arg(long, env = "ETCDCTL_PASSWORD", requires = "user", hide_env_values = true)]
+    password: Option<String>,
 }
 
-/// The contents of the certificate files.
-#[derive(Debug, Default)]
+/// What is shown to members: the contents of the certificate files, and who asks.
+#[derive(Default)]
 pub(super) struct ClientFiles {
     authority: Option<Vec<u8>>,
     identity: Option<(Vec<u8>, Vec<u8>)>,
+    user: Option<AuthenticateRequest>,
+}
+
+/// A connection to a member, and the token with which it is asked.
+pub(super) type Asked = InterceptedService<Channel, Token>;
+
+/// What calls show of who makes them.
+#[derive(Clone)]
+pub(super) struct Token(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Token {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("token", token.clone());
+        }
+        Ok(request)
+    }
 }
 
 /// None of the endpoints could answer.
@@ -52,14 +81,27 @@ impl ConnectionArgs {
             Some((certificate, key)) => Some((read(certificate)?, read(key)?)),
             None => None,
         };
-        Ok(ClientFiles { authority: self.cacert.as_ref().map(|path| read(path)).transpose()?, identity })
+        let authority = self.cacert.as_ref().map(|path| read(path)).transpose()?;
+        Ok(ClientFiles { authority, identity, user: self.user()? })
+    }
+
+    fn user(&self) -> Result<Option<AuthenticateRequest>, String> {
+        let Some(given) = &self.user else { return Ok(None) };
+        let (name, password) = match (&self.password, given.split_once(':')) {
+            (Some(password), _) => (given.as_str(), password.as_str()),
+            (None, Some((name, password))) => (name, password),
+            (None, None) => {
+                return Err("--user has no password: give it as NAME:PASSWORD, or --password".to_owned());
+            }
+        };
+        Ok(Some(AuthenticateRequest { name: name.to_owned(), password: password.to_owned() }))
     }
 
     /// What `ask` answers of the first endpoint where it answers anything.
     pub(super) async fn first<T>(
         &self,
         files: &ClientFiles,
-        ask: impl AsyncFn(Channel) -> Result<T, String>,
+        ask: impl AsyncFn(Asked) -> Result<T, String>,
     ) -> Result<T, NobodyAnswers> {
         let mut refusals = Vec::new();
         for endpoint in &self.endpoints {
@@ -77,8 +119,15 @@ impl ConnectionArgs {
 }
 
 impl ClientFiles {
+    /// Connects to one member, and authenticates there.
+    pub(super) async fn connect(&self, endpoint: &Endpoint) -> Result<Asked, String> {
+        let channel = self.reach(endpoint).await?;
+        let token = self.token(&channel).await?;
+        Ok(InterceptedService::new(channel, Token(token)))
+    }
+
     /// Connects to one member.
-    pub(super) async fn connect(&self, endpoint: &Endpoint) -> Result<Channel, String> {
+    pub(super) async fn reach(&self, endpoint: &Endpoint) -> Result<Channel, String> {
         let mut channel = Channel::from_shared(endpoint.to_string())
             .map_err(|error| chain(&error))?
             .connect_timeout(PATIENCE)
@@ -88,6 +137,18 @@ impl ClientFiles {
             Scheme::Http => {}
         }
         channel.connect().await.map_err(|error| chain(&error))
+    }
+
+    /// What the member gives for the password. Nothing where it does not ask who anybody is.
+    async fn token(&self, channel: &Channel) -> Result<Option<MetadataValue<Ascii>>, String> {
+        let Some(user) = &self.user else { return Ok(None) };
+        match AuthClient::new(channel.clone()).authenticate(user.clone()).await {
+            Ok(answer) => {
+                answer.into_inner().token.parse().map(Some).map_err(|_| "its token is no text".to_owned())
+            }
+            Err(status) if status.code() == Code::FailedPrecondition => Ok(None),
+            Err(status) => Err(status.message().to_owned()),
+        }
     }
 
     fn tls(&self) -> ClientTlsConfig {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::authentication::AuthFlags;
 use super::foreign::ForeignFlags;
 use crate::endpoint::Endpoint;
 use crate::initial_cluster::ClusterState;
@@ -36,6 +37,8 @@ pub(crate) struct Flags {
     pub(crate) cluster: ClusterFlags,
     #[command(flatten)]
     pub(crate) client_tls: ClientTlsFlags,
+    #[command(flatten)]
+    pub(crate) auth: AuthFlags,
     #[command(flatten)]
     pub(crate) peer_tls: PeerTlsFlags,
     #[command(flatten)]
@@ -107,7 +110,8 @@ pub(crate) struct ClientTlsFlags {
     /// client.
     #[arg(long, env = "ETCD_TRUSTED_CA_FILE", value_name = "FILE")]
     pub(crate) trusted_ca_file: Option<PathBuf>,
-    /// Demand a certificate of every client; needs --trusted-ca-file.
+    /// Demand a certificate of every client; needs --trusted-ca-file. While authentication is on, the common name in it is
+    /// that of the user, for clients that show no token.
     #[arg(long, env = "ETCD_CLIENT_CERT_AUTH", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     pub(crate) client_cert_auth: Option<bool>,

@@ -53,8 +53,6 @@ const GATEWAY: &str = "there is no gateway from JSON to gRPC";
 const LOGS: &str = "the log goes to standard error; KEELSON_LOG filters it";
 const PKI: &str = "`keelson pki init` makes certificates";
 const PROXY: &str = "there is no proxy here";
-const USERS: &str =
-    "there are no users and roles here: who shows a certificate of --trusted-ca-file may do everything";
 const AUTHORITY: &str =
     "every certificate of the authority is let in: use an authority that signs nothing else";
 const REVOCATION: &str =
@@ -126,9 +124,6 @@ const TABLE: &[Foreign] = &[
     row("tls-max-version", Value, Only(&["TLS1.3"]), "TLS 1.2 and 1.3 are spoken"),
     row("cors", Value, NoEffect, GATEWAY),
     row("host-whitelist", Value, Only(&["*"]), "host names of requests are not looked at"),
-    row("auth-token", Value, Only(&["simple"]), USERS),
-    row("auth-token-ttl", Value, NoEffect, USERS),
-    row("bcrypt-cost", Value, NoEffect, USERS),
     row("enable-pprof", Switch, OFF, "there is no profiler for Go here"),
     row("metrics", Value, NoEffect, "there is one page of metrics"),
     row("logger", Value, NoEffect, LOGS),

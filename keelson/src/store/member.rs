@@ -46,7 +46,9 @@ async fn serve(options: MemberOptions) -> Result<(), Box<dyn Error>> {
         tls: client_tls(&options.client)?,
         watch_progress_interval: options.watch_progress_interval,
         quota: options.quota,
+        auth: options.auth.clone(),
     };
+    front.auth.check()?;
     let listeners = Listeners {
         clients: listen("clients", &options.client.listen).await?,
         metrics: listen("metrics", &options.metrics.plain).await?,

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use keelson_store::Beginning;
+use keelson_store::grpc::AuthOptions;
 
+use super::authentication::AuthFlagError;
 use super::flags::{
     self, ClientTlsFlags, ClusterFlags, CompactionMode, Flags, HistoryFlags, MemberFlags, PeerTlsFlags,
     TuningFlags,
@@ -46,6 +48,8 @@ pub(crate) struct MemberOptions {
     pub(crate) metrics: MetricsDoor,
     /// How much history is kept.
     pub(crate) compaction: AutoCompaction,
+    /// How clients are recognized while authentication is on.
+    pub(crate) auth: AuthOptions,
     /// Bytes of state beyond which writes that grow are refused.
     pub(crate) quota: Option<u64>,
     /// Where every change is written down.
@@ -141,6 +145,8 @@ pub(crate) enum OptionsError {
     #[error(transparent)]
     InitialCluster(#[from] InitialClusterError),
     #[error(transparent)]
+    Auth(#[from] AuthFlagError),
+    #[error(transparent)]
     Foreign(#[from] ForeignError),
     #[error("--auto-compaction-retention {given:?} is no {expected}; 0 switches automatic compaction off")]
     Retention { given: String, expected: &'static str },
@@ -178,7 +184,7 @@ const PEER_FLAGS: DoorFlags = DoorFlags {
 impl MemberOptions {
     /// Checks the flags against each other.
     pub(crate) fn from_flags(flags: Flags) -> Result<Self, OptionsError> {
-        let Flags { member, cluster, client_tls, peer_tls, history, tuning, foreign } = flags;
+        let Flags { member, cluster, client_tls, auth, peer_tls, history, tuning, foreign } = flags;
         let mut notes = foreign.judge()?;
         let MemberFlags {
             name,
@@ -195,6 +201,7 @@ impl MemberOptions {
             initial_cluster_token: cluster_token,
             initial_cluster_state,
         } = cluster;
+        let auth = auth.options(client_tls.client_cert_auth == Some(true))?;
         let client = client_door(&listen_client_urls, advertise_client_urls, client_tls)?;
         let peer = peer_door(&listen_peer_urls, initial_advertise_peer_urls, peer_tls)?;
         let metrics = metrics_door(&listen_metrics_urls, &client)?;
@@ -223,6 +230,7 @@ impl MemberOptions {
             metrics,
             compaction: compaction(&history)?,
             // As in etcd, a negative quota is none.
+            auth,
             quota: u64::try_from(history.quota_backend_bytes).ok().filter(|quota| *quota > 0),
             backup_dir: history.backup_dir,
             watch_progress_interval: watch_progress_notify_interval.get(),

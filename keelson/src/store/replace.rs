@@ -12,9 +12,10 @@ use clap::Args;
 use keelson_proto::etcd::rpc::cluster_client::ClusterClient;
 use keelson_proto::etcd::rpc::maintenance_client::MaintenanceClient;
 use keelson_proto::etcd::rpc::{Member, MemberListRequest, MemberRemoveRequest, StatusRequest};
-use tonic::transport::Channel;
 
-use super::connection::{ClientFiles, ConnectionArgs};
+use tonic::Code;
+
+use super::connection::{Asked, ClientFiles, ConnectionArgs};
 use super::{flags, member};
 use crate::endpoint::Endpoint;
 use crate::initial_cluster::ClusterState;
@@ -105,7 +106,7 @@ fn plan(members: &[Member], name: &str, own: &str) -> Result<Plan, ReplaceError>
     Ok(Plan { remove, initial_cluster })
 }
 
-async fn members(channel: Channel) -> Result<Vec<Member>, String> {
+async fn members(channel: Asked) -> Result<Vec<Member>, String> {
     let list = ClusterClient::new(channel).member_list(MemberListRequest { linearizable: true }).await;
     Ok(list.map_err(|status| status.message().to_owned())?.into_inner().members)
 }
@@ -114,15 +115,18 @@ async fn members(channel: Channel) -> Result<Vec<Member>, String> {
 async fn answers(member: &Member, files: &ClientFiles) -> Option<String> {
     for url in &member.client_ur_ls {
         let Ok(endpoint) = url.parse::<Endpoint>() else { continue };
-        let Ok(channel) = files.connect(&endpoint).await else { continue };
-        if MaintenanceClient::new(channel).status(StatusRequest {}).await.is_ok() {
-            return Some(url.clone());
+        let Ok(channel) = files.reach(&endpoint).await else { continue };
+        match MaintenanceClient::new(channel).status(StatusRequest {}).await {
+            Ok(_) => return Some(url.clone()),
+            // It lives, and wants to know who asks.
+            Err(status) if status.code() == Code::InvalidArgument => return Some(url.clone()),
+            Err(_) => {}
         }
     }
     None
 }
 
-async fn remove_member(channel: Channel, id: u64) -> Result<(), String> {
+async fn remove_member(channel: Asked, id: u64) -> Result<(), String> {
     let removed = ClusterClient::new(channel).member_remove(MemberRemoveRequest { id }).await;
     removed.map(drop).map_err(|status| status.message().to_owned())
 }

@@ -120,6 +120,25 @@ impl Default for AuthOptions {
     }
 }
 
+impl AuthOptions {
+    /// Whether clients can be served so.
+    ///
+    /// # Errors
+    /// A key file is missing, or holds something else.
+    pub fn check(&self) -> Result<(), JwtError> {
+        self.tokens.make().map(drop)
+    }
+}
+
+impl TokenOptions {
+    fn make(&self) -> Result<Tokens, JwtError> {
+        Ok(match self {
+            Self::Signed(lifetime) => Tokens::signed(*lifetime),
+            Self::Jwt(options) => Tokens::Jwt(Arc::new(Jwt::load(options)?)),
+        })
+    }
+}
+
 /// Why clients cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -266,18 +285,11 @@ async fn count_leaders(front: &Front, calls: &http::Calls) {
 }
 
 impl Front {
-    fn new(
-        store: Store,
-        options: &GrpcOptions,
-        stopping: channel::Receiver<bool>,
-    ) -> Result<Self, JwtError> {
+    fn new(store: Store, options: &GrpcOptions, stopping: channel::Receiver<bool>) -> Result<Self, JwtError> {
         let status = store.status();
         let AuthOptions { tokens, bcrypt_cost, certificate_users } = &options.auth;
         Ok(Self {
-            tokens: match tokens {
-                TokenOptions::Signed(lifetime) => Tokens::signed(*lifetime),
-                TokenOptions::Jwt(options) => Tokens::Jwt(Arc::new(Jwt::load(options)?)),
-            },
+            tokens: tokens.make()?,
             passwords: Passwords::new(*bcrypt_cost, store.offload()),
             certificate_users: *certificate_users,
             store,

@@ -11,11 +11,10 @@ use clap::Args;
 use keelson_proto::etcd::rpc::SnapshotRequest;
 use keelson_proto::etcd::rpc::maintenance_client::MaintenanceClient;
 use keelson_store::export;
-use tonic::transport::Channel;
 
 use super::check;
 use crate::process;
-use crate::store::connection::ConnectionArgs;
+use crate::store::connection::{Asked, ConnectionArgs};
 
 /// The flags of `keelson store snapshot save`.
 #[derive(Debug, Args)]
@@ -54,7 +53,7 @@ fn unfinished(path: &Path) -> PathBuf {
     name.into()
 }
 
-async fn fetch(channel: Channel, path: &Path) -> Result<(), String> {
+async fn fetch(channel: Asked, path: &Path) -> Result<(), String> {
     let reply = MaintenanceClient::new(channel).snapshot(SnapshotRequest {}).await;
     let mut pieces = reply.map_err(|status| status.message().to_owned())?.into_inner();
     let local = |error: std::io::Error| format!("{}: {error}", path.display());

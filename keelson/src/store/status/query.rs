@@ -9,10 +9,9 @@ use keelson_proto::etcd::rpc::maintenance_client::MaintenanceClient;
 use keelson_proto::etcd::rpc::{
     HashKvRequest, HashKvResponse, Member, MemberListRequest, StatusRequest, StatusResponse,
 };
-use tonic::transport::Channel;
 
 use crate::endpoint::Endpoint;
-use crate::store::connection::{ClientFiles, ConnectionArgs, NobodyAnswers};
+use crate::store::connection::{Asked, ClientFiles, ConnectionArgs, NobodyAnswers};
 
 /// A member and what it said.
 #[derive(Debug)]
@@ -38,7 +37,7 @@ pub(super) async fn ask_all(
     Ok(asked.into_iter().map(|(_, answer)| answer).collect())
 }
 
-async fn members(channel: Channel) -> Result<Vec<Member>, String> {
+async fn members(channel: Asked) -> Result<Vec<Member>, String> {
     // Not linearizable, because the list is wanted most when there is no quorum.
     let request = MemberListRequest { linearizable: false };
     let list = ClusterClient::new(channel).member_list(request).await;
@@ -46,9 +45,9 @@ async fn members(channel: Channel) -> Result<Vec<Member>, String> {
 }
 
 /// A member's answer, and the channel that it came by.
-type Asked = (Option<Channel>, Answer);
+type Reply = (Option<Asked>, Answer);
 
-async fn ask(member: Member, files: &ClientFiles) -> Asked {
+async fn ask(member: Member, files: &ClientFiles) -> Reply {
     let mut status = Err("it has not started yet".to_owned());
     let mut channel = None;
     for url in &member.client_ur_ls {
@@ -63,7 +62,7 @@ async fn ask(member: Member, files: &ClientFiles) -> Asked {
     (channel, Answer { member, status, hash: None })
 }
 
-async fn ask_at(url: &str, files: &ClientFiles) -> Result<(Channel, StatusResponse), String> {
+async fn ask_at(url: &str, files: &ClientFiles) -> Result<(Asked, StatusResponse), String> {
     let endpoint = url.parse::<Endpoint>().map_err(|error| error.to_string())?;
     let channel = files.connect(&endpoint).await?;
     let status = MaintenanceClient::new(channel.clone()).status(StatusRequest {}).await;
@@ -72,7 +71,7 @@ async fn ask_at(url: &str, files: &ClientFiles) -> Result<(Channel, StatusRespon
 }
 
 /// Asks a member for its hash at a revision. A member that has none to tell is no worse for it.
-async fn hash(channel: &mut Option<Channel>, answer: &mut Answer, revision: i64) {
+async fn hash(channel: &mut Option<Asked>, answer: &mut Answer, revision: i64) {
     let Some(channel) = channel else { return };
     let hashed = MaintenanceClient::new(channel.clone()).hash_kv(HashKvRequest { revision }).await;
     answer.hash = hashed.ok().map(tonic::Response::into_inner);

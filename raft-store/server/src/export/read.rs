@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::format::{
-    DIGEST_LEN, FIRST_FORMAT, FORMAT, FormatError, Head, MAGIC, MAX_RECORD, RECORD_HEAD, Record, Totals, sealed_len,
+    DIGEST_LEN, FIRST_FORMAT, FORMAT, FormatError, Head, MAGIC, MAX_RECORD, RECORD_HEAD, Record, Totals,
+    sealed_len,
 };
 
 /// What etcd's own files have behind their first 16 bytes: the mark of its storage engine.

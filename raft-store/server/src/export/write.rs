@@ -2,9 +2,7 @@
 
 use std::io::{self, Write};
 
-use keelson_store_core::{
-    auth::Auth, command::KeyRange, engine::Read, id::Revision, lease, mvcc::Scan,
-};
+use keelson_store_core::{auth::Auth, command::KeyRange, engine::Read, id::Revision, lease, mvcc::Scan};
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::Xxh3;
 

@@ -7,23 +7,21 @@
 use keelson_proto::etcd::{
     auth::{self as proto, permission::Type},
     rpc::{
-        AuthDisableRequest, AuthDisableResponse, AuthEnableRequest, AuthEnableResponse,
-        AuthRoleAddRequest, AuthRoleAddResponse, AuthRoleDeleteRequest, AuthRoleDeleteResponse,
-        AuthRoleGetRequest, AuthRoleGetResponse, AuthRoleGrantPermissionRequest,
-        AuthRoleGrantPermissionResponse, AuthRoleListRequest, AuthRoleListResponse,
-        AuthRoleRevokePermissionRequest, AuthRoleRevokePermissionResponse, AuthStatusRequest,
-        AuthStatusResponse, AuthUserAddRequest, AuthUserAddResponse, AuthUserChangePasswordRequest,
-        AuthUserChangePasswordResponse, AuthUserDeleteRequest, AuthUserDeleteResponse,
-        AuthUserGetRequest, AuthUserGetResponse, AuthUserGrantRoleRequest, AuthUserGrantRoleResponse,
-        AuthUserListRequest, AuthUserListResponse, AuthUserRevokeRoleRequest,
-        AuthUserRevokeRoleResponse, AuthenticateRequest, AuthenticateResponse, ResponseHeader,
-        auth_server::Auth,
+        AuthDisableRequest, AuthDisableResponse, AuthEnableRequest, AuthEnableResponse, AuthRoleAddRequest,
+        AuthRoleAddResponse, AuthRoleDeleteRequest, AuthRoleDeleteResponse, AuthRoleGetRequest,
+        AuthRoleGetResponse, AuthRoleGrantPermissionRequest, AuthRoleGrantPermissionResponse,
+        AuthRoleListRequest, AuthRoleListResponse, AuthRoleRevokePermissionRequest,
+        AuthRoleRevokePermissionResponse, AuthStatusRequest, AuthStatusResponse, AuthUserAddRequest,
+        AuthUserAddResponse, AuthUserChangePasswordRequest, AuthUserChangePasswordResponse,
+        AuthUserDeleteRequest, AuthUserDeleteResponse, AuthUserGetRequest, AuthUserGetResponse,
+        AuthUserGrantRoleRequest, AuthUserGrantRoleResponse, AuthUserListRequest, AuthUserListResponse,
+        AuthUserRevokeRoleRequest, AuthUserRevokeRoleResponse, AuthenticateRequest, AuthenticateResponse,
+        ResponseHeader, auth_server::Auth,
     },
 };
-use keelson_store_core::{
-    command::{
-        Access, AuthCommand, AuthError, Caller, Command, PasswordHash, Permission, PermissionRange, ROOT, TokenKey,
-    },
+use keelson_store_core::command::{
+    Access, AuthCommand, AuthError, Caller, Command, PasswordHash, Permission, PermissionRange, ROOT,
+    TokenKey,
 };
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tonic::{Request, Response, Status};
@@ -38,8 +36,8 @@ mod jwt;
 mod password;
 mod tokens;
 
-pub use jwt::{JwtError, JwtMethod, JwtOptions};
 pub(super) use jwt::Jwt;
+pub use jwt::{JwtError, JwtMethod, JwtOptions};
 pub(super) use password::Passwords;
 pub(super) use tokens::Tokens;
 
@@ -99,9 +97,10 @@ impl Auth for Front {
             tracing::warn!(user = name, "an authentication failed");
         })?;
         let view = self.with_token_key(view).await?;
-        let token = self.tokens.make(view.auth(), &name).ok_or_else(|| {
-            Status::unknown("auth: token signing attempted with verify-only key")
-        })?;
+        let token = self
+            .tokens
+            .make(view.auth(), &name)
+            .ok_or_else(|| Status::unknown("auth: token signing attempted with verify-only key"))?;
         let header = Some(self.header(view.header().revision));
         Ok(Response::new(AuthenticateResponse { header, token }))
     }
@@ -115,7 +114,9 @@ impl Auth for Front {
         self.require_root(&who).await?;
         let password = match options.is_some_and(|options| options.no_password) {
             true => None,
-            false if password.is_empty() && !hashed_password.is_empty() => Some(given_hash(&hashed_password)?),
+            false if password.is_empty() && !hashed_password.is_empty() => {
+                Some(given_hash(&hashed_password)?)
+            }
             false => Some(self.passwords.hash(password).await?),
         };
         let header = self.change(&who, AuthCommand::UserAdd { name, password }).await?;
@@ -205,7 +206,11 @@ impl Auth for Front {
     ) -> Result<Response<AuthRoleGetResponse>, Status> {
         let (who, AuthRoleGetRequest { role: wanted }) = Credentials::split(request);
         let view = self.view(&who, Consistency::Linearizable, |caller, view| match caller {
-            Caller::User { name, .. } if view.auth().user(name).is_some_and(|user| user.has_role(&wanted)) => Ok(()),
+            Caller::User { name, .. }
+                if view.auth().user(name).is_some_and(|user| user.has_role(&wanted)) =>
+            {
+                Ok(())
+            }
             caller => Ok(view.auth().check_root(caller)?),
         });
         let view = view.await?;

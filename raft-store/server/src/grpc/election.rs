@@ -36,8 +36,7 @@ impl Election for Front {
         request: Request<CampaignRequest>,
     ) -> Result<Response<CampaignResponse>, Status> {
         let (who, CampaignRequest { name, lease, value }) = Credentials::split(request);
-        let Place { key, number, lease } =
-            self.queue(&who, name.clone(), LeaseId::new(lease), value).await?;
+        let Place { key, number, lease } = self.queue(&who, name.clone(), LeaseId::new(lease), value).await?;
         let leader = LeaderKey { name, key, rev: convert::signed(number.get()), lease: lease.get() };
         Ok(Response::new(CampaignResponse { header: Some(self.header_now()), leader: Some(leader) }))
     }

@@ -13,9 +13,7 @@ use std::sync::Arc;
 
 use keelson_store_core::{
     auth::Auth,
-    command::{
-        AuthError, Caller, Command, CommandError, KeyRange, Response, ResponseBody, Txn, TxnResponse,
-    },
+    command::{AuthError, Caller, Command, CommandError, KeyRange, Response, ResponseBody, Txn, TxnResponse},
     engine::EngineError,
 };
 use tonic::{Request, Status, metadata::MetadataMap};
@@ -50,7 +48,10 @@ impl Credentials {
     }
 
     fn token(&self) -> Option<&str> {
-        TOKEN_KEYS.iter().find_map(|key| self.metadata.get(*key)).map(|token| token.to_str().unwrap_or_default())
+        TOKEN_KEYS
+            .iter()
+            .find_map(|key| self.metadata.get(*key))
+            .map(|token| token.to_str().unwrap_or_default())
     }
 }
 
@@ -145,8 +146,9 @@ impl Front {
         consistency: Consistency,
         keys: &KeyRange,
     ) -> Result<StateView, Status> {
-        let may_read =
-            |caller: &Caller, view: &StateView| Ok(view.auth().rights(caller).and_then(|rights| rights.read(keys))?);
+        let may_read = |caller: &Caller, view: &StateView| {
+            Ok(view.auth().rights(caller).and_then(|rights| rights.read(keys))?)
+        };
         self.view(who, consistency, may_read).await
     }
 

@@ -11,8 +11,8 @@
 use bytes::Bytes;
 use keelson_store_core::{
     command::{
-        Command, Compare, DeleteRangeRequest, KeyRange, KeyValue, Op, OpResponse, Operand, PutRequest, RangeRequest,
-        Relation, Sort, SortBy, Txn,
+        Command, Compare, DeleteRangeRequest, KeyRange, KeyValue, Op, OpResponse, Operand, PutRequest,
+        RangeRequest, Relation, Sort, SortBy, Txn,
     },
     id::{LeaseId, Revision},
     watch::Interest,

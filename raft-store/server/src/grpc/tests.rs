@@ -13,7 +13,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{GrpcOptions, Listeners, ServeError, serve};
+use super::{AuthOptions, GrpcOptions, Listeners, ServeError, serve};
 use crate::{
     options::{InitialMember, Member, StoreOptions},
     peer::TcpTransport,
@@ -21,6 +21,7 @@ use crate::{
     store::Store,
 };
 
+mod auth;
 mod http;
 mod kv;
 mod lease;
@@ -78,8 +79,8 @@ impl Served {
 
         let (stop, stopped) = oneshot::channel();
         let listeners = Listeners { clients: vec![listener], ..Listeners::default() };
-        let options =
-            GrpcOptions { watch_progress_interval: PROGRESS_INTERVAL, quota, ..GrpcOptions::default() };
+        let auth = AuthOptions { bcrypt_cost: 4, ..AuthOptions::default() };
+        let options = GrpcOptions { watch_progress_interval: PROGRESS_INTERVAL, quota, auth, tls: None };
         let serving = runtime::spawn(serve(store.clone(), listeners, options, async {
             let _ = stopped.await;
         }));

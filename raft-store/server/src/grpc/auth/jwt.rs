@@ -173,11 +173,9 @@ impl Jwt {
         let header = Header { alg: self.method.name().to_owned(), typ: Some("JWT".to_owned()) };
         // JSON has no other numbers; these are exact up to 2^53.
         let exp = Some((now_seconds + self.lifetime.as_secs()) as f64);
-        let claims =
-            Claims { username: name.to_owned(), revision: revision.get() as f64, exp, nbf: None };
+        let claims = Claims { username: name.to_owned(), revision: revision.get() as f64, exp, nbf: None };
         let part = |json: Result<Vec<u8>, _>| json.ok().map(|json: Vec<u8>| URL_SAFE_NO_PAD.encode(json));
-        let signed =
-            format!("{}.{}", part(serde_json::to_vec(&header))?, part(serde_json::to_vec(&claims))?);
+        let signed = format!("{}.{}", part(serde_json::to_vec(&header))?, part(serde_json::to_vec(&claims))?);
         let signature = URL_SAFE_NO_PAD.encode(signer.sign(signed.as_bytes())?);
         Some(format!("{signed}.{signature}"))
     }
@@ -283,4 +281,83 @@ fn public(file: &PathBuf) -> Result<Vec<u8>, JwtError> {
 fn first_section(pem: &[u8]) -> Result<(SectionKind, Vec<u8>), String> {
     let found = <(SectionKind, Vec<u8>)>::from_pem_slice(pem);
     found.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    fn pem(kind: &str, der: &[u8]) -> String {
+        format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", STANDARD.encode(der))
+    }
+
+    /// A key for each kind of method whose keys can be made here.
+    fn keys() -> Vec<(JwtMethod, String)> {
+        let random = SystemRandom::new();
+        let ecdsa = |algorithm| EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+        let private = |der: &[u8]| pem("PRIVATE KEY", der);
+        vec![
+            (JwtMethod::HS256, "a secret".to_owned()),
+            (JwtMethod::HS512, "a secret".to_owned()),
+            (JwtMethod::ES256, private(ecdsa(&signature::ECDSA_P256_SHA256_FIXED_SIGNING).as_ref())),
+            (JwtMethod::ES384, private(ecdsa(&signature::ECDSA_P384_SHA384_FIXED_SIGNING).as_ref())),
+            (JwtMethod::EdDSA, private(Ed25519KeyPair::generate_pkcs8(&random).unwrap().as_ref())),
+        ]
+    }
+
+    fn load(method: JwtMethod, key: &str) -> Result<Jwt, JwtError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        fs::write(&file, key).unwrap();
+        let lifetime = Duration::from_secs(60);
+        Jwt::load(&JwtOptions { method, public_key: None, private_key: Some(file), lifetime })
+    }
+
+    #[test]
+    fn a_token_says_whose_it_is_until_it_is_old() {
+        for (method, key) in keys() {
+            let jwt = load(method, &key).unwrap();
+            let token = jwt.make("alice", AuthRevision::new(9), 1000).unwrap();
+            let alice = Caller::User { name: "alice".to_owned(), revision: AuthRevision::new(9) };
+            assert_eq!(jwt.read(&token, 1059), Some(alice), "{method:?}");
+            assert_eq!(jwt.read(&token, 1060), None, "{method:?}");
+            let (signed, _) = token.rsplit_once('.').unwrap();
+            assert_eq!(jwt.read(&format!("{signed}."), 1000), None, "{method:?}");
+            assert_eq!(jwt.read(signed, 1000), None, "{method:?}");
+        }
+    }
+
+    #[test]
+    fn the_method_is_never_the_tokens_choice() {
+        let (hs256, hs512) = (load(JwtMethod::HS256, "k").unwrap(), load(JwtMethod::HS512, "k").unwrap());
+        let token = hs512.make("alice", AuthRevision::FIRST, 0).unwrap();
+        assert_eq!(hs256.read(&token, 0), None);
+        let unsigned =
+            format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), token.split('.').nth(1).unwrap());
+        assert_eq!(hs256.read(&unsigned, 0), None);
+    }
+
+    #[test]
+    fn a_key_that_does_not_fit_is_named() {
+        let wrong = |method, key: &str| load(method, key).err().unwrap().to_string();
+        assert!(wrong(JwtMethod::RS256, "no PEM").contains("key holds no private key"));
+        let (_, ecdsa) = keys().remove(2);
+        assert!(wrong(JwtMethod::EdDSA, &ecdsa).contains("key holds no private key"));
+        let none = JwtOptions {
+            method: JwtMethod::ES256,
+            public_key: None,
+            private_key: None,
+            lifetime: Duration::from_secs(1),
+        };
+        assert!(matches!(Jwt::load(&none), Err(JwtError::Missing("ES256", _))));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(token in "[A-Za-z0-9._-]{0,80}") {
+            proptest::prop_assert_eq!(load(JwtMethod::HS256, "k").unwrap().read(&token, 0), None);
+        }
+    }
 }

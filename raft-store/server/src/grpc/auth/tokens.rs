@@ -150,3 +150,65 @@ fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: TokenKey = TokenKey::new([7; 32]);
+
+    #[test]
+    fn a_token_says_whose_it_is_and_nothing_of_it_can_be_changed() {
+        let token = sign(&KEY, 5, AuthRevision::new(3), "alice");
+        let claims = verify(&KEY, &token).unwrap();
+        assert_eq!((claims.made_ms, claims.credentials.get(), &claims.name[..]), (5, 3, "alice"));
+        assert!(verify(&TokenKey::new([8; 32]), &token).is_none());
+        let bytes = URL_SAFE_NO_PAD.decode(token).unwrap();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            assert!(verify(&KEY, &URL_SAFE_NO_PAD.encode(changed)).is_none(), "byte {at}");
+        }
+        for cut in 0..bytes.len() {
+            assert!(verify(&KEY, &URL_SAFE_NO_PAD.encode(&bytes[..cut])).is_none());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_lives_on_as_long_as_it_is_used_here() {
+        let lifetime = Duration::from_secs(300);
+        let signed = Signed { lifetime, used: Arc::default() };
+        let auth = auth_with("alice");
+        let at = |seconds: u64| signed.read(&auth, &token_of(&auth), seconds * 1000).is_some();
+        let pass = |seconds| tokio::time::advance(Duration::from_secs(seconds));
+        assert!(!at(300), "it was never used here, and is old");
+        assert!(at(299));
+        pass(299).await;
+        assert!(at(598));
+        pass(301).await;
+        assert!(!at(899));
+    }
+
+    fn token_of(auth: &Auth) -> String {
+        sign(auth.token_key().unwrap(), 0, auth.user("alice").unwrap().credentials(), "alice")
+    }
+
+    /// Users and roles as applying has made them.
+    fn auth_with(name: &str) -> Auth {
+        use keelson_store_core::{
+            apply::StateMachine,
+            command::{AuthCommand, Command},
+            engine::{Disk as _, Role, mem::MemDisk},
+            id::{LogPosition, Term},
+        };
+        let mut machine = StateMachine::open(MemDisk::new().open("state", Role::State).unwrap()).unwrap();
+        let user = AuthCommand::UserAdd { name: name.to_owned(), password: None };
+        for command in [user, AuthCommand::SetTokenKey(KEY)] {
+            let at = LogPosition { term: Term::new(1), index: machine.header().next_index() };
+            let mut batch = machine.begin();
+            batch.command_for(at, &Caller::System, Command::Auth(command)).unwrap().unwrap();
+            batch.commit().unwrap();
+        }
+        Auth::clone(machine.auth())
+    }
+}

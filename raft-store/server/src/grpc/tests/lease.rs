@@ -85,7 +85,7 @@ fn a_lease_that_is_not_renewed_expires() {
     with_member(async |served| {
         grant(&served, 5, 2).await;
         put_leased(&served, "a", 5).await;
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         let created = watching.create(Watching::on("a", "")).await;
         let expired = watching.next().await;
         assert_eq!(expired.events[0].r#type(), EventType::Delete);

@@ -20,10 +20,13 @@ pub(super) struct Watching {
 }
 
 impl Watching {
-    pub(super) async fn start(served: &Served) -> Self {
+    pub(super) async fn start(served: &Served, token: Option<&str>) -> Self {
         let (requests, sent) = mpsc::unbounded_channel();
         let mut request = Request::new(UnboundedReceiverStream::new(sent));
         request.metadata_mut().insert("hasleader", "true".parse().unwrap());
+        if let Some(token) = token {
+            request.metadata_mut().insert("token", token.parse().unwrap());
+        }
         let mut client = served.watch().max_decoding_message_size(usize::MAX);
         let replies = client.watch(request).await.unwrap().into_inner();
         Self { requests, replies }
@@ -95,7 +98,7 @@ async fn delete(served: &Served, key: &str, range_end: &str) {
 fn a_watch_from_now_sees_what_comes_after_the_revision_it_was_told() {
     with_member(async |served| {
         served.put("a", "1").await;
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         let created = watching.create(Watching::on("a", "")).await;
         assert_eq!((created.watch_id, created.header.unwrap().revision), (0, 2));
         served.put("b", "other").await;
@@ -111,7 +114,7 @@ fn a_watch_from_the_past_sees_history_then_the_present() {
         for value in ["1", "2", "3"] {
             served.put("a", value).await;
         }
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         let from_3 = WatchCreateRequest { start_revision: 3, prev_kv: true, ..Watching::on("a", "") };
         watching.create(from_3).await;
         let events = watching.events(0, 2).await;
@@ -130,7 +133,7 @@ fn a_watch_from_the_past_sees_history_then_the_present() {
 #[test]
 fn a_revision_to_come_is_waited_for() {
     with_member(async |served| {
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         watching.create(WatchCreateRequest { start_revision: 4, ..Watching::on("a", "") }).await;
         for value in ["1", "2", "3"] {
             served.put("a", value).await;
@@ -142,7 +145,7 @@ fn a_revision_to_come_is_waited_for() {
 #[test]
 fn filters_hide_what_nobody_wants() {
     with_member(async |served| {
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         let filtered = |filter: FilterType| WatchCreateRequest {
             start_revision: 1,
             filters: vec![filter.into()],
@@ -160,7 +163,7 @@ fn filters_hide_what_nobody_wants() {
 #[test]
 fn ids_are_counted_up_or_chosen_but_never_shared() {
     with_member(async |served| {
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         let with_id = |watch_id| WatchCreateRequest { watch_id, ..Watching::on("a", "") };
         assert_eq!(watching.create(with_id(1)).await.watch_id, 1);
         assert_eq!(watching.create(with_id(0)).await.watch_id, 0);
@@ -179,7 +182,7 @@ fn ids_are_counted_up_or_chosen_but_never_shared() {
 #[test]
 fn a_canceled_watch_is_silent_and_its_id_is_free() {
     with_member(async |served| {
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         let watch = |watch_id, key| WatchCreateRequest { watch_id, ..Watching::on(key, "") };
         watching.create(watch(5, "a")).await;
         watching.create(watch(6, "z")).await;
@@ -203,7 +206,7 @@ fn progress_of_the_stream_comes_after_every_event_up_to_it() {
         for number in 0..300 {
             served.put(&format!("k{number:03}"), "v").await;
         }
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         let from_the_start = || WatchCreateRequest { start_revision: 1, ..Watching::on("k", "l") };
         // All at once: the second watch is created while progress is asked for.
         watching.ask(RequestUnion::CreateRequest(from_the_start()));
@@ -236,7 +239,7 @@ fn progress_of_the_stream_comes_after_every_event_up_to_it() {
 #[test]
 fn progress_of_the_stream_is_never_behind_an_event_before_it() {
     with_member(async |served| {
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         // It has nothing to report before there is such a revision, and then it has events first.
         watching.create(WatchCreateRequest { start_revision: 3, ..Watching::on("a", "") }).await;
         watching.progress();
@@ -260,7 +263,7 @@ fn progress_of_the_stream_is_never_behind_an_event_before_it() {
 #[test]
 fn a_stream_without_watches_has_no_progress() {
     with_member(async |served| {
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         watching.progress();
         let created = watching.create(Watching::on("a", "")).await;
         assert!(created.created, "the request for progress was passed over");
@@ -272,7 +275,7 @@ fn a_stream_without_watches_has_no_progress() {
 #[test]
 fn a_watch_that_asks_for_reports_gets_them_while_nothing_happens() {
     with_member(async |served| {
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         watching.create(Watching::on("quiet", "")).await;
         watching.create(WatchCreateRequest { progress_notify: true, ..Watching::on("a", "") }).await;
         served.put("b", "1").await;
@@ -293,7 +296,7 @@ fn a_watch_below_the_compacted_revision_is_canceled_alone() {
             served.put("a", value).await;
         }
         served.kv().compact(CompactionRequest { revision: 3, physical: false }).await.unwrap();
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         let from = |start_revision| WatchCreateRequest { start_revision, ..Watching::on("a", "") };
         watching.create(from(2)).await;
         let gone = watching.next().await;
@@ -312,7 +315,7 @@ fn a_large_revision_comes_in_fragments_where_the_client_takes_them() {
             served.put(key, &value).await;
         }
         delete(&served, "a", "d").await;
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         let with_previous = |fragment| WatchCreateRequest {
             start_revision: 5,
             prev_kv: true,
@@ -335,7 +338,7 @@ fn a_large_revision_comes_in_fragments_where_the_client_takes_them() {
 #[test]
 fn a_server_that_stops_sends_its_watchers_elsewhere() {
     with_member(async |served| {
-        let mut watching = Watching::start(&served).await;
+        let mut watching = Watching::start(&served, None).await;
         watching.create(Watching::on("a", "")).await;
         let Served { stop, serving, .. } = served;
         stop.send(()).unwrap();
