@@ -31,7 +31,7 @@ use crate::{
     state::{SharedState, StateAdapter, StateView},
     status::Status,
     types::Raft,
-    watch::Watcher,
+    watch::{Watcher, read_history},
 };
 
 pub(crate) use identity::{LOG_STORE, cluster_of, founder_of};
@@ -140,6 +140,7 @@ impl Store {
             runtime::spawn(server.run(transport)),
             runtime::spawn(leases::expire(raft.clone(), state.clone(), proposals.clone())),
             runtime::spawn(sweeper::run(machine, state.clone())),
+            runtime::spawn(read_history(state.clone(), state.hub().open_history(), options.offload)),
             runtime::spawn(keeper::run(reconfigurer.clone())),
         ];
         let home = Home::open();
