@@ -1,8 +1,8 @@
 //! The cluster: replicas that live, die and come back, each on a machine, a disk and a node of its own.
 //!
 //! In: what shall befall a replica. Out: stores that serve, and for the ghost every birth and death. A replica that
-//! stops by itself is started again after a while, as a service manager would; after healing not where its disk is damaged,
-//! for then somebody has looked.
+//! stops by itself is started again after a while, again and again, as a service manager would, but where its disk tells it
+//! to wait for an operator.
 //!
 //! Deliberately absent: who is a member. Replicas are asked to join and to go (`nemesis`), and the logs say what came of
 //! it (`ghost`); here is only on which machine there is a replica, and whether its flags let it found or join.
@@ -12,15 +12,12 @@ mod replica;
 mod seat;
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use keelson_store::{
-    Member, OpenError, Store, StoreOptions,
+    Member, Store, StoreOptions,
     options::{Beginning, InitialMember, Timing},
     runtime::Offload,
 };
@@ -67,8 +64,6 @@ struct Inner {
     trace: Trace,
     replicas: Vec<Mutex<Replica>>,
     seats: Seats,
-    /// Whether somebody has looked at replicas that stop again and again.
-    is_attended: AtomicBool,
 }
 
 impl Cluster {
@@ -76,8 +71,7 @@ impl Cluster {
     pub(crate) fn new(seed: u64, swarm: &Swarm, network: Network, ghost: Ghost, trace: Trace) -> Self {
         let replicas = swarm.nodes().map(|node| Mutex::new(Replica::new(node, seed, swarm))).collect();
         let seats = Seats::new(swarm);
-        let is_attended = AtomicBool::new(false);
-        let inner = Inner { seed, swarm: swarm.clone(), network, ghost, trace, replicas, seats, is_attended };
+        let inner = Inner { seed, swarm: swarm.clone(), network, ghost, trace, replicas, seats };
         Self { inner: Arc::new(inner) }
     }
 
@@ -167,14 +161,13 @@ impl Cluster {
         if !excused && !is_foreign && !is_out {
             self.inner.ghost.report(Broken(Invariant::StopsForDisks, format!("{node} {ending}")));
         }
-        let was_open = matches!(ending, Ending::Stopped(_));
-        let is_attended = self.inner.is_attended.load(Ordering::Relaxed);
+        let is_lost = matches!(ending, Ending::Lost(_)) && trust == Trust::Damaged;
+        replica.is_lost |= is_lost;
         replica.refused = is_foreign.then_some(ending);
         drop(replica);
         self.kill(node, Death::Process);
-        // One whose damaged disk does not open waits for somebody to look at it, and one that was removed for the end.
-        let is_hopeless = is_foreign || is_out || (trust == Trust::Damaged && (!was_open || is_attended));
-        if !is_hopeless {
+        // One that is lost waits for somebody to look at it, and one that was removed for the end.
+        if !is_foreign && !is_out && !is_lost {
             self.restart_soon(node);
         }
     }
@@ -197,14 +190,14 @@ impl Cluster {
         });
     }
 
-    /// From now on a replica whose damaged disk stops it stays down. Elected again and again, it would hold up the others.
-    pub(crate) fn attend(&self) {
-        self.inner.is_attended.store(true, Ordering::Relaxed);
-    }
-
     /// Whether a replica runs, serving or not yet.
     pub(crate) fn is_up(&self, node: Node) -> bool {
         matches!(self.replica(node).state, State::Up(_))
+    }
+
+    /// Whether what a replica has promised is damaged, so that it does not open.
+    pub(crate) fn is_lost(&self, node: Node) -> bool {
+        self.replica(node).is_lost
     }
 
     /// The store of a replica that serves.
@@ -284,7 +277,7 @@ impl Cluster {
     /// Puts another disk into a replica that is down; answers the one that it had.
     pub(crate) fn swap_disk(&self, node: Node, disk: MemDisk) -> MemDisk {
         let mut replica = self.replica(node);
-        replica.refused = None;
+        (replica.refused, replica.is_lost) = (None, false);
         std::mem::replace(&mut replica.disk, disk)
     }
 
@@ -332,11 +325,6 @@ impl Cluster {
     }
 }
 
-/// Whether an error says that the disk is not the one that the cluster knows.
-pub(crate) fn is_refusal(error: &OpenError) -> bool {
-    matches!(error, OpenError::Refused { .. } | OpenError::RolledBack { .. })
-}
-
 impl Replica {
     fn new(node: Node, seed: u64, swarm: &Swarm) -> Self {
         let index = node.0.into();
@@ -349,6 +337,7 @@ impl Replica {
             random: Random::new(seed, Purpose::Disk, index),
             lives: 0,
             trouble: false,
+            is_lost: false,
             refused: None,
             state: State::Down { restarts: false },
         }

@@ -66,6 +66,8 @@ invariants! {
     Settled = "settled",
         "After healing, changes of the membership that are half done are completed soon, and who has caught up votes.";
     CatchUp = "catch-up", "After healing every sound replica catches up soon.";
+    Refilled = "refilled",
+        "After healing a replica whose disk was damaged is whole again soon, unless its vote or the log's own records are.";
 }
 
 /// Something that was not true.

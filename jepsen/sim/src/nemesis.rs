@@ -204,7 +204,6 @@ impl Nemesis {
         cluster.network().cut(|_, _| false);
         held.into_iter().for_each(|(node, disk)| self.give_back(node, disk));
         cluster.bring_back();
-        cluster.attend();
         for node in cluster.nodes() {
             cluster.set_clock(node, process::TRUE_PACE);
             cluster.set_sync_time(node, self.inner.swarm.sync());

@@ -72,7 +72,11 @@ pub(crate) async fn demand(cluster: &Cluster, bounds: Bounds) {
     let goal = sound(cluster).filter_map(|node| applied(cluster, node)).max();
     let is_there = || sound(cluster).all(|node| applied(cluster, node) >= goal).then_some(());
     if within(bounds.catch_up, is_there).await.is_none() {
-        report(cluster, Invariant::CatchUp, bounds.catch_up);
+        return report(cluster, Invariant::CatchUp, bounds.catch_up);
+    }
+    let is_refilled = || damaged(cluster).all(|node| applied(cluster, node) >= goal).then_some(());
+    if within(bounds.catch_up, is_refilled).await.is_none() {
+        report(cluster, Invariant::Refilled, bounds.catch_up);
     }
 }
 
@@ -88,6 +92,13 @@ pub(crate) async fn tend(cluster: Cluster) {
 pub(crate) fn sound(cluster: &Cluster) -> impl Iterator<Item = Node> {
     let ghost = cluster.ghost();
     cluster.nodes().filter(|node| ghost.trust(*node) == Trust::Whole && ghost.is_member(*node))
+}
+
+/// Members whose disks were damaged, and that can be made whole.
+fn damaged(cluster: &Cluster) -> impl Iterator<Item = Node> {
+    let ghost = cluster.ghost();
+    let mendable = cluster.nodes().filter(|node| !cluster.is_lost(*node) && ghost.is_member(*node));
+    mendable.filter(|node| ghost.trust(*node) == Trust::Damaged)
 }
 
 /// Whether all sound replicas belong to the cluster and vote.

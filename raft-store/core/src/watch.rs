@@ -24,7 +24,7 @@ mod recent;
 mod spans;
 
 pub use crate::schema::ChangeKind;
-pub use catch_up::{CatchUp, read_changes};
+pub use catch_up::{CatchUp, Reader, read_changes};
 
 /// What memory a change takes besides its key and value, roughly.
 const CHANGE_OVERHEAD: usize = 128;

@@ -14,6 +14,8 @@
 
 pub mod compactor;
 
+mod damage;
+
 pub mod error;
 
 pub mod export;

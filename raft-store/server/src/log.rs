@@ -9,8 +9,10 @@
 
 mod meta;
 mod storage;
+mod survey;
 mod syncer;
 mod tail;
 
 pub use meta::LogMeta;
 pub use storage::{LogAdapter, LogReader};
+pub(crate) use survey::Survey;

@@ -85,6 +85,26 @@ pub(crate) enum OriginPart {
     Joins,
 }
 
+/// What was found to be damaged on a disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DamageRecord {
+    /// Which part.
+    pub(crate) part: DamagedPart,
+    /// In the words of whoever has found it.
+    pub(crate) what: String,
+}
+
+/// Which part of a replica is damaged, the worse ones later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum DamagedPart {
+    /// Records of the state. A snapshot of it may be whole.
+    State,
+    /// The state is another one than that of the other replicas, and nobody knows since when.
+    Diverged,
+    /// Entries of the log.
+    Log,
+}
+
 /// A member as format 1 had it.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(Serialize))]
@@ -183,6 +203,10 @@ impl Record for String {
 }
 
 impl Record for OriginRecord {
+    type First = Self;
+}
+
+impl Record for DamageRecord {
     type First = Self;
 }
 

@@ -18,12 +18,12 @@ use keelson_store_core::{
 use tokio::{sync::watch as channel, task::JoinHandle};
 
 use crate::{
+    damage::Sentinel,
     error::{LeaseError, OpenError, ReadError, WriteError},
     lease::{self as leases, LeaseKeeper},
-    log::LogAdapter,
     membership,
     options::{Member, StoreOptions, Timing},
-    peer::{Directory, Greeter, Identity, NetworkFactory, PeerServer, Transport},
+    peer::{Directory, Greeter, Identity, PeerServer, Transport},
     propose::Proposals,
     read::ReadIndex,
     reconfigure::{Change, ReconfigureError, Reconfigurer, keeper},
@@ -31,24 +31,28 @@ use crate::{
         self, Home, Offload,
         clock::{Instant, timeout},
     },
-    state::{SharedState, StateAdapter, StateView},
+    state::{SharedState, StateView},
     status::Status,
     types::Raft,
-    watch::Watcher,
+    watch::{Watcher, read_history},
 };
 
 pub(crate) use identity::{LOG_STORE, cluster_of, founder_of};
-use rollback::OnDisk;
+use storage::{Started, Storage};
 
 mod bootstrap;
 mod farewell;
 mod identity;
 mod raft_config;
 mod rollback;
+mod storage;
 mod sweeper;
 
 /// How long a leader waits for another replica to take over before it stops.
 const HANDOVER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What becomes of a replica that has found damage.
+const REFILLED: &str = "what is damaged is made anew when this member is started again";
 
 /// A replica of the store. Clones share it.
 #[derive(Clone)]
@@ -70,6 +74,7 @@ struct Inner {
     timing: Timing,
     /// Where long reads go.
     offload: Offload,
+    sentinel: Arc<Sentinel>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -105,21 +110,17 @@ impl Store {
         options: StoreOptions,
     ) -> Result<Self, OpenError> {
         let (me, log) = identity::establish(&*disk, &transport, &options).await?;
-        let state_adapter = StateAdapter::open(disk.clone(), log.meta.clone(), &options)?;
-        let state = state_adapter.shared().clone();
-        let machine = state_adapter.machine();
-        let system = |error: std::io::Error| OpenError::System(error.to_string());
-        let adapter = LogAdapter::open(log.engine, me.replica, &options).map_err(system)?;
-        state_adapter.cover(adapter.last()?)?;
         let directory = Arc::new(Directory::new(me.clone(), transport.clone()));
-        let last = adapter.last()?.max(state_adapter.applied());
-        let on_disk = OnDisk { last, vote: log.meta.vote()?, members: state_adapter.members()? };
-        rollback::check(&directory, &options, &on_disk).await?;
-        let network = NetworkFactory { directory: directory.clone(), timing: options.timing };
-        let config = raft_config::of(&options)?;
-        let raft = Raft::new(me.replica, config, network, adapter, state_adapter)
-            .await
-            .map_err(|error| OpenError::Raft(error.to_string()))?;
+        let sentinel = Sentinel::open(log.meta.clone())?;
+        let storage = Storage {
+            disk: &disk,
+            log: &log,
+            me: &me,
+            directory: &directory,
+            sentinel: &sentinel,
+            options: &options,
+        };
+        let Started { raft, state, machine } = storage.start().await?;
         directory.follow(&raft);
 
         let patience = options.request_timeout;
@@ -143,6 +144,7 @@ impl Store {
             runtime::spawn(server.run(transport)),
             runtime::spawn(leases::expire(raft.clone(), state.clone(), proposals.clone())),
             runtime::spawn(sweeper::run(machine, state.clone())),
+            runtime::spawn(read_history(state.clone(), state.hub().open_history(), options.offload)),
             runtime::spawn(keeper::run(reconfigurer.clone())),
         ];
         let home = Home::open();
@@ -158,6 +160,7 @@ impl Store {
             home,
             timing: options.timing,
             offload: options.offload,
+            sentinel,
             background,
         };
         let store = Self { inner: Arc::new(inner) };
@@ -328,6 +331,7 @@ impl Store {
         tokio::select! {
             why = membership::stopped(&self.inner.raft) => format!("the store has failed: {why}"),
             () = farewell::removed(&self.inner.raft, &self.inner.directory) => farewell::REMOVED.to_owned(),
+            what = self.inner.sentinel.finds() => format!("the store has failed: {what}; {REFILLED}"),
         }
     }
 

@@ -1,18 +1,18 @@
 //! Watchers of this replica's state.
 //!
 //! In: what each applied batch changed. Out: to each watcher every matching change once, in order, a revision
-//! never split; from memory while it is recent, from the store otherwise.
+//! never split; from memory while it is recent, from the store otherwise ([`history`]).
 //!
 //! Watchers pull. One that does not costs nobody anything: it reads from the store when it comes back.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
 };
 
 use keelson_store_core::{
     apply::Header,
-    command::{CommandError, KeyValue},
+    command::KeyValue,
     engine::EngineError,
     id::Revision,
     mutant::{self, Mutant},
@@ -21,16 +21,22 @@ use keelson_store_core::{
         hub::{Hub, Matching, Polled, WatcherId},
     },
 };
-use tokio::sync::Notify;
+use tokio::sync::{
+    Notify, mpsc,
+    oneshot::{self, error::TryRecvError},
+};
 
-use crate::state::{SharedState, StateView};
+use crate::state::SharedState;
 
-/// How much history one step of catching up reads.
-const CATCH_UP_BYTES: usize = 1 << 20;
+mod history;
+
+pub(crate) use history::read as read_history;
 
 /// All watchers of one replica.
 pub struct WatchHub {
     inner: Mutex<Inner>,
+    /// Where what has left memory is read.
+    history: OnceLock<mpsc::UnboundedSender<history::Ask>>,
 }
 
 struct Inner {
@@ -42,8 +48,9 @@ struct Inner {
 pub struct Watcher {
     state: Arc<SharedState>,
     id: WatcherId,
-    interest: Interest,
     wake: Arc<Notify>,
+    /// What is being read for it.
+    reading: Option<oneshot::Receiver<history::Answer>>,
 }
 
 /// What there is for a watcher.
@@ -53,19 +60,15 @@ pub enum Watched {
     Changes(WatchedChanges),
     /// Nothing. Everything that matches up to `progress` has been handed out.
     Idle {
-        /// The watcher is complete up to here; `None` while its start lies in the future.
+        /// The watcher is complete up to here; `None` while its start lies in the future, or while what it
+        /// needs next is read from the store.
         progress: Option<Revision>,
     },
 }
 
 /// Consecutive revisions with changes that match a watcher's interest.
 #[derive(Debug)]
-pub enum WatchedChanges {
-    /// From memory, shared with other watchers.
-    Recent(Vec<Matching>),
-    /// From the store.
-    History(Vec<RevisionChanges>),
-}
+pub struct WatchedChanges(Vec<Matching>);
 
 /// Why a watch has ended.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -84,17 +87,25 @@ pub enum WatchError {
 impl WatchHub {
     pub(crate) fn new(header: &Header, history_bytes: usize) -> Self {
         let inner = Inner { hub: Hub::new(header, history_bytes), wake: BTreeMap::new() };
-        Self { inner: Mutex::new(inner) }
+        Self { inner: Mutex::new(inner), history: OnceLock::new() }
+    }
+
+    /// Opens the way to what has left memory. The receiver goes to [`read_history`]; once, before anybody
+    /// watches.
+    pub(crate) fn open_history(&self) -> mpsc::UnboundedReceiver<history::Ask> {
+        let (asks, asked) = mpsc::unbounded_channel();
+        assert!(self.history.set(asks).is_ok(), "history is opened once");
+        asked
     }
 
     /// Watches from `start` on; 0 means from what this replica has applied now.
     pub fn watch(&self, state: Arc<SharedState>, interest: Interest, start: Revision) -> Watcher {
         let wake = Arc::new(Notify::new());
         let mut inner = self.lock();
-        let id = inner.hub.watch(interest.clone(), start);
+        let id = inner.hub.watch(interest, start);
         inner.wake.insert(id, wake.clone());
         drop(inner);
-        Watcher { state, id, interest, wake }
+        Watcher { state, id, wake, reading: None }
     }
 
     /// How many watchers there are.
@@ -132,17 +143,26 @@ impl Watcher {
     /// What there is right now. What is handed out here is not handed out again.
     pub fn poll(&mut self) -> Result<Watched, WatchError> {
         loop {
+            if let Some(answer) = &mut self.reading {
+                let read = match answer.try_recv() {
+                    Ok(read) => read?,
+                    Err(TryRecvError::Empty) => return Ok(Watched::Idle { progress: None }),
+                    Err(TryRecvError::Closed) => return Err(history::stopped()),
+                };
+                self.reading = None;
+                self.state.hub().lock().hub.caught_up(self.id, read.through);
+                if !read.changes.is_empty() {
+                    return Ok(Watched::Changes(WatchedChanges(read.changes)));
+                }
+            }
             let polled = self.state.hub().lock().hub.poll(self.id);
-            let polled = polled.expect("a watcher is in the hub until it is dropped");
-            let changes = match polled {
+            match polled.expect("a watcher is in the hub until it is dropped") {
                 Polled::Idle { progress } => return Ok(Watched::Idle { progress: Some(progress) }),
                 Polled::Future { .. } => return Ok(Watched::Idle { progress: None }),
                 Polled::Compacted { compacted } => return Err(WatchError::Compacted { compacted }),
-                Polled::Changes { revisions, .. } => WatchedChanges::Recent(revisions),
-                Polled::CatchUp { from, to } => WatchedChanges::History(self.catch_up(from, to)?),
-            };
-            if !changes.is_empty() {
-                return Ok(Watched::Changes(changes));
+                Polled::Changes { revisions, .. } if revisions.is_empty() => {}
+                Polled::Changes { revisions, .. } => return Ok(Watched::Changes(WatchedChanges(revisions))),
+                Polled::CatchUp { interest, from, to } => self.ask_history(interest, from, to)?,
             }
         }
     }
@@ -168,17 +188,18 @@ impl Watcher {
         watch::previous_kv(view.read(), change)
     }
 
-    fn catch_up(&self, from: Revision, to: Revision) -> Result<Vec<RevisionChanges>, WatchError> {
-        let view: StateView = self.state.view()?;
-        let read = watch::read_changes(view.read(), view.header(), &self.interest, from, to, CATCH_UP_BYTES)?;
-        match read {
-            Ok(step) => {
-                self.state.hub().lock().hub.caught_up(self.id, step.through);
-                Ok(step.changes)
-            }
-            Err(CommandError::Compacted { compacted }) => Err(WatchError::Compacted { compacted }),
-            Err(other) => unreachable!("reading history fails only below the compacted revision: {other}"),
-        }
+    fn ask_history(
+        &mut self,
+        interest: Arc<Interest>,
+        from: Revision,
+        to: Revision,
+    ) -> Result<(), WatchError> {
+        let (answer, reading) = oneshot::channel();
+        let ask = history::Ask { interest, from, to, answer, wake: self.wake.clone() };
+        let asks = self.state.hub().history.get().expect("history is opened before anybody watches");
+        asks.send(ask).map_err(|_| history::stopped())?;
+        self.reading = Some(reading);
+        Ok(())
     }
 }
 
@@ -193,22 +214,8 @@ impl Drop for Watcher {
 impl WatchedChanges {
     /// The revisions, oldest first, each with its matching changes.
     pub fn revisions(&self) -> Vec<(Revision, Vec<&Change>)> {
-        let revisions: Vec<_> = match self {
-            Self::Recent(revisions) => {
-                revisions.iter().map(|matching| (matching.revision(), matching.changes().collect())).collect()
-            }
-            Self::History(revisions) => {
-                revisions.iter().map(|changes| (changes.revision, changes.changes.iter().collect())).collect()
-            }
-        };
-        if mutant::is(Mutant::SplitRevision) { one_by_one(revisions) } else { revisions }
-    }
-
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Recent(revisions) => revisions.is_empty(),
-            Self::History(revisions) => revisions.is_empty(),
-        }
+        let all = self.0.iter().map(|matching| (matching.revision(), matching.changes().collect())).collect();
+        if mutant::is(Mutant::SplitRevision) { one_by_one(all) } else { all }
     }
 }
 

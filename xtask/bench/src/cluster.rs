@@ -13,10 +13,16 @@ use keelson_proto::etcd::rpc::{
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
-use crate::processes::{self, Idle};
+use crate::{
+    call::{self, Connection},
+    machine,
+    processes::{self, Idle},
+};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 const START_PATIENCE: Duration = Duration::from_secs(60);
+/// etcd refuses writes beyond 2 GiB unless it is told another figure.
+const QUOTA_BYTES: u64 = 64 << 30;
 
 /// Something that takes etcd's flags.
 pub(crate) struct Program {
@@ -119,6 +125,25 @@ impl Cluster {
         Ok(Endpoint::from_shared(url)?.tls_config(tls)?.tcp_nodelay(true).connect_lazy())
     }
 
+    /// A connection of the load generator to a member.
+    pub(crate) async fn connect(&self, number: usize) -> Result<Connection, Box<dyn Error>> {
+        let tls = call::tls(&self.folder.path().join("pki"))?;
+        Connection::open(self.members[number].client_port, &tls).await
+    }
+
+    /// Processor time that the members have used together.
+    pub(crate) fn cpu(&self) -> Result<Duration, Box<dyn Error>> {
+        let ticks = |member: &Running| machine::cpu_ticks(member.process.id()).ok_or("a member is gone");
+        let ticks = self.members.iter().map(ticks).sum::<Result<u64, _>>()?;
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
+    /// Resident memory of the largest member, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let resident = self.members.iter().filter_map(|member| machine::resident_bytes(member.process.id()));
+        resident.max().unwrap_or(0)
+    }
+
     /// The number of the member that leads.
     pub(crate) async fn leader(&self) -> Result<usize, Box<dyn Error>> {
         let deadline = Instant::now() + START_PATIENCE;
@@ -180,18 +205,29 @@ impl Cluster {
             format!("--peer-trusted-ca-file={folder}/pki/peer-ca.crt"),
             "--peer-client-cert-auth=true".to_owned(),
             "--log-level=error".to_owned(),
+            format!("--quota-backend-bytes={QUOTA_BYTES}"),
         ]
     }
 
+    /// Waits until a member reads linearizably.
     async fn wait_until_reading(&self, number: usize) -> Result<(), Box<dyn Error>> {
+        self.wait_for(number, RangeRequest { key: "ready".into(), ..RangeRequest::default() }).await
+    }
+
+    /// Waits until a member answers from what it has itself.
+    pub(crate) async fn wait_until_open(&self, number: usize) -> Result<(), Box<dyn Error>> {
+        let local = RangeRequest { key: "ready".into(), serializable: true, ..RangeRequest::default() };
+        self.wait_for(number, local).await
+    }
+
+    async fn wait_for(&self, number: usize, read: RangeRequest) -> Result<(), Box<dyn Error>> {
         let deadline = Instant::now() + START_PATIENCE;
         loop {
             let mut client = KvClient::new(self.channel(number)?);
-            let read = client.range(RangeRequest { key: "ready".into(), ..RangeRequest::default() }).await;
-            match read {
+            match client.range(read.clone()).await {
                 Ok(_) => return Ok(()),
                 Err(error) if Instant::now() > deadline => return Err(error.into()),
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         }
     }

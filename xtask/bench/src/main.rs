@@ -7,9 +7,17 @@
 
 mod api;
 
+mod call;
+
 mod cluster;
 
 mod failover;
+
+mod figures;
+
+mod growth;
+
+mod history;
 
 mod load;
 
@@ -23,11 +31,16 @@ mod proof;
 
 mod report;
 
-use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+mod rows;
+
+mod watchers;
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, ValueEnum};
-use cluster::{Cluster, Program};
-use report::{Figures, Report};
+use cluster::Program;
+use report::Report;
+use rows::Row;
 
 /// Measure the store, the API servers and pods on this machine.
 #[derive(Debug, Parser)]
@@ -51,9 +64,21 @@ struct Options {
     /// The kubeconfig file of a running cluster with a node; without it no pods are measured.
     #[arg(long)]
     kubeconfig: Option<PathBuf>,
-    /// What is measured [default: everything].
+    /// What is measured [default: everything, or the store alone where rows are named].
     #[arg(long, value_enum, value_delimiter = ',')]
     parts: Vec<Part>,
+    /// Which rows of the store [default: all].
+    #[arg(long, value_enum, value_delimiter = ',')]
+    rows: Vec<Row>,
+    /// Keys that members hold whose memory is measured; a long run: 1,000,000.
+    #[arg(long, default_value_t = 100_000)]
+    keys: u64,
+    /// MiB of values in the store that is opened; a long run: 2,048.
+    #[arg(long, default_value_t = 128)]
+    open_mib: u64,
+    /// MiB of history that is compacted away; a long run: 1,024.
+    #[arg(long, default_value_t = 128)]
+    history_mib: u64,
 }
 
 /// A part of the measurement.
@@ -68,9 +93,6 @@ enum Part {
     /// Checkers and simulation.
     Proof,
 }
-
-/// Clients that put at once.
-const CLIENTS: [usize; 3] = [1, 100, 1000];
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -96,9 +118,15 @@ async fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
         programs.extend(Program::etcd());
     }
     let mut report = Report::new(&programs);
-    let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);
+    let wanted = |part| {
+        if options.parts.is_empty() {
+            options.rows.is_empty() || part == Part::Store
+        } else {
+            options.parts.contains(&part)
+        }
+    };
     if wanted(Part::Store) {
-        measure_store(options, &programs, &mut report).await?;
+        report.store = rows::measure(options, &programs).await?;
     }
     if wanted(Part::Api) {
         eprintln!("bench: three API servers");
@@ -119,36 +147,4 @@ async fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
         report.proof = Some(proof::measure()?);
     }
     Ok(report)
-}
-
-async fn measure_store(
-    options: &Options,
-    programs: &[Program],
-    report: &mut Report,
-) -> Result<(), Box<dyn Error>> {
-    let mut clusters = Vec::new();
-    for program in programs {
-        eprintln!("bench: starting three members of {}", program.name);
-        let cluster = Cluster::start(program, &options.binary).await?;
-        report.figures(program).start = Some(cluster.ready_after);
-        clusters.push(cluster);
-    }
-    for (program, cluster) in programs.iter().zip(&clusters) {
-        report.figures(program).idle = Some(cluster.idle(Duration::from_secs(options.seconds)).await?);
-    }
-    for round in 1..=options.rounds {
-        eprintln!("bench: round {round} of {}", options.rounds);
-        for clients in CLIENTS {
-            for (program, cluster) in programs.iter().zip(&clusters) {
-                let figures: &mut Figures = report.figures(program);
-                let point = load::puts(cluster, clients, Duration::from_secs(options.seconds)).await?;
-                figures.puts.entry(clients).or_default().push(point);
-            }
-        }
-    }
-    for (program, cluster) in programs.iter().zip(&mut clusters) {
-        eprintln!("bench: killing the leader of {} {} times", program.name, options.kills);
-        report.figures(program).failovers = failover::measure(cluster, options.kills).await?;
-    }
-    Ok(())
 }

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use keelson_store::{OpenError, Store, StoreOptions, compactor, peer::Transport, runtime, runtime::Machine};
 use tokio::sync::mpsc;
 
-use super::{Cluster, Replica, is_refusal};
+use super::{Cluster, Replica};
 use crate::{
     disk::Mount,
     random::{Purpose, Random},
@@ -36,8 +36,10 @@ pub(super) struct Life {
 pub(crate) enum Ending {
     /// The cluster does not let it in.
     Refused(String),
-    /// It did not open its store.
+    /// It did not open its store. It may the next time.
     NotOpened(String),
+    /// What it has promised is damaged: nobody but an operator can bring it back.
+    Lost(String),
     /// Its store stopped.
     Stopped(String),
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Ending {
         match self {
             Self::Refused(why) => write!(f, "is refused: {why}"),
             Self::NotOpened(why) => write!(f, "does not open its store: {why}"),
+            Self::Lost(why) => write!(f, "is lost: {why}"),
             Self::Stopped(why) => write!(f, "stops: {why}"),
         }
     }
@@ -157,5 +160,10 @@ async fn live(
 }
 
 fn not_opened(error: &OpenError) -> Ending {
-    if is_refusal(error) { Ending::Refused(error.to_string()) } else { Ending::NotOpened(error.to_string()) }
+    let why = error.to_string();
+    match error {
+        OpenError::Refused { .. } | OpenError::RolledBack { .. } => Ending::Refused(why),
+        OpenError::Damaged(_) | OpenError::LogMissing(_) => Ending::Lost(why),
+        _ => Ending::NotOpened(why),
+    }
 }

@@ -17,6 +17,8 @@ pub(super) struct Replica {
     pub(super) lives: u64,
     /// Whether its disk has failed since this life began.
     pub(super) trouble: bool,
+    /// Whether its own disk keeps it from starting, until an operator has seen to it.
+    pub(super) is_lost: bool,
     /// How it ended on a disk that is not its own.
     pub(super) refused: Option<Ending>,
     pub(super) state: State,

@@ -33,6 +33,12 @@ use crate::{
 
 /// How many revisions one poll looks through: a watcher far behind takes turns with the others.
 const REVISIONS_PER_POLL: usize = 1024;
+/// How many bytes of changes one poll hands out, but for one revision that has more: a watcher that takes its
+/// time must not keep much more in memory than the window.
+const BYTES_PER_POLL: usize = 1 << 20;
+/// Whoever is behind by more revisions reads from the store, in company, even if the window has them: looking
+/// through all of it for each of many watchers would take long.
+const NEAR: u64 = 4096;
 
 /// A watcher of one [`Hub`]. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +47,11 @@ pub struct WatcherId(u64);
 impl WatcherId {
     pub(super) const fn new(raw: u64) -> Self {
         Self(raw)
+    }
+
+    /// The number of one that was made of a place in a list.
+    pub(super) fn number(self) -> usize {
+        usize::try_from(self.0).expect("places in lists are small")
     }
 }
 
@@ -94,6 +105,8 @@ pub enum Polled {
     /// Read these revisions with [`read_changes`](super::read_changes), from a view at least as new as `to`,
     /// in one or more steps, tell [`Hub::caught_up`] after each, and poll again.
     CatchUp {
+        /// What to look for.
+        interest: Arc<Interest>,
         /// First revision to read.
         from: Revision,
         /// Last revision to read.
@@ -114,6 +127,10 @@ pub struct Matching {
 }
 
 impl Matching {
+    pub(super) const fn new(all: Arc<RevisionChanges>, interest: Arc<Interest>) -> Self {
+        Self { all, interest }
+    }
+
     /// The revision.
     pub fn revision(&self) -> Revision {
         self.all.revision
@@ -245,17 +262,21 @@ impl Hub {
         if from < self.compacted {
             return Some(Polled::Compacted { compacted: self.compacted });
         }
-        let window = self.recent.first().unwrap_or_else(|| self.revision.next());
+        let window = self.window();
         if from < window {
-            return Some(Polled::CatchUp { from, to: window.previous() });
+            return Some(Polled::CatchUp { interest: Arc::clone(interest), from, to: window.previous() });
         }
-        let mut next = from;
+        let (mut next, mut bytes) = (from, 0);
         let mut revisions = Vec::new();
         for all in self.recent.since(from).take(REVISIONS_PER_POLL) {
-            next = all.revision.next();
             if all.changes.iter().any(|change| interest.matches(change)) {
-                revisions.push(Matching { all: Arc::clone(all), interest: Arc::clone(interest) });
+                bytes += all.size();
+                if bytes > BYTES_PER_POLL && !revisions.is_empty() {
+                    break;
+                }
+                revisions.push(Matching::new(Arc::clone(all), Arc::clone(interest)));
             }
+            next = all.revision.next();
         }
         self.go_on(id, next);
         Some(Polled::Changes { revisions, next })
@@ -268,6 +289,13 @@ impl Hub {
     pub fn caught_up(&mut self, id: WatcherId, through: Revision) {
         assert!(through <= self.revision, "a watcher may not be ahead of the hub");
         self.go_on(id, through.next());
+    }
+
+    /// The first revision from which on changes are handed out from memory.
+    fn window(&self) -> Revision {
+        let next = self.revision.next();
+        let first = self.recent.first().unwrap_or(next);
+        first.max(Revision::new(next.get().saturating_sub(NEAR)))
     }
 
     fn go_on(&mut self, id: WatcherId, next: Revision) {

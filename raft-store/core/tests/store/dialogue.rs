@@ -16,8 +16,8 @@ use keelson_store_core::{
     engine::{Family, mem::MemDisk},
     lease, mvcc,
     watch::{
-        self, Interest, RevisionChanges,
-        hub::{Hub, Polled, WatcherId},
+        self, Reader,
+        hub::{Hub, Matching, Polled, WatcherId},
     },
 };
 
@@ -30,7 +30,7 @@ struct Dialogue {
     disk: MemDisk,
     machine: StateMachine,
     hub: Hub,
-    watchers: BTreeMap<String, (WatcherId, Interest)>,
+    watchers: BTreeMap<String, WatcherId>,
 }
 
 impl Dialogue {
@@ -78,8 +78,8 @@ impl Dialogue {
                 "ok".to_owned()
             }
             Line::Watch { name, interest, start } => {
-                let id = self.hub.watch(interest.clone(), start);
-                self.watchers.insert(name, (id, interest));
+                let id = self.hub.watch(interest, start);
+                self.watchers.insert(name, id);
                 "ok".to_owned()
             }
             Line::Poll(name) => self.poll(&name),
@@ -109,8 +109,7 @@ impl Dialogue {
         let outcome = batch.command_for(position, caller, decoded).unwrap();
         let applied = batch.commit().unwrap();
         let woken = self.hub.publish(&applied.changes, &applied.header);
-        let names =
-            self.watchers.iter().filter(|(_, (id, _))| woken.contains(id)).map(|(name, _)| name.as_str());
+        let names = self.watchers.iter().filter(|(_, id)| woken.contains(id)).map(|(name, _)| name.as_str());
         show::outcome(&outcome, &names.collect::<Vec<_>>())
     }
 
@@ -151,7 +150,7 @@ impl Dialogue {
 
     /// Fetches until there is nothing more, as a watch stream does.
     fn poll(&mut self, name: &str) -> String {
-        let (id, interest) = self.watchers[name].clone();
+        let id = self.watchers[name];
         let mut lines = Vec::new();
         loop {
             match self.hub.poll(id).expect("watchers are never removed here") {
@@ -161,11 +160,11 @@ impl Dialogue {
                     }
                     lines.push(format!("  (from memory, next={next})"));
                 }
-                Polled::CatchUp { from, to } => {
+                Polled::CatchUp { interest, from, to } => {
                     let (view, header) = self.machine.view();
-                    let read =
-                        watch::read_changes(&*view, &header, &interest, from, to, 300).unwrap().unwrap();
-                    let changes = read.changes.iter().flat_map(|RevisionChanges { changes, .. }| changes);
+                    let readers = [Reader { interest, from }];
+                    let read = watch::read_changes(&*view, &header, &readers, to, 300).unwrap().unwrap();
+                    let changes = read.changes[0].iter().flat_map(Matching::changes);
                     lines.extend(changes.map(|change| self.show_change(change)));
                     lines.push(format!("  (from the store, {from} to {to}, read through {})", read.through));
                     self.hub.caught_up(id, read.through);

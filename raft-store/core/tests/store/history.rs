@@ -14,7 +14,7 @@ use keelson_store_core::{
     id::{LeaseId, LogIndex, LogPosition, Revision, Term},
     lease::{self, Lease},
     mvcc,
-    watch::{self, ChangeKind, Interest, RevisionChanges},
+    watch::{self, Interest, Reader, RevisionChanges, hub::Matching},
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -89,6 +89,13 @@ fn check_events(machine: &StateMachine, published: &[RevisionChanges], expected:
     assert_eq!(published.iter().map(|revision| revision.changes.len()).sum::<usize>(), expected.len());
 }
 
+fn what_matches(revisions: &[Matching]) -> Vec<RevisionChanges> {
+    let changes = |matching: &Matching| matching.changes().cloned().collect();
+    let revision =
+        |matching| RevisionChanges { revision: Matching::revision(matching), changes: changes(matching) };
+    revisions.iter().map(revision).collect()
+}
+
 fn check_state(machine: &StateMachine, model: &Model) {
     let (view, header) = machine.view();
     assert_eq!((header.revision.get(), header.compacted.get()), (model.revision, model.compacted));
@@ -108,26 +115,15 @@ fn check_change_log(machine: &StateMachine, model: &Model) {
     let (view, header) = machine.view();
     let events: Vec<_> =
         model.events.iter().filter(|event| event.revision >= header.compacted).cloned().collect();
-    let read = watch::read_changes(
-        &*view,
-        &header,
-        &Interest::everything(),
-        header.compacted,
-        header.revision,
-        usize::MAX,
-    );
+    let everything = |from| [Reader { interest: Arc::new(Interest::everything()), from }];
+    let readers = everything(header.compacted);
+    let read = watch::read_changes(&*view, &header, &readers, header.revision, usize::MAX);
     let read = read.unwrap().unwrap();
     assert_eq!(read.through, header.revision);
-    check_events(machine, &read.changes, &events);
+    check_events(machine, &what_matches(&read.changes[0]), &events);
     if let Some(below) = header.compacted.get().checked_sub(1) {
-        let refused = watch::read_changes(
-            &*view,
-            &header,
-            &Interest::everything(),
-            Revision::new(below),
-            header.revision,
-            1,
-        );
+        let readers = everything(Revision::new(below));
+        let refused = watch::read_changes(&*view, &header, &readers, header.revision, 1);
         assert_eq!(refused.unwrap(), Err(CommandError::Compacted { compacted: header.compacted }));
     }
 }
@@ -264,11 +260,9 @@ proptest! {
     }
 
     #[test]
-    fn catching_up_in_small_steps_gives_every_match_once(
+    fn catching_up_together_in_small_steps_gives_each_reader_every_match_once(
         commands in vec(strategies::command(), 1..40),
-        range in strategies::key_range(),
-        no_put: bool,
-        no_delete: bool,
+        readers in vec((strategies::key_range(), any::<bool>(), any::<bool>(), 0..30_u64), 1..6),
         max_bytes in 0..400_usize,
     ) {
         let disk = MemDisk::new();
@@ -276,25 +270,35 @@ proptest! {
         let mut model = Model::new();
         commit(&mut machine, &mut model, &commands);
         let (view, header) = machine.view();
-        let interest = Interest { range, no_put, no_delete };
-        let (mut from, mut all) = (header.compacted, Vec::new());
-        while from <= header.revision {
-            let read = watch::read_changes(&*view, &header, &interest, from, header.revision, max_bytes);
-            let read = read.unwrap().unwrap();
-            prop_assert!(read.through >= from);
-            from = read.through.next();
-            all.extend(read.changes);
-        }
-        prop_assert!(all.windows(2).all(|pair| pair[0].revision < pair[1].revision), "no revision is split");
-        let expected: Vec<_> = model
-            .events
-            .iter()
-            .filter(|event| event.revision >= header.compacted)
-            .filter(|event| crate::model::holds_key(&interest.range, &event.kv.key))
-            .filter(|event| if event.kind == ChangeKind::Put { !no_put } else { !no_delete })
-            .cloned()
+        let starts: Vec<_> = readers
+            .into_iter()
+            .map(|(range, no_put, no_delete, later)| {
+                let from = Revision::new(header.compacted.get() + later);
+                Reader { interest: Arc::new(Interest { range, no_put, no_delete }), from }
+            })
             .collect();
-        check_events(&machine, &all, &expected);
+        let (mut readers, mut all) = (starts.clone(), vec![Vec::new(); starts.len()]);
+        while readers.iter().any(|reader| reader.from <= header.revision) {
+            let read = watch::read_changes(&*view, &header, &readers, header.revision, max_bytes);
+            let read = read.unwrap().unwrap();
+            prop_assert!(readers.iter().any(|reader| reader.from <= read.through), "it gets on");
+            for ((reader, all), changes) in readers.iter_mut().zip(&mut all).zip(read.changes) {
+                all.extend(changes);
+                reader.from = reader.from.max(read.through.next());
+            }
+        }
+        for (Reader { interest, from }, all) in starts.iter().zip(all) {
+            prop_assert!(all.windows(2).all(|pair| pair[0].revision() < pair[1].revision()), "none is split");
+            let expected: Vec<_> = model
+                .events
+                .iter()
+                .filter(|event| event.revision >= *from)
+                .filter(|event| crate::model::holds_key(&interest.range, &event.kv.key))
+                .filter(|event| interest.wants(event.kind))
+                .cloned()
+                .collect();
+            check_events(&machine, &what_matches(&all), &expected);
+        }
     }
 }
 

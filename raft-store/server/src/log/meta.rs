@@ -11,6 +11,7 @@
 //! | `snapshot` | the newest complete snapshot | fsynced |
 //! | `joined` | the id again, of a replica that joined, once a committed membership names it | once |
 //! | `origin` | what the disk was restored from, where it was | once |
+//! | `damage` | what was found to be damaged, until it is mended | fsynced |
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use keelson_store_core::{
 use serde::Serialize;
 
 use crate::{
-    record::{self, OriginRecord, Record, SnapshotRecord, VoteRecord},
+    record::{self, DamageRecord, OriginRecord, Record, SnapshotRecord, VoteRecord},
     types,
 };
 
@@ -34,6 +35,7 @@ const STATE: &str = "state";
 const SNAPSHOT: &str = "snapshot";
 const JOINED: &str = "joined";
 const ORIGIN: &str = "origin";
+const DAMAGE: &str = "damage";
 
 /// The records beside the entries, of one log store.
 #[derive(Clone)]
@@ -132,6 +134,53 @@ impl LogMeta {
         self.engine.sync()
     }
 
+    /// What was found to be damaged, and is not mended yet.
+    pub(crate) fn damage(&self) -> Result<Option<DamageRecord>, EngineError> {
+        self.get(DAMAGE)
+    }
+
+    /// Notes, durably, what is damaged.
+    pub(crate) fn set_damage(&self, damage: &DamageRecord) -> Result<(), EngineError> {
+        self.set(DAMAGE, damage)
+    }
+
+    /// Points at a state that was made anew out of what this disk has, durably: it is not damaged any more.
+    pub(crate) fn set_rebuilt(&self, store: &str) -> Result<(), EngineError> {
+        let mut batch = Batch::default();
+        put(&mut batch, STATE, &store);
+        batch.delete(Family::LogMeta, DAMAGE.as_bytes().to_vec());
+        self.engine.write(batch)?;
+        self.engine.sync()
+    }
+
+    /// Points at a state that came from a peer, and at a snapshot of it, durably and at once: this replica is not damaged
+    /// any more. A log that does not go on where the snapshot ends goes, too.
+    pub(crate) fn set_refilled(
+        &self,
+        replica: ReplicaId,
+        store: &str,
+        snapshot: &SnapshotRecord,
+        keep_log: bool,
+    ) -> Result<(), EngineError> {
+        let mut batch = Batch::default();
+        put(&mut batch, STATE, &store);
+        put(&mut batch, SNAPSHOT, snapshot);
+        batch.delete(Family::LogMeta, DAMAGE.as_bytes().to_vec());
+        if let Some(last) = snapshot.last.filter(|_| !keep_log) {
+            put(&mut batch, PURGED, &last);
+            put(&mut batch, COMMITTED, &last);
+            let behind = last.index.next().get().to_be_bytes().to_vec();
+            batch.delete_range(Family::LogEntries, 0_u64.to_be_bytes().to_vec(), behind.clone());
+            batch.delete_range(Family::LogEntries, behind, u64::MAX.to_be_bytes().to_vec());
+            if self.vote()?.is_none_or(|vote| vote.term < last.term) {
+                // Nobody votes in a term before that of its last entry. In that one somebody else leads already.
+                put(&mut batch, VOTE, &VoteRecord { term: last.term, voted_for: replica, committed: false });
+            }
+        }
+        self.engine.write(batch)?;
+        self.engine.sync()
+    }
+
     /// The last vote.
     pub fn vote(&self) -> Result<Option<VoteRecord>, EngineError> {
         self.get(VOTE)
@@ -159,7 +208,8 @@ impl LogMeta {
         self.get(COMMITTED)
     }
 
-    pub(super) fn purged(&self) -> Result<Option<LogPosition>, EngineError> {
+    /// The last entry that was dropped from the log.
+    pub(crate) fn purged(&self) -> Result<Option<LogPosition>, EngineError> {
         self.get(PURGED)
     }
 

@@ -21,7 +21,8 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use super::{
     connection::{Connection, FrameReader, FrameWriter, unexpected},
     handshake::{self, Greeter, Identity},
-    snapshot::Inbox,
+    refill,
+    snapshot::{self, Inbox},
     transport::{Accepted, Transport},
     wire::{self, Body},
 };
@@ -32,6 +33,7 @@ use crate::{
     propose::Proposals,
     read,
     reconfigure::{Change, Reconfigurer},
+    record::VoteRecord,
     runtime::{
         self, Offload,
         clock::{Instant, sleep, timeout},
@@ -269,18 +271,48 @@ impl PeerServer {
         }
     }
 
+    /// One snapshot: a leader's, that comes, or one that a replica with a damaged state asks for.
     async fn serve_snapshot(self: Arc<Self>, mut connection: Connection, peer: &Identity) -> io::Result<()> {
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no snapshot in time");
-        let (_, body) = timeout(handshake::PATIENCE, connection.reader.expect()).await.map_err(late)??;
-        let Body::SnapshotBegin(begin) = body else { return Err(unexpected("instead of a snapshot")) };
+        let (id, body) = timeout(handshake::PATIENCE, connection.reader.expect()).await.map_err(late)??;
+        match body {
+            Body::SnapshotBegin(begin) => self.receive_snapshot(connection, peer, begin).await,
+            Body::SnapshotAsk(ask) => self.give_snapshot(connection, peer, (id, ask)).await,
+            _ => Err(unexpected("instead of a snapshot")),
+        }
+    }
+
+    async fn give_snapshot(
+        &self,
+        mut connection: Connection,
+        peer: &Identity,
+        (id, ask): (u64, proto::SnapshotAsk),
+    ) -> io::Result<()> {
+        let at_least = ask.at_least.map(|at| types::position(&wire::log_id(at)));
+        let snapshot = match refill::at_least(&self.raft, at_least).await {
+            Ok(snapshot) => snapshot,
+            Err(reason) => return connection.writer.send(id, Body::Failed(proto::Failed { reason })).await,
+        };
+        // Who has applied something follows somebody.
+        let vote = self.meta.vote().map_err(io::Error::other)?.map(VoteRecord::vote);
+        let vote = vote.ok_or_else(|| io::Error::other("this replica has no vote"))?;
+        tracing::info!(to = peer.name, last = ?snapshot.meta.last_log_id, "a damaged replica gets a snapshot");
+        snapshot::send(connection, &vote, &snapshot).await.map(drop)
+    }
+
+    async fn receive_snapshot(
+        &self,
+        mut connection: Connection,
+        peer: &Identity,
+        begin: SnapshotBegin,
+    ) -> io::Result<()> {
         let started = Instant::now();
-        let folder = self.staging_folder(peer, &begin)?;
+        let folder = snapshot::staging_folder(&self.meta, peer.replica, &begin)?;
         let _claim = FolderClaim::take(&self.receiving, &folder)?;
         self.clear_abandoned()?;
-        let (disk, raft, offload) = (self.disk.clone(), self.raft.clone(), self.offload);
-        let inbox = Inbox { disk, folder: folder.clone(), raft, log: self.meta.clone(), offload };
+        let inbox = Inbox { disk: self.disk.clone(), folder: folder.clone(), offload: self.offload };
         tracing::info!(from = peer.name, snapshot = begin.id, "receiving a snapshot");
-        inbox.receive(&mut connection, begin).await?;
+        inbox.receive(&mut connection, begin, &self.raft, &self.meta).await?;
         tracing::info!(from = peer.name, elapsed = ?started.elapsed(), "received a snapshot");
         if self.meta.state_store().map_err(io::Error::other)?.as_deref() != Some(folder.as_str()) {
             // Raft had no need of it any more.
@@ -299,17 +331,6 @@ impl PeerServer {
             self.disk.remove(name).map_err(io::Error::other)?;
         }
         Ok(())
-    }
-
-    /// A name that the same sender finds again for the same snapshot, and that is never the live store.
-    fn staging_folder(&self, peer: &Identity, begin: &SnapshotBegin) -> io::Result<String> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        if begin.id.is_empty() || begin.id.len() > 128 || !begin.id.chars().all(plain) {
-            return Err(super::connection::invalid(format!("{:?} is no snapshot's name", begin.id)));
-        }
-        let name = format!("{INCOMING_PREFIX}{:016x}-{}", peer.replica.get(), begin.id);
-        let live = self.meta.state_store().map_err(io::Error::other)?;
-        Ok(if live.as_deref() == Some(name.as_str()) { format!("{name}-again") } else { name })
     }
 }
 

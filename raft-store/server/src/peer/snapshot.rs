@@ -2,14 +2,19 @@
 //!
 //! Sender: `Begin` with the list of files → `Resume` with what the follower has already → chunks → `End` →
 //! the follower's vote, once the snapshot is installed.
+//!
+//! A replica whose state is damaged, and which takes part in nothing, asks for one itself (`Ask`), and goes on as above.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use keelson_proto::peer::{
     SnapshotBegin, SnapshotChunk, SnapshotEnd, SnapshotFile, SnapshotReply, SnapshotResume, snapshot_reply,
 };
-use keelson_store_core::engine::{Disk, EngineError};
+use keelson_store_core::{
+    engine::{Disk, EngineError},
+    id::ReplicaId,
+};
 
 use super::{
     connection::{Connection, invalid, unexpected},
@@ -19,7 +24,7 @@ use crate::{
     log::LogMeta,
     record::VoteRecord,
     runtime::{Offload, clock::timeout},
-    state::{self, SnapshotFolder},
+    state::{self, INCOMING_PREFIX, SnapshotFolder},
     types::{self, Raft, Snapshot, SnapshotMeta, Vote},
 };
 
@@ -92,17 +97,42 @@ async fn soon<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
 
 /// Where a follower puts what it receives.
 pub(super) struct Inbox {
-    pub(super) disk: std::sync::Arc<dyn Disk>,
+    pub(super) disk: Arc<dyn Disk>,
     /// The folder to fill; not the live store.
     pub(super) folder: String,
-    pub(super) raft: Raft,
-    pub(super) log: LogMeta,
     pub(super) offload: Offload,
+}
+
+/// What has arrived.
+pub(super) struct Received {
+    pub(super) vote: Vote,
+    pub(super) meta: SnapshotMeta,
+    /// The frame that waits for a reply.
+    pub(super) end: u64,
 }
 
 impl Inbox {
     /// Receives one snapshot and has it installed.
-    pub(super) async fn receive(&self, connection: &mut Connection, begin: SnapshotBegin) -> io::Result<()> {
+    pub(super) async fn receive(
+        &self,
+        connection: &mut Connection,
+        begin: SnapshotBegin,
+        raft: &Raft,
+        log: &LogMeta,
+    ) -> io::Result<()> {
+        let received = self.take(connection, begin).await?;
+        let end = received.end;
+        let result = self.install(received, raft, log).await?;
+        let reply = SnapshotReply { result: Some(result) };
+        connection.writer.send(end, Body::SnapshotReply(reply)).await
+    }
+
+    /// Takes all files in, durably.
+    pub(super) async fn take(
+        &self,
+        connection: &mut Connection,
+        begin: SnapshotBegin,
+    ) -> io::Result<Received> {
         let vote = wire::vote(begin.vote).map_err(invalid)?;
         let meta = begin.meta.ok_or_else(|| unexpected("without meta data"))?;
         let meta = wire::snapshot_meta(meta).map_err(invalid)?;
@@ -110,30 +140,38 @@ impl Inbox {
         connection.writer.send(0, Body::SnapshotResume(SnapshotResume { offsets })).await?;
         let end = self.receive_files(connection, &begin.files).await?;
         self.disk.sync_folder(&self.folder).map_err(io::Error::other)?;
-        let result = self.install(vote, meta).await?;
-        let reply = SnapshotReply { result: Some(result) };
-        connection.writer.send(end, Body::SnapshotReply(reply)).await
+        Ok(Received { vote, meta, end })
     }
 
-    /// Has Raft install what was received, if it is whole.
-    async fn install(&self, vote: Vote, meta: SnapshotMeta) -> io::Result<snapshot_reply::Result> {
+    /// Whether what was received is whole; else what is damaged.
+    pub(super) async fn damage(&self, meta: &SnapshotMeta) -> io::Result<Option<String>> {
         let (disk, folder, contents) = (self.disk.clone(), self.folder.clone(), meta.clone());
         let check = self.offload.run(move || state::check_snapshot(&*disk, &folder, &contents));
         match check.await.map_err(io::Error::other)? {
-            Ok(()) => {}
+            Ok(()) => Ok(None),
             Err(damaged @ EngineError::Corrupt { .. }) => {
                 tracing::warn!(%damaged, "refused a snapshot");
-                return Ok(snapshot_reply::Result::Damaged(damaged.to_string()));
+                Ok(Some(damaged.to_string()))
             }
-            Err(own @ (EngineError::Io { .. } | EngineError::TooNew { .. })) => {
-                return Err(io::Error::other(own));
-            }
+            Err(own @ (EngineError::Io { .. } | EngineError::TooNew { .. })) => Err(io::Error::other(own)),
         }
-        if is_needless(&self.log, &vote, &meta).map_err(io::Error::other)? {
+    }
+
+    /// Has Raft install what was received, if it is whole.
+    async fn install(
+        &self,
+        Received { vote, meta, end: _ }: Received,
+        raft: &Raft,
+        log: &LogMeta,
+    ) -> io::Result<snapshot_reply::Result> {
+        if let Some(damage) = self.damage(&meta).await? {
+            return Ok(snapshot_reply::Result::Damaged(damage));
+        }
+        if is_needless(log, &vote, &meta).map_err(io::Error::other)? {
             return Ok(snapshot_reply::Result::Vote(wire::put_vote(&vote)));
         }
         let folder = SnapshotFolder::new(self.disk.clone(), self.folder.clone());
-        let installed = self.raft.install_full_snapshot(vote, Snapshot { meta, snapshot: folder }).await;
+        let installed = raft.install_full_snapshot(vote, Snapshot { meta, snapshot: folder }).await;
         Ok(match installed {
             Ok(response) => snapshot_reply::Result::Vote(wire::put_vote(&response.vote)),
             Err(fatal) => snapshot_reply::Result::Failed(fatal.to_string()),
@@ -188,6 +226,17 @@ impl Inbox {
     }
 }
 
+/// A name that the same sender finds again for the same snapshot, and that is never the live store.
+pub(super) fn staging_folder(log: &LogMeta, sender: ReplicaId, begin: &SnapshotBegin) -> io::Result<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if begin.id.is_empty() || begin.id.len() > 128 || !begin.id.chars().all(plain) {
+        return Err(invalid(format!("{:?} is no snapshot's name", begin.id)));
+    }
+    let name = format!("{INCOMING_PREFIX}{:016x}-{}", sender.get(), begin.id);
+    let live = log.state_store().map_err(io::Error::other)?;
+    Ok(if live.as_deref() == Some(name.as_str()) { format!("{name}-again") } else { name })
+}
+
 /// Whether a replica with this log follows the sender and has all that is in the snapshot: its acknowledgements were lost,
 /// or came while the snapshot was on its way. Raft would take its log to end where the snapshot does, and go back.
 ///
@@ -204,8 +253,6 @@ fn is_needless(log: &LogMeta, vote: &Vote, meta: &SnapshotMeta) -> Result<bool, 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use keelson_store_core::{
         engine::{Batch, Engine, Family, Role, mem::MemDisk},
         id::{LogIndex, LogPosition, ReplicaId, Term},

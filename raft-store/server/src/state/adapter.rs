@@ -23,6 +23,7 @@ use super::{
     snapshot::{SnapshotBuilder, SnapshotFolder, Snapshots, lock, read_membership},
 };
 use crate::{
+    damage::Sentinel,
     log::LogMeta,
     options::{Member, StoreOptions},
     record::{self, MembershipRecord},
@@ -46,23 +47,31 @@ pub struct StateAdapter {
     machine: Arc<Mutex<StateMachine>>,
     shared: Arc<SharedState>,
     snapshots: Snapshots,
+    sentinel: Arc<Sentinel>,
 }
 
 type Responder = openraft::storage::ApplyResponder<Types>;
 
 impl StateAdapter {
     /// Opens the live state store of `disk`, and removes what an interrupted install left behind.
-    pub fn open(disk: Arc<dyn Disk>, meta: LogMeta, options: &StoreOptions) -> Result<Self, EngineError> {
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        meta: LogMeta,
+        sentinel: &Arc<Sentinel>,
+        options: &StoreOptions,
+    ) -> Result<Self, EngineError> {
         let live = live_store(&meta)?;
         for name in disk.list()? {
             if is_state(&name) && name != live {
                 disk.remove(&name)?;
             }
         }
-        let machine = StateMachine::open(disk.open(&live, Role::State)?)?;
+        let engine = sentinel.open_state(&*disk, &live)?;
+        let machine = sentinel.look_at_state(StateMachine::open(engine))?;
         let shared = SharedState::new(&machine, options.watch_history_bytes);
         let snapshots = Snapshots::open(disk, meta, options.offload)?;
-        Ok(Self { machine: Arc::new(Mutex::new(machine)), shared: Arc::new(shared), snapshots })
+        let machine = Arc::new(Mutex::new(machine));
+        Ok(Self { machine, shared: Arc::new(shared), snapshots, sentinel: sentinel.clone() })
     }
 
     /// What readers use.
@@ -134,13 +143,15 @@ struct Install {
     machine: Arc<Mutex<StateMachine>>,
     shared: Arc<SharedState>,
     snapshots: Snapshots,
+    sentinel: Arc<Sentinel>,
 }
 
 impl Install {
     fn run(&self, meta: &SnapshotMeta, folder: &SnapshotFolder) -> Result<(), EngineError> {
         let disk = self.snapshots.disk();
         let store = claim(&**disk, folder.name())?;
-        let machine = open_snapshot(&**disk, &store, meta)?;
+        let engine = self.sentinel.open_state(&**disk, &store)?;
+        let machine = self.sentinel.look_at_state(open_machine(engine, &store, meta))?;
         if mutant::is(Mutant::SnapshotWithoutLeases) {
             let mut batch = Batch::default();
             batch.delete_range(Family::Leases, [0; 8].to_vec(), [u8::MAX; 8].to_vec());
@@ -159,9 +170,13 @@ impl Install {
     }
 }
 
-/// Opens a snapshot as a state.
-fn open_snapshot(disk: &dyn Disk, store: &str, meta: &SnapshotMeta) -> Result<StateMachine, EngineError> {
-    let machine = StateMachine::open(disk.open(store, Role::State)?)?;
+/// Opens a snapshot, the store of this name, as a state.
+fn open_machine(
+    engine: Arc<dyn Engine>,
+    store: &str,
+    meta: &SnapshotMeta,
+) -> Result<StateMachine, EngineError> {
+    let machine = StateMachine::open(engine)?;
     let applied = machine.header().applied.map(types::log_id);
     if applied != meta.last_log_id {
         let detail = format!("it ends at {applied:?}, not at {:?}", meta.last_log_id);
@@ -174,7 +189,7 @@ fn open_snapshot(disk: &dyn Disk, store: &str, meta: &SnapshotMeta) -> Result<St
 /// when its state does not open. Every record is read once: a snapshot is a copy of files, and what a disk has
 /// damaged would spread with it from replica to replica, unnoticed until somebody asks for that record.
 pub(crate) fn check_snapshot(disk: &dyn Disk, folder: &str, meta: &SnapshotMeta) -> Result<(), EngineError> {
-    let machine = open_snapshot(disk, folder, meta)?;
+    let machine = open_machine(disk.open(folder, Role::State)?, folder, meta)?;
     read_all(&**machine.engine())
 }
 
@@ -192,7 +207,7 @@ fn read_all(engine: &dyn Engine) -> Result<(), EngineError> {
 
 /// The store that a snapshot folder becomes. A received folder is used as it is; a replica's own snapshot is
 /// copied, since it must stay what it is.
-fn claim(disk: &dyn Disk, folder: &str) -> Result<String, EngineError> {
+pub(super) fn claim(disk: &dyn Disk, folder: &str) -> Result<String, EngineError> {
     const COPY_BYTES: usize = 1 << 20;
     if folder.starts_with(INCOMING_PREFIX) {
         return Ok(folder.to_owned());
@@ -267,6 +282,7 @@ impl RaftStateMachine<Types> for StateAdapter {
             machine: self.machine.clone(),
             shared: self.shared.clone(),
             snapshots: self.snapshots.clone(),
+            sentinel: self.sentinel.clone(),
         };
         let contents = meta.clone();
         let installed = self.snapshots.offload().run(move || install.run(&contents, &folder)).await;

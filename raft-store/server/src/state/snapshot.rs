@@ -10,12 +10,13 @@ use std::{
 
 use keelson_store_core::{
     apply::StateMachine,
-    engine::{Disk, EngineError},
-    id::LogPosition,
+    engine::{Disk, EngineError, Role},
+    id::{LogPosition, ReplicaId},
     mutant::{self, Mutant},
 };
 use openraft::storage::RaftSnapshotBuilder;
 
+use super::adapter::{check_snapshot, claim, live_store};
 use crate::{
     log::LogMeta,
     record::{MembershipRecord, SnapshotRecord},
@@ -235,6 +236,46 @@ pub(crate) fn build_first(
     machine: &Mutex<StateMachine>,
 ) -> Result<(), EngineError> {
     Snapshots::open(disk, meta, Offload::Inline)?.build(machine).map(drop)
+}
+
+/// Puts a snapshot that a peer has sent, and that is whole, in the place of a state that is damaged. The snapshot of that
+/// state goes with it.
+pub(crate) fn put_in_place(
+    disk: &Arc<dyn Disk>,
+    meta: &LogMeta,
+    replica: ReplicaId,
+    store: &str,
+    keep_log: bool,
+) -> Result<(), EngineError> {
+    let machine = StateMachine::open(disk.open(store, Role::State)?)?;
+    let snapshots = Snapshots::open(disk.clone(), meta.clone(), Offload::Inline)?;
+    if let Some((_, former)) = &*snapshots.current.lock().unwrap_or_else(PoisonError::into_inner) {
+        former.found_damaged();
+    }
+    let record = snapshots.checkpoint(&machine)?;
+    meta.set_refilled(replica, store, &record, keep_log)
+}
+
+/// Makes the state anew out of the snapshot and the log that are here. False where they do not suffice.
+pub(crate) fn rebuild(disk: &dyn Disk, meta: &LogMeta) -> Result<bool, EngineError> {
+    let Some(record) = meta.snapshot()? else {
+        if meta.purged()?.is_some() {
+            return Ok(false);
+        }
+        // The log has everything since the beginning.
+        let live = live_store(meta)?;
+        disk.remove(&live)?;
+        return meta.set_rebuilt(&live).map(|()| true);
+    };
+    let contents = SnapshotMeta { last_log_id: record.last.map(types::log_id), ..SnapshotMeta::default() };
+    let copied = claim(disk, &record.folder);
+    match copied.and_then(|store| check_snapshot(disk, &store, &contents).map(|()| store)) {
+        Ok(store) => meta.set_rebuilt(&store).map(|()| true),
+        Err(error) => {
+            tracing::warn!(snapshot = record.folder, %error, "this replica's own snapshot is of no use");
+            Ok(false)
+        }
+    }
 }
 
 /// The membership that a machine has applied.

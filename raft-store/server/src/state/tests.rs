@@ -10,7 +10,7 @@ use keelson_store_core::{
 use openraft::storage::RaftStateMachine as _;
 
 use super::{StateAdapter, snapshot::Snapshots};
-use crate::{Member, StoreOptions, log::LogMeta, runtime::Offload};
+use crate::{Member, StoreOptions, damage::Sentinel, log::LogMeta, runtime::Offload};
 
 fn at(index: u64) -> LogPosition {
     LogPosition { term: Term::new(1), index: LogIndex::new(index) }
@@ -60,7 +60,8 @@ async fn a_state_ahead_of_its_log_gets_a_snapshot_before_the_log_is_dropped() {
     let (disk, meta) = on_new_disk();
     let options = StoreOptions::new(Member::default(), vec![], "test".into());
     machine(&*disk, "state-0", 100);
-    let mut adapter = StateAdapter::open(disk.clone(), meta.clone(), &options).unwrap();
+    let sentinel = Sentinel::open(meta.clone()).unwrap();
+    let mut adapter = StateAdapter::open(disk.clone(), meta.clone(), &sentinel, &options).unwrap();
     adapter.cover(Some(at(99))).unwrap();
     assert!(adapter.get_current_snapshot().await.unwrap().is_none());
     adapter.cover(Some(at(90))).unwrap();

@@ -11,6 +11,7 @@ mod network;
 mod replicas;
 
 mod compaction;
+mod damage;
 mod failover;
 mod leases;
 mod reads_and_writes;

@@ -177,6 +177,11 @@ impl Cluster {
         assert!(self.disks[number].damage_record(STATE, Family::Keys, key));
     }
 
+    /// Damages an entry of a replica's log.
+    pub(crate) fn damage_log(&self, number: usize, index: u64) {
+        assert!(self.disks[number].damage_record("log", Family::LogEntries, &index.to_be_bytes()));
+    }
+
     /// Has a replica's disk fail every read, or no longer.
     pub(crate) fn fail_reads(&self, number: usize, read_error: bool) {
         self.disks[number].set_faults(Faults { read_error, ..Faults::default() });
@@ -222,9 +227,18 @@ impl Cluster {
 
     /// Starts a replica again, on the disk it had.
     pub(crate) async fn restart(&mut self, number: usize) {
-        let beginning = if number < self.founders { Beginning::Founding } else { Beginning::Joining };
-        let replica = self.spawn(number, beginning).ready().await.unwrap();
-        self.replicas[number] = Some(replica);
+        let starting = self.restart_soon(number);
+        self.revive(number, starting).await;
+    }
+
+    /// The same, without waiting until it is open.
+    pub(crate) fn restart_soon(&self, number: usize) -> Starting {
+        self.spawn(number, if number < self.founders { Beginning::Founding } else { Beginning::Joining })
+    }
+
+    /// Waits until a replica that was started again is open.
+    pub(crate) async fn revive(&mut self, number: usize, starting: Starting) {
+        self.replicas[number] = Some(starting.ready().await.unwrap());
     }
 
     /// Starts a replica on a new disk under its old name, and returns why it does not open.

@@ -1,6 +1,9 @@
 //! Watches see every change once, in order, wherever they are resumed.
 
-use keelson_store::watch::{WatchError, Watcher};
+use std::time::Instant;
+
+use futures_util::{StreamExt as _, stream};
+use keelson_store::watch::{WatchError, Watched, Watcher};
 use keelson_store_core::{command::KeyRange, id::Revision, watch::Interest};
 
 use crate::replicas::{Cluster, PATIENCE, bytes, eventually, put_at_last};
@@ -87,4 +90,66 @@ async fn a_watch_below_the_compacted_revision_is_told_so() {
             "{ended:?}"
         );
     }
+}
+
+fn only(key: &str) -> Interest {
+    Interest::all_of(KeyRange::Single(bytes(key)))
+}
+
+/// Writes keys `k0`, `k1`, …, and again from the first one, many at once. Answers the first revision.
+async fn write_many(cluster: &Cluster, keys: usize, writes: usize) -> Revision {
+    let first = put_at_last(cluster.store(0), "first", "x").await;
+    stream::iter(0..writes)
+        .for_each_concurrent(256, async |write| {
+            put_at_last(cluster.store(0), &format!("k{}", write % keys), "x").await;
+        })
+        .await;
+    first
+}
+
+#[tokio::test]
+async fn ten_thousand_watchers_that_come_back_at_once_read_history_together() {
+    const WATCHERS: usize = 10_000;
+    const KEYS: usize = 1_000;
+    const ROUNDS: usize = 3;
+    let cluster = Cluster::start_with(|options| options.watch_history_bytes = 0).await;
+    let first = write_many(&cluster, KEYS, KEYS * ROUNDS).await;
+    let store = cluster.store(0);
+    let idle = store.watch(only("k0"), first).await.unwrap();
+    let began = Instant::now();
+    let watchers = stream::iter(0..WATCHERS).map(async |watcher| {
+        let mut watcher = store.watch(only(&format!("k{}", watcher % KEYS)), first).await.unwrap();
+        revisions(&mut watcher, ROUNDS).await
+    });
+    let seen: Vec<_> = watchers.buffer_unordered(WATCHERS).collect().await;
+    println!("{WATCHERS} watchers had {} revisions behind them after {:?}", KEYS * ROUNDS, began.elapsed());
+    assert!(seen.iter().all(|seen| seen.len() == ROUNDS && seen.is_sorted()));
+
+    // One that took its time all the while has lost nothing.
+    let mut idle = idle;
+    assert_eq!(revisions(&mut idle, ROUNDS).await.len(), ROUNDS);
+}
+
+#[tokio::test]
+async fn a_poll_never_waits_for_the_disk() {
+    let cluster = Cluster::start_with(|options| options.watch_history_bytes = 0).await;
+    let first = write_many(&cluster, 10, 10).await;
+    let mut watcher = cluster.store(0).watch(only("k3"), first).await.unwrap();
+    let polled = watcher.poll().unwrap();
+    assert!(matches!(polled, Watched::Idle { progress: None }), "it has read {polled:?}");
+    watcher.changed().await;
+    assert!(matches!(watcher.poll().unwrap(), Watched::Changes(_)));
+}
+
+#[tokio::test]
+async fn watchers_in_the_past_and_below_what_was_compacted_do_not_disturb_each_other() {
+    let cluster = Cluster::start_with(|options| options.watch_history_bytes = 0).await;
+    let first = write_many(&cluster, 10, 100).await;
+    let store = cluster.store(0);
+    let mut late = store.watch(only("k1"), first).await.unwrap();
+    let compacted = Revision::new(first.get() + 50);
+    store.compact(compacted).await.unwrap();
+    let mut fine = store.watch(only("k1"), compacted).await.unwrap();
+    assert!(matches!(late.poll(), Err(WatchError::Compacted { .. })));
+    assert!(revisions(&mut fine, 5).await.into_iter().all(|revision| revision >= compacted));
 }

@@ -148,7 +148,8 @@ impl World {
                             .extend(matching.changes().map(|change| (matching.revision(), change.clone())));
                     }
                 }
-                Polled::CatchUp { from, to } => {
+                Polled::CatchUp { interest, from, to } => {
+                    assert_eq!(*interest, seen.interest);
                     assert!(self.header.compacted <= from && from <= to && to <= self.header.revision);
                     let through = Revision::new(to.get().min(from.get() + (revisions - 1).min(100)));
                     seen.got.extend(wanted(&self.history, &seen.interest, from, through));
@@ -250,6 +251,42 @@ fn a_watcher_far_behind_takes_turns() {
         assert_eq!(next.get(), 2 + turn * REVISIONS_PER_POLL as u64);
     }
     assert_eq!(world.hub.poll(id), Some(Polled::Idle { progress: world.header.revision }));
+}
+
+#[test]
+fn a_watcher_very_far_behind_reads_from_the_store_what_is_old_and_from_memory_what_is_new() {
+    let mut world = World::new(usize::MAX);
+    let id = world.hub.watch(Interest::everything(), Revision::ZERO);
+    let new = world.write(vec![vec![(0, true)]; NEAR as usize + 10]);
+    world.hub.publish(&new, &world.header);
+    let (from, to) = (Revision::new(2), Revision::new(11));
+    assert_eq!(
+        world.hub.poll(id),
+        Some(Polled::CatchUp { interest: Arc::new(Interest::everything()), from, to })
+    );
+    world.hub.caught_up(id, to);
+    let Some(Polled::Changes { revisions, .. }) = world.hub.poll(id) else { panic!("the rest is in memory") };
+    assert_eq!(revisions[0].revision(), to.next());
+}
+
+#[test]
+fn a_poll_hands_out_no_more_than_a_slow_watcher_may_keep_in_memory() {
+    let mut world = World::new(usize::MAX);
+    let id = world.hub.watch(Interest::everything(), Revision::ZERO);
+    let large = |revision: u64| {
+        let mut change = change(Revision::new(revision), 0, true);
+        change.kv.value = vec![7; BYTES_PER_POLL / 3].into();
+        Arc::new(RevisionChanges { revision: Revision::new(revision), changes: vec![change] })
+    };
+    let new: Vec<_> = (2..=8).map(large).collect();
+    world.header.revision = Revision::new(8);
+    world.hub.publish(&new, &world.header);
+    let mut seen = Vec::new();
+    while let Some(Polled::Changes { revisions, .. }) = world.hub.poll(id) {
+        assert!(revisions.len() <= 2, "{} at once", revisions.len());
+        seen.extend(revisions.iter().map(|matching| matching.revision().get()));
+    }
+    assert_eq!(seen, [2, 3, 4, 5, 6, 7, 8]);
 }
 
 #[test]

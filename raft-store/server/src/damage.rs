@@ -1,0 +1,106 @@
+//! Damage: noticed wherever something is read, never forgotten, and mended with what is whole.
+//!
+//! In: what engines answer ([`guard`]). Out: a note on the disk that says what is damaged, and the end of this life. A
+//! replica that starts with such a note takes no part in anything, above all in no election, until [`refill`] has made
+//! its state anew: out of its own snapshot and log where they are whole, else with a snapshot of a peer.
+//!
+//! # Rules
+//! * **D1** Vote and log are promises, the state is not: it is dropped as soon as it is known to be damaged.
+//! * **D2** A log with a damaged entry is dropped only behind a snapshot of a peer that is past all of it. Then whatever
+//!   the replica has acknowledged is in that snapshot, or a later leader has taken it back.
+//! * **D3** Who cannot read its vote, or which disk this is, does not open: nobody but an operator can help.
+//!
+//! Deliberately absent: damage that no checksum shows. Replicas compare their states for that ([`divergence`]).
+
+mod guard;
+mod refill;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use keelson_store_core::engine::{Disk, Engine, EngineError, Role};
+use tokio::sync::Notify;
+
+use crate::{
+    log::LogMeta,
+    record::{DamageRecord, DamagedPart},
+};
+
+use guard::Guarded;
+pub(crate) use refill::Refill;
+
+/// Who notes what is found to be damaged. One per life of a replica.
+pub(crate) struct Sentinel {
+    meta: LogMeta,
+    noted: RwLock<Option<DamageRecord>>,
+    /// Wakes whoever ends this life.
+    news: Notify,
+}
+
+impl Sentinel {
+    /// Takes up what former lives have noted.
+    pub(crate) fn open(meta: LogMeta) -> Result<Arc<Self>, EngineError> {
+        let noted = RwLock::new(meta.damage()?);
+        Ok(Arc::new(Self { meta, noted, news: Notify::new() }))
+    }
+
+    /// What is damaged here, as far as it is known and not mended.
+    pub(crate) fn noted(&self) -> Option<DamageRecord> {
+        self.noted.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Completes when something is found in this life; says what. One caller at a time.
+    pub(crate) async fn finds(&self) -> String {
+        loop {
+            self.news.notified().await;
+            if let Some(DamageRecord { what, .. }) = self.noted() {
+                return what;
+            }
+        }
+    }
+
+    /// Notes that a part is damaged, durably, unless worse is known.
+    pub(crate) fn note(&self, part: DamagedPart, what: &str) {
+        if self.noted().is_some_and(|known| known.part >= part) {
+            return;
+        }
+        tracing::error!(what, "damage is found: this replica serves nothing any more until it is refilled");
+        let record = DamageRecord { part, what: what.to_owned() };
+        if let Err(error) = self.meta.set_damage(&record) {
+            // Whoever reads there again will find it again.
+            tracing::warn!(%error, "the damage cannot be noted");
+        }
+        *self.noted.write().unwrap_or_else(PoisonError::into_inner) = Some(record);
+        self.news.notify_one();
+    }
+
+    /// Notes damage of the state, if that is what a result says.
+    pub(crate) fn look_at_state<T>(&self, result: Result<T, EngineError>) -> Result<T, EngineError> {
+        self.look(DamagedPart::State, result)
+    }
+
+    /// Opens a store of a state whose damage does not go unnoticed.
+    pub(crate) fn open_state(
+        self: &Arc<Self>,
+        disk: &dyn Disk,
+        name: &str,
+    ) -> Result<Arc<dyn Engine>, EngineError> {
+        Ok(self.guard(self.look_at_state(disk.open(name, Role::State))?))
+    }
+
+    /// An engine whose damage does not go unnoticed.
+    pub(crate) fn guard(self: &Arc<Self>, engine: Arc<dyn Engine>) -> Arc<dyn Engine> {
+        Arc::new(Guarded::new(engine, self.clone()))
+    }
+
+    /// What was damaged is gone from the disk.
+    fn mended(&self) {
+        *self.noted.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn look<T>(&self, part: DamagedPart, result: Result<T, EngineError>) -> Result<T, EngineError> {
+        if let Err(error @ EngineError::Corrupt { .. }) = &result {
+            self.note(part, &error.to_string());
+        }
+        result
+    }
+}
