@@ -6,6 +6,8 @@
 //!
 //! Needs Debian's `etcd` on the path; reported as skipped without it.
 
+mod users;
+
 use std::io::ErrorKind;
 use std::process::{Child, Command, Stdio};
 

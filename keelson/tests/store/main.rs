@@ -29,3 +29,4 @@ mod quorum;
 mod restarts;
 mod snapshots;
 mod strangers;
+mod users;
