@@ -24,6 +24,7 @@ mod disks;
 mod etcdctl;
 mod failover;
 mod full_disk;
+mod libraries;
 mod members;
 mod quorum;
 mod restarts;

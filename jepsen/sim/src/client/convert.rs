@@ -148,6 +148,7 @@ fn refusal(error: &CommandError) -> Refusal {
         | CommandError::ValueProvided
         | CommandError::LeaseProvided
         | CommandError::TooManyOps
-        | CommandError::LeaseTtlTooLarge => Refusal::Other(error.to_string()),
+        | CommandError::LeaseTtlTooLarge
+        | CommandError::Auth(_) => Refusal::Other(error.to_string()),
     }
 }

@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use keelson_store_core::{
     apply::StateMachine,
+    command::{AuthCommand, Caller, Command},
     engine::{Disk, Role, mem::MemDisk},
     id::{LogIndex, LogPosition, Term},
 };
 use openraft::storage::RaftStateMachine as _;
 
-use super::{StateAdapter, snapshot::Snapshots};
+use super::{SharedState, StateAdapter, StateView, snapshot::Snapshots};
 use crate::{Member, StoreOptions, damage::Sentinel, log::LogMeta, runtime::Offload};
 
 fn at(index: u64) -> LogPosition {
@@ -66,4 +67,28 @@ async fn a_state_ahead_of_its_log_gets_a_snapshot_before_the_log_is_dropped() {
     assert!(adapter.get_current_snapshot().await.unwrap().is_none());
     adapter.cover(Some(at(90))).unwrap();
     assert_eq!(meta.snapshot().unwrap().unwrap().last, Some(at(99)));
+}
+
+#[test]
+fn readers_have_the_users_of_the_state_that_they_read_also_after_another_took_its_place() {
+    let (disk, _) = on_new_disk();
+    let mut first = machine(&*disk, "state-0", 3);
+    let other = machine(&*disk, "incoming-1", 5);
+    let shared = SharedState::new(&first, 1 << 20);
+    let mut changes = shared.auth_changes();
+    let before = shared.view().unwrap();
+    let added = AuthCommand::UserAdd { name: "alice".to_owned(), password: None };
+    let next = at(first.header().next_index().get());
+    let mut batch = first.begin();
+    batch.command_for(next, &Caller::Anyone, Command::Auth(added)).unwrap().unwrap();
+    shared.publish(&shared.commit(batch).unwrap());
+    let knows_alice = |view: &StateView| view.auth().user("alice").is_some();
+    assert!(changes.has_changed().unwrap());
+    changes.mark_unchanged();
+    assert!(!knows_alice(&before) && knows_alice(&shared.view().unwrap()));
+    let reopened = StateMachine::open(first.engine().clone()).unwrap();
+    assert!(reopened.auth().user("alice").is_some(), "it is in the state");
+    shared.replace(&other);
+    assert!(changes.has_changed().unwrap());
+    assert!(!knows_alice(&shared.view().unwrap()));
 }
