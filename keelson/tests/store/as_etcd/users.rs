@@ -354,7 +354,7 @@ impl Side {
             }
             call => self.auth(who, call).await,
         };
-        answer.unwrap_or_else(shown)
+        answer.unwrap_or_else(|status| shown(&status))
     }
 
     async fn auth(&self, who: &str, call: Call) -> Result<String, Status> {
@@ -467,10 +467,10 @@ impl Side {
                 reply.map(|reply| format!("{:?}", reply.into_inner().keys))
             }
         };
-        answer.unwrap_or_else(shown)
+        answer.unwrap_or_else(|status| shown(&status))
     }
 }
 
-fn shown(status: Status) -> String {
+fn shown(status: &Status) -> String {
     format!("{:?} {:?}", status.code(), status.message())
 }
