@@ -183,7 +183,7 @@ pub(crate) struct TuningFlags {
     #[arg(long, env = "ETCD_HEARTBEAT_INTERVAL", value_name = "MS", default_value_t = 75)]
     pub(crate) heartbeat_interval: u64,
     /// Milliseconds without a heartbeat before an election; the wait is random between once and twice this.
-    #[arg(long, env = "ETCD_ELECTION_TIMEOUT", value_name = "MS", default_value_t = 300)]
+    #[arg(long, env = "ETCD_ELECTION_TIMEOUT", value_name = "MS", default_value_t = 225)]
     pub(crate) election_timeout: u64,
     /// After how long without events a watch that asked for progress reports gets one: 10m, 30s.
     #[arg(

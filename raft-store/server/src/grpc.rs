@@ -37,6 +37,7 @@ use tonic::{
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{runtime::Runtime, store::Store};
+use express::Express;
 
 mod accept;
 mod auth;
@@ -45,6 +46,7 @@ mod convert;
 mod election;
 mod ending;
 mod error;
+mod express;
 mod http;
 mod identity;
 mod kv;
@@ -236,6 +238,7 @@ fn run(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .layer(Express::new(front.clone(), calls))
         .layer(http::CountCalls(calls.clone()))
         .add_routes(routes)
         .serve_with_incoming_shutdown(connections, async move {

@@ -88,12 +88,12 @@ pub struct Timing {
 }
 
 impl Default for Timing {
-    /// A lost leader is replaced within about 1.2 s at worst, and two busy cores do not make it flap.
+    /// A lost leader is replaced within about 0.9 s, and two busy cores do not make it flap.
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_millis(75),
-            election_min: Duration::from_millis(300),
-            election_max: Duration::from_millis(600),
+            election_min: Duration::from_millis(225),
+            election_max: Duration::from_millis(450),
         }
     }
 }

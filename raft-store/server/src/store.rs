@@ -291,6 +291,11 @@ impl Store {
         Status::of(self.inner.me.cluster, &self.inner.raft, &self.inner.state)
     }
 
+    /// Bytes of state on disk, roughly.
+    pub(crate) fn size(&self) -> u64 {
+        self.inner.state.size()
+    }
+
     /// Hands leadership to `to`. A no-op on a replica that does not lead.
     ///
     /// Returns when this replica no longer leads, or false when that does not happen in time.

@@ -23,7 +23,7 @@ use tonic::{Status, service::AxumBody};
 use super::{Front, maintenance::API_VERSION};
 use health::Probe;
 
-pub(super) use metrics::{Calls, CountCalls};
+pub(super) use metrics::{Calls, CountCalls, MethodCalls};
 
 /// An answer: its status, the type of its body, and the body.
 struct Answer(StatusCode, &'static str, String);

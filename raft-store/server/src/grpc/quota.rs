@@ -24,7 +24,7 @@ const SMALL_BYTES: usize = 16 << 10;
 impl Front {
     /// Whether the state is beyond the quota.
     pub(super) fn is_full(&self) -> bool {
-        self.quota.is_some_and(|quota| self.store.status().size > quota)
+        self.quota.is_some_and(|quota| self.store.size() > quota)
     }
 
     /// Lets a transaction pass that does not grow the store, or any while there is room.

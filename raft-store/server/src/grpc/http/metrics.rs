@@ -38,14 +38,14 @@ const MAX_METHODS: usize = 128;
 /// What was called, and how it went; by the path of the method.
 #[derive(Debug, Default)]
 pub(in crate::grpc) struct Calls {
-    methods: Mutex<BTreeMap<String, Arc<Method>>>,
+    methods: Mutex<BTreeMap<String, Arc<MethodCalls>>>,
     /// How often another leader was seen than before.
     pub(in crate::grpc) leader_changes: AtomicU64,
 }
 
 /// One method's calls.
 #[derive(Debug, Default)]
-struct Method {
+pub(in crate::grpc) struct MethodCalls {
     started: AtomicU64,
     /// By gRPC code. Streams are counted when they begin to answer.
     handled: [AtomicU64; CODES.len()],
@@ -76,20 +76,30 @@ const CODES: [&str; 17] = [
 ];
 
 impl Calls {
+    /// Of a method that is known to be there.
+    pub(in crate::grpc) fn known(&self, path: &str) -> Arc<MethodCalls> {
+        let mut methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
+        methods.entry(path.to_owned()).or_default().clone()
+    }
+
     /// `None` where too many have been called, because somebody makes them up.
-    fn method(&self, path: &str) -> Option<Arc<Method>> {
+    fn method(&self, path: &str) -> Option<Arc<MethodCalls>> {
         let mut methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(method) = methods.get(path) {
             return Some(method.clone());
         }
-        let method = (methods.len() < MAX_METHODS).then(Arc::<Method>::default)?;
+        let method = (methods.len() < MAX_METHODS).then(Arc::<MethodCalls>::default)?;
         methods.insert(path.to_owned(), method.clone());
         Some(method)
     }
 }
 
-impl Method {
-    fn handled(&self, code: Code, took: Duration) {
+impl MethodCalls {
+    pub(in crate::grpc) fn started(&self) {
+        self.started.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(in crate::grpc) fn handled(&self, code: Code, took: Duration) {
         self.handled[code as usize].fetch_add(1, Ordering::Relaxed);
         if let Some(bucket) = BUCKETS.iter().position(|end| took.as_secs_f64() <= *end) {
             self.seconds[bucket].fetch_add(1, Ordering::Relaxed);
@@ -135,7 +145,7 @@ where
         let method = is_grpc.then(|| self.calls.method(request.uri().path())).flatten();
         let answering = self.service.call(request);
         let Some(method) = method else { return Box::pin(answering) };
-        method.started.fetch_add(1, Ordering::Relaxed);
+        method.started();
         let began = Instant::now();
         Box::pin(async move {
             let answer = answering.await?;
@@ -280,7 +290,7 @@ fn grpc(page: &mut Page, calls: &Calls) {
     }
 }
 
-fn handling_seconds(page: &mut Page, labels: &str, method: &Method) {
+fn handling_seconds(page: &mut Page, labels: &str, method: &MethodCalls) {
     const NAME: &str = "grpc_server_handling_seconds";
     let mut below = 0;
     for (end, count) in BUCKETS.iter().zip(&method.seconds) {
