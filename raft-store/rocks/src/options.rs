@@ -15,6 +15,9 @@ use crate::error::{open_error, rocks_error};
 
 const MEBIBYTE: usize = 1 << 20;
 
+/// Tables of the log that are merged at once. RocksDB slows writers down at 20.
+const LOG_FILES_BEFORE_MERGE: i32 = 12;
+
 /// How much memory and how many threads one disk may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RocksOptions {
@@ -119,11 +122,20 @@ fn for_role(role: Role, tuning: &Tuning) -> Options {
 
 fn for_family(family: Family, tuning: &Tuning) -> Options {
     let mut options = Options::default();
-    options.set_compression_type(DBCompressionType::Lz4);
-    options.set_write_buffer_size(match family.role() {
-        Role::Log => tuning.options.log_buffer_bytes,
-        Role::State => tuning.options.state_buffer_bytes,
-    });
+    match family.role() {
+        // What is in the log is soon gone: it is written out as it is, and merged as late as readers allow.
+        Role::Log => {
+            options.set_compression_type(DBCompressionType::None);
+            options.set_level_zero_file_num_compaction_trigger(LOG_FILES_BEFORE_MERGE);
+            options.set_write_buffer_size(tuning.options.log_buffer_bytes);
+        }
+        // What is written out first is soon merged into what is there, and compressed then.
+        Role::State => {
+            let (young, old) = (DBCompressionType::None, DBCompressionType::Lz4);
+            options.set_compression_per_level(&[young, old, old, old, old, old, old]);
+            options.set_write_buffer_size(tuning.options.state_buffer_bytes);
+        }
+    }
     options.set_max_write_buffer_number(3);
     // A family that holds next to nothing should cost next to nothing.
     options.set_arena_block_size(64 * 1024);

@@ -93,16 +93,20 @@ impl Store {
 
     fn encode(&self, batch: &Batch) -> Result<WriteBatch, EngineError> {
         let mut encoded = WriteBatch::default();
+        // RocksDB finds a family by its name: once a batch is enough.
+        let mut families = [None; Family::ALL.len()];
+        let mut handle = |family: Family| match &mut families[family as usize] {
+            Some(known) => Ok(*known),
+            unknown => self.opened.family(family).map(|found| *unknown.insert(found)),
+        };
         for write in &batch.writes {
             match write {
-                Write::Put { family, key, value } => {
-                    encoded.put_cf(self.opened.family(*family)?, key, value);
-                }
-                Write::Delete { family, key } => encoded.delete_cf(self.opened.family(*family)?, key),
+                Write::Put { family, key, value } => encoded.put_cf(handle(*family)?, key, value),
+                Write::Delete { family, key } => encoded.delete_cf(handle(*family)?, key),
                 // RocksDB calls an inverted range an error when it reads it back from the log.
                 Write::DeleteRange { start, end, .. } if start >= end => {}
                 Write::DeleteRange { family, start, end } => {
-                    encoded.delete_range_cf(self.opened.family(*family)?, start, end);
+                    encoded.delete_range_cf(handle(*family)?, start, end);
                 }
             }
         }

@@ -22,7 +22,7 @@ use crate::{
 const NAMES: [&str; 3] = ["a", "b", "c"];
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// etcd refuses writes beyond 2 GiB unless it is told another figure.
-const QUOTA_BYTES: u64 = 64 << 30;
+const ETCDS_QUOTA: &str = "--quota-backend-bytes=68719476736";
 
 /// Something that takes etcd's flags.
 pub(crate) struct Program {
@@ -32,6 +32,7 @@ pub(crate) struct Program {
     pub(crate) version: String,
     path: PathBuf,
     subcommand: Option<&'static str>,
+    quota: Option<&'static str>,
 }
 
 /// A running cluster. Dropping it kills the processes that it started.
@@ -40,6 +41,7 @@ pub(crate) struct Cluster {
     members: Vec<Running>,
     path: PathBuf,
     subcommand: Option<&'static str>,
+    quota: Option<&'static str>,
     /// From the first process's start to the first acknowledged linearizable read on every member.
     pub(crate) ready_after: Duration,
 }
@@ -53,14 +55,19 @@ struct Running {
 impl Program {
     pub(crate) fn keelson(path: PathBuf) -> Result<Self, Box<dyn Error>> {
         let version = version(&path).ok_or_else(|| format!("{} does not run", path.display()))?;
-        Ok(Self { name: "keelson", version, path, subcommand: Some("store") })
+        Ok(Self { name: "keelson", version, path, subcommand: Some("store"), quota: None })
+    }
+
+    /// The one that stands beside.
+    pub(crate) fn other_keelson(path: PathBuf) -> Result<Self, Box<dyn Error>> {
+        Ok(Self { name: "other", ..Self::keelson(path)? })
     }
 
     /// Debian's etcd, where it is installed.
     pub(crate) fn etcd() -> Option<Self> {
         let path = PathBuf::from("/usr/bin/etcd");
         let version = version(&path)?;
-        Some(Self { name: "etcd", version, path, subcommand: None })
+        Some(Self { name: "etcd", version, path, subcommand: None, quota: Some(ETCDS_QUOTA) })
     }
 }
 
@@ -83,6 +90,7 @@ impl Cluster {
             members: Vec::new(),
             path: program.path.clone(),
             subcommand: program.subcommand,
+            quota: program.quota,
             ready_after: Duration::ZERO,
         };
         for (number, (client_port, peer_port)) in ports.iter().enumerate() {
@@ -173,7 +181,7 @@ impl Cluster {
     fn spawn(&self, number: usize, ports: &[(u16, u16)]) -> Result<Child, Box<dyn Error>> {
         let log = File::options().create(true).append(true).open(self.folder.path().join("members.log"))?;
         let mut command = Command::new(&self.path);
-        command.args(self.subcommand).args(self.flags(number, ports));
+        command.args(self.subcommand).args(self.flags(number, ports)).args(self.quota);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(command.spawn()?)
     }
@@ -205,7 +213,6 @@ impl Cluster {
             format!("--peer-trusted-ca-file={folder}/pki/peer-ca.crt"),
             "--peer-client-cert-auth=true".to_owned(),
             "--log-level=error".to_owned(),
-            format!("--quota-backend-bytes={QUOTA_BYTES}"),
         ]
     }
 

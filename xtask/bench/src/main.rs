@@ -61,6 +61,9 @@ struct Options {
     /// Leave etcd out, even where it is installed.
     #[arg(long)]
     without_etcd: bool,
+    /// Another keelson binary, which takes etcd's place: what a change has brought.
+    #[arg(long, conflicts_with = "without_etcd")]
+    beside: Option<PathBuf>,
     /// The kubeconfig file of a running cluster with a node; without it no pods are measured.
     #[arg(long)]
     kubeconfig: Option<PathBuf>,
@@ -114,8 +117,10 @@ fn main() -> ExitCode {
 
 async fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
     let mut programs = vec![Program::keelson(options.binary.clone())?];
-    if !options.without_etcd {
-        programs.extend(Program::etcd());
+    match &options.beside {
+        Some(other) => programs.push(Program::other_keelson(other.clone())?),
+        None if options.without_etcd => {}
+        None => programs.extend(Program::etcd()),
     }
     let mut report = Report::new(&programs);
     let wanted = |part| {
