@@ -242,6 +242,11 @@ async fn the_load_of_a_small_store_is_measured_over_plain_http() {
     let printed = String::from_utf8_lossy(&measured.stdout).into_owned();
     assert!(printed.contains("PASS: Approximate system memory used"), "{measured:?}");
     assert!(process.printed().contains("--max-wals has no effect: "), "{}", process.printed());
+    // These connect once more, and name the whole URL as the host.
+    for command in [&["endpoint", "status"][..], &["endpoint", "hashkv"], &["defrag"]] {
+        let asked = typed(command);
+        assert!(asked.status.success(), "{command:?}: {asked:?}");
+    }
 }
 
 /// A command that goes on by itself: it has printed what it should before it is ended.

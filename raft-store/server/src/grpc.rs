@@ -41,6 +41,7 @@ use express::Express;
 
 mod accept;
 mod auth;
+mod authority;
 mod cluster;
 mod convert;
 mod election;

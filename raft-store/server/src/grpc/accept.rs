@@ -23,6 +23,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
 use super::{
+    authority::Plain,
     identity::CertificateName,
     tls::{self, ClientTls},
 };
@@ -106,7 +107,7 @@ async fn greet(
             let certificate = CertificateName(tls::client_name(&stream));
             Connection { stream: Box::new(stream), certificate }
         }
-        None => Connection { stream: Box::new(stream), certificate: CertificateName::default() },
+        None => Connection { stream: Box::new(Plain::new(stream)), certificate: CertificateName::default() },
     };
     drop(permit);
     // Nobody takes it up when the server has stopped.
