@@ -53,6 +53,8 @@ pub struct ApplyBatch<'m> {
     overlay: Overlay<'m>,
     changes: Vec<Arc<RevisionChanges>>,
     leases: Vec<LeaseChange>,
+    /// The rolling hash before each entry.
+    hashes: Vec<u64>,
     /// Why this batch must not be committed: an entry was applied in part.
     broken: Option<EngineError>,
 }
@@ -68,6 +70,8 @@ pub struct Applied {
     pub leases: Vec<LeaseChange>,
     /// Users and roles after it.
     pub auth: Arc<Auth>,
+    /// The rolling hash before each of its entries: that after the last one stands in the header.
+    pub hashes: Vec<u64>,
 }
 
 /// A lease that came or went.
@@ -131,6 +135,7 @@ impl StateMachine {
             committed_auth: &mut self.auth,
             changes: Vec::new(),
             leases: Vec::new(),
+            hashes: Vec::new(),
             broken: None,
         }
     }
@@ -219,13 +224,20 @@ impl ApplyBatch<'_> {
             *self.committed = header;
         }
         self.committed_auth.clone_from(&self.auth);
-        Ok(Applied { header, changes: self.changes, leases: self.leases, auth: self.auth })
+        Ok(Applied {
+            header,
+            changes: self.changes,
+            leases: self.leases,
+            auth: self.auth,
+            hashes: self.hashes,
+        })
     }
 
     fn advance(&mut self, at: LogPosition) {
         let expected = self.header.next_index();
         assert!(at.index == expected, "entry {} applied where {expected} is next", at.index);
         self.header.applied = Some(at);
+        self.hashes.push(self.hash.value());
     }
 
     fn run(&mut self, caller: &Caller, command: Command) -> Result<Outcome, EngineError> {

@@ -100,6 +100,14 @@ mutants! {
         "A replica that installs a snapshot loses the leases in it.",
         after "etcd's lessor, which is restored apart from the keys",
         caught by "replicas have the same hash; a lease lives until it ends";
+    ApplyDifferently = "apply-differently",
+        "Now and then a replica leaves out a write that all others apply.",
+        after "etcd 3.5.0 to 3.5.2: members whose data differ, and nobody who notices",
+        caught by "replicas that applied the same entries have the same hash";
+    IgnoreDivergence = "ignore-divergence",
+        "A replica whose state a majority contradicts goes on.",
+        after "etcd without --experimental-initial-corrupt-check: divergence is found by whoever reads",
+        caught by "after healing a damaged replica is whole again";
     CompareOutsideBatch = "compare-outside-batch",
         "Compares look at the state before the batch: two transactions of one batch see the same.",
         after "a rival that checked its conditions before proposing",

@@ -12,6 +12,7 @@
 //!
 //! Deliberately absent: damage that no checksum shows. Replicas compare their states for that ([`divergence`]).
 
+pub(crate) mod divergence;
 mod guard;
 mod refill;
 

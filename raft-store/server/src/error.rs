@@ -31,6 +31,9 @@ pub enum Rejection {
     /// This replica is stopping or has stopped.
     #[error("this replica has stopped")]
     Stopped,
+    /// Replicas have different states, and no majority of them says which is right.
+    #[error("members have different states, and nobody can tell which is right")]
+    InDoubt,
 }
 
 /// Why the fate of a write is unknown.

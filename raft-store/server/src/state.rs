@@ -7,6 +7,7 @@
 //! snapshot, and a snapshot is named only when it is durable.
 
 mod adapter;
+mod hashes;
 mod shared;
 mod snapshot;
 #[cfg(test)]

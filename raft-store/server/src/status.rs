@@ -24,6 +24,8 @@ pub struct Status {
     pub revision: Revision,
     /// Reads below this revision are refused.
     pub compacted: Revision,
+    /// Why nothing is served, where members have different states and nobody can tell which is right.
+    pub doubt: Option<String>,
     /// Bytes of state on disk, roughly.
     pub size: u64,
     /// Everybody in the cluster.
@@ -69,6 +71,7 @@ impl Status {
             applied_index: applied.index,
             revision: applied.revision,
             compacted: applied.compacted,
+            doubt: state.doubt(),
             size: state.size(),
             members: membership.nodes().map(member).collect(),
         }

@@ -18,8 +18,11 @@ use keelson_store_core::{
 use tokio::{sync::watch as channel, task::JoinHandle};
 
 use crate::{
-    damage::Sentinel,
-    error::{LeaseError, OpenError, ReadError, WriteError},
+    damage::{
+        Sentinel,
+        divergence::{self, Comparison},
+    },
+    error::{LeaseError, OpenError, ReadError, Rejection, WriteError},
     lease::{self as leases, LeaseKeeper},
     membership,
     options::{Member, StoreOptions, Timing},
@@ -132,6 +135,7 @@ impl Store {
         let server = Arc::new(PeerServer {
             me: Greeter { identity: me.clone(), member: options.member.clone(), beginning: log.beginning },
             raft: raft.clone(),
+            state: state.clone(),
             disk,
             meta: log.meta.clone(),
             proposals: proposals.clone(),
@@ -146,6 +150,7 @@ impl Store {
             runtime::spawn(sweeper::run(machine, state.clone())),
             runtime::spawn(read_history(state.clone(), state.hub().open_history(), options.offload)),
             runtime::spawn(keeper::run(reconfigurer.clone())),
+            runtime::spawn(divergence::run(Comparison::of(&raft, &directory, &state, &sentinel))),
         ];
         let home = Home::open();
         let inner = Inner {
@@ -224,6 +229,7 @@ impl Store {
             Consistency::Linearizable => self.inner.reads.barrier().await?,
             Consistency::Local => {}
         }
+        self.check_doubt()?;
         Ok(self.inner.state.view()?)
     }
 
@@ -250,6 +256,7 @@ impl Store {
 
     /// Watches from `start` on; 0 means from after this call.
     pub async fn watch(&self, interest: Interest, start: Revision) -> Result<Watcher, ReadError> {
+        self.check_doubt()?;
         if start.is_zero() {
             // Otherwise "now" might be this replica's past, and old changes would arrive as new ones.
             self.inner.reads.barrier().await?;
@@ -368,6 +375,11 @@ impl Store {
         }
     }
 
+    /// Nobody is served by a replica whose state may be wrong.
+    fn check_doubt(&self) -> Result<(), ReadError> {
+        self.inner.state.doubt().map_or(Ok(()), |doubt| Err(ReadError::NoQuorum(doubt)))
+    }
+
     async fn command(&self, command: Command) -> Result<Response, WriteError> {
         self.propose(&self.inner.state.own_caller(), &command).await
     }
@@ -375,6 +387,9 @@ impl Store {
     /// Has a command applied that a caller asks for.
     pub(crate) async fn propose(&self, caller: &Caller, command: &Command) -> Result<Response, WriteError> {
         command.validate()?;
+        if self.inner.state.is_in_doubt() {
+            return Err(WriteError::Rejected(Rejection::InDoubt));
+        }
         let outcome: Outcome = self.inner.proposals.propose(caller, command).await?;
         Ok(outcome?)
     }

@@ -61,7 +61,7 @@ pub enum Watched {
     /// Nothing. Everything that matches up to `progress` has been handed out.
     Idle {
         /// The watcher is complete up to here; `None` while its start lies in the future, or while what it
-        /// needs next is read from the store.
+        /// needs next is read from the store, or while nobody can tell whether this replica's state is right.
         progress: Option<Revision>,
     },
 }
@@ -120,6 +120,11 @@ impl WatchHub {
         inner.wake_all(&ready);
     }
 
+    /// Has every watcher look again: what held them up is over.
+    pub(crate) fn wake_everybody(&self) {
+        self.lock().wake.values().for_each(|wake| wake.notify_one());
+    }
+
     /// The state was replaced by a newer one whose changes were not published here.
     pub(crate) fn jumped(&self, header: &Header) {
         let mut inner = self.lock();
@@ -142,6 +147,9 @@ impl Inner {
 impl Watcher {
     /// What there is right now. What is handed out here is not handed out again.
     pub fn poll(&mut self) -> Result<Watched, WatchError> {
+        if self.state.is_in_doubt() {
+            return Ok(Watched::Idle { progress: None });
+        }
         loop {
             if let Some(answer) = &mut self.reading {
                 let read = match answer.try_recv() {

@@ -33,7 +33,7 @@ impl Maintenance for Front {
         let me = status.members.iter().find(|member| member.replica == status.replica);
         let leaderless = status.leader.is_none().then(|| error::no_leader().message().to_owned());
         let full = self.is_full().then(|| format!("memberID:{} alarm:NOSPACE ", self.replica));
-        let errors = leaderless.into_iter().chain(full).collect();
+        let errors = leaderless.into_iter().chain(full).chain(status.doubt.clone()).collect();
         Ok(Response::new(StatusResponse {
             header: Some(self.header_in(status.term, status.revision)),
             version: API_VERSION.to_owned(),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use keelson_proto::peer::{Purpose, Recall, RecallReply, ReconfigureReply};
+use keelson_proto::peer::{Purpose, Recall, RecallReply, ReconfigureReply, StateHash};
 use keelson_store_core::id::{ClusterId, LogIndex, ReplicaId};
 use openraft::{
     async_runtime::watch::WatchReceiver as _, metrics::RaftServerMetrics, type_config::alias::WatchReceiverOf,
@@ -141,6 +141,28 @@ impl Directory {
             match connection.ask(Body::Recall(Recall {})).await? {
                 Body::RecallReply(reply) => Ok((peer.identity, reply)),
                 _ => Err(unexpected("as a recollection")),
+            }
+        };
+        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));
+        timeout(patience, ask).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Asks whoever lives at a URL for the hash of its state after an entry; `None` where it does not know it.
+    ///
+    /// # Errors
+    /// Nobody answers in time, or not to the question.
+    pub(crate) async fn state_hash(
+        &self,
+        url: &str,
+        index: LogIndex,
+        patience: Duration,
+    ) -> io::Result<Option<(ReplicaId, u64)>> {
+        let member = Member { peer_urls: vec![url.to_owned()], ..Member::default() };
+        let ask = async {
+            let (mut connection, peer) = self.dialer.dial(Target::Anybody, &member, Purpose::Control).await?;
+            match connection.ask(Body::StateHash(StateHash { index: index.get() })).await? {
+                Body::StateHashReply(reply) => Ok(reply.hash.map(|hash| (peer.identity.replica, hash))),
+                _ => Err(unexpected("as a state's hash")),
             }
         };
         let late = || io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));

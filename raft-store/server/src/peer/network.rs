@@ -30,7 +30,7 @@ use super::{
 use crate::{
     options::{Member, Timing},
     runtime::clock::timeout,
-    state::SnapshotFolder,
+    state::{SharedState, SnapshotFolder},
     types::{Snapshot, Types, Vote},
 };
 
@@ -41,6 +41,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 pub struct NetworkFactory {
     /// How peers are reached.
     pub directory: Arc<Directory>,
+    /// What snapshots are made of.
+    pub state: Arc<SharedState>,
     /// Raft's clocks, from which patience derives.
     pub timing: Timing,
 }
@@ -56,6 +58,7 @@ enum Appends {
 /// openraft's client to one peer.
 pub struct PeerClient {
     directory: Arc<Directory>,
+    state: Arc<SharedState>,
     timing: Timing,
     target: ReplicaId,
     member: Member,
@@ -64,8 +67,8 @@ pub struct PeerClient {
 
 impl NetworkFactory {
     fn client(&self, target: ReplicaId, member: &Member, appends: Appends) -> PeerClient {
-        let (directory, timing) = (self.directory.clone(), self.timing);
-        PeerClient { directory, timing, target, member: member.clone(), appends }
+        let (directory, state) = (self.directory.clone(), self.state.clone());
+        PeerClient { directory, state, timing: self.timing, target, member: member.clone(), appends }
     }
 }
 
@@ -201,6 +204,12 @@ impl NetSnapshot<Types> for PeerClient {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        if self.state.is_in_doubt() {
+            return Err(unreachable(io::Error::other(
+                "nobody can tell whether this replica's state is right",
+            ))
+            .into());
+        }
         let silence = self.silence();
         let send = async {
             let (target, member) = (self.target, &self.member);

@@ -38,7 +38,7 @@ use crate::{
         self, Offload,
         clock::{Instant, sleep, timeout},
     },
-    state::INCOMING_PREFIX,
+    state::{INCOMING_PREFIX, SharedState},
     types::{self, Raft, Types},
 };
 
@@ -51,6 +51,8 @@ pub(crate) struct PeerServer {
     pub(crate) me: Greeter,
     /// Its Raft.
     pub(crate) raft: Raft,
+    /// What it has applied.
+    pub(crate) state: Arc<SharedState>,
     /// Where received snapshots are kept.
     pub(crate) disk: Arc<dyn Disk>,
     /// Which store is live.
@@ -179,6 +181,10 @@ impl PeerServer {
             Body::LeaseTimeToLive(request) => {
                 Body::LeaseTimeToLiveReply(self.leases.answer_remaining(LeaseId::new(request.id)).await)
             }
+            Body::StateHash(asked) => {
+                let hash = self.state.hash_after(LogIndex::new(asked.index));
+                Body::StateHashReply(proto::StateHashReply { hash })
+            }
             Body::Recall(_) => Body::RecallReply(self.recall(peer)?),
             Body::Reconfigure(request) => {
                 let change = wire::change(request).map_err(invalid)?;
@@ -289,7 +295,11 @@ impl PeerServer {
         (id, ask): (u64, proto::SnapshotAsk),
     ) -> io::Result<()> {
         let at_least = ask.at_least.map(|at| types::position(&wire::log_id(at)));
-        let snapshot = match refill::at_least(&self.raft, at_least).await {
+        let found = match self.state.doubt() {
+            Some(doubt) => Err(doubt),
+            None => refill::at_least(&self.raft, at_least).await,
+        };
+        let snapshot = match found {
             Ok(snapshot) => snapshot,
             Err(reason) => return connection.writer.send(id, Body::Failed(proto::Failed { reason })).await,
         };

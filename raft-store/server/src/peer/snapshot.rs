@@ -180,14 +180,15 @@ impl Inbox {
 
     /// How much of each file is here from an attempt that broke off.
     fn resume_points(&self, offered: &[SnapshotFile]) -> Result<Vec<u64>, EngineError> {
-        let have = self.disk.files(&self.folder).unwrap_or_default();
-        let fits =
-            have.iter().all(|(name, len)| offered.iter().any(|file| file.name == *name && file.len >= *len));
-        if !fits {
+        let is_offered =
+            |(name, len): &(String, u64)| offered.iter().any(|file| file.name == *name && file.len >= *len);
+        // What was opened already, to see whether it is whole, is a store and has become something else.
+        let have = self.disk.files(&self.folder).ok().filter(|have| have.iter().all(is_offered));
+        if have.is_none() {
             self.disk.remove(&self.folder)?;
         }
-        let already =
-            |name: &str| have.iter().find(|(have, _)| fits && have == name).map_or(0, |(_, len)| *len);
+        let have = have.unwrap_or_default();
+        let already = |name: &str| have.iter().find(|(have, _)| have == name).map_or(0, |(_, len)| *len);
         // Empty files get no chunk, but they belong to the snapshot.
         for file in offered.iter().filter(|file| file.len == 0) {
             self.disk.write_file(&self.folder, &file.name, 0, &[])?;

@@ -7,10 +7,10 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _};
 use keelson_store_core::{
-    apply::{ApplyBatch, StateMachine},
+    apply::{ApplyBatch, Header, StateMachine},
     command::Command,
     engine::{Batch, Disk, Engine, EngineError, Family, Role},
-    id::LogPosition,
+    id::{LogPosition, ReplicaId},
     mutant::{self, Mutant},
 };
 use openraft::{
@@ -27,7 +27,9 @@ use crate::{
     log::LogMeta,
     options::{Member, StoreOptions},
     record::{self, MembershipRecord},
-    types::{self, Answer, Entry, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, Types},
+    types::{
+        self, Answer, Entry, LogId, Membership, Payload, Snapshot, SnapshotMeta, StoredMembership, Types,
+    },
 };
 
 /// Entries that share one atomic write at most.
@@ -84,9 +86,19 @@ impl StateAdapter {
         lock(&self.machine).header().applied
     }
 
+    /// How far the state has come.
+    pub(crate) fn header(&self) -> Header {
+        *lock(&self.machine).header()
+    }
+
     /// Everybody in the membership that the state has applied.
     pub(crate) fn members(&self) -> Result<Vec<Member>, EngineError> {
         Ok(read_membership(&lock(&self.machine))?.members.into_values().collect())
+    }
+
+    /// That membership.
+    pub(crate) fn membership(&self) -> Result<Membership, EngineError> {
+        read_membership(&lock(&self.machine))?.membership("membership")
     }
 
     /// The machine, for background work that changes nothing a reader may see.
@@ -112,12 +124,21 @@ impl StateAdapter {
         Ok(())
     }
 
+    /// What no replica may do, each at other entries.
+    fn leaves_out(&self, entry: &Entry) -> bool {
+        let own = self.snapshots.meta().replica().ok().flatten().map_or(0, ReplicaId::get);
+        entry.log_id.index() % RIGHT_ENTRIES == own % RIGHT_ENTRIES
+    }
+
     fn apply_batch(&self, entries: Vec<EntryResponder<Types>>) -> Result<(), EngineError> {
         let mut answers: Vec<(Responder, Answer)> = Vec::with_capacity(entries.len());
         let applied = {
             let mut machine = lock(&self.machine);
             let mut batch = machine.begin();
-            for (entry, responder) in entries {
+            for (mut entry, responder) in entries {
+                if mutant::is(Mutant::ApplyDifferently) && self.leaves_out(&entry) {
+                    entry.payload = Payload::Blank;
+                }
                 let answer = apply_entry(&mut batch, entry)?;
                 answers.extend(responder.map(|responder| (responder, answer)));
             }
@@ -128,6 +149,9 @@ impl StateAdapter {
         Ok(())
     }
 }
+
+/// How many entries are applied rightly between two that are not.
+const RIGHT_ENTRIES: u64 = 100;
 
 /// The name of the store that holds the state; of a new disk, the one that will.
 pub(crate) fn live_store(meta: &LogMeta) -> Result<String, EngineError> {

@@ -1,6 +1,9 @@
 //! What the writer of the state shares with its readers.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use keelson_store_core::{
     apply::{Applied as AppliedBatch, ApplyBatch, Header, LeaseChange, StateMachine},
@@ -13,6 +16,7 @@ use keelson_store_core::{
 };
 use tokio::sync::{Notify, watch};
 
+use super::hashes::Hashes;
 use crate::{error::ReadError, runtime::clock::Instant, watch::WatchHub};
 
 /// How far this replica has applied the log.
@@ -38,6 +42,10 @@ pub struct SharedState {
     /// Follows users and roles.
     auth_changed: watch::Sender<AuthRevision>,
     hub: WatchHub,
+    hashes: Mutex<Hashes>,
+    /// Why nothing may be served. The flag says whether there is a reason.
+    doubt: Mutex<Option<String>>,
+    is_in_doubt: AtomicBool,
 }
 
 /// Where readers read. Both change at once, so that nobody reads what users and roles of that moment do not permit.
@@ -83,6 +91,9 @@ impl SharedState {
             leases_changed: Notify::new(),
             auth_changed: watch::Sender::new(machine.auth().revision()),
             hub: WatchHub::new(header, watch_history_bytes),
+            hashes: Mutex::new(Hashes::of(header)),
+            doubt: Mutex::default(),
+            is_in_doubt: AtomicBool::new(false),
         }
     }
 
@@ -154,15 +165,45 @@ impl SharedState {
         Ok(applied)
     }
 
+    /// The rolling hash after an entry, where it is known.
+    pub(crate) fn hash_after(&self, index: LogIndex) -> Option<u64> {
+        self.hashes().after(index)
+    }
+
+    /// Whether nothing may be served, because other replicas have another state and nobody can tell which is right.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.is_in_doubt.load(Ordering::Relaxed)
+    }
+
+    /// Why nothing may be served, if so.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        self.doubt.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on nothing is served for this reason; without one, everything.
+    pub(crate) fn set_doubt(&self, doubt: Option<String>) {
+        let is_over = self.is_in_doubt.swap(doubt.is_some(), Ordering::Relaxed) && doubt.is_none();
+        *self.doubt.lock().unwrap_or_else(PoisonError::into_inner) = doubt;
+        if is_over {
+            self.hub.wake_everybody();
+        }
+    }
+
     /// Tells readers what a batch has changed. Called by the writer, after the batch is in the engine.
     pub(crate) fn publish(&self, batch: &AppliedBatch) {
         self.follow_leases(&batch.leases);
+        self.hashes().append(batch);
         let applied = Applied::of(&batch.header);
         self.hub.publish(&batch.changes, &batch.header);
         if !batch.leases.is_empty() {
             self.leases_changed.notify_one();
         }
         self.applied.send_replace(applied);
+    }
+
+    /// A poisoned lock is taken all the same: whatever is done under it leaves it consistent.
+    fn hashes(&self) -> MutexGuard<'_, Hashes> {
+        self.hashes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn follow_leases(&self, changes: &[LeaseChange]) {
@@ -181,6 +222,7 @@ impl SharedState {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Live::of(machine);
         self.auth_changed.send_replace(machine.auth().revision());
         self.hub.jumped(header);
+        *self.hashes() = Hashes::of(header);
         self.applied.send_replace(Applied::of(header));
     }
 }

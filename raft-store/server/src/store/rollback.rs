@@ -45,14 +45,13 @@ pub(super) struct OnDisk {
 /// [`OpenError::RolledBack`] when one of them has seen more than the disk has.
 pub(super) async fn check(
     directory: &Directory,
-    options: &StoreOptions,
+    others: &BTreeSet<&str>,
     on_disk: &OnDisk,
 ) -> Result<(), OpenError> {
     if mutant::is(Mutant::VoteAfterWipe) {
         return Ok(());
     }
-    let others = others(options, &on_disk.members);
-    let asked = join_all(others.into_iter().map(|url| directory.recall(url, PATIENCE))).await;
+    let asked = join_all(others.iter().map(|url| directory.recall(url, PATIENCE))).await;
     for (peer, remembered) in asked.into_iter().flatten() {
         compare(&peer, remembered, on_disk)?;
     }
@@ -60,7 +59,7 @@ pub(super) async fn check(
 }
 
 /// Where there may be somebody who remembers this replica.
-fn others<'a>(options: &'a StoreOptions, members: &'a [Member]) -> BTreeSet<&'a str> {
+pub(super) fn others<'a>(options: &'a StoreOptions, members: &'a [Member]) -> BTreeSet<&'a str> {
     let told = options.initial_cluster.iter().map(|other| (&other.name, &other.peer_url));
     let known = members.iter().flat_map(|other| other.peer_urls.iter().map(|url| (&other.name, url)));
     let is_other = |(name, _): &(&String, &String)| **name != options.member.name;

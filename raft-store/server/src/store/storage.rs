@@ -13,7 +13,7 @@ use super::{
     rollback::{self, OnDisk},
 };
 use crate::{
-    damage::{Refill, Sentinel},
+    damage::{Refill, Sentinel, divergence::Start},
     error::OpenError,
     log::LogAdapter,
     options::StoreOptions,
@@ -79,9 +79,17 @@ impl Storage<'_> {
         state.cover(last)?;
         let last = last.max(state.applied());
         let on_disk = OnDisk { last, vote: meta.vote()?, members: state.members()? };
-        rollback::check(self.directory, self.options, &on_disk).await?;
+        let (directory, sentinel) = (self.directory, self.sentinel);
+        let started = Start { me: replica, directory, sentinel, state: state.shared() };
+        let urls = rollback::others(self.options, &on_disk.members);
+        let (met, alike) = tokio::join!(
+            rollback::check(self.directory, &urls, &on_disk),
+            started.check(&urls, state.header(), state.membership()?),
+        );
+        met.and(alike)?;
         let (shared, machine) = (state.shared().clone(), state.machine());
-        let network = NetworkFactory { directory: self.directory.clone(), timing: self.options.timing };
+        let timing = self.options.timing;
+        let network = NetworkFactory { directory: directory.clone(), state: shared.clone(), timing };
         let raft = Raft::new(replica, raft_config::of(self.options)?, network, log, state).await;
         let raft = raft.map_err(|error| OpenError::Raft(error.to_string()))?;
         Ok(Started { raft, state: shared, machine })

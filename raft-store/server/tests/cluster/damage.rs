@@ -3,7 +3,7 @@
 use keelson_store::{StoreOptions, store::Consistency};
 use keelson_store_core::command::{KeyRange, RangeRequest};
 
-use crate::replicas::{Cluster, bytes, eventually, put_at_last, value};
+use crate::replicas::{Cluster, PATIENCE, bytes, eventually, put, put_at_last, value};
 
 fn short_log(options: &mut StoreOptions) {
     options.snapshot_every = 50;
@@ -21,7 +21,7 @@ async fn filled(cluster: &Cluster, writes: usize) -> usize {
 
 /// Ends a replica that has found damage, which it must have said, and starts it again.
 async fn comes_back(cluster: &mut Cluster, number: usize) {
-    let why = tokio::time::timeout(crate::replicas::PATIENCE, cluster.store(number).failed()).await;
+    let why = tokio::time::timeout(PATIENCE, cluster.store(number).failed()).await;
     assert!(why.expect("it stops").contains("damaged"));
     cluster.kill_but(number, usize::MAX);
     cluster.restart(number).await;
@@ -102,4 +102,67 @@ async fn a_replica_that_waits_for_a_snapshot_does_not_hinder_the_others() {
         (value(cluster.store(damaged), "more").await.as_deref() == Some("19")).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_replica_whose_state_two_others_contradict_says_so_and_comes_back_with_theirs() {
+    let mut cluster = Cluster::start().await;
+    let wrong = filled(&cluster, 10).await;
+    cluster.kill_but(wrong, usize::MAX);
+    cluster.change_state(wrong);
+    // Nobody it could compare itself with: it starts as it is.
+    cluster.cut(wrong);
+    cluster.restart(wrong).await;
+    cluster.heal(wrong);
+    let leader = cluster.leader().await;
+    put_at_last(cluster.store(leader), "more", "x").await;
+    let why = tokio::time::timeout(PATIENCE, cluster.store(wrong).failed()).await;
+    let why = why.expect("it stops");
+    assert!(why.contains("the state of most members") && why.contains("is another one"), "{why}");
+    cluster.kill_but(wrong, usize::MAX);
+    cluster.restart(wrong).await;
+    put_at_last(cluster.store(wrong), "after", "y").await;
+    assert_eq!(value(cluster.store(wrong), "more").await.as_deref(), Some("x"));
+    let others = cluster.alive().into_iter().filter(|number| *number != wrong);
+    let hash = |number: usize| cluster.hash(number);
+    for other in others {
+        eventually("the same state", async || (hash(other).await? == hash(wrong).await?).then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_was_changed_on_the_disk_is_found_out_before_its_replica_takes_part() {
+    let mut cluster = Cluster::start().await;
+    let wrong = filled(&cluster, 10).await;
+    let right = cluster.hash(cluster.leader().await).await;
+    cluster.kill_but(wrong, usize::MAX);
+    cluster.change_state(wrong);
+    cluster.restart(wrong).await;
+    eventually("the others' state", async || (cluster.hash(wrong).await == right).then_some(())).await;
+}
+
+#[tokio::test]
+async fn of_two_that_differ_neither_serves_until_a_third_decides() {
+    let mut cluster = Cluster::start().await;
+    let wrong = filled(&cluster, 10).await;
+    let away = cluster.alive().into_iter().find(|number| *number != wrong).expect("there are three");
+    let right = (0..3).find(|number| ![wrong, away].contains(number)).expect("there are three");
+    cluster.kill_but(wrong, usize::MAX);
+    cluster.change_state(wrong);
+    cluster.kill_but(away, usize::MAX);
+    cluster.restart(wrong).await;
+    let all = RangeRequest::new(KeyRange::From(bytes("\0")));
+    for number in [wrong, right] {
+        eventually("doubt", async || cluster.store(number).status().doubt).await;
+        for consistency in [Consistency::Local, Consistency::Linearizable] {
+            let refused = cluster.store(number).range(&all, consistency).await.unwrap_err().to_string();
+            assert!(refused.contains("different states"), "{refused}");
+        }
+        let refused = put(cluster.store(number), "k", "v").await.unwrap_err().to_string();
+        assert!(refused.contains("different states"), "{refused}");
+    }
+    cluster.restart(away).await;
+    let why = tokio::time::timeout(PATIENCE, cluster.store(wrong).failed()).await;
+    assert!(why.expect("the third has decided").contains("is another one"));
+    put_at_last(cluster.store(right), "k", "v").await;
 }

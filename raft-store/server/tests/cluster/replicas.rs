@@ -15,10 +15,11 @@ use keelson_store_core::{
         Compare, KeyRange, KeyValue, Op, Operand, PutRequest, RangeRequest, Relation, Txn, TxnResponse,
     },
     engine::{
-        Disk as _, Family, Role,
+        Batch, Disk as _, Family, Role,
         mem::{Fate, Faults, MemDisk},
     },
     id::Revision,
+    schema::Header,
 };
 use tokio::sync::oneshot;
 
@@ -175,6 +176,24 @@ impl Cluster {
         cursor.seek(&[]).unwrap();
         let (key, _) = cursor.entry().expect("there is a key");
         assert!(self.disks[number].damage_record(STATE, Family::Keys, key));
+    }
+
+    /// Changes the state of a replica that is down, as if it had applied something else.
+    pub(crate) fn change_state(&self, number: usize) {
+        let disk = &self.disks[number];
+        let store = LogMeta::new(disk.open("log", Role::Log).unwrap()).state_store().unwrap().unwrap();
+        let state = disk.open(&store, Role::State).unwrap();
+        let header = Header::load(&*state).unwrap();
+        let mut batch = Batch::default();
+        batch.put(Family::Meta, Header::key(), Header { hash: !header.hash, ..header }.encode());
+        state.write(batch).unwrap();
+        state.sync().unwrap();
+    }
+
+    /// The hash of all that a replica has applied.
+    pub(crate) async fn hash(&self, number: usize) -> Option<u64> {
+        let view = self.store(number).view(Consistency::Local).await.ok()?;
+        Some(view.header().hash)
     }
 
     /// Damages an entry of a replica's log.

@@ -237,6 +237,13 @@ fn replica(page: &mut Page, front: &Front, calls: &Calls) {
         "The oldest revision that can be read.",
         compacted,
     );
+    let doubt = flag(status.doubt.is_some());
+    page.one(
+        "keelson_store_in_doubt",
+        Gauge,
+        "Whether members have different states, and nobody can tell which is right.",
+        doubt,
+    );
     let watchers = front.store.watchers();
     page.one("etcd_debugging_mvcc_watcher_total", Gauge, "Watches on this member.", watchers);
     if leads {
