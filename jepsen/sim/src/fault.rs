@@ -75,6 +75,8 @@ faults! {
     DamageRecord = "damage-record", Disk, "A record on a disk is damaged; at most a minority of disks is ever damaged.";
     DamageStore = "damage-store", Disk, "A store on a disk does not open any more.";
     DamageFile = "damage-file", Disk, "A bit of a snapshot's file is flipped.";
+    Diverge = "diverge", Disk,
+        "A replica comes back with another state than it had, whose checksums are right.";
     Wipe = "wipe", Disk, "A replica comes back on an empty disk, and must be refused.";
     RollBack = "roll-back", Disk, "A replica comes back on an old copy of its disk, and must be refused.";
     Drift = "drift", Clock, "A replica's clock runs up to a tenth too fast or too slow.";

@@ -168,6 +168,16 @@ impl Ghost {
         inner.logs.id(replica).zip(inner.logs.membership()).is_some_and(|(id, now)| is_settled(now, id))
     }
 
+    /// A replica has another state than it should have, until it has got a whole one.
+    pub(crate) fn diverged(&self, replica: Node) {
+        self.lock().states.diverged(replica);
+    }
+
+    /// Whether a replica still has another state than it should have.
+    pub(crate) fn has_diverged(&self, replica: Node) -> bool {
+        self.lock().states.has_diverged(replica)
+    }
+
     /// From now on a replica's disk is to be trusted so far.
     pub(crate) fn set_trust(&self, replica: Node, trust: Trust) {
         self.lock().logs.set_trust(replica, trust);

@@ -5,6 +5,7 @@
 //! fault strikes; that stands in the plan.
 
 mod disk;
+mod divergence;
 mod foreign;
 mod membership;
 mod network;
@@ -147,6 +148,7 @@ impl Nemesis {
                 self.fail_disk(strike)
             }
             Fault::DamageRecord | Fault::DamageStore | Fault::DamageFile => self.damage(strike),
+            Fault::Diverge => self.diverge(strike).await,
             Fault::Wipe => self.wipe(strike).await,
             Fault::RollBack => self.roll_back(strike).await,
             Fault::Join => self.join(strike),
@@ -184,6 +186,7 @@ impl Nemesis {
             | Fault::DamageRecord
             | Fault::DamageStore
             | Fault::DamageFile
+            | Fault::Diverge
             | Fault::Wipe
             | Fault::RollBack
             | Fault::Join
@@ -298,6 +301,7 @@ const fn lasts(fault: Fault) -> bool {
         | Fault::DamageRecord
         | Fault::DamageStore
         | Fault::DamageFile
+        | Fault::Diverge
         | Fault::Wipe
         | Fault::RollBack
         | Fault::Join

@@ -1,6 +1,6 @@
 //! What replicas have applied, compared with each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keelson_checkers::history::{Commit, CommitLog, Revision};
 use keelson_store_core::{
@@ -19,6 +19,8 @@ pub(super) struct States {
     /// How far each running replica is.
     lives: BTreeMap<Node, (LogIndex, u64)>,
     commits: Vec<Commit>,
+    /// Who is expected to have another state.
+    diverged: BTreeSet<Node>,
     /// The last write of each replica that failed.
     failed: BTreeMap<Node, StateFact>,
 }
@@ -47,6 +49,14 @@ impl States {
         self.compare(replica, header)
     }
 
+    pub(super) fn diverged(&mut self, replica: Node) {
+        self.diverged.insert(replica);
+    }
+
+    pub(super) fn has_diverged(&self, replica: Node) -> bool {
+        self.diverged.contains(&replica)
+    }
+
     pub(super) fn perhaps_applied(&mut self, replica: Node, fact: StateFact) {
         self.failed.insert(replica, fact);
     }
@@ -67,6 +77,13 @@ impl States {
     fn compare(&mut self, replica: Node, header: &Header) -> Checked {
         let Some(at) = header.applied else { return Ok(()) };
         let found = After { term: at.term, revision: header.revision.get(), hash: header.hash };
+        if self.diverged.contains(&replica) {
+            // What it has differs, and nobody is to take it for what all should have, until it is as all others are.
+            if self.known.get(&at.index) == Some(&found) {
+                self.diverged.remove(&replica);
+            }
+            return Ok(());
+        }
         let known = *self.known.entry(at.index).or_insert(found);
         if known == found {
             return Ok(());

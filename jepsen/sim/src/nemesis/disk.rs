@@ -12,7 +12,7 @@ use super::{Hit, Nemesis, Strike};
 use crate::{Fault, Node, ghost::Trust, random::Random};
 
 /// The store's name for its log.
-const LOG_STORE: &str = "log";
+pub(super) const LOG_STORE: &str = "log";
 
 impl Nemesis {
     pub(super) fn slow_disk(&self, strike: &mut Strike) -> Hit {
@@ -56,7 +56,7 @@ impl Nemesis {
     }
 
     /// A majority of disks must stay sound: what they have lost, nobody can bring back.
-    fn may_damage(&self, victim: Node) -> Result<(), &'static str> {
+    pub(super) fn may_damage(&self, victim: Node) -> Result<(), &'static str> {
         let ghost = self.inner.cluster.ghost();
         if ghost.trust(victim) == Trust::Foreign {
             return Err("it has a disk that is not its own");

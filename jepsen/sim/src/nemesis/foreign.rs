@@ -20,7 +20,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A network in which nobody waits too long for anybody.
-const CALM: Weather = Weather { least_micros: 0, most_micros: 1000, loss_permille: 0 };
+pub(super) const CALM: Weather = Weather { least_micros: 0, most_micros: 1000, loss_permille: 0 };
 
 /// Who leads, since when, and what it knows of the victim.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Nemesis {
         }
     }
 
-    fn check_free(&self, victim: Node) -> Result<(), &'static str> {
+    pub(super) fn check_free(&self, victim: Node) -> Result<(), &'static str> {
         if !self.reliable_voters().any(|node| node == victim) {
             return Err("it does not vote, or may soon not");
         }

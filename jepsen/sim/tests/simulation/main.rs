@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use keelson_sim::{Event, Plan, Report, run_keeping_events};
 
+mod damage;
 mod found;
 
 /// A plan that is over soon.
