@@ -141,6 +141,27 @@ fn a_delete_in_a_transaction_of_unknown_outcome_comes_from_the_log_too() {
 }
 
 #[test]
+fn of_two_transactions_that_delete_at_one_revision_one_found_nothing() {
+    let log = || log(&[(2, "k", Some(1)), (3, "k", None)]);
+    let both = |second: Operation| {
+        vec![write(0, 0..1, "k", 1, 2), txn(1, 2..9, 3, "dk"), second, read(0, 12..13, "k", None, 3)]
+    };
+    assert_eq!(found_with(log(), both(txn(2, 10..11, 3, "dk"))), [""; 0]);
+    assert_eq!(found_with(log(), both(delete(2, 4..5, "k", true, 3))), [""; 0]);
+    assert_eq!(found_with(log(), both(unknown(delete(2, 1..2, "k", true, 0)))), [""; 0]);
+    assert_eq!(found_with(log(), both(txn(2, 4..5, 3, "gk1 dk"))), [""; 0]);
+    let nobody_asked_yet = vec![
+        write(0, 0..1, "k", 1, 2),
+        read(1, 2..3, "k", None, 3),
+        txn(1, 4..5, 3, "dk"),
+        txn(2, 6..7, 3, "dk"),
+    ];
+    assert_eq!(found_with(log(), nobody_asked_yet), ["revision against real time"]);
+    let still_there = both(read(2, 10..11, "k", Some((1, 2)), 3));
+    assert_eq!(found_with(log(), still_there)[0], "stale read");
+}
+
+#[test]
 fn unknown_steps_that_changed_nothing_do_not_make_the_search_long() {
     let maybe = (0..60).map(|n| unknown(write(100 + n as u32, 0..1, "k", 1000 + n, 0)));
     let deletes = (0..40).map(|n| unknown(delete(200 + n, 0..1, "k", true, 0)));
