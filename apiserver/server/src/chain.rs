@@ -91,7 +91,7 @@ where
         let info = admit_anonymous(&user, info)?;
         let user = impersonation::act_as(&server.authorizer, user, &head.headers)?;
         let _slot = server.flow.enter(&info, &head.method, &user)?;
-        let allowed = authorize(server, &user, head, &info)?;
+        let allowed = authorize(server, &user, head, &info).await?;
         let body = body::read(&head.headers, body).await?;
         dispatch(server, head, info, Asking { user, allowed, now }, body).await
     };
@@ -121,12 +121,17 @@ fn admit_anonymous(user: &User, info: Result<RequestInfo, ApiError>) -> Result<R
     if user.is_anonymous() && !is_public { Err(ApiError::unauthorized()) } else { info }
 }
 
-fn authorize(server: &Server, user: &User, head: &Parts, info: &RequestInfo) -> Result<Allowed, ApiError> {
+async fn authorize(
+    server: &Server,
+    user: &User,
+    head: &Parts,
+    info: &RequestInfo,
+) -> Result<Allowed, ApiError> {
     if paths::is_public(info) {
         return Ok(server.authorizer.public());
     }
     let words = Words::of(&head.method, info);
-    server.authorizer.authorize(user, &Attributes::of(info, &words))
+    server.authorizer.authorize_now(&server.objects, user, &Attributes::of(info, &words)).await
 }
 
 async fn dispatch(

@@ -279,7 +279,7 @@ impl ObjectStore {
         store_write_error(error)
     }
 
-    fn shard(&self, resource: &ResourceInfo) -> Result<Arc<Shard>, ApiError> {
+    pub(crate) fn shard(&self, resource: &ResourceInfo) -> Result<Arc<Shard>, ApiError> {
         self.cache.shard(resource).cloned().ok_or_else(ApiError::no_such_path)
     }
 }

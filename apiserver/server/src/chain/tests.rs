@@ -197,6 +197,54 @@ fn bound_roles_allow_and_grants_need_what_they_give() {
     });
 }
 
+#[test]
+fn a_node_reads_what_its_pods_name_from_the_moment_they_are_bound() {
+    with_server(async |site| {
+        let master = Client::master(&site);
+        create_service_account(&master).await;
+        let secrets = "/api/v1/namespaces/shop/secrets";
+        for name in ["named", "other"] {
+            master.create(secrets, &json!({"metadata": {"name": name}})).await;
+        }
+        let node = |name: &str| {
+            let (user, groups) = (format!("system:node:{name}"), ["system:nodes"]);
+            Client::with_certificate(&site, &site.authority, &user, &groups)
+        };
+        let pod = json!({
+            "metadata": {"name": "web"},
+            "spec": {
+                "nodeName": "n1",
+                "serviceAccountName": "till",
+                "containers": [{"name": "c", "image": "i"}],
+                "volumes": [{"name": "v", "secret": {"secretName": "named"}}],
+            },
+        });
+        let named = format!("{secrets}/named");
+        assert_eq!(node("n1").get(&named).await.status, 403);
+        master.create("/api/v1/namespaces/shop/pods", &pod).await;
+        assert_eq!(node("n1").get(&named).await.status, 200);
+        let narrowed = node("n1").get(&format!("{secrets}?fieldSelector=metadata.name%3Dnamed")).await;
+        assert_eq!(narrowed.body["items"].as_array().map(Vec::len), Some(1));
+        let pods = "/api/v1/pods?fieldSelector=spec.nodeName%3Dn1";
+        assert_eq!((node("n1").get(pods).await.status, node("n2").get(pods).await.status), (200, 403));
+        let other = node("n1").get(&format!("{secrets}/other")).await;
+        assert_eq!(
+            (other.status, other.message()),
+            (
+                403,
+                "secrets \"other\" is forbidden: User \"system:node:n1\" cannot get resource \"secrets\" in API \
+                   group \"\" in the namespace \"shop\": no relationship found between node 'n1' and this object"
+            )
+        );
+        assert_eq!(node("n2").get(&named).await.status, 403);
+        assert_eq!(node("n1").get(secrets).await.status, 403);
+        let gone = "/api/v1/namespaces/shop/pods/web?gracePeriodSeconds=0";
+        assert_eq!(master.send(Method::DELETE, gone, Full::default()).await.status, 200);
+        site.server.authorizer.nodes.refresh(&site.server.objects).await.unwrap();
+        assert_eq!(node("n1").get(&named).await.status, 403);
+    });
+}
+
 /// The body that kubectl's typed commands send: `k8s\0`, then the kind, then the message.
 fn protobuf(api_version: &str, kind: &str, message: &[u8]) -> Full<Bytes> {
     let field = |number: u8, content: &[u8]| {
