@@ -162,6 +162,7 @@ fn part(history: &History, items: &[Item]) -> (History, Vec<OpId>, Vec<WatchId>)
             .collect(),
         faults: history.faults.clone(),
         log: history.log.clone(),
+        remarks: history.remarks.clone(),
     };
     (kept, operations, watches)
 }
