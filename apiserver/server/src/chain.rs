@@ -56,7 +56,10 @@ where
         Err(ApiError::internal("the request ended in a fault of this server"))
     });
     let known = info.as_ref().ok();
-    let mut response = result.unwrap_or_else(|error| codec::failure(&error, &head.headers, known));
+    let mut response = result.unwrap_or_else(|error| match head.uri.path() {
+        path if error.is_no_such_path() && !paths::is_below_an_api(path) => codec::no_such_page(),
+        _ => codec::failure(&error, &head.headers, known),
+    });
     if head.method != Method::HEAD && known.is_none_or(|info| !is_long_running(info)) {
         response = compress::compressed(&head.headers, response).await;
     }

@@ -150,8 +150,16 @@ fn what_is_not_allowed_is_refused_before_it_is_read() {
 fn what_does_not_exist_is_told_to_users_only() {
     with_server(async |site| {
         let master = Client::master(&site);
-        assert_eq!(master.get("/api/v1/nothings").await.status, 404);
-        assert_eq!(master.get("/no/such/path").await.status, 404);
+        for nothing in ["/api/v1/nothings", "/apis/apps/v9", "/api/v1/namespaces/a/pods/b/c", "/version/x"] {
+            let answered = master.get(nothing).await;
+            assert_eq!((answered.status, &answered.body["reason"]), (404, &json!("NotFound")), "{nothing}");
+        }
+        for nothing in ["/no/such/path", "/apis/no/v1", "/apis/no.such/v1/things/a", "/openapi/v4", "/apisx"]
+        {
+            let answered = master.get(nothing).await;
+            assert_eq!((answered.status, &answered.body), (404, &json!("404 page not found\n")), "{nothing}");
+            assert_eq!(answered.headers["content-type"], "text/plain; charset=utf-8");
+        }
         let misplaced = master.send(Method::PUT, "/api/v1/namespaces/a/configmaps", Full::default()).await;
         assert_eq!(misplaced.status, 405);
         assert_eq!(master.send(Method::POST, "/version", Full::default()).await.status, 405);
