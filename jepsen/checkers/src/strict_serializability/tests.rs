@@ -159,3 +159,22 @@ fn single_operations_count_as_transactions() {
 fn a_history_without_transactions_is_not_judged() {
     assert_eq!((PROMISE.check)(&History::default()).outcome, Outcome::NotApplicable);
 }
+
+#[test]
+fn a_cycle_that_is_too_large_for_a_name_is_still_found() {
+    // Each list is appended to and then read by another process, and the last read misses the first append.
+    let appends = (0..40).map(|n| txn(n as u32, 10 * n..10 * n + 1, 0, &format!("ax{n}")));
+    let mut operations: Vec<_> = appends.collect();
+    operations.push(txn(100, 500..501, 0, "rx"));
+    operations.push(txn(101, 502..503, 0, "rx0,1,2"));
+    let history = of(operations);
+    let mut transactions = Transactions::of(&history);
+    let (mut edges, mut findings) = (Edges::new(&transactions), Findings::default());
+    lists::check(&history, &mut transactions, &mut edges, &mut findings);
+    let graph = Graph::new(&transactions, edges);
+    let named = cycles::find(&graph, cycles::MAX_LOOKED_AT);
+    assert_eq!(named.iter().map(|cycle| cycle.class).collect::<Vec<_>>(), ["G-single-realtime"]);
+    let unnamed = cycles::find(&graph, 0);
+    assert_eq!(unnamed.len(), 1);
+    assert!(unnamed[0].class.ends_with("-realtime"), "{unnamed:?}");
+}
