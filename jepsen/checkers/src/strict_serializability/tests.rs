@@ -178,3 +178,14 @@ fn a_cycle_that_is_too_large_for_a_name_is_still_found() {
     assert_eq!(unnamed.len(), 1);
     assert!(unnamed[0].class.ends_with("-realtime"), "{unnamed:?}");
 }
+
+#[test]
+fn an_append_that_the_log_overwrites_is_found_although_nobody_reads() {
+    let lists: [&[u64]; 2] = [&[1], &[2]];
+    let mut log = log(&[(2, "x", Some(0)), (3, "x", Some(0))]);
+    for (commit, list) in log.commits.iter_mut().zip(lists) {
+        commit.changes[0].became.as_mut().expect("a put").value = Value::List(list.into());
+    }
+    let operations = vec![txn(0, 0..9, 2, "ax1"), txn(1, 0..9, 3, "ax2")];
+    assert_eq!(found_with(log, operations), ["overwritten append"]);
+}
