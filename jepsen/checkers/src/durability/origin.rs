@@ -12,6 +12,7 @@ use crate::history::{
     Call, Change, CommitLog, End, History, Key, KeyVersion, MicroOp, Operation, Returned, Revision, Value,
 };
 use crate::promise::{Findings, Violation};
+use crate::writers::Writers;
 
 pub(super) fn check(history: &History, log: &CommitLog, findings: &mut Findings) {
     let mut origins = Origins::of(history);
@@ -29,13 +30,6 @@ pub(super) fn check(history: &History, log: &CommitLog, findings: &mut Findings)
             return;
         }
     }
-}
-
-/// Who writes a number, and where; `None`: under a key that the workload chose.
-#[derive(Clone, Copy)]
-struct Origin<'a> {
-    key: Option<&'a Key>,
-    op: u32,
 }
 
 /// Changes of one key that calls ask for without a value.
@@ -67,7 +61,7 @@ impl Asked {
 }
 
 struct Origins<'a> {
-    values: FxHashMap<u64, Origin<'a>>,
+    writers: Writers<'a>,
     acquired: FxHashMap<&'a Key, Asked>,
     deleted: FxHashMap<&'a Key, Asked>,
     /// Totals of the counter are values that no call names.
@@ -80,7 +74,7 @@ struct Origins<'a> {
 impl<'a> Origins<'a> {
     fn of(history: &'a History) -> Self {
         let mut origins = Self {
-            values: FxHashMap::default(),
+            writers: Writers::of(history),
             acquired: FxHashMap::default(),
             deleted: FxHashMap::default(),
             counts: false,
@@ -88,34 +82,13 @@ impl<'a> Origins<'a> {
             happened: FxHashSet::default(),
         };
         let fates = Fates::of(history);
-        for (op, operation) in (0..).zip(&history.operations) {
-            origins.add_values(op, &operation.call);
+        for operation in &history.operations {
+            origins.counts |= matches!(operation.call, Call::CounterAdd(_));
             if let Some(revision) = done_at(operation, &fates) {
                 origins.add(&operation.call, revision);
             }
         }
         origins
-    }
-
-    fn add_values(&mut self, op: u32, call: &'a Call) {
-        match call {
-            Call::Write { key, value }
-            | Call::CompareAndSet { key, value, .. }
-            | Call::LeaseAttach { key, value, .. } => {
-                self.values.insert(*value, Origin { key: Some(key), op });
-            }
-            Call::SetAdd(value) | Call::FencedWrite { value, .. } => {
-                self.values.insert(*value, Origin { key: None, op });
-            }
-            Call::Txn(parts) => {
-                for part in parts {
-                    let origin = Origin { key: Some(part.key()), op };
-                    self.values.extend(part.written().map(|value| (value, origin)));
-                }
-            }
-            Call::CounterAdd(_) => self.counts = true,
-            _ => {}
-        }
     }
 
     /// What a call that may have happened changes without a value.
@@ -168,10 +141,10 @@ impl<'a> Origins<'a> {
 
     /// A number that nobody wrote under this key.
     fn misplaced(&self, key: &Key, number: u64) -> Option<(&'static str, String)> {
-        match self.values.get(&number) {
+        match self.writers.get(number).map(|writer| writer.key) {
             None if self.counts => None,
             None => Some(("write from nowhere", format!("becomes {number}, which nobody wrote"))),
-            Some(Origin { key: Some(other), .. }) if *other != key => {
+            Some(Some(other)) if other != key => {
                 Some(("write to another key", format!("becomes {number}, which was written to {other}")))
             }
             Some(_) => None,
@@ -181,7 +154,7 @@ impl<'a> Origins<'a> {
     /// The operation that names the number that a change is about.
     fn writer(&self, change: &Change) -> Option<u32> {
         match change.became.as_ref().map(|version| &version.value)? {
-            Value::Number(number) => self.values.get(number).map(|origin| origin.op),
+            Value::Number(number) => self.writers.get(*number).map(|writer| writer.op),
             Value::List(_) => None,
         }
     }

@@ -22,7 +22,7 @@ pub(super) struct Partition<'a> {
     deletes: Vec<Step>,
     /// Answered transactions that may be the ones that deleted: the revision of the delete, and when they were invoked.
     may_have_deleted: Vec<(Revision, u64)>,
-    /// Changes of this key also come from where no step is made: its lease ends, it is a lock.
+    /// Changes of this key also come from where no step is made: its lease ends, it is a lock or a list.
     foreign: bool,
 }
 
@@ -99,7 +99,13 @@ impl<'a> Split<'a, '_> {
             (
                 Call::Read { key, revision: None, consistency: Consistency::Linearizable },
                 Returned::Read { found, .. },
-            ) => self.key(key).steps.push(step(sees(found.as_ref()), Then::Same)),
+            ) => {
+                let partition = self.key(key);
+                partition.steps.push(step(sees(found.as_ref()), Then::Same));
+                // Appends make no steps.
+                partition.foreign |=
+                    found.as_ref().is_some_and(|found| matches!(found.value, Value::List(_)));
+            }
             (Call::Write { key, value }, _) => {
                 self.key(key).steps.push(step(Sees::Anything, Then::Put { value: *value, revision }));
             }
