@@ -1,6 +1,6 @@
 //! Paths that are no resources: health, version, metrics, discovery, OpenAPI, and the keys of tokens.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use http::{
@@ -225,9 +225,26 @@ fn issuer(server: &Server) -> serde_json::Value {
     })
 }
 
+/// Everything that can be looked at and is no resource.
 fn index() -> serde_json::Value {
-    json!({"paths": [
-        "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/keelson/v1/store", "/livez", "/metrics",
-        "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version",
-    ]})
+    let alone = [
+        "/.well-known/openid-configuration",
+        "/api",
+        "/apis",
+        "/healthz",
+        store_status::PATH,
+        "/livez",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openid/v1/jwks",
+        "/readyz",
+        "/version",
+    ];
+    let of_groups = RESOURCES.iter().flat_map(|resource| match resource.group {
+        "" => vec![format!("/api/{}", resource.version)],
+        group => vec![format!("/apis/{group}"), format!("/apis/{group}/{}", resource.version)],
+    });
+    let paths: BTreeSet<String> = alone.into_iter().map(str::to_owned).chain(of_groups).collect();
+    json!({"paths": paths})
 }

@@ -147,6 +147,19 @@ fn what_is_not_allowed_is_refused_before_it_is_read() {
 }
 
 #[test]
+fn every_path_of_the_index_leads_somewhere() {
+    with_server(async |site| {
+        let master = Client::master(&site);
+        let index = master.get("/").await.body;
+        let paths: Vec<&str> = index["paths"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert!(["/apis/apps", "/apis/apps/v1", "/api/v1", "/livez"].iter().all(|path| paths.contains(path)));
+        for path in paths.into_iter().filter(|path| *path != "/readyz") {
+            assert_eq!(master.get(path).await.status, 200, "{path}");
+        }
+    });
+}
+
+#[test]
 fn what_does_not_exist_is_told_to_users_only() {
     with_server(async |site| {
         let master = Client::master(&site);
