@@ -228,7 +228,8 @@ mod tests {
     }
 
     fn found_with(totals: &[u64], operations: Vec<Operation>) -> Vec<&'static str> {
-        let changes: Vec<_> = (2..).zip(totals).map(|(revision, total)| (revision, "c", Some(*total))).collect();
+        let changes: Vec<_> =
+            (2..).zip(totals).map(|(revision, total)| (revision, "c", Some(*total))).collect();
         classes(&PROMISE, &History { log: Some(log(&changes)), ..of(operations) })
     }
 
@@ -246,12 +247,8 @@ mod tests {
 
     #[test]
     fn an_acknowledged_addition_changes_the_log() {
-        let operations = vec![
-            add(0, 0..1, 5, 2),
-            add(0, 2..3, 1, 3),
-            unknown(add(1, 2..3, -1, 0)),
-            read(6..7, 5, 3),
-        ];
+        let operations =
+            vec![add(0, 0..1, 5, 2), add(0, 2..3, 1, 3), unknown(add(1, 2..3, -1, 0)), read(6..7, 5, 3)];
         assert_eq!(found_with(&[5, 5], operations), ["lost addition"]);
         assert_eq!(found_with(&[5, 1], vec![add(0, 0..1, 5, 2), add(0, 2..3, 1, 3)]), ["lost addition"]);
     }

@@ -16,8 +16,7 @@ use rustc_hash::FxHashMap;
 use crate::edn;
 use crate::fate;
 use crate::history::{
-    Call, Commit, End, Freshness, History, Key, LeaseId, MicroOp, Operation, Returned, Revision,
-    Value,
+    Call, Commit, End, Freshness, History, Key, LeaseId, MicroOp, Operation, Returned, Revision, Value,
 };
 use crate::promise::{Findings, Promise, Verdict, Violation};
 
@@ -203,7 +202,10 @@ mod tests {
     #[test]
     fn a_revision_that_holds_something_else_is_a_lost_write() {
         let operations = vec![write(0, 0..1, "a", 1, 2), write(1, 0..1, "a", 2, 3)];
-        assert_eq!(found(&[(2, "a", Some(2)), (3, "a", Some(2))], operations), ["lost write", "write happened twice"]);
+        assert_eq!(
+            found(&[(2, "a", Some(2)), (3, "a", Some(2))], operations),
+            ["lost write", "write happened twice"]
+        );
     }
 
     #[test]

@@ -160,7 +160,9 @@ pub fn read(input: impl BufRead) -> Result<History, ReadError> {
             },
             Record::End(counts) => {
                 if remarks.is_none() && version >= 2 {
-                    return Err(reader.error("no `remarks` before the end: lines are missing, copy the whole file"));
+                    return Err(
+                        reader.error("no `remarks` before the end: lines are missing, copy the whole file")
+                    );
                 }
                 reader.finish(&counts, &history)?;
                 break;

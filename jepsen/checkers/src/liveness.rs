@@ -158,7 +158,8 @@ impl After<'_> {
         let mut last = root;
         while let Some(number) = place {
             last = &self.history.watches[number as usize];
-            match last.responses.iter().find(|response| told(response) >= target).map(|response| response.at) {
+            match last.responses.iter().find(|response| told(response) >= target).map(|response| response.at)
+            {
                 Some(at) if at <= owed.due => return,
                 Some(at) => return findings.add(owed.late(target, &format!("came at {} ns", at.0))),
                 None => {}

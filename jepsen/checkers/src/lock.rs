@@ -283,7 +283,8 @@ mod tests {
 
     #[test]
     fn what_is_done_under_a_token_after_its_release_is_found() {
-        let good = vec![acquire(0, 0..1, 2), fenced(0, 2..3, 2, 3), release(0, 4..5, 2, 4), acquire(1, 6..7, 5)];
+        let good =
+            vec![acquire(0, 0..1, 2), fenced(0, 2..3, 2, 3), release(0, 4..5, 2, 4), acquire(1, 6..7, 5)];
         assert_eq!(found(good), [""; 0]);
         let late = vec![acquire(0, 0..1, 2), release(0, 2..3, 2, 4), fenced(0, 4..5, 2, 5)];
         assert_eq!(found(late), ["write after its release"]);

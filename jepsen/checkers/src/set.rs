@@ -128,17 +128,16 @@ fn twice(history: &History, read: &Read<'_>, findings: &mut Findings) {
     elements.sort_unstable();
     if let Some(pair) = elements.windows(2).find(|pair| pair[0] == pair[1]) {
         let words = edn::words(read.op, &history.operations[read.op as usize]);
-        findings.add(Violation::of_operations("element twice", format!("{words} has {} twice", pair[0]), [read.op]));
+        findings.add(Violation::of_operations(
+            "element twice",
+            format!("{words} has {} twice", pair[0]),
+            [read.op],
+        ));
     }
 }
 
 /// Elements that a later commit removes, whether or not anybody has read them.
-fn removed(
-    history: &History,
-    log: &CommitLog,
-    elements: &FxHashMap<u64, Element>,
-    findings: &mut Findings,
-) {
+fn removed(history: &History, log: &CommitLog, elements: &FxHashMap<u64, Element>, findings: &mut Findings) {
     let mut now: FxHashMap<&Key, &Value> = FxHashMap::default();
     for commit in &log.commits {
         for change in &commit.changes {

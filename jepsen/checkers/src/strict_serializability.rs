@@ -58,7 +58,8 @@ fn check(history: &History) -> Verdict {
             )
         });
         let untold = cycle.steps.len().saturating_sub(MAX_TOLD);
-        let end = if untold == 0 { "the first".to_owned() } else { format!("{untold} more - ... -> the first") };
+        let end =
+            if untold == 0 { "the first".to_owned() } else { format!("{untold} more - ... -> the first") };
         let text: String = text.chain([end]).collect();
         let operations = cycle.steps.iter().map(|step| transactions.op(step.from));
         findings.add(Violation::of_operations(cycle.class, text, operations));

@@ -161,7 +161,11 @@ struct Words<'a>(&'a KeyVersion);
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let KeyVersion { value, create_revision, mod_revision, version, lease } = self.0;
-        write!(f, "{value} (made at {create_revision}, written at {mod_revision}, version {version}, lease {})", lease.0)
+        write!(
+            f,
+            "{value} (made at {create_revision}, written at {mod_revision}, version {version}, lease {})",
+            lease.0
+        )
     }
 }
 
@@ -203,7 +207,8 @@ mod tests {
         let mut found = the_log().commits[1].changes[0].became.clone().expect("a put");
         let mut reads = vec![read(0, 0..1, "a", None, 9), read(1, 0..1, "a", None, 9)];
         for read in &mut reads {
-            if let crate::history::End::Ok { returned: Returned::Read { found: is, .. }, .. } = &mut read.end {
+            if let crate::history::End::Ok { returned: Returned::Read { found: is, .. }, .. } = &mut read.end
+            {
                 *is = Some(found.clone());
             }
             change(&mut found);
@@ -219,7 +224,10 @@ mod tests {
         assert_eq!(seen(|version| version.lease = LeaseId(9)), differ);
         assert_eq!(seen(|version| version.version = 1), ["wrong version"]);
         assert_eq!(seen(|version| version.create_revision.0 = 4), ["wrong creation"]);
-        assert_eq!(seen(|version| (version.mod_revision.0, version.version) = (10, 0)), ["version of the future"]);
+        assert_eq!(
+            seen(|version| (version.mod_revision.0, version.version) = (10, 0)),
+            ["version of the future"]
+        );
     }
 
     #[test]

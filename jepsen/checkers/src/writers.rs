@@ -62,7 +62,9 @@ impl<'a> Writers<'a> {
             Some(other) if other != key => {
                 Some((Odd::Elsewhere, format!("{value} is of {}", words()), Some(writer.op)))
             }
-            _ if writer.refused => Some((Odd::Refused, format!("{value} is of {}", words()), Some(writer.op))),
+            _ if writer.refused => {
+                Some((Odd::Refused, format!("{value} is of {}", words()), Some(writer.op)))
+            }
             _ => None,
         }
     }

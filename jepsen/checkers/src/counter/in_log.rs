@@ -60,8 +60,7 @@ impl Additions {
 /// The key that every acknowledged addition changed.
 fn counter<'a>(log: &'a CommitLog, additions: &Additions) -> Option<&'a Key> {
     let own = log.commits.iter().filter(|commit| additions.acknowledged.contains_key(&commit.revision));
-    let keys: BTreeSet<&Key> =
-        own.flat_map(|commit| &commit.changes).map(|change| &change.key).collect();
+    let keys: BTreeSet<&Key> = own.flat_map(|commit| &commit.changes).map(|change| &change.key).collect();
     keys.iter().next().filter(|_| keys.len() == 1).copied()
 }
 

@@ -113,7 +113,8 @@ impl<'a> Origins<'a> {
             let goes_with_its_lease = before.is_some_and(|before| !before.lease.is_none());
             let is_asked = goes_with_its_lease
                 || self.deleted.get_mut(key).is_some_and(|deleted| deleted.explains(revision));
-            return (!is_asked).then(|| ("delete from nowhere", "is deleted, and nobody asked for it".to_owned()));
+            return (!is_asked)
+                .then(|| ("delete from nowhere", "is deleted, and nobody asked for it".to_owned()));
         };
         let before = self.now.insert(key, became);
         match &became.value {
@@ -131,7 +132,8 @@ impl<'a> Origins<'a> {
     fn odd_number(&mut self, revision: Revision, key: &Key, number: u64) -> Option<(&'static str, String)> {
         if let Some(acquired) = self.acquired.get_mut(key) {
             let is_asked = acquired.explains(revision);
-            return (!is_asked).then(|| ("write from nowhere", "is locked, and nobody asked for it".to_owned()));
+            return (!is_asked)
+                .then(|| ("write from nowhere", "is locked, and nobody asked for it".to_owned()));
         }
         self.misplaced(key, number).or_else(|| {
             let is_new = self.counts || self.happened.insert(number);

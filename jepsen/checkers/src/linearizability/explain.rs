@@ -36,7 +36,7 @@ pub(super) fn impossible_read(
             in_log => {
                 let writer = writers.get(value).map(|writer| writer.op);
                 dirty(history, writer, step, value, in_log.is_some())
-            },
+            }
         }
     })
 }

@@ -209,7 +209,9 @@ fn words(version: Option<&KeyVersion>) -> String {
         return "absent".to_owned();
     };
     let lease = lease.0;
-    format!("{value} (created at {create_revision}, written at {mod_revision}, version {version}, lease {lease})")
+    format!(
+        "{value} (created at {create_revision}, written at {mod_revision}, version {version}, lease {lease})"
+    )
 }
 
 /// Why a version cannot have been there at any time.

@@ -106,7 +106,8 @@ fn the_number_of_checks_is_bounded() {
 
 #[test]
 fn of_the_log_only_what_the_operations_touch_is_kept() {
-    let noise = (2..500).map(|revision| (revision, if revision % 2 == 0 { "x" } else { "y" }, Some(revision)));
+    let noise =
+        (2..500).map(|revision| (revision, if revision % 2 == 0 { "x" } else { "y" }, Some(revision)));
     let changes: Vec<_> = noise.chain([(500, "k", Some(9000)), (501, "x", Some(9001))]).collect();
     let mut history = of(vec![write(0, 0..1, "k", 9000, 500), read(0, 2..3, "k", None, 501)]);
     history.log = Some(log(&changes));

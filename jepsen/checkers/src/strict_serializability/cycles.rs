@@ -98,7 +98,9 @@ pub(super) fn find(graph: &Graph, budget: usize) -> Vec<Cycle> {
 fn of_group(group: &Graph, budget: usize) -> Cycle {
     let named = NAMES.iter().find_map(|(class, shape, order)| {
         let steps = match shape {
-            Shape::Any(dependency) => any_cycle(group, Allowed { dependency: *dependency, order: *order }, budget),
+            Shape::Any(dependency) => {
+                any_cycle(group, Allowed { dependency: *dependency, order: *order }, budget)
+            }
             Shape::OneUnseen => one_unseen(group, Allowed { dependency: Kind::Wr, order: *order }, budget),
         };
         steps.map(|steps| Cycle { class, steps })

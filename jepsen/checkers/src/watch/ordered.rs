@@ -87,7 +87,8 @@ mod tests {
     #[test]
     fn what_comes_after_the_end_is_found() {
         let log = log(&[(2, "a", Some(1)), (3, "a", Some(2))]);
-        let end = || WatchEvent::Canceled { compact_revision: Revision::ZERO, reason: "no leader".to_owned() };
+        let end =
+            || WatchEvent::Canceled { compact_revision: Revision::ZERO, reason: "no leader".to_owned() };
         let ended = || watch("a", 1).sent(1, &log, &[2]).told(2, 0, end());
         let with = |watch| classes(&PROMISE, &watched(&log, vec![watch]));
         assert_eq!(with(ended().told(3, 0, WatchEvent::Broken("reset".to_owned()))), [""; 0]);
