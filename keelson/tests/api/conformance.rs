@@ -10,6 +10,7 @@
 //! Deliberately absent: upstream's code. What needs containers that run is in the suite `node`.
 
 mod auth;
+mod chunking;
 mod client;
 mod cluster;
 mod controllers;
@@ -25,6 +26,7 @@ mod resource_quota;
 mod scheduling;
 mod storage;
 mod watch;
+mod watchers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -60,6 +62,7 @@ pub(crate) struct Area {
 
 const AREAS: &[Area] = &[
     Area { file: "auth", titles: auth::TITLES },
+    Area { file: "chunking", titles: chunking::TITLES },
     Area { file: "controllers", titles: controllers::TITLES },
     Area { file: "events", titles: events::TITLES },
     Area { file: "garbage_collector", titles: garbage_collector::TITLES },
@@ -70,6 +73,7 @@ const AREAS: &[Area] = &[
     Area { file: "resource_quota", titles: resource_quota::TITLES },
     Area { file: "scheduling", titles: scheduling::TITLES },
     Area { file: "storage", titles: storage::TITLES },
+    Area { file: "watchers", titles: watchers::TITLES },
 ];
 
 /// Titles without a scenario: a suite, one of its titles or the empty text for all, and why.

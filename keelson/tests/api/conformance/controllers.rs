@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Title;
 use super::client::Api;
 use super::cluster::{Cluster, Namespace, items, name_of, names, until_there_are};
-use super::life::{Life, contains, is_gone};
+use super::life::{Life, contains, is_gone, replaced};
 use super::node::pod;
 use crate::wait;
 
@@ -132,12 +132,7 @@ fn budget(cluster: &Cluster<'_>) {
     let one = format!("{path}/foo");
     api.post(&path, &budget_object("foo", &json!({}))).ok();
     until_processed(api, &one);
-    wait::until("nobody else has changed it meanwhile", || {
-        let mut read = api.get(&one).ok();
-        read["spec"]["minAvailable"] = "30%".into();
-        let answer = api.put(&one, &read);
-        if answer.code == 409 { Err(format!("{answer:?}")) } else { Ok(answer.ok()) }
-    });
+    replaced(api, &one, |read| read["spec"]["minAvailable"] = "30%".into());
     assert_eq!(until_processed(api, &one)["spec"]["minAvailable"], "30%");
     let patch = json!({"spec": {"maxUnavailable": 3, "minAvailable": null}});
     api.strategic(&one, &patch).ok();
@@ -152,16 +147,9 @@ fn budget_status(cluster: &Cluster<'_>) {
     let status = format!("{path}/foo/status");
     api.post(&path, &budget_object("foo", &json!({}))).ok();
     until_processed(api, &format!("{path}/foo"));
-    wait::until("nobody else has changed it meanwhile", || {
-        let mut read = api.get(&status).ok();
-        read["status"]["disruptedPods"] = json!({"pod-1": "2026-01-01T00:00:00Z"});
-        let answer = api.put(&status, &read);
-        if answer.code == 409 {
-            return Err(format!("{answer:?}"));
-        }
-        assert_eq!(answer.ok()["status"]["disruptedPods"]["pod-1"], "2026-01-01T00:00:00Z");
-        Ok(())
-    });
+    let lost = json!({"pod-1": "2026-01-01T00:00:00Z"});
+    let told = replaced(api, &status, |read| read["status"]["disruptedPods"] = lost.clone());
+    assert_eq!(told["status"]["disruptedPods"], lost);
     let patched = api.merge(&status, &json!({"status": {"disruptedPods": null}})).ok();
     assert!(
         patched["status"]["disruptedPods"].as_object().is_none_or(serde_json::Map::is_empty),
@@ -189,12 +177,7 @@ fn suspended_job(cluster: &Cluster<'_>) {
     let patch = json!({"metadata": {"labels": {"e2e-patched": "true"}}});
     contains(&api.strategic(&one, &patch).ok(), &patch);
     watch.until("MODIFIED", |it| it["metadata"]["labels"]["e2e-patched"] == "true");
-    wait::until("nobody else has changed it meanwhile", || {
-        let mut read = api.get(&one).ok();
-        read["metadata"]["annotations"]["updated"] = "true".into();
-        let answer = api.put(&one, &read);
-        if answer.code == 409 { Err(format!("{answer:?}")) } else { Ok(answer.ok()) }
-    });
+    replaced(api, &one, |read| read["metadata"]["annotations"]["updated"] = "true".into());
     watch.until("MODIFIED", |it| it["metadata"]["annotations"]["updated"] == "true");
     let everywhere = format!("/apis/batch/v1/jobs?labelSelector=e2e-job%3D{}", namespace.name);
     assert_eq!(items(&api.get(&everywhere).ok()).len(), 1);

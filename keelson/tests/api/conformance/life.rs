@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::client::{Answer, Api};
 use super::cluster::{Cluster, items, name_of, until_there_are, version_of};
+use crate::wait;
 
 /// The label by which a life finds its own objects.
 const LABEL: &str = "special-label";
@@ -218,6 +219,16 @@ impl Life<'_> {
             .collect();
         contains(&api.json_patch(path, &Value::Array(operations)).ok(), patch);
     }
+}
+
+/// Reads an object, changes it and puts it back: again, where somebody else was faster.
+pub(crate) fn replaced(api: &Api, path: &str, change: impl Fn(&mut Value)) -> Value {
+    wait::until("nobody else has changed it meanwhile", || {
+        let mut object = api.get(path).ok();
+        change(&mut object);
+        let answer = api.put(path, &object);
+        if answer.code == 409 { Err(format!("{answer:?}")) } else { Ok(answer.ok()) }
+    })
 }
 
 /// Whether the object is a newer version than the other one, in numbers.

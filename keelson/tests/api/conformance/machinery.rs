@@ -1,13 +1,11 @@
-//! Titles of sig-api-machinery: discovery, flow control, field validation, namespaces, pages, watches.
+//! Titles of sig-api-machinery: discovery, flow control, field validation, policies, namespaces.
 
 use serde_json::{Value, json};
 
 use super::Title;
-use super::client::{Answer, Api};
-use super::cluster::{Cluster, Namespace, items, name_of, names, version_of};
-use super::life::{Life, contains, newer};
-use super::watch::Watch;
-use crate::wait;
+use super::client::Answer;
+use super::cluster::{Cluster, Namespace};
+use super::life::{Life, contains};
 
 pub(super) const TITLES: &[Title] = &[
     Title::new("API priority and fairness", "FlowSchema API operations", flow_schemas),
@@ -35,12 +33,6 @@ pub(super) const TITLES: &[Title] = &[
     Title::new("Namespaces", "apply an update to a Namespace", namespace_updated),
     Title::new("Namespaces", "apply changes to a namespace status", namespace_status),
     Title::new("Namespaces", "patch a Namespace", namespace_patched),
-    Title::new("Servers with support for API chunking", "return chunks of results for list calls", chunks),
-    Title::new(
-        "Servers with support for API chunking",
-        "continue listing from last key if version was compacted (inconsistent)",
-        chunks_after_compaction,
-    ),
     Title::new(
         "Servers with support for Table transformation",
         "406 for a backend which does not implement metadata",
@@ -53,11 +45,6 @@ pub(super) const TITLES: &[Title] = &[
         "ValidatingAdmissionPolicyBinding API operations",
         validating_policy_bindings,
     ),
-    Title::new("Watchers", "restart watching from last observed resourceVersion", watch_restarts),
-    Title::new("Watchers", "start watching from a specific resourceVersion", watch_from_a_version),
-    Title::new("Watchers", "observe add/update/delete on configmaps by label", watch_by_label),
-    Title::new("Watchers", "observe deletion when object stops matching selector", watch_by_changing_label),
-    Title::new("Watchers", "concurrent watches receive events in same order", watches_agree),
     Title::new("server version", "find the server version (integer major/minor)", version),
 ];
 
@@ -355,73 +342,6 @@ fn namespace_status(cluster: &Cluster<'_>) {
     assert_eq!(updated["status"]["phase"], "Active");
 }
 
-const TEMPLATES: usize = 40;
-
-fn make_templates(cluster: &Cluster<'_>) -> Namespace {
-    let namespace = cluster.namespace();
-    for number in 0..TEMPLATES {
-        let object = json!({
-            "apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": format!("template-{number:04}")},
-            "template": {"spec": {"containers": [{"name": "test", "image": "test2"}]}},
-        });
-        cluster.api.post(&namespace.core("podtemplates"), &object).ok();
-    }
-    namespace
-}
-
-fn page(api: &Api, namespace: &Namespace, limit: usize, token: &str) -> Answer {
-    // Tokens are base64 for URLs, without padding.
-    api.get(&format!("{}?limit={limit}&continue={token}", namespace.core("podtemplates")))
-}
-
-/// Goes on until the end, whose items must be those that follow `seen`. All pages have one version.
-fn all_pages(api: &Api, namespace: &Namespace, mut list: Value, mut seen: usize) {
-    let version = version_of(&list).to_owned();
-    for limit in (1..8).cycle() {
-        assert_eq!(version_of(&list), version);
-        for name in names(&list) {
-            assert_eq!(name, format!("template-{seen:04}"));
-            seen += 1;
-        }
-        let token = list["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
-        if token.is_empty() {
-            assert!(list["metadata"]["remainingItemCount"].is_null(), "{}", list["metadata"]);
-            break;
-        }
-        assert_eq!(list["metadata"]["remainingItemCount"], TEMPLATES - seen);
-        list = page(api, namespace, limit, &token).ok();
-    }
-    assert_eq!(seen, TEMPLATES);
-}
-
-fn chunks(cluster: &Cluster<'_>) {
-    let namespace = make_templates(cluster);
-    let first = page(&cluster.api, &namespace, 5, "").ok();
-    all_pages(&cluster.api, &namespace, first, 0);
-    let all = cluster.api.get(&namespace.core("podtemplates")).ok();
-    assert_eq!(
-        (items(&all).len(), all["metadata"]["continue"].as_str().unwrap_or_default()),
-        (TEMPLATES, "")
-    );
-}
-
-/// The servers of this suite keep history for a few seconds only.
-fn chunks_after_compaction(cluster: &Cluster<'_>) {
-    let namespace = make_templates(cluster);
-    let first = page(&cluster.api, &namespace, 15, "").ok();
-    let token = first["metadata"]["continue"].as_str().unwrap().to_owned();
-    assert_eq!(first["metadata"]["remainingItemCount"], TEMPLATES - 15);
-    let expired = wait::until("the version is compacted", || {
-        let answer = page(&cluster.api, &namespace, 15, &token);
-        if answer.code == 200 { Err("it is still there".to_owned()) } else { Ok(answer) }
-    });
-    assert_eq!((expired.code, &expired.object["reason"]), (410, &"Expired".into()));
-    let inconsistent = expired.object["metadata"]["continue"].as_str().unwrap();
-    let second = page(&cluster.api, &namespace, 15, inconsistent).ok();
-    assert!(newer(&second, &first) && items(&second).len() == 15);
-    all_pages(&cluster.api, &namespace, second, 15);
-}
-
 fn no_table(cluster: &Cluster<'_>) {
     let review = json!({
         "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
@@ -432,152 +352,6 @@ fn no_table(cluster: &Cluster<'_>) {
     let answer = cluster.api.post_bytes(path, table, &review.to_string());
     assert_eq!(answer.object["reason"], "NotAcceptable");
     answer.refused(406);
-}
-
-/// A config map that watches look for by its label.
-struct Watched<'a> {
-    api: &'a Api,
-    namespace: &'a Namespace,
-    name: &'a str,
-}
-
-impl Watched<'_> {
-    fn path(&self) -> String {
-        self.namespace.core(&format!("configmaps/{}", self.name))
-    }
-
-    fn create(&self, label: &str) -> Value {
-        let object = json!({
-            "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": self.name, "labels": {"watch-this-configmap": label}},
-        });
-        self.api.post(&self.namespace.core("configmaps"), &object).ok()
-    }
-
-    fn mutate(&self, number: usize) -> Value {
-        let mut object = self.api.get(&self.path()).ok();
-        object["data"] = json!({"mutation": number.to_string()});
-        self.api.put(&self.path(), &object).ok()
-    }
-
-    fn label(&self, label: &str) -> Value {
-        let mut object = self.api.get(&self.path()).ok();
-        object["metadata"]["labels"]["watch-this-configmap"] = label.into();
-        self.api.put(&self.path(), &object).ok()
-    }
-
-    fn delete(&self) {
-        self.api.delete(&self.path()).ok();
-    }
-}
-
-/// A watch of those that have one of the labels.
-fn watch(api: &Api, namespace: &Namespace, labels: &str, version: &str) -> Watch {
-    let selector = format!("watch-this-configmap+in+({labels})");
-    api.watch(&namespace.core(&format!("configmaps?labelSelector={selector}&resourceVersion={version}")))
-}
-
-fn is_mutation(object: &Value, number: usize) {
-    assert_eq!(object["data"]["mutation"], number.to_string());
-}
-
-fn watch_by_label(cluster: &Cluster<'_>) {
-    let (api, namespace) = (&cluster.api, &cluster.namespace());
-    let [mut first, mut second, mut either] =
-        ["multiple-watchers-A", "multiple-watchers-B", "multiple-watchers-A,multiple-watchers-B"]
-            .map(|labels| watch(api, namespace, labels, ""));
-    let a = Watched { api, namespace, name: "e2e-watch-test-configmap-a" };
-    a.create("multiple-watchers-A");
-    a.mutate(1);
-    a.mutate(2);
-    a.delete();
-    let b = Watched { api, namespace, name: "e2e-watch-test-configmap-b" };
-    b.create("multiple-watchers-B");
-    b.delete();
-    for watch in [&mut first, &mut either] {
-        watch.expect("ADDED");
-        is_mutation(&watch.expect("MODIFIED"), 1);
-        is_mutation(&watch.expect("MODIFIED"), 2);
-        is_mutation(&watch.expect("DELETED"), 2);
-    }
-    for watch in [&mut second, &mut either] {
-        assert_eq!(name_of(&watch.expect("ADDED")), b.name);
-        assert_eq!(name_of(&watch.expect("DELETED")), b.name);
-    }
-}
-
-fn watch_from_a_version(cluster: &Cluster<'_>) {
-    let (api, namespace) = (&cluster.api, &cluster.namespace());
-    let map = Watched { api, namespace, name: "e2e-watch-test-resource-version" };
-    map.create("from-resource-version");
-    let first = map.mutate(1);
-    map.mutate(2);
-    map.delete();
-    let mut watch = watch(api, namespace, "from-resource-version", version_of(&first));
-    is_mutation(&watch.expect("MODIFIED"), 2);
-    is_mutation(&watch.expect("DELETED"), 2);
-}
-
-fn watch_restarts(cluster: &Cluster<'_>) {
-    let (api, namespace) = (&cluster.api, &cluster.namespace());
-    let map = Watched { api, namespace, name: "e2e-watch-test-watch-closed" };
-    let mut before = watch(api, namespace, "watch-closed-and-restarted", "");
-    map.create("watch-closed-and-restarted");
-    map.mutate(1);
-    before.expect("ADDED");
-    let last = before.expect("MODIFIED");
-    drop(before);
-    map.mutate(2);
-    let mut after = watch(api, namespace, "watch-closed-and-restarted", version_of(&last));
-    map.delete();
-    is_mutation(&after.expect("MODIFIED"), 2);
-    is_mutation(&after.expect("DELETED"), 2);
-}
-
-fn watch_by_changing_label(cluster: &Cluster<'_>) {
-    let (api, namespace) = (&cluster.api, &cluster.namespace());
-    let map = Watched { api, namespace, name: "e2e-watch-test-label-changed" };
-    let mut watch = watch(api, namespace, "label-changed-and-restored", "");
-    map.create("label-changed-and-restored");
-    map.mutate(1);
-    let away = map.label("wrong-value");
-    map.mutate(2);
-    map.label("label-changed-and-restored");
-    map.mutate(3);
-    map.delete();
-    watch.expect("ADDED");
-    is_mutation(&watch.expect("MODIFIED"), 1);
-    let gone = watch.expect("DELETED");
-    assert_eq!(version_of(&gone), version_of(&away), "it is gone when it was changed");
-    is_mutation(&watch.expect("ADDED"), 2);
-    is_mutation(&watch.expect("MODIFIED"), 3);
-    is_mutation(&watch.expect("DELETED"), 3);
-}
-
-fn watches_agree(cluster: &Cluster<'_>) {
-    const ROUNDS: usize = 20;
-    let (api, namespace) = (&cluster.api, &cluster.namespace());
-    let begin = version_of(&api.get(&namespace.core("configmaps")).ok()).to_owned();
-    let watch = |version: &str| api.watch(&namespace.core(&format!("configmaps?resourceVersion={version}")));
-    let mut versions = vec![begin.clone()];
-    for round in 0..ROUNDS {
-        let name = format!("order-{}", round / 3);
-        let map = Watched { api, namespace, name: &name };
-        match round % 3 {
-            0 => versions.push(version_of(&map.create("order")).to_owned()),
-            1 => versions.push(version_of(&map.mutate(round)).to_owned()),
-            _ => map.delete(),
-        }
-    }
-    let mut all = watch(&begin);
-    let order: Vec<String> = (0..ROUNDS).map(|_| version_of(&all.next().object).to_owned()).collect();
-    for version in &versions[1..] {
-        let position = order.iter().position(|it| it == version).unwrap();
-        let mut later = watch(version);
-        for expected in &order[position + 1..] {
-            assert_eq!(version_of(&later.next().object), expected);
-        }
-    }
 }
 
 fn version(cluster: &Cluster<'_>) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Title;
 use super::cluster::{Cluster, items, name_of, names, until_there_are};
-use super::life::{Life, contains, is_gone};
+use super::life::{Life, contains, is_gone, replaced};
 use super::machinery::condition;
 use crate::wait;
 
@@ -141,12 +141,7 @@ fn node_life(cluster: &Cluster<'_>) {
     contains(&api.strategic(&one, &patch).ok(), &patch);
     let own = format!("/api/v1/nodes?labelSelector={name}%3Dpatched");
     assert_eq!(names(&api.get(&own).ok()), [&name]);
-    wait::until("nobody else has changed it meanwhile", || {
-        let mut read = api.get(&one).ok();
-        read["metadata"]["labels"][&name] = "updated".into();
-        let answer = api.put(&one, &read);
-        if answer.code == 409 { Err(format!("{answer:?}")) } else { Ok(answer.ok()) }
-    });
+    replaced(api, &one, |read| read["metadata"]["labels"][&name] = "updated".into());
     let own = format!("/api/v1/nodes?labelSelector={name}%3Dupdated");
     api.delete_with(&own, &json!({})).ok();
     until_there_are(api, &own, 0);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Title;
 use super::cluster::{Cluster, Namespace, items, until_there_are};
-use super::life::{contains, is_gone};
+use super::life::{contains, is_gone, replaced};
 use super::node::pod;
 use crate::wait;
 
@@ -232,12 +232,7 @@ fn update_and_delete(cluster: &Cluster<'_>) {
     let (api, namespace) = (&cluster.api, cluster.namespace());
     let one = format!("{}/test-quota", path(&namespace));
     api.post(&path(&namespace), &quota("test-quota", &json!({"cpu": "1", "memory": "500Mi"}))).ok();
-    wait::until("nobody else has changed it meanwhile", || {
-        let mut read = api.get(&one).ok();
-        read["spec"]["hard"] = json!({"cpu": "2", "memory": "1Gi"});
-        let answer = api.put(&one, &read);
-        if answer.code == 409 { Err(format!("{answer:?}")) } else { Ok(answer.ok()) }
-    });
+    replaced(api, &one, |read| read["spec"]["hard"] = json!({"cpu": "2", "memory": "1Gi"}));
     assert_eq!(api.get(&one).ok()["spec"]["hard"], json!({"cpu": "2", "memory": "1Gi"}));
     api.delete(&one).ok();
     assert!(is_gone(&api.get(&one)));
@@ -271,17 +266,8 @@ fn status(cluster: &Cluster<'_>) {
     // Whoever counts says otherwise again, soon; so what is seen is the answer, and the watch's event.
     let wanted = json!({"status": {"hard": {"cpu": "1", "memory": "1Gi"}}});
     let status = format!("{one}/status");
-    wait::until("nobody else has changed it meanwhile", || {
-        let mut read = api.get(&status).ok();
-        read["status"]["hard"] = wanted["status"]["hard"].clone();
-        let answer = api.put(&status, &read);
-        if answer.code == 409 {
-            Err(format!("{answer:?}"))
-        } else {
-            contains(&answer.ok(), &wanted);
-            Ok(())
-        }
-    });
+    let told = replaced(api, &status, |read| read["status"]["hard"] = wanted["status"]["hard"].clone());
+    contains(&told, &wanted);
     watch.until("MODIFIED", |it| it["status"]["hard"]["cpu"] == "1");
     let patch = json!({"status": {"hard": {"cpu": "2", "memory": "2Gi"}}});
     contains(&api.merge(&status, &patch).ok(), &patch);
