@@ -3,9 +3,8 @@
 //! In: nothing, or an object as it is in the cluster. Out: the objects as they are meant to be, and what has to be
 //! added to one that has lost something.
 //!
-//! Names and rules are upstream's, so that components, manifests and habits made for upstream work. Two things
-//! differ: rules for groups that no longer exist are left out, and the group `system:nodes` is bound to
-//! `system:node`, because there is no Node authorizer that would see to it.
+//! Names and rules are upstream's, so that components, manifests and habits made for upstream work; but rules for groups
+//! that no longer exist are left out. Nobody is bound to `system:node`: what nodes may do is decided by what runs on them.
 //!
 //! Source: `plugin/pkg/auth/authorizer/rbac/bootstrappolicy` of Kubernetes.
 
@@ -126,6 +125,11 @@ pub fn cluster_role_bindings() -> Vec<Object> {
     given.chain(own).collect()
 }
 
+/// The rules of what every node may do, as far as that does not depend on what runs on it.
+pub fn node_rules() -> Vec<Value> {
+    rules(components::NODE)
+}
+
 /// The Roles, each in its namespace.
 pub fn roles() -> Vec<Object> {
     let roles = namespaced::ROLES.iter();
@@ -208,10 +212,10 @@ fn rules(rules: &[Rule]) -> Vec<Value> {
 
 fn binding(namespace: &str, name: &str, role_kind: &str, role: &str, subjects: &[Subject]) -> Object {
     let subjects: Vec<Value> = subjects.iter().map(|subject| subject.value()).collect();
-    let content = json!({
-        "subjects": subjects,
-        "roleRef": {"apiGroup": GROUP, "kind": role_kind, "name": role},
-    });
+    let mut content = json!({"roleRef": {"apiGroup": GROUP, "kind": role_kind, "name": role}});
+    if !subjects.is_empty() {
+        content["subjects"] = subjects.into();
+    }
     object(&format!("{role_kind}Binding"), namespace, name, &content)
 }
 

@@ -9,13 +9,14 @@
 //!
 //! Source: `k8s.io/kube-openapi/pkg/handler3`, `k8s.io/apiserver/pkg/endpoints/installer.go`.
 
+mod descriptions;
 mod operation;
 mod parameter;
 mod v2;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
-use bytes::Bytes;
+use descriptions::Descriptions;
 use keelson_api_schema::{
     TypeId,
     openapi::{Components, GroupVersion},
@@ -38,9 +39,19 @@ const V2: &str = "/openapi/v2";
 
 /// The OpenAPI documents of a set of resources.
 pub struct OpenApi {
-    documents: BTreeMap<String, Document>,
-    /// Written when somebody asks for it: few clients do.
+    /// The index of version 3.
+    index: Document,
+    /// By path.
+    versions: BTreeMap<String, Version>,
     v2: OnceLock<V2Documents>,
+}
+
+/// One group and version. Its document is written again when somebody asks for it: few clients do, and all together
+/// are large.
+struct Version {
+    resources: Vec<&'static ResourceInfo>,
+    hash: String,
+    document: OnceLock<Document>,
 }
 
 /// The document of version 2 in its two forms.
@@ -49,63 +60,86 @@ struct V2Documents {
     protobuf: Document,
 }
 
-/// The documents of the built-in resources, written at first use.
+/// The documents of the built-in resources. The first call writes all of them, to know their hashes: a tenth of a second.
 pub fn builtin() -> &'static OpenApi {
     static OPENAPI: OnceLock<OpenApi> = OnceLock::new();
     OPENAPI.get_or_init(|| OpenApi::of(&RESOURCES.iter().collect::<Vec<_>>()))
 }
 
 impl OpenApi {
-    /// Writes the documents of these resources.
-    pub fn of(resources: &[&ResourceInfo]) -> Self {
-        let mut versions: BTreeMap<(&str, &str), Vec<&ResourceInfo>> = BTreeMap::new();
+    /// Of these resources.
+    pub fn of(resources: &[&'static ResourceInfo]) -> Self {
+        let mut by_version: BTreeMap<(&str, &str), Vec<&'static ResourceInfo>> = BTreeMap::new();
         for resource in resources {
-            versions.entry((resource.group, resource.version)).or_default().push(resource);
+            by_version.entry((resource.group, resource.version)).or_default().push(resource);
         }
-        let shared: Vec<GroupVersion> = versions
-            .keys()
-            .map(|(group, version)| GroupVersion {
-                group: (*group).to_owned(),
-                version: (*version).to_owned(),
-            })
-            .collect();
-        let mut documents = BTreeMap::new();
+        let mut versions = BTreeMap::new();
         let mut index = Map::new();
-        for resources in versions.values() {
+        let shared = group_versions(by_version.keys().copied());
+        for resources in by_version.into_values() {
             let root = root(resources[0]);
-            let content = Bytes::from(group_version(resources, &shared).to_string());
-            let document = Document::new("application/json", content);
-            let url = format!("{ROOT}{root}?hash={}", document.hash);
-            index.insert(root[1..].to_owned(), json!({"serverRelativeURL": url}));
-            documents.insert(format!("{ROOT}{root}"), document);
+            let hash = Version::write(&resources, &shared).hash;
+            index.insert(
+                root[1..].to_owned(),
+                json!({"serverRelativeURL": format!("{ROOT}{root}?hash={hash}")}),
+            );
+            versions.insert(format!("{ROOT}{root}"), Version { resources, hash, document: OnceLock::new() });
         }
-        let index = Bytes::from(json!({"paths": index}).to_string());
-        documents.insert(ROOT.to_owned(), Document::new("application/json", index));
-        Self { documents, v2: OnceLock::new() }
+        let index = Document::new("application/json", json!({"paths": index}).to_string().into());
+        Self { index, versions, v2: OnceLock::new() }
     }
 
-    /// The document at a path, a slash at its end or not, for a client with this `Accept` header.
+    /// The document at a path, a slash at its end or not, for a client with this `Accept` header. May take a tenth of a
+    /// second.
     pub fn document(&self, path: &str, accept: Option<&str>) -> Option<&Document> {
         match path.trim_end_matches('/') {
+            ROOT => Some(&self.index),
             V2 if v2::wire::is_accepted(accept) => Some(&self.v2().protobuf),
             V2 => Some(&self.v2().json),
-            path => self.documents.get(path),
+            path => {
+                let version = self.versions.get(path)?;
+                Some(version.document.get_or_init(|| Version::write(&version.resources, &self.shared())))
+            }
         }
+    }
+
+    /// The hash that names the newest document at a path.
+    pub fn hash(&self, path: &str) -> Option<&str> {
+        self.versions.get(path.trim_end_matches('/')).map(|version| version.hash.as_str())
+    }
+
+    fn shared(&self) -> Vec<GroupVersion> {
+        group_versions(
+            self.versions.values().map(|version| (version.resources[0].group, version.resources[0].version)),
+        )
     }
 
     fn v2(&self) -> &V2Documents {
         self.v2.get_or_init(|| {
-            let of_versions = self.documents.iter().filter(|(path, _)| *path != ROOT);
-            let of_versions: Vec<Value> = of_versions
-                .map(|(_, document)| serde_json::from_slice(&document.body).expect("it was written as JSON"))
-                .collect();
-            let document = v2::of(of_versions.iter(), VERSION);
+            let shared = self.shared();
+            let of_versions =
+                self.versions.values().map(|version| group_version(&version.resources, &shared));
+            let document = v2::of(of_versions, VERSION);
             V2Documents {
                 json: Document::new("application/json", document.to_string().into()),
                 protobuf: Document::new(v2::wire::MEDIA_TYPE, v2::wire::encode(&document).into()),
             }
         })
     }
+}
+
+impl Version {
+    fn write(resources: &[&ResourceInfo], shared: &[GroupVersion]) -> Document {
+        Document::new("application/json", group_version(resources, shared).to_string().into())
+    }
+}
+
+fn group_versions<'n>(names: impl Iterator<Item = (&'n str, &'n str)>) -> Vec<GroupVersion> {
+    let owned = |(group, version): (&str, &str)| GroupVersion {
+        group: group.to_owned(),
+        version: version.to_owned(),
+    };
+    names.map(owned).collect()
 }
 
 /// `/api/v1`, `/apis/apps/v1`.
@@ -129,8 +163,9 @@ fn group_version(resources: &[&ResourceInfo], shared: &[GroupVersion]) -> Value 
         }
         roots.extend(operation::roots(resource));
     }
-    let nothing = |_: &str, _: Option<&str>| None;
-    let components = Components::new(schema, shared, &nothing).closure(&roots);
+    let descriptions = Descriptions::of(resources[0].group, resources[0].version);
+    let describe = |component: &str, field: Option<&str>| descriptions.get(component, field);
+    let components = Components::new(schema, shared, &describe).closure(&roots);
     json!({
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": VERSION},

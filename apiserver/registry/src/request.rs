@@ -68,9 +68,15 @@ impl RequestInfo {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether a boolean query parameter is set. Anything but `1`, `t` and `true` in any case is false.
+    /// Whether a boolean query parameter is set. It is by anything but `0` and `false`, by nothing at all too.
     pub fn flag(&self, name: &str) -> bool {
-        self.parameter(name).is_some_and(is_true)
+        self.parameter(name).is_some_and(is_set)
+    }
+
+    /// Whether indented JSON is wanted; `None` where nothing is said. Not a [`Self::flag`]: only what says yes counts.
+    pub fn pretty(&self) -> Option<bool> {
+        let wish = self.parameter("pretty").filter(|wish| !wish.is_empty())?;
+        Some(matches!(wish, "1" | "t" | "T" | "true" | "TRUE" | "True"))
     }
 }
 
@@ -120,7 +126,7 @@ impl Route {
     }
 
     fn request(self, method: &Method, query: &[(String, String)]) -> Result<ResourceRequest, ApiError> {
-        let watching = query.iter().any(|(key, value)| key == "watch" && is_true(value));
+        let watching = query.iter().find(|(key, _)| key == "watch").is_some_and(|(_, value)| is_set(value));
         let collection = self.name.is_empty();
         let verb = match method.as_str() {
             "GET" | "HEAD" if collection && watching => Verb::Watch,
@@ -238,8 +244,8 @@ fn escapes_are_whole(text: &str) -> bool {
     text.split('%').skip(1).all(digits)
 }
 
-fn is_true(text: &str) -> bool {
-    matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True")
+fn is_set(text: &str) -> bool {
+    text != "0" && !text.eq_ignore_ascii_case("false")
 }
 
 #[cfg(test)]
@@ -336,6 +342,20 @@ mod tests {
         assert_eq!(info.parameter("labelSelector"), Some("a=b,c"));
         assert_eq!(info.parameter("x"), Some("1 2"));
         assert!(!info.flag("watch"));
+        for (query, verb) in [
+            ("watch", Verb::Watch),
+            ("watch=", Verb::Watch),
+            ("watch=yes", Verb::Watch),
+            ("watch=False", Verb::List),
+            ("watch=0&watch=1", Verb::List),
+        ] {
+            assert_eq!(resource("GET", &format!("/api/v1/pods?{query}")).verb, verb, "{query}");
+        }
+        let pretty = |query: &str| parse("GET", &format!("/api/v1/pods?{query}")).unwrap().pretty();
+        assert_eq!(
+            [pretty(""), pretty("pretty="), pretty("pretty=x"), pretty("pretty=1")],
+            [None, None, Some(false), Some(true)]
+        );
         for uri in ["/api/v1/pods?limit=%zz", "/api/v1/namespaces/a/pods/%4", "/api/v1/pods?x=%"] {
             assert_eq!(parse("GET", uri).unwrap_err().code, 400, "{uri}");
         }

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::{field::FieldError, resources::ResourceInfo};
 
+/// What clients of upstream say of a path that leads nowhere.
+const NO_SUCH_PATH: &str = "the server could not find the requested resource";
+
 /// A failed request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiError {
@@ -68,7 +71,12 @@ impl ApiError {
 
     /// 404: no such path.
     pub fn no_such_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
+        Self::new(StatusCode::NOT_FOUND, "NotFound", NO_SUCH_PATH)
+    }
+
+    /// Whether it is [`Self::no_such_path`].
+    pub fn is_no_such_path(&self) -> bool {
+        self.code == StatusCode::NOT_FOUND && self.message == NO_SUCH_PATH
     }
 
     /// 409: an object of that name exists.

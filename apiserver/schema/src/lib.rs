@@ -46,4 +46,7 @@ pub use model::{
     Embedded, Field, FieldDraft, KindFacts, ListKind, MapKind, PatchStrategy, Presence, Proto, Schema,
     SchemaBuilder, SchemaError, Scope, Shape, Struct, StructKind, Type, TypeId, UnknownFields, Wire,
 };
-pub use protobuf::write::{encode_protobuf, protobuf_field, protobuf_frame, protobuf_message};
+pub use protobuf::write::{
+    encode_protobuf, protobuf_field, protobuf_field_head, protobuf_frame, protobuf_frame_around,
+    protobuf_message,
+};

@@ -50,7 +50,7 @@ use service_account::ServiceAccount;
 use taint_nodes::TaintNodesByCondition;
 
 /// What marks a pod that only mirrors one that a node runs by itself.
-const MIRROR: &str = "kubernetes.io/config.mirror";
+pub(crate) const MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// Steps that may change the object, in order.
 static MUTATING: &[&dyn Mutate] = &[

@@ -1,17 +1,17 @@
 //! May they.
 //!
 //! In: a [`User`] and what they ask for. Out: [`Allowed`], without which no handler runs, or upstream's refusal.
-//! RBAC decides, always; the one exception is the group `system:masters`, which is upstream's way to repair roles
-//! that lock everybody out.
+//! The group `system:masters` may do anything, which is upstream's way to repair roles that lock everybody out; nodes may
+//! do what their own pods need ([`nodes`]); for all others, and for all else, RBAC decides.
 //!
-//! The rules come from a [`Policy`] that follows the Role and RoleBinding objects in the cache; nothing here
-//! waits. Deliberately absent: a switch that turns authorization off.
+//! The rules come from a [`Policy`] that follows the Role and RoleBinding objects in the cache. Nothing here waits, but
+//! for a node that would be refused. Deliberately absent: a switch that turns authorization off.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use keelson_api_registry::status::ApiError;
 
-use crate::authn::User;
+use crate::{authn::User, storage::ObjectStore};
 
 pub mod attributes;
 
@@ -23,7 +23,10 @@ pub mod escalation;
 
 pub mod follow;
 
+pub(crate) mod nodes;
+
 use attributes::Attributes;
+use nodes::{NodeAuthorizer, node_of};
 use policy::{Decision, Policy};
 
 /// The group that may do anything.
@@ -45,6 +48,7 @@ impl Allowed {
 #[derive(Debug, Default)]
 pub struct Authorizer {
     policy: RwLock<Arc<Policy>>,
+    pub(crate) nodes: NodeAuthorizer,
 }
 
 impl Authorizer {
@@ -59,12 +63,36 @@ impl Authorizer {
         }
     }
 
+    /// The same, with everything that was acknowledged before the call.
+    ///
+    /// # Errors
+    /// 403 in upstream's words; 504 and 503 where that cannot be known now.
+    pub(crate) async fn authorize_now(
+        &self,
+        objects: &ObjectStore,
+        user: &User,
+        asked: &Attributes<'_>,
+    ) -> Result<Allowed, ApiError> {
+        if node_of(user).is_some() && !self.allows(user, asked) {
+            self.nodes.refresh(objects).await?;
+        }
+        self.authorize(user, asked)
+    }
+
     /// Decides without the consequence.
     pub fn decide(&self, user: &User, asked: &Attributes<'_>) -> Decision {
         if user.is_in(MASTERS) {
             return Decision::Allowed { reason: String::new() };
         }
-        self.policy().decide(user, asked)
+        let why_not = match node_of(user).map(|node| self.nodes.decide(node, asked)) {
+            Some(Ok(())) => return Decision::Allowed { reason: String::new() },
+            Some(Err(why)) => why,
+            None => String::new(),
+        };
+        match self.policy().decide(user, asked) {
+            Decision::Denied { reason } => Decision::Denied { reason: lines(&[&why_not, &reason]) },
+            allowed @ Decision::Allowed { .. } => allowed,
+        }
     }
 
     /// Whether `user` may do that.
@@ -86,4 +114,10 @@ impl Authorizer {
     pub fn set_policy(&self, policy: Policy) {
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
+}
+
+/// Reasons of several, a line each.
+fn lines(reasons: &[&str]) -> String {
+    let told: Vec<&str> = reasons.iter().copied().filter(|reason| !reason.is_empty()).collect();
+    told.join("\n")
 }

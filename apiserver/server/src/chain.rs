@@ -56,7 +56,10 @@ where
         Err(ApiError::internal("the request ended in a fault of this server"))
     });
     let known = info.as_ref().ok();
-    let mut response = result.unwrap_or_else(|error| codec::failure(&error, &head.headers, known));
+    let mut response = result.unwrap_or_else(|error| match head.uri.path() {
+        path if error.is_no_such_path() && !paths::is_below_an_api(path) => codec::no_such_page(),
+        _ => codec::failure(&error, &head.headers, known),
+    });
     if head.method != Method::HEAD && known.is_none_or(|info| !is_long_running(info)) {
         response = compress::compressed(&head.headers, response).await;
     }
@@ -91,7 +94,7 @@ where
         let info = admit_anonymous(&user, info)?;
         let user = impersonation::act_as(&server.authorizer, user, &head.headers)?;
         let _slot = server.flow.enter(&info, &head.method, &user)?;
-        let allowed = authorize(server, &user, head, &info)?;
+        let allowed = authorize(server, &user, head, &info).await?;
         let body = body::read(&head.headers, body).await?;
         dispatch(server, head, info, Asking { user, allowed, now }, body).await
     };
@@ -121,12 +124,17 @@ fn admit_anonymous(user: &User, info: Result<RequestInfo, ApiError>) -> Result<R
     if user.is_anonymous() && !is_public { Err(ApiError::unauthorized()) } else { info }
 }
 
-fn authorize(server: &Server, user: &User, head: &Parts, info: &RequestInfo) -> Result<Allowed, ApiError> {
+async fn authorize(
+    server: &Server,
+    user: &User,
+    head: &Parts,
+    info: &RequestInfo,
+) -> Result<Allowed, ApiError> {
     if paths::is_public(info) {
         return Ok(server.authorizer.public());
     }
     let words = Words::of(&head.method, info);
-    server.authorizer.authorize(user, &Attributes::of(info, &words))
+    server.authorizer.authorize_now(&server.objects, user, &Attributes::of(info, &words)).await
 }
 
 async fn dispatch(

@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WARNING},
+    header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WARNING, X_CONTENT_TYPE_OPTIONS},
 };
 use keelson_api_registry::{object::Object, request::RequestInfo, status::ApiError};
 use keelson_api_schema::{Encoding, TypeId, builtin};
@@ -39,6 +39,11 @@ const BODIES: &[&str] = &["application/json", "application/yaml", PROTOBUF];
 
 /// How the user agents of tools begin whose output people read; upstream's list.
 const PEOPLES_AGENTS: [&str; 3] = ["curl", "Wget", "Mozilla/5.0"];
+
+/// How many bytes of warnings are told in full, how many characters of further ones, and how many bytes in all.
+const MAX_WARNINGS: usize = 4 << 10;
+const MAX_FURTHER_WARNING: usize = 256;
+const MAX_ALL_WARNINGS: usize = 2 * MAX_WARNINGS;
 
 /// An object that is to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -97,9 +102,21 @@ pub(crate) fn failure(error: &ApiError, headers: &HeaderMap, info: Option<&Reque
     response
 }
 
-/// Tells the client something beside the answer, in words that kubectl prints.
+/// What Go's router answers for paths below which upstream serves nothing: no Status.
+pub(crate) fn no_such_page() -> Response {
+    let mut response = answer::text(StatusCode::NOT_FOUND, "404 page not found\n");
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Tells the client something beside the answer, in words that kubectl prints. Each text is told once; when they are long
+/// together, further ones are cut short, and then left out.
 pub(crate) fn warn(headers: &mut HeaderMap, warning: &str) {
-    if let Some(value) = warning_value(warning) {
+    let told: usize = headers.get_all(WARNING).iter().map(HeaderValue::len).sum();
+    let rest: String = warning.chars().take(MAX_FURTHER_WARNING).collect();
+    let text = if told + warning.len() > MAX_WARNINGS { &rest } else { warning };
+    let value = warning_value(text).filter(|value| headers.get_all(WARNING).iter().all(|it| it != value));
+    if let Some(value) = value.filter(|_| told + text.len() <= MAX_ALL_WARNINGS) {
         headers.append(WARNING, value);
     }
 }
@@ -222,8 +239,8 @@ fn accepted(headers: &HeaderMap) -> String {
 
 /// Whether JSON is indented: where the client says so, or says nothing and is a tool by which people look at answers.
 pub(crate) fn is_pretty(headers: &HeaderMap, info: Option<&RequestInfo>) -> bool {
-    match info.filter(|info| info.parameter("pretty").is_some_and(|wish| !wish.is_empty())) {
-        Some(info) => info.flag("pretty"),
+    match info.and_then(RequestInfo::pretty) {
+        Some(wish) => wish,
         None => {
             let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
             PEOPLES_AGENTS.iter().any(|name| agent.starts_with(name.as_bytes()))

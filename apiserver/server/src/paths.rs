@@ -1,6 +1,6 @@
 //! Paths that are no resources: health, version, metrics, discovery, OpenAPI, and the keys of tokens.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use http::{
@@ -13,6 +13,7 @@ use keelson_api_registry::{
     document::Document,
     openapi,
     request::{RequestInfo, Target},
+    resources::RESOURCES,
     status::ApiError,
 };
 use serde_json::json;
@@ -76,8 +77,22 @@ pub async fn answer(
         store_status::PATH => Ok(store(server)),
         "/openid/v1/jwks" => Ok(key_set(server)),
         "/.well-known/openid-configuration" => Ok(answer::json(StatusCode::OK, &issuer(server))),
-        path if path.starts_with("/openapi/") => openapi(info, &head.headers, server.now()),
+        path if path.starts_with("/openapi/") => openapi(info, &head.headers, server.now()).await,
         path => discovery(path, info, &head.headers),
+    }
+}
+
+/// Whether a path is below one that upstream serves an API at, the path itself included: those answer with a Status whatever
+/// is asked for.
+pub(crate) fn is_below_an_api(path: &str) -> bool {
+    let mut parts = path.trim_start_matches('/').split('/');
+    match parts.next() {
+        Some("api" | "version") => true,
+        Some("apis") => {
+            let group = parts.next().unwrap_or_default();
+            !group.is_empty() && RESOURCES.iter().any(|resource| resource.group == group)
+        }
+        _ => false,
     }
 }
 
@@ -96,12 +111,11 @@ fn discovery(path: &str, info: &RequestInfo, headers: &HeaderMap) -> Result<Resp
 }
 
 /// A document of OpenAPI. Under the hash of its content it may be kept for ever; who asks under an older one is sent on.
-fn openapi(info: &RequestInfo, headers: &HeaderMap, now: OffsetDateTime) -> Result<Response, ApiError> {
-    let document = openapi::builtin().document(&info.path, accepted(headers));
-    let document = document.ok_or_else(ApiError::no_such_path)?;
+async fn openapi(info: &RequestInfo, headers: &HeaderMap, now: OffsetDateTime) -> Result<Response, ApiError> {
+    let document = openapi_document(info.path.clone(), accepted(headers).map(str::to_owned)).await?;
     let named =
         info.parameter("hash").filter(|hash| !hash.is_empty() && info.path.starts_with("/openapi/v3/"));
-    let Some(named) = named else { return Ok(conditional(document, document.body.clone(), headers)) };
+    let Some(named) = named else { return Ok(conditional(&document, document.body.clone(), headers)) };
     if named != document.hash {
         let mut response = answer::empty(StatusCode::MOVED_PERMANENTLY);
         let place = format!("{}?hash={}", info.path, document.hash);
@@ -109,11 +123,18 @@ fn openapi(info: &RequestInfo, headers: &HeaderMap, now: OffsetDateTime) -> Resu
         response.headers_mut().insert(LOCATION, place);
         return Ok(response);
     }
-    let mut response = conditional(document, document.body.clone(), headers);
+    let mut response = conditional(&document, document.body.clone(), headers);
     let kept = response.headers_mut();
     kept.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
     kept.insert(EXPIRES, http_date(now + KEPT)?);
     Ok(response)
+}
+
+/// Writing one takes a while the first time, and the store's heartbeats must not wait for it.
+async fn openapi_document(path: String, accept: Option<String>) -> Result<Document, ApiError> {
+    let document = move || openapi::builtin().document(&path, accept.as_deref()).cloned();
+    let document = tokio::task::spawn_blocking(document).await.map_err(ApiError::internal)?;
+    document.ok_or_else(ApiError::no_such_path)
 }
 
 /// A time as HTTP's headers write it.
@@ -204,9 +225,26 @@ fn issuer(server: &Server) -> serde_json::Value {
     })
 }
 
+/// Everything that can be looked at and is no resource.
 fn index() -> serde_json::Value {
-    json!({"paths": [
-        "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/keelson/v1/store", "/livez", "/metrics",
-        "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version",
-    ]})
+    let alone = [
+        "/.well-known/openid-configuration",
+        "/api",
+        "/apis",
+        "/healthz",
+        store_status::PATH,
+        "/livez",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openid/v1/jwks",
+        "/readyz",
+        "/version",
+    ];
+    let of_groups = RESOURCES.iter().flat_map(|resource| match resource.group {
+        "" => vec![format!("/api/{}", resource.version)],
+        group => vec![format!("/apis/{group}"), format!("/apis/{group}/{}", resource.version)],
+    });
+    let paths: BTreeSet<String> = alone.into_iter().map(str::to_owned).chain(of_groups).collect();
+    json!({"paths": paths})
 }

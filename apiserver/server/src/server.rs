@@ -127,6 +127,7 @@ impl Server {
         runtime::spawn(async move {
             tokio::select! {
                 () = authz::follow::follow(&following.objects, &following.authorizer) => {}
+                () = authz::nodes::follow::follow(&following.objects, &following.authorizer.nodes) => {}
                 () = following.stopped() => {}
             }
         });

@@ -82,6 +82,16 @@ pub enum WriteFailure {
     Answer(ApiError),
 }
 
+/// Refuses a body whose object is longer than one may be, before it is worked on for long. Most are told by their own
+/// length; `json` answers the object's.
+///
+/// # Errors
+/// 413.
+pub(crate) fn check_length(body: &[u8], json: impl FnOnce() -> usize) -> Result<(), ApiError> {
+    let is_too_long = body.len() > MAX_OBJECT_BYTES && json() > MAX_OBJECT_BYTES;
+    if is_too_long { Err(ApiError::too_large(MAX_OBJECT_BYTES)) } else { Ok(()) }
+}
+
 impl ObjectStore {
     /// Puts the cache in front of a store and starts filling it.
     ///
@@ -279,7 +289,7 @@ impl ObjectStore {
         store_write_error(error)
     }
 
-    fn shard(&self, resource: &ResourceInfo) -> Result<Arc<Shard>, ApiError> {
+    pub(crate) fn shard(&self, resource: &ResourceInfo) -> Result<Arc<Shard>, ApiError> {
         self.cache.shard(resource).cloned().ok_or_else(ApiError::no_such_path)
     }
 }

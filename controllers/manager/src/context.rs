@@ -183,7 +183,7 @@ impl Context {
     }
 
     pub(crate) fn replication_controllers(&self) -> Informer<ReplicationController> {
-        self.informer(|_| {})
+        self.informer(kin::index)
     }
 
     pub(crate) fn disruption_budgets(&self) -> Informer<PodDisruptionBudget> {

@@ -1,9 +1,10 @@
-//! ReplicaSets: keeps the number of pods that each of them wants.
+//! ReplicaSets and ReplicationControllers: keeps the number of pods that each of them wants.
 //!
-//! In: ReplicaSets and pods. Out: pods created, deleted, adopted and released, and the status of the sets.
+//! In: objects of either kind (see `keeper`), and pods. Out: pods created, deleted, adopted and released, and the status of the sets.
 //! Deliberately absent: what becomes of pods when their set is deleted; that is the garbage collector's.
 
 mod act;
+mod keeper;
 mod plan;
 mod rank;
 #[cfg(test)]
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::ReplicaSet;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, ReplicationController};
 use k8s_openapi::jiff::Timestamp;
 use keelson_controller_runtime::{
     Expectations, Informer, Next, ObjectKey, Reconcile, WorkQueue, controller_of, work,
@@ -24,6 +25,7 @@ use kube::Client;
 use kube::core::Selector;
 
 use self::act::{Actor, attempt};
+use self::keeper::Keeper;
 use self::plan::{Plan, plan};
 use self::status::{Attempt, OwnPods, next_availability, status};
 use self::watch::Watch;
@@ -32,16 +34,13 @@ use crate::context::Context;
 use crate::pod_control::PodControl;
 use crate::pod_state;
 
-/// The controller's name: in logs, and as the source of its events.
-const NAME: &str = "replicaset-controller";
-
 /// How many sets are worked on at once.
 const WORKERS: usize = 5;
 
 /// Reconciles one set at a time.
-struct Controller {
+struct Controller<K: Keeper> {
     client: Client,
-    sets: Informer<ReplicaSet>,
+    sets: Informer<K>,
     pods: Informer<Pod>,
     control: PodControl,
     expectations: Arc<Expectations>,
@@ -62,15 +61,24 @@ enum Error {
 
 /// Works until it is dropped.
 pub(crate) async fn run(context: Arc<Context>, client: Client) {
-    let controller = Controller::new(&context, client);
-    let queue = WorkQueue::new("replica_set");
+    run_for::<ReplicaSet>(&context, client).await;
+}
+
+/// The same for ReplicationControllers.
+pub(crate) async fn run_for_replication_controllers(context: Arc<Context>, client: Client) {
+    run_for::<ReplicationController>(&context, client).await;
+}
+
+async fn run_for<K: Keeper>(context: &Context, client: Client) {
+    let controller = Controller::<K>::new(context, client);
+    let queue = WorkQueue::new(K::QUEUE);
     controller.watch(&queue);
     controller.sets.synced().await;
     controller.pods.synced().await;
-    work(NAME, queue, WORKERS, Arc::new(controller)).await;
+    work(K::CONTROLLER, queue, WORKERS, Arc::new(controller)).await;
 }
 
-impl Reconcile for Controller {
+impl<K: Keeper> Reconcile for Controller<K> {
     type Key = ObjectKey;
     type Error = Error;
 
@@ -86,28 +94,28 @@ impl Reconcile for Controller {
             pods: &self.control,
             expectations: &self.expectations,
             key,
-            set: &set,
+            set: &*set,
         };
-        let managed = if unseen.is_none() && set.metadata.deletion_timestamp.is_none() {
+        let managed = if unseen.is_none() && set.meta().deletion_timestamp.is_none() {
             Some(self.manage(&actor, &pods).await)
         } else {
             None
         };
         let now = Timestamp::now();
         let attempt = managed.as_ref().map_or(Attempt::None, attempt);
-        actor.tell(status(&set, &pods, &attempt, now)).await?;
+        actor.tell(status(&*set, &pods, &attempt, now)).await?;
         managed.unwrap_or(Ok(()))?;
-        let look_again = next_availability(&set, &pods, now).into_iter().chain(unseen).min();
+        let look_again = next_availability(&*set, &pods, now).into_iter().chain(unseen).min();
         Ok(look_again.map_or(Next::Done, after))
     }
 }
 
-impl Controller {
+impl<K: Keeper> Controller<K> {
     fn new(context: &Context, client: Client) -> Self {
         Self {
-            sets: context.replica_sets(),
+            sets: K::informer(context),
             pods: context.pods(),
-            control: PodControl::new(client.clone(), context.recorder(NAME)),
+            control: PodControl::new(client.clone(), context.recorder(K::CONTROLLER)),
             expectations: Arc::default(),
             client,
         }
@@ -125,10 +133,10 @@ impl Controller {
     }
 
     /// The set's own pods, after its claim. `None`: its selector makes no sense, so nothing is its own.
-    async fn own_pods(&self, set: &ReplicaSet) -> Result<Option<OwnPods>, Error> {
-        let selector = set.spec.selector.clone();
+    async fn own_pods(&self, set: &K) -> Result<Option<OwnPods>, Error> {
+        let selector = set.selector();
         let Ok(selector) = Selector::try_from(selector) else { return Ok(None) };
-        let candidates = kin::candidates(&self.pods, &set.metadata);
+        let candidates = kin::candidates(&self.pods, set.meta());
         let (active, others): (Vec<_>, Vec<_>) =
             candidates.into_iter().partition(|pod| pod_state::is_active(pod));
         let claimant = Claimant { client: &self.client, owner: set, selector: &selector, finalizer: None };
@@ -140,8 +148,8 @@ impl Controller {
         Ok(Some(OwnPods { active, terminating }))
     }
 
-    async fn manage(&self, actor: &Actor<'_>, pods: &OwnPods) -> Result<(), Error> {
-        let wanted = actor.set.spec.replicas.unwrap_or(1);
+    async fn manage(&self, actor: &Actor<'_, K>, pods: &OwnPods) -> Result<(), Error> {
+        let wanted = actor.set.replicas();
         match plan(usize::try_from(wanted).unwrap_or(0), pods.active.len()) {
             Plan::Nothing => Ok(()),
             Plan::Create(count) => actor.create(count).await,
@@ -154,11 +162,9 @@ impl Controller {
     }
 
     /// The pods of all sets with the same controller, mostly of one Deployment. A set without one is alone.
-    fn related_pods(&self, set: &ReplicaSet) -> Vec<Arc<Pod>> {
-        let of = |set: &ReplicaSet| {
-            kin::controlled_by(&self.pods, set.metadata.uid.as_deref().unwrap_or_default())
-        };
-        match controller_of(&set.metadata) {
+    fn related_pods(&self, set: &K) -> Vec<Arc<Pod>> {
+        let of = |set: &K| kin::controlled_by(&self.pods, set.meta().uid.as_deref().unwrap_or_default());
+        match controller_of(set.meta()) {
             None => of(set),
             Some(owner) => {
                 kin::controlled_by(&self.sets, &owner.uid).iter().flat_map(|set| of(set)).collect()

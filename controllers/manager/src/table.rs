@@ -88,6 +88,11 @@ pub(crate) const CONTROLLERS: &[Controller] = &[
         run: |context, client| Box::pin(replica_set::run(context, client)),
     },
     Controller {
+        name: "replicationcontroller-controller",
+        service_account: "replication-controller",
+        run: |context, client| Box::pin(replica_set::run_for_replication_controllers(context, client)),
+    },
+    Controller {
         name: "root-ca-certificate-publisher-controller",
         service_account: "root-ca-cert-publisher",
         run: |context, client| Box::pin(root_ca::run(context, client)),

@@ -28,6 +28,7 @@ use crate::pod_matcher::NamespaceLabels;
 use crate::resources::ResourceList;
 
 mod by_namespace;
+mod claims;
 mod images;
 mod labels;
 mod node_info;
@@ -38,6 +39,7 @@ mod taints;
 mod terms_held;
 mod topology;
 
+pub(crate) use claims::{Claim, Claims};
 pub(crate) use images::{Image, ImageIndex};
 pub(crate) use labels::{LabelIndex, Labels, Operator};
 pub(crate) use node_info::NodeInfo;
@@ -68,6 +70,7 @@ pub(crate) struct Cache {
     pub(crate) counts: PodCounts,
     pub(crate) terms: TermsHeld,
     pub(crate) namespaces: NamespaceLabels,
+    pub(crate) claims: Claims,
     /// Counts the pods that have asked for something to be kept.
     turn: u64,
 }

@@ -4,6 +4,7 @@
 //! that can only take room away.
 
 use k8s_openapi::api::core::v1::Node;
+use keelson_controller_runtime::ObjectKey;
 
 use crate::cache::{NodeChange, NodeInfo};
 use crate::pod_info::PodInfo;
@@ -28,6 +29,8 @@ pub(crate) enum ClusterEvent<'a> {
     },
     /// The namespaces, or their labels, are others.
     Namespaces,
+    /// This PersistentVolumeClaim is there now, or has changed.
+    Claim(&'a ObjectKey),
     /// The waiting pod itself was changed.
     Own(OwnChange),
 }
@@ -61,6 +64,7 @@ pub(crate) enum EventKind {
     NodeRemoved,
     Pod(PodChange),
     Namespaces,
+    Claim,
     Own(OwnChange),
 }
 
@@ -72,6 +76,7 @@ impl ClusterEvent<'_> {
             Self::NodeRemoved => EventKind::NodeRemoved,
             Self::Pod { change, .. } => EventKind::Pod(*change),
             Self::Namespaces => EventKind::Namespaces,
+            Self::Claim(_) => EventKind::Claim,
             Self::Own(change) => EventKind::Own(*change),
         }
     }
@@ -81,7 +86,7 @@ impl ClusterEvent<'_> {
         match self {
             Self::NodeAdded(node) | Self::NodeChanged { now: node, .. } => Some(node),
             Self::Pod { node, .. } => *node,
-            Self::NodeRemoved | Self::Namespaces | Self::Own(_) => None,
+            Self::NodeRemoved | Self::Namespaces | Self::Claim(_) | Self::Own(_) => None,
         }
     }
 
@@ -89,9 +94,12 @@ impl ClusterEvent<'_> {
     pub(crate) fn node_before(&self) -> Option<&Node> {
         match self {
             Self::NodeChanged { before, .. } => Some(before),
-            Self::NodeAdded(_) | Self::NodeRemoved | Self::Pod { .. } | Self::Namespaces | Self::Own(_) => {
-                None
-            }
+            Self::NodeAdded(_)
+            | Self::NodeRemoved
+            | Self::Pod { .. }
+            | Self::Namespaces
+            | Self::Claim(_)
+            | Self::Own(_) => None,
         }
     }
 
@@ -102,6 +110,20 @@ impl ClusterEvent<'_> {
             Self::NodeAdded(_)
             | Self::NodeChanged { .. }
             | Self::NodeRemoved
+            | Self::Namespaces
+            | Self::Claim(_)
+            | Self::Own(_) => None,
+        }
+    }
+
+    /// The claim that it is about.
+    pub(crate) fn claim(&self) -> Option<&ObjectKey> {
+        match self {
+            Self::Claim(key) => Some(key),
+            Self::NodeAdded(_)
+            | Self::NodeChanged { .. }
+            | Self::NodeRemoved
+            | Self::Pod { .. }
             | Self::Namespaces
             | Self::Own(_) => None,
         }

@@ -16,6 +16,8 @@ pub(crate) enum Reason {
     Said(&'static str),
     /// Too little of a resource that is not known by name here.
     Insufficient(Arc<str>),
+    /// Something about the pod itself.
+    OfThisPod(Arc<str>),
     /// Nodes that were not looked at, because these plugins had named others.
     NotNamedBy(Vec<&'static str>),
 }
@@ -56,6 +58,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Said(words) => f.write_str(words),
+            Self::OfThisPod(words) => f.write_str(words),
             Self::Insufficient(name) => write!(f, "Insufficient {name}"),
             Self::NotNamedBy(plugins) => {
                 write!(f, "node(s) didn't satisfy plugin(s) [{}]", plugins.join(" "))

@@ -82,6 +82,7 @@ pub async fn run(connection: &Connection, options: Options) -> Result<Infallible
         nodes: Informer::new(Api::all(client.clone()), watcher::Config::default()),
         pods: Informer::new(Api::all(client.clone()), live_pods),
         namespaces: Informer::new(Api::all(client.clone()), watcher::Config::default()),
+        claims: Informer::new(Api::all(client.clone()), watcher::Config::default()),
     };
     let inbox = scheduler::listen(&informers);
     let core = Core::new(
@@ -90,14 +91,14 @@ pub async fn run(connection: &Connection, options: Options) -> Result<Infallible
         options.percentage_of_nodes_to_score,
         rand::random(),
     );
-    let Informers { nodes, pods, namespaces } = &informers;
+    let Informers { nodes, pods, namespaces, claims } = &informers;
     let schedule = async {
-        tokio::join!(nodes.synced(), pods.synced(), namespaces.synced());
+        tokio::join!(nodes.synced(), pods.synced(), namespaces.synced(), claims.synced());
         tracing::info!(nodes = nodes.len(), pods = pods.len(), "scheduling begins");
         Scheduler::new(core, client, events, inbox).run().await;
     };
     let learn = async {
-        tokio::join!(nodes.clone().run(), pods.clone().run(), namespaces.clone().run());
+        tokio::join!(nodes.clone().run(), pods.clone().run(), namespaces.clone().run(), claims.clone().run());
     };
     tokio::join!(learn, write_events, schedule);
     unreachable!("informers run until they are dropped")

@@ -1,15 +1,15 @@
 //! What the informers tell, taken into the cache and the queue.
 //!
-//! In: changes of nodes, pods and namespaces. Out: an up-to-date cache, and pods that events may have helped. Pods that belong to
-//! another scheduler count once they are on a node, and pods that have ended do not count.
+//! In: changes of nodes, pods, namespaces and claims. Out: an up-to-date cache, and pods that events may have helped.
+//! Pods that belong to another scheduler count once they are on a node, and pods that have ended do not count.
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
-use keelson_controller_runtime::Change;
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolumeClaim, Pod};
+use keelson_controller_runtime::{Change, ObjectKey};
 use tokio::time::Instant;
 
-use crate::cache::Settled;
+use crate::cache::{Claim, Settled};
 use crate::cluster_event::{ClusterEvent, PodChange, asks_for_less};
 use crate::cycle::Core;
 use crate::nominations::nominated_node;
@@ -21,6 +21,7 @@ pub(crate) enum Observation {
     Node(Version<Node>),
     Pod(Version<Pod>),
     Namespace(Version<Namespace>),
+    Claim(Version<PersistentVolumeClaim>),
 }
 
 /// What an object was and what it is; it lacks one of both when it is new or gone.
@@ -87,8 +88,20 @@ impl Core {
                     self.queue.on_event(&ClusterEvent::Namespaces, now);
                 }
             }
+            Observation::Claim(Version { new: Some(claim), .. }) => self.claim_is(&claim, now),
+            Observation::Claim(Version { old: Some(claim), new: None }) => {
+                self.cache.claims.remove(&ObjectKey::of(&*claim));
+            }
             Observation::Node(Version { old: None, new: None })
+            | Observation::Claim(Version { old: None, new: None })
             | Observation::Pod(Version { old: None, new: None }) => {}
+        }
+    }
+
+    fn claim_is(&mut self, claim: &PersistentVolumeClaim, now: Instant) {
+        let (key, claim) = (ObjectKey::of(claim), Claim::of(claim));
+        if self.cache.claims.insert(key.clone(), claim.clone()) != Some(claim) {
+            self.queue.on_event(&ClusterEvent::Claim(&key), now);
         }
     }
 

@@ -1,8 +1,8 @@
 //! The table of plugins: which there are, in which order they are asked, where they take part, and what their scores
 //! weigh. A plugin is one file and one row here.
 //!
-//! Deliberately absent, with room for each: VolumeRestrictions, NodeVolumeLimits, VolumeBinding and VolumeZone before
-//! PodTopologySpread, DynamicResources before DefaultPreemption.
+//! Deliberately absent, with room for each: VolumeRestrictions and NodeVolumeLimits before VolumeBinding, VolumeZone
+//! after it, DynamicResources before DefaultPreemption.
 
 use crate::framework::{Framework, Row};
 
@@ -21,6 +21,7 @@ mod pod_topology_spread;
 mod priority_sort;
 mod scheduling_gates;
 mod taint_toleration;
+mod volume_binding;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use pod_topology_spread::PodTopologySpread;
 use priority_sort::PrioritySort;
 use scheduling_gates::SchedulingGates;
 use taint_toleration::TaintToleration;
+use volume_binding::VolumeBinding;
 
 /// Upstream's defaults.
 pub(crate) const DEFAULT: Framework = Framework::new(&[
@@ -58,6 +60,7 @@ pub(crate) const DEFAULT: Framework = Framework::new(&[
         pre_score: Some((&NodeResourcesFit, 1)),
         ..Row::of(&NodeResourcesFit)
     },
+    Row { pre_filter: Some(&VolumeBinding), ..Row::of(&VolumeBinding) },
     Row {
         pre_filter: Some(&PodTopologySpread),
         pre_score: Some((&PodTopologySpread, 2)),

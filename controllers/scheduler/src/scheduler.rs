@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolumeClaim, Pod};
 use keelson_controller_runtime::{EventRecorder, Informer, reference_to};
 use kube::Client;
 use tokio::sync::Semaphore;
@@ -48,6 +48,7 @@ pub(crate) struct Informers {
     pub(crate) nodes: Informer<Node>,
     pub(crate) pods: Informer<Pod>,
     pub(crate) namespaces: Informer<Namespace>,
+    pub(crate) claims: Informer<PersistentVolumeClaim>,
 }
 
 /// What a task brings back.
@@ -61,12 +62,14 @@ enum Done {
 /// Lets the informers tell everything that they learn. To be called before they run.
 pub(crate) fn listen(informers: &Informers) -> UnboundedReceiver<Observation> {
     let (sender, inbox) = mpsc::unbounded_channel();
-    let (for_pods, for_namespaces) = (sender.clone(), sender.clone());
+    let (for_pods, for_namespaces, for_claims) = (sender.clone(), sender.clone(), sender.clone());
     // A receiver that is gone is a scheduler that no longer leads.
     informers.nodes.on_change(move |change| drop(sender.send(Observation::Node(Version::from(change)))));
     informers.pods.on_change(move |change| drop(for_pods.send(Observation::Pod(Version::from(change)))));
     let tell = move |change: &_| drop(for_namespaces.send(Observation::Namespace(Version::from(change))));
     informers.namespaces.on_change(tell);
+    let tell = move |change: &_| drop(for_claims.send(Observation::Claim(Version::from(change))));
+    informers.claims.on_change(tell);
     inbox
 }
 

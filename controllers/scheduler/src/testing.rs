@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{
     Affinity, Container, ContainerImage, ContainerPort, ContainerStatus, Node, NodeAffinity, NodeSelector,
-    NodeSelectorRequirement, NodeSelectorTerm, NodeSpec, NodeStatus, Pod, PodAffinityTerm, PodCondition,
-    PodSchedulingGate, PodSpec, PodStatus, PreferredSchedulingTerm, ResourceRequirements, Taint, Toleration,
-    TopologySpreadConstraint, WeightedPodAffinityTerm,
+    NodeSelectorRequirement, NodeSelectorTerm, NodeSpec, NodeStatus, PersistentVolumeClaim,
+    PersistentVolumeClaimVolumeSource, Pod, PodAffinityTerm, PodCondition, PodSchedulingGate, PodSpec,
+    PodStatus, PreferredSchedulingTerm, ResourceRequirements, Taint, Toleration, TopologySpreadConstraint,
+    Volume, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference, Time};
@@ -369,6 +370,13 @@ impl MakePod {
     }
 
     /// An empty value asks for the key alone, an empty effect means all.
+    pub(crate) fn claim(mut self, name: &str) -> Self {
+        let source = PersistentVolumeClaimVolumeSource { claim_name: name.into(), ..Default::default() };
+        let volume = Volume { name: name.into(), persistent_volume_claim: Some(source), ..Volume::default() };
+        self.spec().volumes.get_or_insert_default().push(volume);
+        self
+    }
+
     pub(crate) fn tolerates(mut self, key: &str, value: &str, effect: &str) -> Self {
         let operator = if value.is_empty() { "Exists" } else { "Equal" };
         self.spec().tolerations.get_or_insert_default().push(Toleration {
@@ -464,6 +472,12 @@ impl Cluster {
         let new = Arc::new(pod.pod());
         let old = self.versions.insert(Uid::of(&new), Arc::clone(&new));
         self.core.observe(Observation::Pod(Version { old, new: Some(new) }), self.now);
+    }
+
+    /// A claim of this name appears or changes, in the namespace of pods that name none.
+    pub(crate) fn claim(&mut self, claim: PersistentVolumeClaim) {
+        let version = Version { old: None, new: Some(Arc::new(claim)) };
+        self.core.observe(Observation::Claim(version), self.now);
     }
 
     /// The informer tells that a pod is gone.

@@ -21,7 +21,14 @@ const LIMIT: Duration = Duration::from_secs(60);
 const KINDS: [(Kind, &[&str]); 7] = [
     (
         Kind::Registers,
-        &["linearizability", "strict_serializability", "durability", "monotonic_revisions", "watch"],
+        &[
+            "linearizability",
+            "strict_serializability",
+            "durability",
+            "monotonic_revisions",
+            "versions",
+            "watch",
+        ],
     ),
     (Kind::Append, &["strict_serializability", "durability"]),
     (Kind::Wr, &["linearizability", "strict_serializability"]),

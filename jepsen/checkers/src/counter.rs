@@ -2,12 +2,18 @@
 //!
 //! > A read shows the sum of every addition that ended before the read began, and of some that overlap it or whose
 //! > outcome is unknown. Where revisions are told: of exactly those up to the read's revision, and of some that are
-//! > unknown.
+//! > unknown. Where the commit log is known: every change of the counter is one addition, and a read shows the sum at its
+//! > revision.
 //!
 //! Source: Jepsen's checker `counter`.
 //!
-//! In: additions and reads of the run's one counter, which begins at 0. Out: reads outside their bounds. Deliberately
-//! absent: which of the uncertain additions make up a sum; within the bounds everything passes.
+//! In: additions and reads of the run's one counter, which begins at 0; its key is what acknowledged additions changed
+//! ([`in_log`]). Out: reads outside their bounds. Deliberately absent: without a log, which of the uncertain additions
+//! make up a sum; within the bounds everything passes, if reads of one revision agree.
+
+mod in_log;
+
+use rustc_hash::FxHashMap;
 
 use crate::edn;
 use crate::history::{Call, End, History, Nanos, OpId, Returned, Revision};
@@ -24,6 +30,7 @@ pub static PROMISE: Promise = Promise {
 fn check(history: &History) -> Verdict {
     let mut findings = Findings::default();
     let sums = Sums::of(history);
+    let mut totals: FxHashMap<Revision, (i64, u32)> = FxHashMap::default();
     for (number, operation) in (0..).zip(&history.operations) {
         findings.checked += u64::from(matches!(operation.call, Call::CounterAdd(_) | Call::CounterRead));
         let Some((ended, Returned::CounterRead { revision, total })) = operation.answer() else { continue };
@@ -41,7 +48,17 @@ fn check(history: &History) -> Verdict {
                 operations: vec![OpId(number)],
                 watches: Vec::new(),
             });
+        } else if let Some(revision) = revision.told() {
+            let (other, by) = *totals.entry(revision).or_insert((*total, number));
+            if other != *total {
+                let words = |number: u32| edn::words(number, &history.operations[number as usize]);
+                let text = format!("{} and {} read one revision", words(by), words(number));
+                findings.add(Violation::of_operations("two counts at one revision", text, [by, number]));
+            }
         }
+    }
+    if let Some(log) = &history.log {
+        in_log::check(history, log, &mut findings);
     }
     findings.verdict()
 }
@@ -156,7 +173,7 @@ mod tests {
 
     use super::*;
     use crate::history::Operation;
-    use crate::testing::{classes, failed, of, op, unknown};
+    use crate::testing::{classes, failed, log, of, op, unknown};
 
     fn add(process: u32, time: Range<u64>, delta: i64, revision: u64) -> Operation {
         let returned = Returned::CounterAdd { revision: Revision(revision) };
@@ -201,5 +218,38 @@ mod tests {
         let operations = |total| vec![add(0, 0..9, 1, 2), add(1, 0..9, 2, 3), read(4..5, total, 2)];
         assert!(is_kept(operations(1)));
         assert!(!is_kept(operations(3)) && !is_kept(operations(0)));
+    }
+
+    #[test]
+    fn reads_of_one_revision_agree() {
+        let with = |second| vec![add(0, 0..1, 5, 2), unknown(add(1, 0..1, 1, 0)), read(4..5, 6, 3), second];
+        assert!(is_kept(with(read(6..7, 6, 3))) && is_kept(with(read(6..7, 5, 2))));
+        assert!(!is_kept(with(read(6..7, 5, 3))));
+    }
+
+    fn found_with(totals: &[u64], operations: Vec<Operation>) -> Vec<&'static str> {
+        let changes: Vec<_> =
+            (2..).zip(totals).map(|(revision, total)| (revision, "c", Some(*total))).collect();
+        classes(&PROMISE, &History { log: Some(log(&changes)), ..of(operations) })
+    }
+
+    #[test]
+    fn the_log_says_what_became_of_unknown_additions() {
+        let operations = |total, revision| {
+            vec![add(0, 0..1, 5, 2), unknown(add(1, 2..3, -1, 0)), read(6..7, total, revision)]
+        };
+        assert_eq!(found_with(&[5], operations(5, 2)), [""; 0]);
+        assert_eq!(found_with(&[5, 4], operations(4, 3)), [""; 0]);
+        assert_eq!(found_with(&[5], operations(4, 2)), ["wrong count"]);
+        assert_eq!(found_with(&[5, 4, 3], operations(4, 3)), ["addition from nowhere"]);
+        assert_eq!(found_with(&[5, 9], operations(4, 2)), ["addition from nowhere", "wrong count"]);
+    }
+
+    #[test]
+    fn an_acknowledged_addition_changes_the_log() {
+        let operations =
+            vec![add(0, 0..1, 5, 2), add(0, 2..3, 1, 3), unknown(add(1, 2..3, -1, 0)), read(6..7, 5, 3)];
+        assert_eq!(found_with(&[5, 5], operations), ["lost addition"]);
+        assert_eq!(found_with(&[5, 1], vec![add(0, 0..1, 5, 2), add(0, 2..3, 1, 3)]), ["lost addition"]);
     }
 }

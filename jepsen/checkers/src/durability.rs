@@ -7,16 +7,16 @@
 //! stores that acknowledge before they sync.
 //!
 //! In: acknowledged and refused writes, and the commit log. Deliberately absent: histories without a log; there, a lost
-//! write shows as a stale read. Values that nobody asked for are looked for only under keys that recorded operations
-//! write, and only in whole histories.
+//! write shows as a stale read. What nobody asked for is looked for only in whole histories ([`origin`]).
 
-use rustc_hash::{FxHashMap, FxHashSet};
+mod origin;
+
+use rustc_hash::FxHashMap;
 
 use crate::edn;
 use crate::fate;
 use crate::history::{
-    Call, Commit, CommitLog, End, Freshness, History, Key, LeaseId, MicroOp, Operation, Returned, Revision,
-    Value,
+    Call, Commit, End, Freshness, History, Key, LeaseId, MicroOp, Operation, Returned, Revision, Value,
 };
 use crate::promise::{Findings, Promise, Verdict, Violation};
 
@@ -48,7 +48,7 @@ fn check(history: &History) -> Verdict {
             }
         }
         if history.meta.whole {
-            from_nowhere(history, log, &mut findings);
+            origin::check(history, log, &mut findings);
         }
     }
     findings.verdict()
@@ -173,37 +173,6 @@ fn refused(operation: &Operation, written: &FxHashMap<u64, Revision>, checked: &
     Some(("refused write happened", format!("the commit log has {value} at revision {revision}")))
 }
 
-fn from_nowhere(history: &History, log: &CommitLog, findings: &mut Findings) {
-    let mut asked: FxHashSet<u64> = FxHashSet::default();
-    let mut keys: FxHashSet<&Key> = FxHashSet::default();
-    for operation in &history.operations {
-        asked.extend(operation.call.values());
-        match &operation.call {
-            Call::Write { key, .. } | Call::CompareAndSet { key, .. } | Call::LeaseAttach { key, .. } => {
-                keys.insert(key);
-            }
-            Call::Txn(parts) => {
-                keys.extend(parts.iter().filter(|part| part.written().is_some()).map(MicroOp::key));
-            }
-            _ => {}
-        }
-    }
-    for commit in &log.commits {
-        for change in commit.changes.iter().filter(|change| keys.contains(&change.key)) {
-            let value = change.became.as_ref().map(|version| &version.value);
-            if let Some(Value::Number(number)) = value
-                && !asked.contains(number)
-            {
-                let text = format!(
-                    "revision {} gives {} the value {number}, which nobody wrote",
-                    commit.revision, change.key
-                );
-                findings.add(Violation::of_operations("write from nowhere", text, []));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,7 +202,10 @@ mod tests {
     #[test]
     fn a_revision_that_holds_something_else_is_a_lost_write() {
         let operations = vec![write(0, 0..1, "a", 1, 2), write(1, 0..1, "a", 2, 3)];
-        assert_eq!(found(&[(2, "a", Some(2)), (3, "a", Some(2))], operations), ["lost write"]);
+        assert_eq!(
+            found(&[(2, "a", Some(2)), (3, "a", Some(2))], operations),
+            ["lost write", "write happened twice"]
+        );
     }
 
     #[test]
@@ -246,5 +218,42 @@ mod tests {
     fn a_value_that_nobody_wrote_is_found() {
         let operations = vec![write(0, 0..1, "a", 1, 2)];
         assert_eq!(found(&[(2, "a", Some(1)), (3, "a", Some(7))], operations), ["write from nowhere"]);
+    }
+
+    #[test]
+    fn a_value_under_a_key_that_nobody_named_is_found() {
+        let operations = || vec![write(0, 0..1, "a", 1, 2)];
+        assert_eq!(found(&[(2, "a", Some(1)), (3, "b", Some(7))], operations()), ["write from nowhere"]);
+        let elsewhere = vec![write(0, 0..1, "a", 1, 2), unknown(write(0, 2..3, "a", 5, 0))];
+        assert_eq!(found(&[(2, "a", Some(1)), (3, "b", Some(5))], elsewhere), ["write to another key"]);
+        assert_eq!(found(&[(2, "a", Some(1)), (3, "a", Some(1))], operations()), ["write happened twice"]);
+    }
+
+    #[test]
+    fn a_delete_that_nobody_asked_for_is_found() {
+        let changes = [(2, "a", Some(1)), (3, "a", None)];
+        let with = |other| found(&changes, vec![write(0, 0..1, "a", 1, 2), other]);
+        assert_eq!(with(delete(1, 2..3, "a", true, 3)), [""; 0]);
+        assert_eq!(with(unknown(delete(1, 2..3, "a", true, 0))), [""; 0]);
+        assert_eq!(with(txn(1, 2..3, 3, "da")), [""; 0]);
+        let nowhere = ["delete from nowhere"];
+        assert_eq!(with(failed(delete(1, 2..3, "a", true, 0))), nowhere);
+        assert_eq!(with(unknown(delete(1, 2..3, "b", true, 0))), nowhere);
+        assert_eq!(with(txn(1, 2..3, 9, "da")), nowhere);
+        let twice = [(2, "a", Some(1)), (3, "a", None), (4, "a", Some(2)), (5, "a", None)];
+        let once = vec![
+            write(0, 0..1, "a", 1, 2),
+            write(0, 2..3, "a", 2, 4),
+            unknown(delete(1, 0..9, "a", true, 0)),
+        ];
+        assert_eq!(found(&twice, once), nowhere);
+    }
+
+    #[test]
+    fn a_key_may_go_with_its_lease() {
+        let mut log = log(&[(2, "a", Some(1)), (3, "a", None)]);
+        log.commits[0].changes[0].became.as_mut().expect("a put").lease = LeaseId(7);
+        let history = History { log: Some(log), ..of(vec![write(0, 0..1, "a", 1, 2)]) };
+        assert_eq!(classes(&PROMISE, &history), [""; 0]);
     }
 }

@@ -4,23 +4,32 @@
 //! time, with `:index`; fault events as operations of the process `:nemesis`. Reads, writes and compare-and-sets
 //! carry `[key value]`; transactions carry micro-operations as Elle wants them (`:append`, `:r`, `:w`).
 //!
-//! Deliberately absent: reading (JSON lines are the lossless form); watches and the commit log, for which Jepsen has
-//! no form.
+//! What is written is what Jepsen's `cas-register` understands. A delete is a write of `nil`. A compare-and-set expects a
+//! value there, and a mod revision here: the value that had it, where the history tells; else it is written as the write
+//! that it certainly is, too.
+//!
+//! Deliberately absent: reading (JSON lines are the lossless form); lists, and reads that may be or shall be old, which
+//! no register has; watches and the commit log, for which Jepsen has no form.
+
+mod expected;
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 
+use expected::Values;
+
 use crate::history::{
-    Call, End, FaultEvent, FaultPhase, History, Key, KeyVersion, LeaseId, MicroOp, MicroResult, Nanos,
-    Operation, Returned,
+    Call, Consistency, End, FaultEvent, FaultPhase, History, Key, KeyVersion, LeaseId, MicroOp, MicroResult,
+    Nanos, Operation, Returned,
 };
 
 /// Writes a history.
 pub fn write(history: &History, out: &mut impl Write) -> io::Result<()> {
     let mut text = String::new();
+    let values = Values::of(history);
     for (index, line) in lines(history).into_iter().enumerate() {
         text.clear();
-        line.render(index, &mut text).map_err(io::Error::other)?;
+        line.render(index, &values, &mut text).map_err(io::Error::other)?;
         out.write_all(text.as_bytes())?;
     }
     Ok(())
@@ -61,7 +70,7 @@ enum What<'a> {
 
 fn lines(history: &History) -> Vec<Line<'_>> {
     let mut lines = Vec::with_capacity(2 * history.operations.len());
-    for operation in &history.operations {
+    for operation in history.operations.iter().filter(|operation| has_form(&operation.call)) {
         lines.push(Line { at: operation.invoked, what: What::Invoke(operation) });
         if let Some(at) = operation.end.at() {
             lines.push(Line { at, what: What::End(operation) });
@@ -70,6 +79,17 @@ fn lines(history: &History) -> Vec<Line<'_>> {
     lines.extend(history.faults.iter().map(|event| Line { at: event.at, what: What::Fault(event) }));
     lines.sort_by_key(|line| (line.at, line.rank()));
     lines
+}
+
+/// Whether Jepsen has a form for a call.
+fn has_form(call: &Call) -> bool {
+    match call {
+        Call::Read { revision, consistency, .. } => {
+            revision.is_none() && *consistency == Consistency::Linearizable
+        }
+        Call::List { .. } => false,
+        _ => true,
+    }
 }
 
 impl Line<'_> {
@@ -87,7 +107,7 @@ impl Line<'_> {
 }
 
 impl Line<'_> {
-    fn render(&self, index: usize, out: &mut String) -> fmt::Result {
+    fn render(&self, index: usize, values: &Values<'_>, out: &mut String) -> fmt::Result {
         let (kind, process, call): (_, &dyn Display, _) = match &self.what {
             What::Invoke(operation) => ("invoke", &operation.process.0, Some((operation, None))),
             What::End(operation) => match &operation.end {
@@ -102,8 +122,7 @@ impl Line<'_> {
         write!(out, "{{:type :{kind}, :process {process}, :time {}, :index {index}, ", self.at.0)?;
         match (&call, &self.what) {
             (Some((operation, returned)), _) => {
-                write!(out, ":f :{}, :value ", function(&operation.call))?;
-                value(&operation.call, *returned, out)?;
+                call_as_jepsen(&operation.call, *returned, values, out)?;
                 if let (End::Failed { why, .. } | End::Unknown { why, .. }, What::End(_)) =
                     (&operation.end, &self.what)
                 {
@@ -114,6 +133,25 @@ impl Line<'_> {
             (None, What::Invoke(_) | What::End(_)) => {}
         }
         out.write_str("}\n")
+    }
+}
+
+fn call_as_jepsen(
+    call: &Call,
+    returned: Option<&Returned>,
+    values: &Values<'_>,
+    out: &mut String,
+) -> fmt::Result {
+    match call {
+        Call::Delete { key } => write!(out, ":f :write, :value [{} nil]", KeyText(key)),
+        Call::CompareAndSet { key, expected, value: new } => match values.at(key, *expected) {
+            Some(expected) => write!(out, ":f :cas, :value [{} [{} {new}]]", KeyText(key), Or(expected)),
+            None => write!(out, ":f :write, :value [{} {new}]", KeyText(key)),
+        },
+        _ => {
+            write!(out, ":f :{}, :value ", function(call))?;
+            value(call, returned, out)
+        }
     }
 }
 
@@ -331,7 +369,7 @@ impl Display for KeyText<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{failed, read, txn, unknown, write};
+    use crate::testing::{delete, failed, read, serializable, swap, txn, unknown, write};
 
     fn text(operations: Vec<Operation>) -> String {
         let mut out = Vec::new();
@@ -369,5 +407,36 @@ mod tests {
         let text = text(operations);
         let kinds: Vec<&str> = text.lines().filter_map(|line| line[8..].split(',').next()).collect();
         assert_eq!(kinds, ["invoke", "fail", "invoke", "ok", "invoke", "ok"]);
+    }
+
+    /// `:f` and `:value` of what ended.
+    fn ended(operations: Vec<Operation>) -> Vec<String> {
+        let text = text(operations);
+        let ended = text.lines().filter(|line| !line.contains(":type :invoke"));
+        ended.filter_map(|line| Some(line[line.find(":f ")?..].trim_end_matches('}').to_owned())).collect()
+    }
+
+    #[test]
+    fn a_compare_and_set_expects_the_value_that_had_the_revision() {
+        let operations = vec![
+            write(0, 0..1, "k", 7, 2),
+            swap(0, 2..3, "k", (2, 8), 3),
+            delete(0, 4..5, "k", true, 4),
+            swap(0, 6..7, "k", (0, 9), 5),
+            swap(0, 8..9, "k", (1, 10), 6),
+        ];
+        let want = [
+            ":f :write, :value [\"k\" 7]",
+            ":f :cas, :value [\"k\" [7 8]]",
+            ":f :write, :value [\"k\" nil]",
+            ":f :cas, :value [\"k\" [nil 9]]",
+            ":f :write, :value [\"k\" 10]",
+        ];
+        assert_eq!(ended(operations), want);
+    }
+
+    #[test]
+    fn what_no_register_has_is_left_out() {
+        assert_eq!(ended(vec![serializable(read(0, 0..1, "k", None, 2))]), [""; 0]);
     }
 }

@@ -55,6 +55,20 @@ pub struct History {
     pub faults: Vec<FaultEvent>,
     /// What really was committed, where that is known.
     pub log: Option<CommitLog>,
+    /// What the run says of itself, beside what clients saw.
+    pub remarks: Remarks,
+}
+
+/// What the run says of itself, beside what clients saw. A verdict must not be better than it allows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Remarks {
+    /// Nodes that ended although nobody ended them, and what they said. Any of them: the store is at fault.
+    pub crashes: Vec<String>,
+    /// Nodes that were removed and could not become members again. Any of them: the store is at fault.
+    pub outcasts: Vec<String>,
+    /// What the run could not do. Any of them: nothing is a pass.
+    pub shortfalls: Vec<String>,
 }
 
 /// What was run.

@@ -1,8 +1,10 @@
 //! Histories as JSON lines.
 //!
 //! In and out: one record a line. The first names format, version and meta; then operations, watches and fault
-//! events, each kind in its order; then the commit log; the last line counts what came before it, so that a file that
-//! was cut short is seen. Lossless both ways.
+//! events, each kind in its order; then the commit log, and the run's remarks; the last line counts what came before
+//! it, so that a file that was cut short is seen. Lossless both ways.
+//!
+//! Version 1 had no remarks: that the run crashed or fell short is not in such a file.
 //!
 //! Deliberately absent: repair. A file that does not add up is refused, with the line and the cure.
 
@@ -12,11 +14,14 @@ use std::io::{self, BufRead, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::history::{
-    Commit, CommitLog, FaultEvent, Flaw, History, Meta, OpId, Operation, Place, Revision, Watch, WatchId,
+    Commit, CommitLog, FaultEvent, Flaw, History, Meta, OpId, Operation, Place, Remarks, Revision, Watch,
+    WatchId,
 };
 
 /// The version of the format that is written, and the newest that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The oldest version that is read.
+const OLDEST: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -27,6 +32,7 @@ enum Record<'a> {
     Fault(Cow<'a, FaultEvent>),
     Log { base: Revision },
     Commit(Cow<'a, Commit>),
+    Remarks(Cow<'a, Remarks>),
     End(Counts),
 }
 
@@ -105,6 +111,7 @@ pub fn write(history: &History, out: &mut impl Write) -> io::Result<()> {
             line(out, &Record::Commit(Cow::Borrowed(commit)))?;
         }
     }
+    line(out, &Record::Remarks(Cow::Borrowed(&history.remarks)))?;
     line(out, &Record::End(Counts::of(history)))
 }
 
@@ -116,8 +123,9 @@ fn line(out: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
 /// Reads a history, line by line, and checks that it can be one.
 pub fn read(input: impl BufRead) -> Result<History, ReadError> {
     let mut reader = Reader::new(input);
-    let mut history = History { meta: reader.meta()?, ..History::default() };
-    let mut lines = Lines::default();
+    let (version, meta) = reader.first()?;
+    let mut history = History { meta, ..History::default() };
+    let (mut lines, mut remarks) = (Lines::default(), None);
     loop {
         let Some(record) = reader.record()? else {
             return Err(ReadError::CutShort { line: reader.line + 1 });
@@ -146,12 +154,22 @@ pub fn read(input: impl BufRead) -> Result<History, ReadError> {
                 Some(log) => log.commits.push(commit.into_owned()),
                 None => return Err(reader.error("a commit before the `log` record: that one names the base")),
             },
+            Record::Remarks(read) => match remarks.replace(read.into_owned()) {
+                None => {}
+                Some(_) => return Err(reader.error("second remarks: a history has one record of them")),
+            },
             Record::End(counts) => {
+                if remarks.is_none() && version >= 2 {
+                    return Err(
+                        reader.error("no `remarks` before the end: lines are missing, copy the whole file")
+                    );
+                }
                 reader.finish(&counts, &history)?;
                 break;
             }
         }
     }
+    history.remarks = remarks.unwrap_or_default();
     history.validate().map_err(|flaw| ReadError::Flawed { line: lines.of(flaw.place), flaw })?;
     Ok(history)
 }
@@ -211,19 +229,21 @@ impl<R: BufRead> Reader<R> {
         record.map(Some).map_err(|error| self.error(format!("not a record of a history: {error}")))
     }
 
-    fn meta(&mut self) -> Result<Meta, ReadError> {
+    /// The version, and what was run.
+    fn first(&mut self) -> Result<(u32, Meta), ReadError> {
         if !self.advance()? {
             return Err(ReadError::CutShort { line: 1 });
         }
         self.check_version()?;
         let record = serde_json::from_slice(&self.buffer);
         match record.map_err(|error| self.error(format!("not the first record of a history: {error}")))? {
-            Record::History { meta, .. } => Ok(meta.into_owned()),
+            Record::History { version, meta } => Ok((version, meta.into_owned())),
             Record::Operation(_)
             | Record::Watch(_)
             | Record::Fault(_)
             | Record::Log { .. }
             | Record::Commit(_)
+            | Record::Remarks(_)
             | Record::End(_) => {
                 Err(self.error("the first record must be `history`: is the beginning missing?"))
             }
@@ -243,6 +263,9 @@ impl<R: BufRead> Reader<R> {
         match serde_json::from_slice::<First>(&self.buffer) {
             Ok(First { history: Version { version } }) if version > VERSION => Err(self.error(format!(
                 "version {version} of the format, and this program reads up to {VERSION}: use a newer one"
+            ))),
+            Ok(First { history: Version { version } }) if version < OLDEST => Err(self.error(format!(
+                "version {version} of the format, and the first one was {OLDEST}: something else wrote this"
             ))),
             Ok(_) => Ok(()),
             Err(error) => Err(self.error(format!("not the first record of a history: {error}"))),

@@ -1,31 +1,35 @@
 //! Promise: leases live as long as they were granted, and no longer.
 //!
 //! > A lease, and every key that lives by it, is there until its time to live has passed since the last renewal that
-//! > was acknowledged; also across changes of the leader. In a cluster without faults it is gone a bounded time after
-//! > the last renewal that is possible; after a revocation at once. A key has one holder at a time.
+//! > was acknowledged; also across changes of the leader. It is gone a bounded time after the last renewal that is
+//! > possible, where no fault is active; after a revocation at once, and then for good. It never has more time than was
+//! > granted, and nothing lives by a lease that nobody granted. A key has one holder at a time.
 //!
 //! Source: etcd's lease API; Jepsen's analysis of etcd 3.4.3 (issue 11408); etcd 3.6.5 (a renewal succeeds after the
 //! revocation).
 //!
 //! In: grants, renewals, revocations and what was seen of leases and their keys, with the run's own clock. A renewal
-//! counts from its invocation at the earliest and from its end at the latest. Deliberately absent: keys that are also
-//! deleted otherwise.
+//! counts from its invocation at the earliest and from its end at the latest. A new leader gives every lease its whole
+//! time again, so lateness counts from the last disturbance, too. Deliberately absent: keys that are also deleted
+//! otherwise.
 
+mod disturbance;
 mod life;
 
 use std::collections::BTreeMap;
 
 use crate::edn;
-use crate::history::{Call, FaultPhase, History, Key, LeaseId, Nanos, Returned, Revision};
+use crate::history::{Call, History, Key, LeaseId, Nanos, Returned, Revision};
 use crate::promise::{Findings, Promise, Verdict, Violation};
 
+use disturbance::Disturbances;
 use life::{Life, Lives, Span};
 
 /// The promise.
 pub static PROMISE: Promise = Promise {
     name: "leases",
     words: "A lease and its keys live until its time has passed since the last acknowledged renewal, and not for long \
-            after; a key has one holder at a time.",
+            after; what is gone stays gone; a key has one holder at a time.",
     source: "etcd: lease API, 3.6.5; Jepsen: etcd 3.4.3, etcd issue 11408",
     check,
 };
@@ -33,7 +37,12 @@ pub static PROMISE: Promise = Promise {
 fn check(history: &History) -> Verdict {
     let mut findings = Findings::default();
     let lives = Lives::of(history);
-    let checker = Checker { history, lives: &lives, holders: holders(history) };
+    let checker = Checker {
+        history,
+        lives: &lives,
+        holders: holders(history),
+        disturbances: Disturbances::of(&history.faults),
+    };
     for (op, operation) in (0..).zip(&history.operations) {
         let Some((ended, returned)) = operation.answer() else { continue };
         let seen = Seen { op, span: Span { from: operation.invoked, to: ended } };
@@ -54,6 +63,7 @@ struct Checker<'a> {
     history: &'a History,
     lives: &'a Lives,
     holders: BTreeMap<&'a Key, Vec<Holder>>,
+    disturbances: Disturbances,
 }
 
 /// A key that was made to live by a lease.
@@ -93,24 +103,27 @@ impl Checker<'_> {
         match (call, returned) {
             (Call::LeaseKeepAlive { id }, Returned::LeaseKeepAlive { ttl_seconds, .. }) => {
                 self.there_or_gone(*id, *ttl_seconds > 0, seen, findings);
+                self.renewed(*id, *ttl_seconds, seen, findings);
             }
             (Call::LeaseTimeToLive { id }, Returned::LeaseTimeToLive { remaining_seconds, .. }) => {
                 self.there_or_gone(*id, remaining_seconds.is_some(), seen, findings);
                 self.remaining(*id, remaining_seconds.unwrap_or_default(), seen, findings);
             }
-            (Call::LeaseRevoke { id }, Returned::LeaseRevoke { revoked: false, .. }) => {
-                self.gone(*id, seen, findings)
+            (Call::LeaseRevoke { id }, Returned::LeaseRevoke { revoked, .. }) => {
+                self.there_or_gone(*id, *revoked, seen, findings);
+                self.revoked_twice(*id, *revoked, seen, findings);
             }
             (Call::LeaseKeyRead { key }, Returned::LeaseKeyRead { holder, .. }) => {
                 self.holder(key, *holder, "key is gone early", seen, findings);
-                if let Some(id) = holder {
-                    self.there(*id, seen, findings);
+                if let Some(id) = holder.filter(|id| !id.is_none()) {
+                    self.there(id, seen, findings);
                 }
             }
             (Call::LeaseAttach { id, key, .. }, Returned::LeaseAttach { attached: true, .. }) => {
                 self.holder(key, Some(*id), "two holders", seen, findings);
+                self.there(*id, seen, findings);
             }
-            (Call::LeaseGrant { .. } | Call::LeaseRevoke { .. } | Call::LeaseAttach { .. }, _) => {}
+            (Call::LeaseGrant { .. } | Call::LeaseAttach { .. }, _) => {}
             _ => return false,
         }
         true
@@ -159,55 +172,71 @@ impl Checker<'_> {
 
     /// The lease exists at some moment of the span.
     fn there(&self, id: LeaseId, seen: Seen, findings: &mut Findings) {
-        let Some(life) = self.lives.get(id) else { return };
+        let Some(life) = self.lives.get(id).filter(|life| life.may_have_begun(seen.span.to)) else {
+            if self.history.meta.whole {
+                findings.add(self.violation("lease that nobody granted", seen, &[]));
+            }
+            return;
+        };
         if let Some(revoked_by) = life.revoked_before(seen.span.from) {
             findings.add(self.violation("lease outlives its revocation", seen, &[revoked_by]));
+        } else if let Some(gone_by) = life.gone_before(seen.span.from) {
+            findings.add(self.violation("lease came back", seen, &[gone_by]));
         }
+        self.late("lease ended late", seen.span.from, life, seen, findings);
+    }
+
+    /// The lease lives, or shall live, at a moment at which it should be gone.
+    fn late(&self, class: &'static str, moment: Nanos, life: &Life, seen: Seen, findings: &mut Findings) {
         let Some(bound) = self.history.meta.bounds.lease_expiry else { return };
+        let Some(quiet) = self.disturbances.quiet_since(seen.span.to) else { return };
         let Some(end) = life.latest_end(seen) else { return };
-        let is_late = end.latest.0.saturating_add(bound.0) < seen.span.from.0;
-        if is_late && self.was_well(end.since, seen.span.to) {
-            findings.add(self.violation("lease ended late", seen, &[end.by]));
+        let latest = end.latest.0.max(quiet.0.saturating_add(end.ttl));
+        if latest.saturating_add(bound.0) < moment.0 {
+            findings.add(self.violation(class, seen, &[end.by]));
         }
     }
 
     fn remaining(&self, id: LeaseId, seconds: u32, seen: Seen, findings: &mut Findings) {
-        if let Some((granted, by)) = self.lives.get(id).and_then(Life::granted)
-            && seconds > granted
-        {
-            findings.add(self.violation("more time than was granted", seen, &[by]));
+        let Some(life) = self.lives.get(id) else { return };
+        match life.granted() {
+            Some((granted, by)) if seconds > granted => {
+                findings.add(self.violation("more time than was granted", seen, &[by]));
+            }
+            Some(_) | None => {
+                let shall_end = Nanos(seen.span.from.0.saturating_add(u64::from(seconds) * life::SECOND));
+                if shall_end > seen.span.from {
+                    self.late("more time than is left", shall_end, life, seen, findings);
+                }
+            }
         }
     }
 
-    /// Whether no fault was active and no leader changed.
-    fn was_well(&self, from: Nanos, to: Nanos) -> bool {
-        let (mut active, mut leader) = (0_u32, None);
-        for event in self.history.faults.iter().take_while(|event| event.at <= to) {
-            let within = event.at >= from;
-            match &event.phase {
-                FaultPhase::Began => active += 1,
-                FaultPhase::Ended => active = active.saturating_sub(1),
-                FaultPhase::Struck if within => return false,
-                FaultPhase::LeaderSeen(name) => {
-                    if within && leader.is_some_and(|leader| leader != name) {
-                        return false;
-                    }
-                    leader = Some(name);
-                }
-                FaultPhase::Healed => active = 0,
-                FaultPhase::Struck | FaultPhase::Skipped(_) => {}
-            }
-            if within && (active > 0 || event.phase == FaultPhase::Ended) {
-                return false;
-            }
+    /// A renewal gives what was granted.
+    fn renewed(&self, id: LeaseId, seconds: u32, seen: Seen, findings: &mut Findings) {
+        if let Some((granted, by)) = self.lives.get(id).and_then(Life::granted)
+            && seconds != 0
+            && seconds != granted
+        {
+            findings.add(self.violation("other time than was granted", seen, &[by]));
         }
-        active == 0
+    }
+
+    /// A lease ends once, also when two ask at the same time.
+    fn revoked_twice(&self, id: LeaseId, revoked: bool, seen: Seen, findings: &mut Findings) {
+        let first = self.lives.get(id).and_then(Life::revoked_by);
+        if let Some(first) = first.filter(|&first| revoked && first < seen.op) {
+            findings.add(self.violation("lease revoked twice", seen, &[first]));
+        }
     }
 
     fn violation(&self, class: &'static str, seen: Seen, others: &[u32]) -> Violation {
         let words = |op: u32| edn::words(op, &self.history.operations[op as usize]);
         let because: Vec<String> = others.iter().map(|&op| words(op)).collect();
-        let text = format!("{}, against {}", words(seen.op), because.join(" and "));
+        let text = match because.as_slice() {
+            [] => words(seen.op),
+            because => format!("{}, against {}", words(seen.op), because.join(" and ")),
+        };
         Violation::of_operations(class, text, others.iter().copied().chain([seen.op]))
     }
 }

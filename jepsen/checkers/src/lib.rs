@@ -23,4 +23,6 @@ pub mod set;
 pub mod strict_serializability;
 #[cfg(test)]
 mod testing;
+pub mod versions;
 pub mod watch;
+mod writers;

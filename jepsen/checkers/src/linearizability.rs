@@ -22,6 +22,7 @@ use crate::fate::Fates;
 use crate::history::History;
 use crate::past::Past;
 use crate::promise::{Findings, Promise, Verdict};
+use crate::writers::Writers;
 
 use search::Searched;
 
@@ -37,7 +38,7 @@ pub static PROMISE: Promise = Promise {
 fn check(history: &History) -> Verdict {
     let mut findings = Findings::default();
     let past = history.log.as_ref().map(Past::of);
-    let writers = explain::writers(history);
+    let writers = Writers::of(history);
     for partition in partition::all(history, &Fates::of(history), past.as_ref()) {
         if findings.is_full() {
             break;
@@ -57,7 +58,7 @@ fn check(history: &History) -> Verdict {
             Searched::Stuck(stuck) => findings.add(explain::stuck(history, &partition, &stuck)),
         }
     }
-    snapshots::check(history, past.as_ref(), &mut findings);
+    snapshots::check(history, past.as_ref(), &writers, &mut findings);
     findings.verdict()
 }
 

@@ -1,7 +1,8 @@
 //! Promise: after healing, progress.
 //!
-//! > Within stated bounds after the last fault is healed, a leader is seen, a write succeeds, and every watch that is
-//! > still wanted has delivered what had been committed by then.
+//! > Within stated bounds after the last fault is healed, a leader is seen, a write succeeds, and every watch has
+//! > delivered what had been committed by then; one that is opened later, what had been committed when it was opened.
+//! > A watch that its watcher gives up before its time is up owes nothing more.
 //!
 //! Source: Alpern and Schneider, *Defining Liveness* (1985); TigerBeetle's VOPR (heal a core, demand progress). The
 //! bounds are the run's own ([`crate::history::Bounds`]).
@@ -55,11 +56,7 @@ impl After<'_> {
         let Some(bound) = self.history.meta.bounds.leader else { return };
         let seen =
             self.history.faults.iter().filter(|event| matches!(event.phase, FaultPhase::LeaderSeen(_)));
-        let mut seen = seen.map(|event| event.at).peekable();
-        if seen.peek().is_none() {
-            // Nobody looked.
-            return;
-        }
+        let mut seen = seen.map(|event| event.at);
         findings.checked += 1;
         let first = seen.find(|at| *at >= self.healed);
         self.judge("no leader in time", "a leader was seen", first, bound, findings);
@@ -121,7 +118,7 @@ impl After<'_> {
         let (Some(bound), Some(log)) = (self.history.meta.bounds.watch_catch_up, &self.history.log) else {
             return;
         };
-        let committed = self.committed_by_then();
+        let committed = Committed::of(self.history);
         let mut goes_on: Vec<Option<u32>> = vec![None; self.history.watches.len()];
         for (number, watch) in (0..).zip(&self.history.watches) {
             if let Some(WatchId(earlier)) = watch.resumed_from
@@ -131,18 +128,13 @@ impl After<'_> {
             }
         }
         for (number, watch) in (0..).zip(&self.history.watches) {
-            let open = watch.opened <= self.healed && !self.closed_before(watch, self.healed);
-            if open {
-                self.caught_up(log, number, &goes_on, committed, bound, findings);
+            let since = self.healed.max(watch.opened);
+            if self.closed_before(watch, since) {
+                continue;
             }
+            let owed = Owed { watch: number, since, due: Nanos(since.0.saturating_add(bound.0)) };
+            self.caught_up(log, owed, &goes_on, committed.by(since), findings);
         }
-    }
-
-    /// The newest revision that anybody had heard of when the last fault was healed.
-    fn committed_by_then(&self) -> Revision {
-        let answers = self.history.operations.iter().filter_map(|operation| operation.answer());
-        let by_then = answers.filter(|(at, _)| *at <= self.healed);
-        by_then.map(|(_, returned)| returned.revision()).max().unwrap_or_default()
     }
 
     fn closed_before(&self, watch: &Watch, moment: Nanos) -> bool {
@@ -153,49 +145,92 @@ impl After<'_> {
     fn caught_up(
         &self,
         log: &CommitLog,
-        first: u32,
+        owed: Owed,
         goes_on: &[Option<u32>],
         committed: Revision,
-        bound: Nanos,
         findings: &mut Findings,
     ) {
-        let root = &self.history.watches[first as usize];
+        let root = &self.history.watches[owed.watch as usize];
         let from = root.first_owed().unwrap_or(committed);
         let Some((target, _)) = crate::watch::owed(root, log, from, committed).last() else { return };
         findings.checked += 1;
-        let due = Nanos(self.healed.0.saturating_add(bound.0));
-        let mut place = Some(first);
-        let mut last = first;
+        let mut place = Some(owed.watch);
+        let mut last = root;
         while let Some(number) = place {
-            let watch = &self.history.watches[number as usize];
-            match watch.responses.iter().find(|response| told(response) >= target).map(|response| response.at)
+            last = &self.history.watches[number as usize];
+            match last.responses.iter().find(|response| told(response) >= target).map(|response| response.at)
             {
-                Some(at) if at <= due => return,
-                Some(at) => {
-                    return findings.add(self.late(first, target, bound, &format!("came at {} ns", at.0)));
-                }
+                Some(at) if at <= owed.due => return,
+                Some(at) => return findings.add(owed.late(target, &format!("came at {} ns", at.0))),
                 None => {}
             }
-            last = number;
             place = goes_on.get(number as usize).copied().flatten();
         }
-        let given_up = self.history.watches[last as usize].responses.iter().any(is_end);
-        if given_up {
-            // Nobody wanted it any more.
-        } else if self.ended >= due {
-            findings.add(self.late(first, target, bound, "never came"));
-        } else {
+        let given_up = last.responses.iter().find(|response| is_end(response)).map(|response| response.at);
+        if given_up.is_some_and(|at| at < owed.due) {
+            // Nobody wanted it any more when it was due.
+        } else if self.ended < owed.due {
             findings
                 .give_up("the run ended before the bound of the watches' catch-up: record longer".to_owned());
+        } else if !self.is_served(last, owed.since) {
+            findings.give_up(format!(
+                "watch {} has not caught up, and its replica answered nobody since: is it there?",
+                owed.watch
+            ));
+        } else {
+            findings.add(owed.late(target, "never came"));
         }
     }
 
-    fn late(&self, watch: u32, target: Revision, bound: Nanos, when: &str) -> Violation {
+    /// Whether the watch's replica has answered anybody since; one that is not known is taken to have.
+    fn is_served(&self, watch: &Watch, since: Nanos) -> bool {
+        let answered = |replica: &Option<String>| {
+            let mut there = self.history.operations.iter().filter(|operation| operation.replica == *replica);
+            there.any(|operation| operation.answer().is_some_and(|(at, _)| at >= since))
+        };
+        watch.replica.is_none() || answered(&watch.replica)
+    }
+}
+
+/// What a watch owes: everything that was committed at a moment, until another one.
+#[derive(Clone, Copy)]
+struct Owed {
+    watch: u32,
+    since: Nanos,
+    due: Nanos,
+}
+
+impl Owed {
+    fn late(self, target: Revision, when: &str) -> Violation {
+        let Self { watch, since, due } = self;
         let text = format!(
-            "watch {watch}: healed at {} ns, and the commit of revision {target} {when}; the bound is {} ns",
-            self.healed.0, bound.0
+            "watch {watch}: it was well since {} ns, and the commit of revision {target} {when}; the bound is {} ns",
+            since.0,
+            due.0 - since.0
         );
         Violation::of_watch("watch not caught up in time", text, watch)
+    }
+}
+
+/// The newest revision that anybody had heard of, at every moment.
+struct Committed(Vec<(Nanos, Revision)>);
+
+impl Committed {
+    fn of(history: &History) -> Self {
+        let answers = history.operations.iter().filter_map(|operation| operation.answer());
+        let mut heard: Vec<_> = answers.map(|(at, returned)| (at, returned.revision())).collect();
+        heard.sort_unstable();
+        let mut newest = Revision::ZERO;
+        for (_, revision) in &mut heard {
+            newest = newest.max(*revision);
+            *revision = newest;
+        }
+        Self(heard)
+    }
+
+    fn by(&self, moment: Nanos) -> Revision {
+        let until = self.0.partition_point(|(at, _)| *at <= moment);
+        until.checked_sub(1).map_or(Revision::ZERO, |last| self.0[last].1)
     }
 }
 
@@ -288,6 +323,44 @@ mod tests {
         // What a later watch delivers counts; what nobody wanted any more does not.
         assert_eq!(with(vec![broken(110), watch("a", 3).after(0).sent(125, &log, &[3, 4])]), [""; 0]);
         assert_eq!(with(vec![broken(110)]), [""; 0]);
+        // That it is closed at the end of the run is no excuse, and neither is that it was tried again.
+        assert_eq!(with(vec![broken(190)]), ["watch not caught up in time"]);
+        let again = watch("a", 3).after(0).told(190, 0, WatchEvent::Broken("the run is over".to_owned()));
+        assert_eq!(with(vec![broken(110), again]), ["watch not caught up in time"; 2]);
+    }
+
+    #[test]
+    fn a_watch_that_is_opened_later_owes_what_was_committed_then() {
+        let log = log(&[(2, "a", Some(1)), (3, "a", Some(2))]);
+        let with = |sent| {
+            let mut late = watch("a", 1).sent(sent, &log, &[2, 3]);
+            late.opened = at(150);
+            let operations = vec![write(0, 0..1, "a", 1, 2), write(0, 101..110, "a", 2, 3)];
+            classes(&PROMISE, &healed(History { operations, ..watched(&log, vec![late]) }))
+        };
+        assert_eq!(with(180), [""; 0]);
+        assert_eq!(with(181), ["watch not caught up in time"]);
+    }
+
+    #[test]
+    fn a_watch_of_a_replica_that_answers_nobody_is_no_pass() {
+        let log = log(&[(2, "a", Some(1))]);
+        let with = |asked: &str| {
+            let mut silent = watch("a", 1);
+            silent.replica = Some("n1".to_owned());
+            let mut operations = vec![write(0, 0..1, "a", 1, 2), write(0, 101..110, "b", 2, 3)];
+            operations[1].replica = Some(asked.to_owned());
+            (PROMISE.check)(&healed(History { operations, ..watched(&log, vec![silent]) })).outcome
+        };
+        assert!(matches!(with("n2"), Outcome::Undecided(_)));
+        assert!(matches!(with("n1"), Outcome::Broken(_)));
+    }
+
+    #[test]
+    fn that_no_leader_was_ever_seen_is_found() {
+        let mut history = healed(of(vec![write(1, 101..119, "a", 2, 2), write(1, 130..140, "a", 3, 3)]));
+        history.faults.retain(|event| !matches!(event.phase, FaultPhase::LeaderSeen(_)));
+        assert_eq!(classes(&PROMISE, &history), ["no leader in time"]);
     }
 
     #[test]

@@ -1,19 +1,24 @@
 //! The smallest history that still breaks a promise.
 //!
 //! In: a promise and a history that breaks it. Out: a part of that history that breaks it in the same way, found by
-//! Zeller's delta debugging over operations and watches; faults and the commit log stay.
+//! Zeller's delta debugging over operations and watches; faults stay, and of the commit log what is about the keys that
+//! these touch.
 //!
 //! A part must not break the promise only because something was left out. So whatever an operation has seen is kept
 //! with it: who wrote the value that it read, who deleted the key that it found absent, everything about its lease.
 //!
+//! A violation that names no operation and no watch is one of the log alone; there, nothing can be left out.
+//!
 //! Deliberately absent: a proof that nothing smaller exists; the number of checks is bounded.
 
 mod dependencies;
+mod touched;
 
 use crate::history::{History, OpId, WatchId};
 use crate::promise::{Promise, Violation};
 
 use dependencies::{Dependencies, Values};
+use touched::Touched;
 
 /// A part of a history that breaks a promise as the whole does.
 #[derive(Clone, Debug)]
@@ -60,6 +65,9 @@ pub fn minimize(promise: &Promise, history: &History, max_checks: usize) -> Opti
         watches: (0..history.watches.len() as u32).map(WatchId).collect(),
         checks: 1,
     };
+    if best.violation.operations.is_empty() && best.violation.watches.is_empty() {
+        return Some(best);
+    }
     // What the violation names is often enough.
     let named = best.violation.operations.iter().map(|OpId(op)| Item::Operation(*op));
     let named: Vec<Item> =
@@ -130,6 +138,9 @@ impl Reducer<'_> {
         let (mut history, operations, watches) = part(self.history, &closed);
         // With all writers of what is seen, phantoms are looked for as in the whole.
         history.meta.whole = self.history.meta.whole && self.values == Values::All;
+        if let Some(log) = &mut history.log {
+            Touched::by(&history.operations, &history.watches).cut(log, history.meta.whole);
+        }
         let verdict = (self.promise.check)(&history);
         let violation = verdict.violations().iter().find(|violation| violation.class == self.class)?.clone();
         Some(Minimal { history, violation, operations, watches, checks: self.checks })
@@ -162,6 +173,7 @@ fn part(history: &History, items: &[Item]) -> (History, Vec<OpId>, Vec<WatchId>)
             .collect(),
         faults: history.faults.clone(),
         log: history.log.clone(),
+        remarks: history.remarks.clone(),
     };
     (kept, operations, watches)
 }

@@ -1,7 +1,8 @@
 //! Promise: the revision never goes back.
 //!
 //! > An answer that must be current names at least the newest revision that any answer named before the operation
-//! > began, and a write's own revision is newer than that. Each revision is one commit's, and the log has no gap.
+//! > began, and a write's own revision is newer than that. Each revision is one commit's, and the log has no gap. No
+//! > answer names a revision that was never committed.
 //!
 //! Source: etcd's API guarantees (revisions); etcd issue 17780 (revision decreases after a crash); Jepsen.
 //!
@@ -28,7 +29,10 @@ fn check(history: &History) -> Verdict {
     reused(history, &answers, &mut findings);
     if let Some(log) = &history.log {
         findings.checked += log.commits.len() as u64;
-        gapless(log, &mut findings);
+        if history.meta.whole {
+            gapless(log, &mut findings);
+        }
+        committed(history, &answers, log.last(), &mut findings);
     }
     findings.verdict()
 }
@@ -86,6 +90,15 @@ fn reused(history: &History, answers: &[Answer], findings: &mut Findings) {
         let words = |op: u32| edn::words(op, &history.operations[op as usize]);
         let text = format!("{} and {} have one revision", words(pair[0].op), words(pair[1].op));
         findings.add(Violation::of_operations("revision reused", text, [pair[0].op, pair[1].op]));
+    }
+}
+
+/// The log is complete, so there is no revision after its last one.
+fn committed(history: &History, answers: &[Answer], last: Revision, findings: &mut Findings) {
+    for answer in answers.iter().filter(|answer| last < answer.revision) {
+        let words = edn::words(answer.op, &history.operations[answer.op as usize]);
+        let text = format!("{words}, and the last commit was that of revision {last}");
+        findings.add(Violation::of_operations("revision of the future", text, [answer.op]));
     }
 }
 
@@ -164,5 +177,15 @@ mod tests {
         assert_eq!(with(&[(2, "a", Some(1)), (3, "a", Some(2))]), [""; 0]);
         assert_eq!(with(&[(2, "a", Some(1)), (4, "a", Some(2))]), ["gap in the commit log"]);
         assert_eq!(with(&[(2, "a", Some(1)), (3, "a", Some(2)), (2, "b", Some(3))]), ["revision reused"]);
+    }
+
+    #[test]
+    fn an_answer_at_a_revision_that_was_never_committed_is_found() {
+        let with = |revision| {
+            let log = Some(log(&[(2, "a", Some(1))]));
+            classes(&PROMISE, &History { log, ..of(vec![serializable(read(0, 0..1, "a", None, revision))]) })
+        };
+        assert_eq!(with(2), [""; 0]);
+        assert_eq!(with(1000), ["revision of the future"]);
     }
 }

@@ -35,6 +35,11 @@ impl<'a> Past<'a> {
         self.base <= revision && revision <= self.last
     }
 
+    /// The newest revision of the log.
+    pub(crate) fn last(&self) -> Revision {
+        self.last
+    }
+
     /// Every change of a key, in order.
     pub(crate) fn changes(&self, key: &Key) -> &[Point<'a>] {
         self.keys.get(key).map_or(&[], Vec::as_slice)
@@ -49,6 +54,15 @@ impl<'a> Past<'a> {
     /// What the key was when this revision was the newest.
     pub(crate) fn at(&self, key: &Key, revision: Revision) -> Option<&'a KeyVersion> {
         newest(self.changes(key), revision)
+    }
+
+    /// The revision that made the key what it was when this revision was the newest: the first since it was absent.
+    /// `None`: it was absent, or made before the log begins.
+    pub(crate) fn made_at(&self, key: &Key, revision: Revision) -> Option<Revision> {
+        let changes = self.changes(key);
+        let until = &changes[..changes.partition_point(|(at, _)| *at <= revision)];
+        let alive = until.iter().rev().take_while(|(_, became)| became.is_some());
+        alive.last().map(|(at, _)| *at)
     }
 
     /// All keys of a range that existed when this revision was the newest.

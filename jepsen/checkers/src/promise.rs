@@ -24,6 +24,7 @@ pub static PROMISES: &[&Promise] = &[
     &crate::strict_serializability::PROMISE,
     &crate::durability::PROMISE,
     &crate::monotonic_revisions::PROMISE,
+    &crate::versions::PROMISE,
     &crate::set::PROMISE,
     &crate::counter::PROMISE,
     &crate::lock::PROMISE,

@@ -1,18 +1,19 @@
 //! Promise: the set keeps what was added.
 //!
 //! > A read has every element whose addition ended before the read began, or that an earlier read had; none whose
-//! > addition began after the read ended, none that was refused, none that nobody added.
+//! > addition began after the read ended, none that was refused, none that nobody added, and none twice. Once an element
+//! > is in the commit log, it stays there.
 //!
 //! Source: Jepsen's checker `set-full`.
 //!
 //! In: additions and reads of the run's one set; elements are never removed. Deliberately absent: how late a stale read
 //! is.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::edn;
 use crate::fate::{Fate, Fates};
-use crate::history::{Call, End, History, Nanos, Returned};
+use crate::history::{Call, CommitLog, End, History, Key, Nanos, Returned, Value};
 use crate::promise::{Findings, Promise, Verdict, Violation};
 
 /// The promise.
@@ -65,6 +66,10 @@ fn check(history: &History) -> Verdict {
     for read in &reads {
         unexpected(history, read, &elements, &mut findings);
         missing(history, read, &elements, &known, &mut findings);
+        twice(history, read, &mut findings);
+    }
+    if let Some(log) = &history.log {
+        removed(history, log, &elements, &mut findings);
     }
     findings.verdict()
 }
@@ -118,6 +123,62 @@ fn unexpected(
     }
 }
 
+fn twice(history: &History, read: &Read<'_>, findings: &mut Findings) {
+    let mut elements = read.elements.to_vec();
+    elements.sort_unstable();
+    if let Some(pair) = elements.windows(2).find(|pair| pair[0] == pair[1]) {
+        let words = edn::words(read.op, &history.operations[read.op as usize]);
+        findings.add(Violation::of_operations(
+            "element twice",
+            format!("{words} has {} twice", pair[0]),
+            [read.op],
+        ));
+    }
+}
+
+/// Elements that a later commit removes, whether or not anybody has read them.
+fn removed(history: &History, log: &CommitLog, elements: &FxHashMap<u64, Element>, findings: &mut Findings) {
+    let mut now: FxHashMap<&Key, &Value> = FxHashMap::default();
+    for commit in &log.commits {
+        for change in &commit.changes {
+            let after = change.became.as_ref().map(|version| &version.value);
+            let before = match after {
+                Some(after) => now.insert(&change.key, after),
+                None => now.remove(&change.key),
+            };
+            let lost = before.and_then(|before| lacking(before, after, elements));
+            if let Some((value, element)) = lost {
+                let words = edn::words(element.added_by, &history.operations[element.added_by as usize]);
+                let text = format!("revision {} removes {value} of {words}", commit.revision);
+                findings.add(Violation::of_operations("lost element", text, [element.added_by]));
+            }
+        }
+    }
+}
+
+/// The first element that a value had and the next one has not.
+fn lacking<'e>(
+    before: &Value,
+    after: Option<&Value>,
+    elements: &'e FxHashMap<u64, Element>,
+) -> Option<(u64, &'e Element)> {
+    let had = members(before);
+    let has = after.map(members).unwrap_or_default();
+    if has.starts_with(had) {
+        return None;
+    }
+    let has: FxHashSet<u64> = has.iter().copied().collect();
+    let mut lost = had.iter().filter(|value| !has.contains(value));
+    lost.find_map(|value| Some((*value, elements.get(value)?)))
+}
+
+fn members(value: &Value) -> &[u64] {
+    match value {
+        Value::Number(number) => std::slice::from_ref(number),
+        Value::List(list) => list,
+    }
+}
+
 /// Counts first, and looks for names only when the count is wrong.
 fn missing(
     history: &History,
@@ -149,7 +210,7 @@ fn missing(
 mod tests {
     use super::*;
     use crate::history::{Operation, Revision};
-    use crate::testing::{classes, failed, of, op, unknown};
+    use crate::testing::{classes, failed, log, of, op, unknown};
 
     fn add(process: u32, time: std::ops::Range<u64>, element: u64) -> Operation {
         op(process, time, Call::SetAdd(element), Returned::SetAdd { revision: Revision(0) })
@@ -192,5 +253,28 @@ mod tests {
         assert_eq!(found(vec![read(0..1, &[7])]), ["phantom element"]);
         assert_eq!(found(vec![failed(add(0, 0..1, 7)), read(2..3, &[7])]), ["refused element"]);
         assert_eq!(found(vec![read(0..1, &[7]), add(0, 2..3, 7)]), ["element from the future"]);
+    }
+
+    #[test]
+    fn an_element_that_is_there_twice_is_found() {
+        assert_eq!(found(vec![add(0, 0..1, 1), read(2..3, &[1, 1])]), ["element twice"]);
+    }
+
+    #[test]
+    fn an_element_that_the_log_removes_is_lost_although_nobody_reads() {
+        let with = |second: Option<u64>| {
+            let log = log(&[(2, "set/1", Some(1)), (3, "set/1", second)]);
+            let history = History { log: Some(log), ..of(vec![add(0, 0..1, 1), add(0, 2..3, 2)]) };
+            classes(&PROMISE, &history)
+        };
+        assert_eq!(with(Some(2)), ["lost element"]);
+        assert_eq!(with(None), ["lost element"]);
+        let mut lists = log(&[(2, "set", Some(0)), (3, "set", Some(0))]);
+        let values: [&[u64]; 2] = [&[1], &[2]];
+        for (commit, list) in lists.commits.iter_mut().zip(values) {
+            commit.changes[0].became.as_mut().expect("a put").value = Value::List(list.into());
+        }
+        let history = History { log: Some(lists), ..of(vec![add(0, 0..1, 1), add(0, 2..3, 2)]) };
+        assert_eq!(classes(&PROMISE, &history), ["lost element"]);
     }
 }

@@ -36,6 +36,9 @@ pub static PROMISE: Promise = Promise {
     check,
 };
 
+/// How many steps of a cycle are put in words.
+const MAX_TOLD: usize = 50;
+
 fn check(history: &History) -> Verdict {
     let mut findings = Findings::default();
     let mut transactions = Transactions::of(history);
@@ -45,8 +48,8 @@ fn check(history: &History) -> Verdict {
     lists::check(history, &mut transactions, &mut edges, &mut findings);
     registers::check(history, &mut transactions, &mut edges, &mut findings);
     let graph = Graph::new(&transactions, edges);
-    for cycle in cycles::find(&graph) {
-        let text = cycle.steps.iter().map(|step| {
+    for cycle in cycles::find(&graph, cycles::MAX_LOOKED_AT) {
+        let text = cycle.steps.iter().take(MAX_TOLD).map(|step| {
             let number = transactions.op(step.from);
             format!(
                 "{} - {} -> ",
@@ -54,7 +57,10 @@ fn check(history: &History) -> Verdict {
                 step.kind.words()
             )
         });
-        let text: String = text.chain(["the first".to_owned()]).collect();
+        let untold = cycle.steps.len().saturating_sub(MAX_TOLD);
+        let end =
+            if untold == 0 { "the first".to_owned() } else { format!("{untold} more - ... -> the first") };
+        let text: String = text.chain([end]).collect();
         let operations = cycle.steps.iter().map(|step| transactions.op(step.from));
         findings.add(Violation::of_operations(cycle.class, text, operations));
     }

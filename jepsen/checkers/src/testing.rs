@@ -265,5 +265,7 @@ pub(crate) fn everything() -> History {
         vec![fault(2, FaultPhase::Began), fault(4, FaultPhase::Ended), fault(5, FaultPhase::Healed)];
     history.meta.bounds = Bounds { first_write: Some(at(1000)), ..Bounds::default() };
     history.meta.nodes = vec!["n1".to_owned()];
+    history.remarks.crashes = vec!["n1 ended by itself".to_owned()];
+    history.remarks.shortfalls = vec!["no last read".to_owned()];
     history
 }

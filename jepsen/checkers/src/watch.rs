@@ -53,9 +53,9 @@ impl Compactions {
         self.unrecorded || self.asked.iter().any(|(asked_at, asked)| *asked_at <= at && revision <= *asked)
     }
 
-    /// Whether somebody was seen to ask for a compaction, and nobody for one up to this revision.
+    /// Whether everybody who asks for compactions is recorded, and nobody asked for one up to this revision.
     fn excludes(&self, revision: Revision) -> bool {
-        !self.unrecorded && !self.asked.is_empty() && self.asked.iter().all(|(_, asked)| *asked < revision)
+        !self.unrecorded && self.asked.iter().all(|(_, asked)| *asked < revision)
     }
 }
 

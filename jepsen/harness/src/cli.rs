@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand, ValueEnum as _};
+use serde::{Deserialize, Serialize};
 
 use crate::target::Target;
 
@@ -31,12 +32,16 @@ pub(crate) enum Command {
     },
     /// Run all workloads under all faults, in pieces that add up.
     Matrix(MatrixArgs),
-    /// Remove what a killed run has left on this machine.
-    Clean,
+    /// Remove what runs have left on this machine that are over.
+    Clean {
+        /// Wait for the end of standard input, and then for that of this run, which is removed alone.
+        #[arg(long, hide = true)]
+        after: Option<u64>,
+    },
 }
 
 /// What every run needs to know.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub(crate) struct LabArgs {
     /// How many nodes: 3 or 5.
     #[arg(long, default_value = "3", value_parser = clap::builder::PossibleValuesParser::new(["3", "5"]).map(|text| node_count(&text)))]
@@ -104,8 +109,8 @@ pub(crate) struct MatrixArgs {
     /// Begin no further run after so many seconds.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) budget: Option<u64>,
-    /// Go on with the matrix in this folder; its workloads, faults, time and seed hold.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["workloads", "faults", "time_per_run", "seed", "out"])]
+    /// Go on with the matrix in this folder; its workloads, faults, time, seed, nodes, target and rate hold.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["workloads", "faults", "time_per_run", "seed", "out", "nodes", "target", "rate"])]
     pub(crate) resume: Option<PathBuf>,
     /// Decides the order, and the seed of each run [default: a new one, which is printed].
     #[arg(long)]
@@ -139,5 +144,16 @@ mod tests {
         assert_eq!((run.faults, run.time, run.lab.nodes), (vec!["none".to_owned()], 60, 5));
         assert!(Cli::try_parse_from(["keelson-jepsen", "run", "--workload", "x", "--nodes", "4"]).is_err());
         assert!(Cli::try_parse_from(["keelson-jepsen", "run"]).is_err());
+    }
+
+    #[test]
+    fn a_matrix_that_goes_on_is_told_nothing_that_it_knows() {
+        let resume = |more: &[&str]| {
+            Cli::try_parse_from([&["keelson-jepsen", "matrix", "--resume", "x"][..], more].concat()).is_ok()
+        };
+        assert!(resume(&[]) && resume(&["--budget=9"]));
+        for other in ["--nodes=5", "--target=etcd", "--rate=7", "--seed=1"] {
+            assert!(!resume(&[other]), "{other}");
+        }
     }
 }

@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep};
 use crate::client::GrpcClient;
 use crate::connection::{Connection, View, connections};
 use crate::failure::{Failure, Result};
+use crate::fault::felt::{Felt, Since};
 use crate::lab::network::{Network, address};
 use crate::lab::throttle::Throttle;
 use crate::machine::DelayMeans;
@@ -37,7 +38,7 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a node may take that was started again before the harness goes on without it.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two questions to nodes, which cannot tell this process that something has changed.
-const PACE: Duration = Duration::from_millis(50);
+pub(crate) const PACE: Duration = Duration::from_millis(50);
 
 /// A running cluster.
 pub(crate) struct Cluster {
@@ -76,14 +77,21 @@ pub(crate) struct Crash {
     pub(crate) ended: Ended,
 }
 
-/// Whom a fault hits, of those who run.
+/// Why a fault hits nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Nobody(pub(crate) &'static str);
+
+pub(crate) const NO_NODE_RUNS: Nobody = Nobody("no node runs");
+pub(crate) const NOBODY_LEADS: Nobody = Nobody("nobody leads");
+
+/// Whom a fault hits, of those who run and are not away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whom {
     /// Any one.
     One,
     /// As many as a quorum can do without.
     Minority,
-    /// Who leads; any one if that is not known.
+    /// Who leads.
     Leader,
     /// All.
     All,
@@ -190,13 +198,72 @@ impl Cluster {
     /// Notices who has ended by itself. A crash is remembered, and the node started again.
     pub(crate) fn look(&mut self) -> Result<()> {
         for number in 0..self.nodes.len() {
-            let Some(ended) = self.nodes[number].look()? else { continue };
-            let is_excused = self.excused.contains(&number) || self.damaged.contains(&number);
-            if is_excused || self.away.contains_key(&number) {
-                continue;
+            let ended = self.nodes[number].look()?;
+            if self.judge(number, ended) {
+                self.start_node(number)?;
             }
-            self.crashes.push(Crash { node: self.names[number].clone(), ended });
-            self.start_node(number)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers how a node has ended that nobody ended, unless it may end by itself. Answers whether that was a crash.
+    fn judge(&mut self, node: usize, ended: Option<Ended>) -> bool {
+        let is_excused = self.excused.contains(&node) || self.damaged.contains(&node);
+        let Some(ended) = ended.filter(|_| !is_excused && !self.away.contains_key(&node)) else {
+            return false;
+        };
+        self.crashes.push(Crash { node: self.names[node].clone(), ended });
+        true
+    }
+
+    /// Ends a node at once.
+    pub(crate) async fn kill(&mut self, node: usize) -> Result<()> {
+        let ended = self.nodes[node].kill().await?;
+        self.judge(node, ended);
+        Ok(())
+    }
+
+    /// Asks a node to stop, and waits until it has. One that does not, or not well, has crashed.
+    pub(crate) async fn stop(&mut self, node: usize) -> Result<()> {
+        let ended = self.nodes[node].stop().await?;
+        self.judge(node, ended);
+        Ok(())
+    }
+
+    /// How things are now.
+    pub(crate) fn since(&self) -> Since {
+        Since {
+            at: Instant::now(),
+            nodes: Vec::new(),
+            logs: self.nodes.iter().map(Node::told).collect(),
+            writes: self.all().into_iter().map(|node| self.writes(node)).collect(),
+        }
+    }
+
+    /// How many writes a node's disk has done for the run, if its disks can be slowed down.
+    pub(crate) fn writes(&self, node: usize) -> u64 {
+        let writes = |throttle: &Throttle| Some(throttle.writes(self.nodes[node].disk.device().ok()?));
+        self.throttle.as_ref().and_then(writes).unwrap_or(0)
+    }
+
+    /// Whether one of those that a fault hit has told of it since.
+    pub(crate) fn felt_in_logs(&self, since: &Since, words: &[&str], otherwise: &str) -> Result<Felt> {
+        for node in &since.nodes {
+            if let Some(line) = self.nodes[*node].said_since(since.logs[*node], words)? {
+                return Ok(Felt::Since(format!("{} said: {line}", self.names[*node])));
+            }
+        }
+        Ok(Felt::Nothing(otherwise.to_owned()))
+    }
+
+    /// Waits until a node has told of something since a fault began, or serves without, or a while.
+    pub(crate) async fn wait_until_said(&self, node: usize, word: &str, since: &Since) -> Result<()> {
+        let deadline = Instant::now() + ANSWER_PATIENCE;
+        while self.nodes[node].said_since(since.logs[node], &[word])?.is_none()
+            && !self.connections[node].has_quorum().await
+            && Instant::now() < deadline
+        {
+            sleep(PACE).await;
         }
         Ok(())
     }
@@ -236,24 +303,23 @@ impl Cluster {
         (self.nodes.len() - 1) / 2
     }
 
-    /// Nodes that run, drawn.
-    pub(crate) async fn pick(&self, whom: Whom, random: &mut StdRng) -> Vec<usize> {
-        let mut running: Vec<_> = (0..self.nodes.len()).filter(|node| self.nodes[*node].runs()).collect();
-        running.shuffle(random);
-        let count = match whom {
-            Whom::One => 1,
-            Whom::Minority => self.minority(),
-            Whom::All => running.len(),
-            Whom::Leader => {
-                if let Some(leader) = self.leader().await {
-                    return vec![leader];
-                }
-                1
-            }
+    /// All nodes.
+    pub(crate) fn all(&self) -> Vec<usize> {
+        (0..self.nodes.len()).collect()
+    }
+
+    /// Nodes that run and are not away, drawn: at least one.
+    pub(crate) async fn pick(
+        &self,
+        whom: Whom,
+        random: &mut StdRng,
+    ) -> std::result::Result<Vec<usize>, Nobody> {
+        let running = self.at_home().into_iter().filter(|node| self.nodes[*node].runs()).collect();
+        let leader = match whom {
+            Whom::Leader => self.leader().await,
+            Whom::One | Whom::Minority | Whom::All => None,
         };
-        running.truncate(count);
-        running.sort_unstable();
-        running
+        drawn(running, whom, leader, self.minority(), random)
     }
 
     /// How each node sees the cluster, if it answers.
@@ -270,6 +336,32 @@ impl Cluster {
     pub(crate) fn named(&self, nodes: &[usize]) -> Vec<String> {
         nodes.iter().map(|node| self.names[*node].clone()).collect()
     }
+}
+
+fn drawn(
+    mut running: Vec<usize>,
+    whom: Whom,
+    leader: Option<usize>,
+    minority: usize,
+    random: &mut StdRng,
+) -> std::result::Result<Vec<usize>, Nobody> {
+    if running.is_empty() {
+        return Err(NO_NODE_RUNS);
+    }
+    running.shuffle(random);
+    match whom {
+        Whom::One => running.truncate(1),
+        Whom::Minority => running.truncate(minority),
+        Whom::All => {}
+        Whom::Leader => {
+            running.retain(|node| Some(*node) == leader);
+            if running.is_empty() {
+                return Err(NOBODY_LEADS);
+            }
+        }
+    }
+    running.sort_unstable();
+    Ok(running)
 }
 
 /// The leader in whom a majority believes, and who believes so itself.
@@ -292,7 +384,24 @@ async fn make_certificates(keelson: &Path, names: &[String]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng as _;
+
     use super::*;
+
+    #[test]
+    fn nobody_is_hit_under_anothers_name() {
+        let drawn = |running: &[usize], whom, leader| {
+            drawn(running.to_vec(), whom, leader, 1, &mut StdRng::seed_from_u64(1))
+        };
+        assert_eq!(drawn(&[0, 2], Whom::Leader, Some(2)), Ok(vec![2]));
+        assert_eq!(drawn(&[0, 2], Whom::Leader, None), Err(NOBODY_LEADS));
+        assert_eq!(drawn(&[0, 2], Whom::Leader, Some(1)), Err(NOBODY_LEADS), "it is away");
+        for whom in [Whom::One, Whom::Minority, Whom::Leader, Whom::All] {
+            assert_eq!(drawn(&[], whom, None), Err(NO_NODE_RUNS));
+        }
+        assert_eq!(drawn(&[0, 2], Whom::All, None), Ok(vec![0, 2]));
+        assert_eq!(drawn(&[2], Whom::Minority, None), Ok(vec![2]));
+    }
 
     #[test]
     fn a_leader_is_whom_a_majority_follows() {

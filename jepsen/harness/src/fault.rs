@@ -2,11 +2,12 @@
 //!
 //! In: a cluster, and a generator of random choices. Out: something that is broken, and later whole again. One file per
 //! family. What a fault needs of the machine is said in its row; where that is missing the fault is skipped, by name,
-//! and never counted as survived.
+//! and never counted as survived. The same holds for one that nobody felt ([`felt`]).
 
 mod clock;
 mod damage;
 mod disk;
+pub(crate) mod felt;
 mod forget;
 mod kill;
 mod membership;
@@ -18,6 +19,7 @@ mod raft;
 use futures_util::future::BoxFuture;
 use rand::rngs::StdRng;
 
+use self::felt::{Felt, Hit, Injected, Obstacle, Since};
 use crate::cluster::membership::Wanted;
 use crate::cluster::{Cluster, Whom};
 use crate::failure::Result;
@@ -27,32 +29,14 @@ use crate::target::Target;
 /// Something that can be broken.
 pub(crate) trait Fault: Sync {
     /// Breaks it.
-    fn inject<'a>(
-        &'a self,
-        cluster: &'a mut Cluster,
-        random: &'a mut StdRng,
-    ) -> BoxFuture<'a, Result<Injected>>;
+    fn inject<'a>(&'a self, cluster: &'a mut Cluster, random: &'a mut StdRng) -> BoxFuture<'a, Injection>;
 
-    /// Makes it whole again. Called once for each [`Injected::Until`].
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>>;
+    /// Makes it whole again, and says whether it was felt. Called once for each [`Injected::Until`].
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, since: &'a Since) -> BoxFuture<'a, Result<Felt>>;
 }
 
-/// What came of an injection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Injected {
-    /// It lasts until it is healed.
-    Until {
-        /// The nodes that it hit.
-        targets: Vec<String>,
-    },
-    /// It came and went.
-    Struck {
-        /// The nodes that it hit.
-        targets: Vec<String>,
-    },
-    /// It could not be done now, for this reason.
-    NotNow(String),
-}
+/// What comes of an attempt to break something.
+pub(crate) type Injection = std::result::Result<Injected, Obstacle>;
 
 /// What a fault needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +51,8 @@ pub(crate) enum Need {
     Throttle,
     /// Nodes that take a snapshot every few entries.
     SmallSnapshots,
+    /// Nodes that keep few entries behind a snapshot.
+    ShortLog,
     /// A store whose members ask to be taken in.
     Membership,
 }
@@ -141,7 +127,7 @@ pub(crate) static FAULTS: &[Row] = faults! {
     "damage" {
         "bitflip-log", "flipped bits in the logs of a minority, while it is down", [],
             damage::Damage { part: damage::Part::Log, kind: damage::Kind::Flip };
-        "bitflip-state", "flipped bits in the state of a minority, while it is down", [],
+        "bitflip-state", "flipped bits in the state of a minority, while it is down", [SmallSnapshots],
             damage::Damage { part: damage::Part::State, kind: damage::Kind::Flip };
         "truncate-log", "the logs of a minority lose their ends, while it is down", [],
             damage::Damage { part: damage::Part::Log, kind: damage::Kind::Truncate };
@@ -154,7 +140,8 @@ pub(crate) static FAULTS: &[Row] = faults! {
     "raft" {
         "leader-transfer", "the leader is asked to hand leadership over", [], raft::Transfer;
         "compaction", "the history up to now is forgotten", [], raft::Compaction;
-        "snapshot", "a node is away until it needs a snapshot, under load", [SmallSnapshots], raft::Snapshot;
+        "snapshot", "a node is away until it needs a snapshot, under load", [SmallSnapshots, ShortLog],
+            raft::Snapshot;
     }
     "membership" {
         "member-remove", "a member, often the leader, is removed while it runs, and comes back on an empty disk later",
@@ -175,6 +162,10 @@ impl Row {
             Need::FakeTime => machine.faketime().map(drop),
             Need::Throttle => machine.block_cgroups().map(drop),
             Need::SmallSnapshots => Ok(()),
+            Need::ShortLog => match target {
+                Target::Keelson => Ok(()),
+                Target::Etcd => Err("etcd keeps 5000 log entries behind a snapshot".to_owned()),
+            },
             Need::Membership => match target {
                 Target::Keelson => Ok(()),
                 Target::Etcd => Err("the steps are those of Keelson's members".to_owned()),

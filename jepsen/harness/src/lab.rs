@@ -8,14 +8,14 @@
 //! the names of networks, is an empty file system there. So nothing has to be cleaned up: when process 1 ends, `kill -9`
 //! included, the kernel ends its children and takes down mounts, loop devices and networks. The outer process asks the
 //! kernel to end the lab with it. One thing outlives that: a control group, if a disk was to be slowed down
-//! ([`throttle::clean`]).
+//! ([`crate::clean`]).
 
 pub(crate) mod disk;
 pub(crate) mod network;
 mod queue;
 pub(crate) mod throttle;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 
@@ -25,17 +25,17 @@ use crate::exit::Exit;
 use crate::failure::{Doing as _, Failure, Result};
 use crate::tool;
 
-/// The first argument of a process that is inside.
-pub(crate) const INSIDE: &str = "--in-lab";
+/// The first argument of a process that is inside, with the number of its run.
+const INSIDE: &str = "--in-lab=";
 
 /// Everything of a run that is not a result.
 pub(crate) const FOLDER: &str = "/run/keelson-jepsen";
 
 /// Runs this program again with the same arguments inside a lab, and answers its exit status.
-pub(crate) async fn enter() -> Result<Exit> {
+pub(crate) async fn enter(run: u64) -> Result<Exit> {
     let mut interrupted = signal(SignalKind::interrupt()).doing("waiting for signals")?;
     let mut terminated = signal(SignalKind::terminate()).doing("waiting for signals")?;
-    let mut lab = tokio::process::Command::from(inside()?);
+    let mut lab = tokio::process::Command::from(inside(run)?);
     let mut lab = lab.kill_on_drop(true).spawn().doing("starting unshare")?;
     tokio::select! {
         status = lab.wait() => {
@@ -52,23 +52,27 @@ async fn give_up(lab: &mut tokio::process::Child) -> Result<Exit> {
     Err(Failure::new("interrupted: nothing was judged"))
 }
 
-/// `setpriv` makes unshare die with this process, `--kill-child` the lab with unshare.
-fn inside() -> Result<Command> {
+/// `--kill-child` makes the lab die with unshare.
+fn inside(run: u64) -> Result<Command> {
     let own = std::env::current_exe().doing("finding this program's file")?;
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "unshare"]);
+    let mut command = mortal("unshare");
     command.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]);
-    command.arg(own).arg(INSIDE).args(std::env::args_os().skip(1));
+    command.arg(own).arg(format!("{INSIDE}{run}")).args(std::env::args_os().skip(1));
     Ok(command)
 }
 
-/// Removes [`INSIDE`] from the arguments; true if it was there.
-pub(crate) fn take_inside(arguments: &mut Vec<OsString>) -> bool {
-    let is_inside = arguments.get(1).is_some_and(|argument| argument == INSIDE);
-    if is_inside {
-        arguments.remove(1);
-    }
-    is_inside
+/// A program that dies with this process, however that ends.
+pub(crate) fn mortal(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
+/// Removes [`INSIDE`] from the arguments; answers the number of the run if it was there.
+pub(crate) fn take_inside(arguments: &mut Vec<OsString>) -> Option<u64> {
+    let run = arguments.get(1)?.to_str()?.strip_prefix(INSIDE)?.parse().ok()?;
+    arguments.remove(1);
+    Some(run)
 }
 
 /// Furnishes the lab: the first thing that process 1 does.
@@ -89,10 +93,10 @@ mod tests {
     #[test]
     fn only_the_first_argument_says_that_a_process_is_inside() {
         let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
-        let mut arguments = words("keelson-jepsen --in-lab run --time 1");
-        assert!(take_inside(&mut arguments));
+        let mut arguments = words("keelson-jepsen --in-lab=7 run --time 1");
+        assert_eq!(take_inside(&mut arguments), Some(7));
         assert_eq!(arguments, words("keelson-jepsen run --time 1"));
-        assert!(!take_inside(&mut arguments));
-        assert!(!take_inside(&mut words("keelson-jepsen run --in-lab")));
+        assert_eq!(take_inside(&mut arguments), None);
+        assert_eq!(take_inside(&mut words("keelson-jepsen run --in-lab=7")), None);
     }
 }

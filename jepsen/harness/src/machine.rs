@@ -2,17 +2,22 @@
 //!
 //! In: a look at the machine. Out: facts, each asked for once; whoever needs one gets it, or the reason why not.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The programs without which there is no lab, and Debian's package of each.
-const TOOLS: [(&str, &str); 8] = [
+const TOOLS: [(&str, &str); 12] = [
+    ("cp", "coreutils"),
     ("ip", "iproute2"),
     ("mkfs.ext4", "e2fsprogs"),
     ("mount", "mount"),
+    ("mv", "coreutils"),
     ("nft", "nftables"),
     ("nsenter", "util-linux"),
+    ("rm", "coreutils"),
     ("setpriv", "util-linux"),
+    ("tc", "iproute2"),
     ("umount", "mount"),
     ("unshare", "util-linux"),
 ];
@@ -80,9 +85,8 @@ impl Machine {
             };
         }
         let list = |of: fn(&(&'static str, &'static str)) -> &'static str| {
-            let mut names: Vec<_> = self.missing.iter().map(of).collect();
-            names.dedup();
-            names.join(" ")
+            let names: BTreeSet<_> = self.missing.iter().map(of).collect();
+            names.into_iter().collect::<Vec<_>>().join(" ")
         };
         Err(format!(
             "not installed: {}. On Debian: apt-get install {}",
@@ -185,9 +189,9 @@ mod tests {
     #[test]
     fn what_a_lab_lacks_is_named_with_its_package() {
         assert_eq!(machine().lab(), Ok(()));
-        let missing = vec![("ip", "iproute2"), ("nft", "nftables")];
+        let missing = vec![("ip", "iproute2"), ("nft", "nftables"), ("tc", "iproute2")];
         let said = Machine { missing, ..machine() }.lab().unwrap_err();
-        assert_eq!(said, "not installed: ip nft. On Debian: apt-get install iproute2 nftables");
+        assert_eq!(said, "not installed: ip nft tc. On Debian: apt-get install iproute2 nftables");
         let said = Machine { root: false, ..machine() }.lab().unwrap_err();
         assert!(said.starts_with("this needs root"), "{said}");
         let refused = Some("unshare failed: Operation not permitted".to_owned());

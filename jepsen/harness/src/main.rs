@@ -40,6 +40,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+use crate::clean::Janitor;
 use crate::cli::{Cli, Command, RunArgs};
 use crate::exit::Exit;
 use crate::failure::{Doing as _, Failure, Result};
@@ -47,9 +48,9 @@ use crate::machine::Machine;
 
 fn main() -> ExitCode {
     let mut arguments: Vec<_> = std::env::args_os().collect();
-    let is_inside = lab::take_inside(&mut arguments);
+    let inside = lab::take_inside(&mut arguments);
     let cli = Cli::parse_from(arguments);
-    let exit = serve(cli.command, is_inside).unwrap_or_else(|failure| {
+    let exit = serve(cli.command, inside).unwrap_or_else(|failure| {
         eprintln!("keelson-jepsen: {failure}");
         Exit::HarnessFailed
     });
@@ -57,11 +58,11 @@ fn main() -> ExitCode {
 }
 
 /// One thread does everything, so that all clients share one clock and one order.
-fn serve(command: Command, is_inside: bool) -> Result<Exit> {
+fn serve(command: Command, inside: Option<u64>) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().doing("starting")?;
     runtime.block_on(async {
         match command {
-            Command::Run(args) => run_or_enter(&args, is_inside).await,
+            Command::Run(args) => run_or_enter(&args, inside).await,
             Command::List => {
                 print!("{}", list::list(&Machine::look()));
                 Ok(Exit::Kept)
@@ -71,9 +72,11 @@ fn serve(command: Command, is_inside: bool) -> Result<Exit> {
                 Machine::look().lab().map_err(Failure::new)?;
                 matrix::run(&args, &list::workloads(), fresh_seed()).await
             }
-            Command::Clean => {
-                let removed = clean::clean(&Machine::look());
-                removed.iter().for_each(|name| println!("removed control group {name}"));
+            Command::Clean { after: Some(run) } => {
+                clean::clean_after(run, &Machine::look()).map(|()| Exit::Kept)
+            }
+            Command::Clean { after: None } => {
+                clean::clean(&Machine::look())?.iter().for_each(|line| println!("{line}"));
                 println!("nothing is left of runs that are over");
                 Ok(Exit::Kept)
             }
@@ -81,15 +84,20 @@ fn serve(command: Command, is_inside: bool) -> Result<Exit> {
     })
 }
 
-async fn run_or_enter(args: &RunArgs, is_inside: bool) -> Result<Exit> {
+async fn run_or_enter(args: &RunArgs, inside: Option<u64>) -> Result<Exit> {
     let machine = Machine::look();
     let plan = run::Plan::new(args, &machine, fresh_seed())?;
-    if is_inside {
-        return plan.carry_out().await;
+    if let Some(run) = inside {
+        return plan.carry_out(run).await;
     }
     machine.lab().map_err(Failure::new)?;
-    clean::clean(&machine);
-    lab::enter().await
+    let run = rand::random();
+    let janitor = plan.needs_janitor().then(|| Janitor::hire(run)).transpose()?;
+    let exit = lab::enter(run).await;
+    if let Some(janitor) = janitor {
+        janitor.finish().await?;
+    }
+    exit
 }
 
 /// Short enough to be typed again.

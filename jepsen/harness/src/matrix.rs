@@ -3,6 +3,7 @@
 //! In: names of workloads and faults, and how much time there is. Out: a folder with one run per cell, and `matrix.json`,
 //! from which a later call goes on. Each run is a process of its own: one that dies takes no other with it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::{LabArgs, MatrixArgs};
 use crate::exit::Exit;
 use crate::failure::{Doing as _, Failure, Result};
+use crate::lab::mortal;
 use crate::{fault, folder};
 
 const FILE: &str = "matrix.json";
@@ -27,6 +29,8 @@ pub(crate) const NONE: &str = "none";
 struct Matrix {
     seconds_per_run: u64,
     seed: u64,
+    /// What every run is told.
+    lab: LabArgs,
     /// In the order in which they are run.
     cells: Vec<Cell>,
 }
@@ -42,9 +46,12 @@ struct Cell {
 }
 
 impl Matrix {
-    fn plan(workloads: &[String], faults: &[String], seconds_per_run: u64, seed: u64) -> Self {
+    /// What is named twice is run once.
+    fn plan(workloads: &[String], faults: &[String], seconds_per_run: u64, seed: u64, lab: &LabArgs) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let pairs = workloads.iter().flat_map(|workload| faults.iter().map(move |fault| (workload, fault)));
+        let mut planned = BTreeSet::new();
+        let pairs = pairs.filter(|pair| planned.insert(*pair));
         let mut cells: Vec<_> = pairs
             .map(|(workload, fault)| Cell {
                 workload: workload.clone(),
@@ -55,7 +62,7 @@ impl Matrix {
             .collect();
         // Whatever time there is, every workload and every fault gets some of it.
         cells.shuffle(&mut random);
-        Self { seconds_per_run, seed, cells }
+        Self { seconds_per_run, seed, lab: lab.clone(), cells }
     }
 
     fn load(folder: &Path) -> Result<Self> {
@@ -124,7 +131,7 @@ pub(crate) async fn run(args: &MatrixArgs, workloads: &[&str], fresh_seed: u64) 
             break;
         }
         let cell = matrix.cells[place].clone();
-        let outcome = run_cell(&cell, matrix.seconds_per_run, &folder, &args.lab).await?;
+        let outcome = run_cell(&cell, matrix.seconds_per_run, &folder, &matrix.lab).await?;
         println!("{:>8}  {} under {} (seed {})", word(Some(outcome)), cell.workload, cell.fault, cell.seed);
         matrix.cells[place].outcome = Some(outcome);
         matrix.save(&folder)?;
@@ -139,7 +146,9 @@ pub(crate) async fn run(args: &MatrixArgs, workloads: &[&str], fresh_seed: u64) 
 
 fn open(args: &MatrixArgs, workloads: &[&str], fresh_seed: u64) -> Result<(PathBuf, Matrix)> {
     if let Some(folder) = &args.resume {
-        return Ok((folder.clone(), Matrix::load(folder)?));
+        let matrix = Matrix::load(folder)?;
+        refuse_other_binary(&matrix.lab, &args.lab)?;
+        return Ok((folder.clone(), matrix));
     }
     let or_all = |given: &[String], all: &mut dyn Iterator<Item = &str>| {
         if given.is_empty() { all.map(str::to_owned).collect() } else { given.to_vec() }
@@ -156,9 +165,20 @@ fn open(args: &MatrixArgs, workloads: &[&str], fresh_seed: u64) -> Result<(PathB
     }
     let seed = args.seed.unwrap_or(fresh_seed);
     let folder = folder::make(args.out.as_deref(), &format!("matrix-{seed}"))?;
-    let matrix = Matrix::plan(&chosen, &faults, args.time_per_run, seed);
+    let matrix = Matrix::plan(&chosen, &faults, args.time_per_run, seed, &args.lab);
     matrix.save(&folder)?;
     Ok((folder, matrix))
+}
+
+/// One table tells of one program. The variable of the environment counts as well.
+fn refuse_other_binary(known: &LabArgs, given: &LabArgs) -> Result<()> {
+    if given.binary.is_none() || given.binary == known.binary {
+        return Ok(());
+    }
+    let beside = || "the binary beside this program".to_owned();
+    let begun = known.binary.as_ref().map_or_else(beside, |file| file.display().to_string());
+    let cure = "leave --binary and KEELSON_BIN out, or begin another one";
+    Err(Failure::new(format!("this matrix was begun with {begun}: {cure}")))
 }
 
 async fn run_cell(cell: &Cell, seconds: u64, folder: &Path, lab: &LabArgs) -> Result<Exit> {
@@ -166,7 +186,7 @@ async fn run_cell(cell: &Cell, seconds: u64, folder: &Path, lab: &LabArgs) -> Re
     let printed = folder.join(format!("{name}.txt"));
     let file = File::create(&printed).doing(printed.display())?;
     let own = std::env::current_exe().doing("finding this program's file")?;
-    let mut command = tokio::process::Command::new(own);
+    let mut command = tokio::process::Command::from(mortal(own));
     command.args(["run", "--workload", &cell.workload, "--faults", &cell.fault]);
     command.arg(format!("--time={seconds}")).arg(format!("--seed={}", cell.seed));
     command.arg("--out").arg(fresh(&folder.join(name))).args(lab.arguments());
@@ -189,14 +209,20 @@ fn fresh(folder: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::Target;
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
+    fn lab(target: Target) -> LabArgs {
+        LabArgs { nodes: 5, target, binary: Some("k".into()), rate: Some(7) }
+    }
+
     #[test]
     fn a_matrix_has_every_pair_once_in_an_order_of_its_seed() {
-        let plan = |seed| Matrix::plan(&names(&["a", "b", "c"]), &names(&["none", "kill"]), 10, seed);
+        let (workloads, faults) = (names(&["a", "b", "c", "a"]), names(&["none", "kill", "none"]));
+        let plan = |seed| Matrix::plan(&workloads, &faults, 10, seed, &lab(Target::Keelson));
         let pairs = |matrix: &Matrix| {
             matrix.cells.iter().map(|cell| format!("{} {}", cell.workload, cell.fault)).collect::<Vec<_>>()
         };
@@ -210,12 +236,17 @@ mod tests {
     #[test]
     fn pieces_add_up() {
         let folder = tempfile::tempdir().unwrap();
-        let mut matrix = Matrix::plan(&names(&["a"]), &names(&["none", "kill"]), 10, 1);
+        let mut matrix = Matrix::plan(&names(&["a"]), &names(&["none", "kill"]), 10, 1, &lab(Target::Etcd));
         assert_eq!((matrix.left(), matrix.outcome()), (2, Exit::NothingChecked));
         matrix.cells[0].outcome = Some(Exit::Kept);
         matrix.save(folder.path()).unwrap();
         let mut matrix = Matrix::load(folder.path()).unwrap();
         assert_eq!((matrix.left(), matrix.outcome()), (1, Exit::Kept));
+        assert_eq!(matrix.lab, lab(Target::Etcd), "it goes on as it was begun");
+        let given = |binary: Option<&str>| LabArgs { binary: binary.map(Into::into), ..lab(Target::Keelson) };
+        assert!(refuse_other_binary(&matrix.lab, &given(None)).is_ok());
+        assert!(refuse_other_binary(&matrix.lab, &given(Some("k"))).is_ok());
+        assert!(refuse_other_binary(&matrix.lab, &given(Some("other"))).is_err());
         matrix.cells[1].outcome = Some(Exit::Broken);
         assert_eq!((matrix.left(), matrix.outcome()), (0, Exit::Broken));
         assert!(matrix.table().contains("BROKEN"), "{}", matrix.table());

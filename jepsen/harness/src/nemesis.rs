@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::client::GrpcClient;
 use crate::cluster::Cluster;
 use crate::failure::Result;
-use crate::fault::{Injected, Row};
+use crate::fault::Row;
+use crate::fault::felt::{Felt, Hit, Injected, Obstacle, Since};
 use crate::schedule::{Action, Step};
 
 /// Between two looks at the nodes.
@@ -43,8 +44,10 @@ pub(crate) struct Nemesis<'a> {
     started: Instant,
     random: StdRng,
     /// Faults that are active.
-    active: Vec<&'static str>,
+    active: Vec<(&'static str, Since)>,
     events: Vec<FaultEvent>,
+    /// What has shown that faults were felt, a line each.
+    evidence: Vec<String>,
 }
 
 impl<'a> Nemesis<'a> {
@@ -56,7 +59,15 @@ impl<'a> Nemesis<'a> {
         seed: u64,
     ) -> Self {
         let random = StdRng::seed_from_u64(seed);
-        Self { cluster, clients, started, random, active: Vec::new(), events: Vec::new() }
+        Self {
+            cluster,
+            clients,
+            started,
+            random,
+            active: Vec::new(),
+            events: Vec::new(),
+            evidence: Vec::new(),
+        }
     }
 
     /// Does all steps. Afterwards no fault is active and every node that can runs. Progress is demanded, unless more
@@ -105,9 +116,9 @@ impl<'a> Nemesis<'a> {
         }
     }
 
-    /// What was done and seen, in order of time.
-    pub(crate) fn into_events(self) -> Vec<FaultEvent> {
-        self.events
+    /// What was done and seen, in order of time; and what has shown that faults were felt, a line each.
+    pub(crate) fn into_events(self) -> (Vec<FaultEvent>, Vec<String>) {
+        (self.events, self.evidence)
     }
 
     /// Clients of nodes that will not come back go to one that runs: nothing can be asked of the others any more.
@@ -121,16 +132,24 @@ impl<'a> Nemesis<'a> {
 
     fn inject(&mut self, row: &'static Row) -> BoxFuture<'_, Result<()>> {
         async move {
+            // Who has ended by itself cannot be hit any more.
+            self.cluster.look()?;
             // A fault is felt before all of it is done.
-            let at = self.now();
-            let (targets, phase) = match row.fault.inject(self.cluster, &mut self.random).await? {
-                Injected::Until { targets } => {
-                    self.active.push(row.name);
-                    (targets, FaultPhase::Began)
+            let (at, since) = (self.now(), self.cluster.since());
+            let (nodes, phase) = match row.fault.inject(self.cluster, &mut self.random).await {
+                Ok(Injected::Until(Hit { nodes, seen })) => {
+                    self.tell(at, row, seen);
+                    self.active.push((row.name, Since { nodes: nodes.clone(), ..since }));
+                    (nodes, FaultPhase::Began)
                 }
-                Injected::Struck { targets } => (targets, FaultPhase::Struck),
-                Injected::NotNow(why) => (Vec::new(), FaultPhase::Skipped(why)),
+                Ok(Injected::Struck(Hit { nodes, seen })) => {
+                    self.tell(at, row, seen);
+                    (nodes, FaultPhase::Struck)
+                }
+                Err(Obstacle::NotNow(why)) => (Vec::new(), FaultPhase::Skipped(why)),
+                Err(Obstacle::Failed(failure)) => return Err(failure),
             };
+            let targets = self.cluster.named(&nodes);
             self.events.push(FaultEvent { at, fault: row.name.to_owned(), targets, phase });
             Ok(())
         }
@@ -138,11 +157,21 @@ impl<'a> Nemesis<'a> {
     }
 
     async fn heal(&mut self, row: &'static Row) -> Result<()> {
-        let Some(place) = self.active.iter().position(|name| *name == row.name) else { return Ok(()) };
-        self.active.remove(place);
-        row.fault.heal(self.cluster).await?;
+        let Some(place) = self.active.iter().position(|(name, _)| *name == row.name) else { return Ok(()) };
+        let (_, since) = self.active.remove(place);
+        match row.fault.heal(self.cluster, &since).await? {
+            Felt::AtOnce => {}
+            Felt::Since(seen) => self.tell(self.now(), row, Some(seen)),
+            // It began, and does not count.
+            Felt::Nothing(why) => self.note(row.name, Vec::new(), FaultPhase::Skipped(why)),
+        }
         self.note(row.name, Vec::new(), FaultPhase::Ended);
         Ok(())
+    }
+
+    fn tell(&mut self, at: Nanos, row: &Row, seen: Option<String>) {
+        let line = |seen| format!("{:8.3} s  {}: {seen}", at.0 as f64 / 1e9, row.name);
+        self.evidence.extend(seen.map(line));
     }
 
     async fn look_until(&mut self, moment: Instant) -> Result<()> {

@@ -32,9 +32,14 @@ const RECOVERY: Duration = Duration::from_secs(20);
 const PINNED_EACH: u32 = 2;
 const ROAMING: u32 = 3;
 /// Few enough that a node that was away for a moment needs a snapshot.
-const SMALL_SNAPSHOT: u32 = 100;
+const SMALL_SNAPSHOT: u32 = 20;
+const SHORT_LOG: u32 = 5;
 /// How soon a healed cluster must be well: on a machine that is busy with other things.
 const SOON: Nanos = Nanos(15_000_000_000);
+
+/// How long after its last possible end a lease may be there, where no fault has been active for its whole time to live:
+/// as long as a leader may take to be found, and then the sweep.
+const LEASE_EXPIRY: Nanos = Nanos(20_000_000_000);
 
 /// A run that makes sense on this machine.
 pub(crate) struct Plan<'a> {
@@ -77,8 +82,17 @@ impl<'a> Plan<'a> {
         Ok(Self { args, workload, rows, skipped, seed, keelson, program, machine })
     }
 
-    /// Runs it; this process is the first one of a lab.
-    pub(crate) async fn carry_out(self) -> Result<Exit> {
+    /// Whether it leaves something behind that does not go by itself.
+    pub(crate) fn needs_janitor(&self) -> bool {
+        self.needs(Need::Throttle)
+    }
+
+    fn needs(&self, need: Need) -> bool {
+        self.rows.iter().any(|row| row.needs.contains(&need))
+    }
+
+    /// Runs it; this process is the first one of a lab. `run` tells it from all others on this machine.
+    pub(crate) async fn carry_out(self, run: u64) -> Result<Exit> {
         let name = format!("{}-{}-{}", self.workload.name, self.args.faults.join("+"), self.seed);
         let results = folder::make(self.args.out.as_deref(), &name)?;
         lab::furnish().await?;
@@ -93,8 +107,9 @@ impl<'a> Plan<'a> {
         if let Some(mutant) = &self.args.mutant {
             println!("with the known bug {mutant}");
         }
-        let mut cluster = self.start_cluster(&results).await?;
-        let Finished { history, shortfalls } = self.drive(&mut cluster).await?;
+        let mut cluster = self.start_cluster(&results, run).await?;
+        let (Finished { history, shortfalls }, evidence) = self.drive(&mut cluster).await?;
+        folder::write(&results, "faults.txt", evidence.join("\n") + "\n")?;
         cluster.look()?;
         let seen = Seen { crashes: cluster.all_crashes()?, outcasts: cluster.names_away(), shortfalls };
         drop(cluster);
@@ -105,12 +120,12 @@ impl<'a> Plan<'a> {
         Ok(judged.outcome)
     }
 
-    async fn start_cluster(&self, results: &Path) -> Result<Cluster> {
-        let needs = |need| self.rows.iter().any(|row| row.needs.contains(&need));
+    async fn start_cluster(&self, results: &Path, run: u64) -> Result<Cluster> {
+        let needs = |need| self.needs(need);
         let faketime = if needs(Need::FakeTime) { self.machine.faketime().ok() } else { None };
         let throttle = if needs(Need::Throttle) {
             let version = self.machine.block_cgroups().map_err(Failure::new)?;
-            Some(Throttle::join(version, rand::random())?)
+            Some(Throttle::join(version, run)?)
         } else {
             None
         };
@@ -118,6 +133,7 @@ impl<'a> Plan<'a> {
             target: self.args.lab.target,
             file: self.program.clone(),
             snapshot_count: needs(Need::SmallSnapshots).then_some(SMALL_SNAPSHOT),
+            catchup_entries: needs(Need::ShortLog).then_some(SHORT_LOG),
             faketime: faketime.map(Path::to_owned),
             mutant: self.args.mutant.clone(),
         };
@@ -127,8 +143,8 @@ impl<'a> Plan<'a> {
         Cluster::start(cluster::Plan { program, nodes, keelson, throttle, delay_means, results }).await
     }
 
-    /// Clients and faults at the same time, until stock is taken.
-    async fn drive(&self, cluster: &mut Cluster) -> Result<Finished> {
+    /// Clients and faults at the same time, until stock is taken. Answers also what has shown that faults were felt.
+    async fn drive(&self, cluster: &mut Cluster) -> Result<(Finished, Vec<String>)> {
         let time = Duration::from_secs(self.args.time);
         let started = Instant::now();
         let clock = move || Nanos(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
@@ -156,8 +172,9 @@ impl<'a> Plan<'a> {
             finished = load => finished.doing("running the workload")?,
             lost = breaking => lost.map(|()| without_stock(&recorder))?,
         };
-        finished.history.faults = self.skipped_events().chain(nemesis.into_events()).collect();
-        Ok(finished)
+        let (events, evidence) = nemesis.into_events();
+        finished.history.faults = self.skipped_events().chain(events).collect();
+        Ok((finished, evidence))
     }
 
     fn clients(&self, cluster: &Cluster) -> Vec<Arc<GrpcClient>> {
@@ -177,6 +194,7 @@ impl<'a> Plan<'a> {
             leader: Some(SOON),
             first_write: Some(SOON),
             watch_catch_up: Some(SOON),
+            lease_expiry: Some(LEASE_EXPIRY),
             ..Bounds::default()
         };
         Meta {

@@ -27,8 +27,9 @@ pub(crate) enum Target {
     Etcd,
 }
 
-/// Promises that only Keelson makes.
-const KEELSONS_OWN: [&str; 1] = ["watch_progress_never_behind"];
+/// Promises that only Keelson makes, or that etcd keeps only since 3.4.25, while Debian has an older one: before that a
+/// report of progress could be ahead of events of the same watch.
+const KEELSONS_OWN: [&str; 2] = ["watch_bookmarkable", "watch_progress_never_behind"];
 
 impl Target {
     /// Names of the promises that it has never made.
@@ -46,6 +47,8 @@ pub(crate) struct Program {
     pub(crate) file: PathBuf,
     /// Log entries between two snapshots, where faults need other than the program's own.
     pub(crate) snapshot_count: Option<u32>,
+    /// Log entries kept behind a snapshot, likewise.
+    pub(crate) catchup_entries: Option<u32>,
     /// The library that shows the node another time, where faults need it.
     pub(crate) faketime: Option<PathBuf>,
     /// The known bug that Keelson's nodes shall have.
@@ -146,6 +149,7 @@ impl Program {
             "--peer-client-cert-auth=true".to_owned(),
         ];
         flags.extend(self.snapshot_count.map(|count| format!("--snapshot-count={count}")));
+        flags.extend(self.catchup_entries.map(|count| format!("--snapshot-catchup-entries={count}")));
         flags
     }
 }
@@ -168,6 +172,7 @@ mod tests {
             target: Target::Keelson,
             file: "keelson".into(),
             snapshot_count: Some(50),
+            catchup_entries: Some(5),
             faketime: None,
             mutant: None,
         };
@@ -179,6 +184,7 @@ mod tests {
             "--initial-cluster=a=https://10.77.0.11:2380,b=https://10.77.0.12:2380,c=https://10.77.0.13:2380",
             "--peer-key-file=/run/keelson-jepsen/pki/members/b/peer.key",
             "--snapshot-count=50",
+            "--snapshot-catchup-entries=5",
         ] {
             assert!(flags.iter().any(|flag| flag == expected), "{expected} is not in {flags:?}");
         }

@@ -3,7 +3,7 @@
 //! In: a history that was judged, and nodes that ended by themselves. Out: `verdict.json`, the table that people see, and
 //! the exit status. A promise that nothing speaks of was not kept; a fault that was not injected was not survived.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use keelson_checkers::history::{End, FaultPhase, History};
@@ -170,19 +170,31 @@ fn outcome(promises: &[Judged], faults: &[FaultSummary], shortfalls: &[String]) 
 }
 
 fn summarise(history: &History) -> Vec<FaultSummary> {
-    let asked = history.meta.faults.iter().map(|name| (name.as_str(), (0, Vec::new())));
-    let mut faults: BTreeMap<&str, (usize, Vec<String>)> = asked.collect();
+    let summary = |fault: &str| FaultSummary { fault: fault.to_owned(), injected: 0, skipped: Vec::new() };
+    let asked = history.meta.faults.iter().map(|name| (name.as_str(), summary(name)));
+    let mut faults: BTreeMap<&str, FaultSummary> = asked.collect();
+    let mut active = BTreeSet::new();
     for event in history.faults.iter().filter(|event| !event.fault.is_empty()) {
-        let (injected, skipped) = faults.entry(&event.fault).or_default();
+        let name = event.fault.as_str();
+        let FaultSummary { injected, skipped, .. } = faults.entry(name).or_insert_with(|| summary(name));
         match &event.phase {
-            FaultPhase::Began | FaultPhase::Struck => *injected += 1,
-            FaultPhase::Skipped(why) if !skipped.contains(why) => skipped.push(why.clone()),
-            FaultPhase::Skipped(_) | FaultPhase::Ended | FaultPhase::Healed | FaultPhase::LeaderSeen(_) => {}
+            FaultPhase::Began => {
+                *injected += 1;
+                active.insert(name);
+            }
+            FaultPhase::Struck => *injected += 1,
+            FaultPhase::Skipped(why) => {
+                // It had begun, and nobody has felt it.
+                *injected -= usize::from(active.remove(name));
+                if !skipped.contains(why) {
+                    skipped.push(why.clone());
+                }
+            }
+            FaultPhase::Ended => drop(active.remove(name)),
+            FaultPhase::Healed | FaultPhase::LeaderSeen(_) => {}
         }
     }
-    let summary =
-        |(fault, (injected, skipped)): (&str, _)| FaultSummary { fault: fault.to_owned(), injected, skipped };
-    faults.into_iter().map(summary).collect()
+    faults.into_values().collect()
 }
 
 fn count(history: &History) -> Counts {

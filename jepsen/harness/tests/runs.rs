@@ -53,6 +53,76 @@ fn finding(folder: &Path, promise: &str) -> String {
     judged.map(|judged| judged["finding"].as_str().unwrap().to_owned()).unwrap_or_default()
 }
 
+/// How often a fault was felt, and why it was not otherwise, by a folder's verdict.
+fn felt(folder: &Path, fault: &str) -> (u64, String) {
+    let verdict = fs::read_to_string(folder.join("verdict.json")).unwrap();
+    let verdict: serde_json::Value = serde_json::from_str(&verdict).unwrap();
+    let faults = verdict["faults"].as_array().unwrap();
+    let row = faults.iter().find(|row| row["fault"] == fault).unwrap();
+    (row["injected"].as_u64().unwrap(), row["skipped"].to_string())
+}
+
+/// Runs a workload that writes much under one fault, whose promises must all be kept, and shows the folder.
+fn under_fault(fault: &str, seconds: u32, show: impl FnOnce(&Path)) {
+    if !can_run() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let (fault, time, path) =
+        (format!("--faults={fault}"), format!("--time={seconds}"), out.to_str().unwrap());
+    let output = run(&["run", "--workload=revisions", "--seed=11", &fault, &time, "--out", path]);
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    show(&out);
+}
+
+/// What all nodes have logged.
+fn logs(folder: &Path) -> String {
+    ["a.log", "b.log", "c.log"].map(|log| fs::read_to_string(folder.join(log)).unwrap()).join("\n")
+}
+
+#[test]
+fn who_was_away_long_enough_is_sent_a_snapshot() {
+    under_fault("snapshot", 14, |out| {
+        assert!(felt(out, "snapshot").0 > 0);
+        assert!(logs(out).contains("installed a snapshot"));
+    });
+}
+
+#[test]
+fn bits_flip_in_the_state_itself() {
+    under_fault("bitflip-state", 12, |out| {
+        let seen = fs::read_to_string(out.join("faults.txt")).unwrap();
+        assert!(felt(out, "bitflip-state").0 > 0);
+        assert!(seen.contains("bitflip-state: changed ") && seen.contains(".sst of "), "{seen}");
+        assert!(!seen.contains("log/"), "{seen}");
+    });
+}
+
+#[test]
+fn a_full_disk_is_felt() {
+    under_fault("disk-full", 12, |out| {
+        assert!(felt(out, "disk-full").0 > 0);
+        assert!(logs(out).contains("space left on device"));
+    });
+}
+
+#[test]
+fn who_is_dead_already_is_not_hit_once_more() {
+    under_fault("wipe", 30, |out| {
+        let (injected, skipped) = felt(out, "wipe");
+        assert!(injected > 0 && skipped.contains("dead already"), "{injected} times, {skipped}");
+    });
+}
+
+#[test]
+fn a_slow_disk_is_slow_and_leaves_nothing_behind() {
+    under_fault("disk-slow", 12, |out| {
+        assert!(felt(out, "disk-slow").0 > 0);
+        wait_until("no control group is left", other_runs);
+    });
+}
+
 /// A run whose promises must all be kept, and whose folder must hold everything.
 fn expect_kept(workload: &str) {
     if !can_run() {
@@ -131,10 +201,23 @@ fn a_killed_run_leaves_nothing_behind() {
     killed.kill().unwrap();
     killed.wait().unwrap();
     wait_until("the nodes are gone", || holders(&out).is_empty());
-    wait_until("its control group is gone", || {
-        assert_eq!(run(&["clean"]).status.code(), Some(0));
-        groups().is_empty() || other_runs()
-    });
+    wait_until("its control group is gone, without being asked", other_runs);
+    assert_eq!(run(&["clean"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_killed_matrix_leaves_no_run_behind() {
+    if !can_run() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("matrix");
+    let arguments = ["matrix", "--workloads=register", "--faults=none", "--time-per-run=60", "--out"];
+    let mut killed = jepsen().args(arguments).arg(&out).stdout(Stdio::null()).spawn().unwrap();
+    wait_until("all nodes run", || holders(&out).len() >= 3);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    wait_until("the run is over", || holders(&out).is_empty());
 }
 
 /// Processes that have a file of this folder open: nodes write their logs there.
@@ -154,7 +237,7 @@ fn groups() -> Vec<PathBuf> {
     entries.filter(is_ours).collect()
 }
 
-/// Whether a group that is still there belongs to a run of somebody else.
+/// Whether every group that is still there belongs to a run of somebody else.
 fn other_runs() -> bool {
     groups()
         .iter()

@@ -187,7 +187,8 @@ fn meta(plan: &Plan) -> Meta {
             leader: nanos(bounds.leader),
             first_write: None,
             watch_catch_up: nanos(bounds.leader + bounds.write + bounds.catch_up),
-            lease_expiry: None,
+            // A new leader must be there, and what it revokes must be committed.
+            lease_expiry: nanos(bounds.leader + bounds.write),
             clock_drift_ppm: MOST_DRIFT,
         },
         ..Meta::default()

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use keelson_checkers::{
-    history::{Commit, Consistency, History, Key, KeyRange, KeyVersion},
+    history::{Commit, Consistency, History, Key, KeyRange, KeyVersion, Revision},
     promise::{self, Outcome},
 };
-use keelson_workloads::{Client as _, Finished, RangeRequest, Workload};
+use keelson_workloads::{CallError, Client as _, Finished, RangeRequest, Refusal, Workload};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -52,13 +52,15 @@ pub(crate) async fn judge(report: &mut Report, workload: &Workload, cluster: &Cl
     }
 }
 
-/// Every sound replica holds what the commits say.
+/// Every sound replica holds what the commits say. A lease may have ended since the last of them, so what is asked for
+/// is the state at its revision.
 async fn same_contents(cluster: &Cluster, history: &History) {
-    let commits = history.log.as_ref().map(|log| log.commits.as_slice()).unwrap_or_default();
-    let expected = replay(commits);
+    let Some(log) = &history.log else { return };
+    let expected = replay(&log.commits);
     for node in progress::sound(cluster) {
-        let found = contents(cluster, node).await;
-        if let Err(difference) = found.and_then(|found| compare(&expected, &found)) {
+        let found = contents(cluster, node, log.last()).await;
+        let compared = found.and_then(|found| found.map_or(Ok(()), |found| compare(&expected, &found)));
+        if let Err(difference) = compared {
             let text = format!("{node}: {difference}");
             cluster.ghost().report(Broken(Invariant::SameContents, text));
         }
@@ -76,18 +78,24 @@ fn replay(commits: &[Commit]) -> BTreeMap<Key, KeyVersion> {
     keys
 }
 
-async fn contents(cluster: &Cluster, node: Node) -> Result<BTreeMap<Key, KeyVersion>, String> {
+/// What a replica held at a revision; `None`: that is compacted away, because more has happened since.
+async fn contents(
+    cluster: &Cluster,
+    node: Node,
+    revision: Revision,
+) -> Result<Option<BTreeMap<Key, KeyVersion>>, String> {
     let client = SimClient::new(cluster.clone(), node, node);
     let request = RangeRequest {
         range: KeyRange::all(),
-        revision: None,
+        revision: Some(revision),
         consistency: Consistency::Linearizable,
         limit: None,
     };
     let deadline = Instant::now() + READ_PATIENCE;
     loop {
         match client.range(request.clone()).await {
-            Ok(read) => return Ok(read.items.into_iter().collect()),
+            Ok(read) => return Ok(Some(read.items.into_iter().collect())),
+            Err(CallError::Refused(Refusal::Compacted)) => return Ok(None),
             Err(error) if Instant::now() >= deadline => return Err(error.to_string()),
             // Where nobody serves, and the way takes no time, no time would pass.
             Err(_) => sleep(PACE).await,

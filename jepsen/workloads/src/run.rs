@@ -125,11 +125,14 @@ pub async fn run(
 }
 
 /// Compacts for a driver, and records it as everybody's: promises about watches and old revisions must know. Up to
-/// [`Control::logged`] the commit log stays whole. What came of it is in the record.
-pub async fn compact(recorder: &Recorder, client: &dyn Client, revision: Revision) {
+/// [`Control::logged`] the commit log stays whole. What came of it is in the record; the answer is
+/// whether the store did it.
+pub async fn compact(recorder: &Recorder, client: &dyn Client, revision: Revision) -> bool {
     let id = recorder.invoke(recorder.new_process(), client.replica(), Call::Compact { revision });
     let done = key::compact(client, revision).await;
+    let is_done = done.is_ok();
     recorder.complete(id, |at| worker::end(done, at));
+    is_done
 }
 
 /// Those who do what the workload says.

@@ -31,6 +31,7 @@ pub(crate) enum Watchers {
 const ALWAYS: &[&str] = &[
     "durability",
     "monotonic_revisions",
+    "versions",
     "watch_ordered",
     "watch_unique",
     "watch_atomic",

@@ -18,6 +18,7 @@ fn strangers_are_turned_away_and_roles_decide_about_the_others() {
     who_one_is(&servers, &admin);
     roles_decide(&admin);
     components_may_what_their_roles_say(&servers);
+    nodes_read_what_their_pods_name(&servers, &admin);
     foreign_certificates_are_unauthorized(&servers);
     without_credentials_only_health_and_version_are_seen(&servers);
     tokens_of_service_accounts(&servers, &admin);
@@ -124,6 +125,43 @@ fn components_may_what_their_roles_say(servers: &Servers) {
     assert!(can_i(&scheduler, &[], &bind));
     let denied = scheduler.fails("get secrets -A");
     assert!(denied.contains("User \"system:kube-scheduler\" cannot list resource \"secrets\""), "{denied}");
+}
+
+fn nodes_read_what_their_pods_name(servers: &Servers, admin: &Kubectl) {
+    let node = Kubectl::of(servers, "nodes/worker");
+    node.create(&[], &json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "worker"}}));
+    let made = |kind: &str, name: &str, spec: Value| {
+        let metadata = json!({"name": name, "namespace": "shop"});
+        admin.create(&[], &json!({"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": spec}));
+    };
+    ["named", "other"].iter().for_each(|name| {
+        let metadata = json!({"name": name, "namespace": "shop"});
+        admin.create(&[], &json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}));
+    });
+    let seen_by = |index: usize, line: &str| {
+        let server = format!("--server={}", servers.url(index));
+        let words: Vec<&str> = line.split(' ').collect();
+        node.run(&[&[server.as_str(), "-n", "shop", "get"], &words[..]].concat())
+    };
+    assert!(!seen_by(0, "secret named").succeeded);
+    let container = json!([{"name": "c", "image": "i"}]);
+    let volumes = json!([{"name": "v", "secret": {"secretName": "named"}}]);
+    made("Pod", "web", json!({"nodeName": "worker", "containers": container, "volumes": volumes}));
+    // At once, and whichever server is asked: a node learns of its pods from any of them.
+    for index in [2, 1, 0] {
+        for line in ["secret named", "secrets --field-selector=metadata.name=named", "pod web", "node worker"]
+        {
+            seen_by(index, line).ok();
+        }
+        for line in ["secrets", "secret other", "secrets -A", "nodes", "pods -A"] {
+            let refused = seen_by(index, line);
+            assert!(refused.err.contains("(Forbidden)"), "{line}: {refused:?}");
+        }
+        seen_by(index, "pods -A --field-selector=spec.nodeName=worker").ok();
+    }
+    let refused = seen_by(0, "secret other").err;
+    assert!(refused.contains("no relationship found between node 'worker' and this object"), "{refused}");
+    admin.ok("-n shop delete pod web --force --grace-period=0");
 }
 
 fn foreign_certificates_are_unauthorized(servers: &Servers) {

@@ -28,6 +28,10 @@ fn kinds_versions_and_fields_can_be_looked_up() {
 
     let explained = admin.ok("explain deployment.spec.strategy.rollingUpdate.maxSurge");
     assert!(explained.contains("FIELD: maxSurge <IntOrString>"), "{explained}");
+    for format in ["plaintext", "plaintext-openapiv2"] {
+        let explained = admin.ok(&format!("explain pod.spec.containers.image --output={format}"));
+        assert!(explained.contains("Container image name."), "{format}: {explained}");
+    }
     let recursive = admin.ok("explain job.spec --recursive");
     assert!(recursive.contains("backoffLimit") && recursive.contains("template"), "{recursive}");
     let unknown = admin.fails("get wonders");

@@ -14,13 +14,18 @@ const PORTS: std::ops::Range<u16> = 10_000..30_000;
 impl Servers {
     /// Starts three servers and waits until all are well.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with further flags.
+    pub(crate) fn start_with(flags: &[&str]) -> Self {
         let layout = Layout {
             network: Network::default(),
             addresses: ADDRESSES,
             api_port: free_port(),
             peer_port: free_port(),
             node: "worker".to_owned(),
-            flags: Vec::new(),
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
         };
         let mut servers = Self::launch(layout, tempfile::tempdir().unwrap());
         servers.wait_until_well();

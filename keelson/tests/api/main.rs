@@ -20,6 +20,7 @@ mod loopback;
 
 mod access;
 mod clients;
+mod conformance;
 mod discovery;
 mod failover;
 mod kinds;

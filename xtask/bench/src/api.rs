@@ -1,6 +1,7 @@
 //! Three `keelson server` processes, measured as clients meet them.
 //!
-//! In: the binary. Out: [`Figures`]: start, cost at rest, creates per second, a list, a watch.
+//! In: the binary. Out: [`Figures`]: start, cost at rest, creates per second, a list, a watch; then many watches, and many
+//! pods.
 
 use std::{
     error::Error,
@@ -22,6 +23,9 @@ use kube::{
 use serde_json::json;
 
 use crate::processes::{self, Idle, share_of};
+
+mod pods;
+mod watchers;
 
 /// The servers and their addresses; all have the same port.
 const SERVERS: [(&str, Ipv4Addr); 3] = [
@@ -58,6 +62,8 @@ pub(crate) struct Figures {
     list: Duration,
     watch_p50: Duration,
     watch_p99: Duration,
+    watchers: watchers::Figures,
+    pods: pods::Figures,
 }
 
 /// Measures with `seconds` per load.
@@ -81,6 +87,8 @@ pub(crate) async fn measure(keelson: &Path, seconds: u64) -> Result<Figures, Box
         list,
         watch_p50: share_of(&watched, 0.5),
         watch_p99: share_of(&watched, 0.99),
+        watchers: watchers::measure(&servers, Duration::from_secs(seconds.max(5))).await?,
+        pods: pods::measure(&servers).await?,
     })
 }
 
@@ -263,6 +271,7 @@ impl fmt::Display for Figures {
             "update to watch event     {:>8.2} ms     p99 {:>7.2} ms, through another server",
             ms(self.watch_p50),
             ms(self.watch_p99)
-        )
+        )?;
+        write!(f, "{}{}", self.watchers, self.pods)
     }
 }

@@ -18,8 +18,22 @@ pub(crate) fn describe() -> String {
 
 /// Resident memory of a process in bytes.
 pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
+    memory(pid, "VmRSS:")
+}
+
+/// The most resident memory that a process had, in bytes, since [`forget_peak`].
+pub(crate) fn peak_bytes(pid: u32) -> Option<u64> {
+    memory(pid, "VmHWM:")
+}
+
+/// Begins to look for a process's peak anew.
+pub(crate) fn forget_peak(pid: u32) -> std::io::Result<()> {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5")
+}
+
+fn memory(pid: u32, field: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let line = status.lines().find(|line| line.starts_with(field))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     EVENTS, READ, Role, Rule,
-    Subject::{self, Group, ServiceAccount, User},
+    Subject::{self, ServiceAccount, User},
 };
 
 pub(super) const ROLES: &[Role] = &[
@@ -61,7 +61,7 @@ pub(super) const ROLES: &[Role] = &[
 ];
 
 pub(super) const BINDINGS: &[(&str, &[Subject])] = &[
-    ("system:node", &[Group("system:nodes")]),
+    ("system:node", &[]),
     ("system:node-proxier", &[User("system:kube-proxy")]),
     // As whom the API servers ask nodes for logs, and to run commands.
     ("system:kubelet-api-admin", &[User("kube-apiserver-kubelet-client")]),
@@ -71,7 +71,7 @@ pub(super) const BINDINGS: &[(&str, &[Subject])] = &[
     ("system:volume-scheduler", &[User("system:kube-scheduler")]),
 ];
 
-const NODE: &[Rule] = &[
+pub(super) const NODE: &[Rule] = &[
     // To judge who calls its own API.
     Rule::new("create", "authentication.k8s.io", "tokenreviews"),
     Rule::new("create", "authorization.k8s.io", "localsubjectaccessreviews subjectaccessreviews"),

@@ -23,7 +23,7 @@ pub mod signing_request;
 const SIGNER_MAX: usize = 571;
 
 /// A signer: whose it is, and which of theirs.
-fn check_signer(signer: &Place<'_>, errors: &mut Vec<FieldError>) {
+pub(super) fn check_signer(signer: &Place<'_>, errors: &mut Vec<FieldError>) {
     let text = signer.text();
     if text.is_empty() {
         errors.push(signer.required(""));

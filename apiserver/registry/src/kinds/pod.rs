@@ -18,6 +18,7 @@ mod env;
 mod ephemeral;
 mod mount;
 mod probe;
+mod projected;
 pub(crate) mod qos;
 mod resize;
 pub(super) mod resources;

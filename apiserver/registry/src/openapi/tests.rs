@@ -1,5 +1,7 @@
 //! Documents as kubectl reads them.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn content(path: &str) -> Value {
@@ -20,6 +22,7 @@ fn the_index_names_every_document_with_its_hash() {
         let document = builtin().document(&format!("/openapi/v3/{name}"), None).unwrap();
         let url = format!("/openapi/v3/{name}?hash={}", document.hash);
         assert_eq!(entry["serverRelativeURL"], url);
+        assert_eq!(builtin().hash(&format!("/openapi/v3/{name}")), Some(document.hash.as_str()));
     }
     assert!(builtin().document("/openapi/v3/apis/no.such/v1", None).is_none());
 }
@@ -89,6 +92,35 @@ fn every_served_kind_can_be_explained() {
         };
         assert!(schemas.values().any(is_it), "{}", resource.qualified());
     }
+}
+
+/// Components with fields that upstream does not describe either.
+const UNDESCRIBED: [&str; 5] = [
+    "io.k8s.api.certificates.v1.CertificateSigningRequest",
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ExternalDocumentation",
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.GroupResource",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent",
+];
+
+#[test]
+fn every_component_and_every_field_is_described() {
+    let mut missing = BTreeSet::new();
+    for resource in RESOURCES {
+        let document = document_of(resource);
+        for (name, component) in document["components"]["schemas"].as_object().unwrap() {
+            if component["description"].as_str().is_none() {
+                missing.insert(format!("{name} itself"));
+            }
+            for (field, property) in component["properties"].as_object().into_iter().flatten() {
+                let is_known = UNDESCRIBED.contains(&name.as_str());
+                if !is_known && property["description"].as_str().is_none() {
+                    missing.insert(format!("{name} {field}"));
+                }
+            }
+        }
+    }
+    assert_eq!(missing, BTreeSet::new());
 }
 
 #[test]
@@ -167,12 +199,13 @@ fn version_2_is_one_document_of_the_whole_api() {
     let definition = |name: &str| &document["definitions"][name];
     let deployment = definition("io.k8s.api.apps.v1.Deployment");
     assert_eq!(deployment["x-kubernetes-group-version-kind"][0]["kind"], "Deployment");
-    assert_eq!(
-        deployment["properties"]["metadata"],
-        json!({"$ref": "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"})
+    let metadata = &deployment["properties"]["metadata"];
+    assert_eq!(metadata["$ref"], "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta");
+    assert!(
+        metadata["description"].as_str().is_some_and(|text| text.starts_with("Standard object's metadata"))
     );
     let either = definition("io.k8s.apimachinery.pkg.util.intstr.IntOrString");
-    assert_eq!(either, &json!({"type": "string", "format": "int-or-string"}));
+    assert_eq!((&either["type"], &either["format"]), (&json!("string"), &json!("int-or-string")));
 }
 
 /// Every reference leads somewhere: client-go gives up on the whole document otherwise.

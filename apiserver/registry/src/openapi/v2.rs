@@ -17,7 +17,7 @@ const COMPONENTS: &str = "#/components/schemas/";
 const DEFINITIONS: &str = "#/definitions/";
 
 /// One document of many.
-pub(super) fn of<'v>(documents: impl Iterator<Item = &'v Value>, version: &str) -> Value {
+pub(super) fn of(documents: impl Iterator<Item = Value>, version: &str) -> Value {
     let mut paths = Map::new();
     let mut definitions = Map::new();
     for document in documents {

@@ -47,6 +47,7 @@ pub static RESOURCES: &[ResourceInfo] = &[
     core::SECRETS,
     core::SERVICE_ACCOUNTS,
     core::SERVICES,
+    extensions::API_SERVICES,
     apps::CONTROLLER_REVISIONS,
     apps::DAEMON_SETS,
     apps::DEPLOYMENTS,

@@ -38,17 +38,23 @@ pub fn encode_protobuf(schema: &Schema, ty: TypeId, value: &Value) -> Vec<u8> {
 /// The frame around an object's message.
 #[must_use]
 pub fn protobuf_frame(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
+    let (before, behind) = protobuf_frame_around(api_version, kind, raw.len());
+    [&before, raw, &behind].concat()
+}
+
+/// What stands before and behind an object's message of this length in the frame that names its kind.
+#[must_use]
+pub fn protobuf_frame_around(api_version: &str, kind: &str, length: usize) -> (Vec<u8>, Vec<u8>) {
     let mut type_meta = Vec::with_capacity(api_version.len() + kind.len() + 8);
     delimited(1, api_version.as_bytes(), &mut type_meta);
     delimited(2, kind.as_bytes(), &mut type_meta);
-    let mut out = Vec::with_capacity(raw.len() + type_meta.len() + 24);
-    out.extend_from_slice(MAGIC);
-    delimited(1, &type_meta, &mut out);
-    delimited(2, raw, &mut out);
+    let (mut before, mut behind) = (MAGIC.to_vec(), Vec::new());
+    delimited(1, &type_meta, &mut before);
+    protobuf_field_head(2, length, &mut before);
     // The content's encoding and type are those of the whole.
-    delimited(3, b"", &mut out);
-    delimited(4, b"", &mut out);
-    out
+    delimited(3, b"", &mut behind);
+    delimited(4, b"", &mut behind);
+    (before, behind)
 }
 
 /// The message of an object or of a part of one, without a frame.
@@ -219,14 +225,19 @@ pub fn protobuf_field(number: u32, content: &[u8], out: &mut Vec<u8>) {
     delimited(number, content, out);
 }
 
+/// Appends what stands before the content of such a field, which is this long.
+pub fn protobuf_field_head(number: u32, length: usize, out: &mut Vec<u8>) {
+    tag(number, BYTES, out);
+    varint(length as u64, out);
+}
+
 fn varint_field(number: u32, value: u64, out: &mut Vec<u8>) {
     tag(number, VARINT, out);
     varint(value, out);
 }
 
 fn delimited(number: u32, content: &[u8], out: &mut Vec<u8>) {
-    tag(number, BYTES, out);
-    varint(content.len() as u64, out);
+    protobuf_field_head(number, content.len(), out);
     out.extend_from_slice(content);
 }
 

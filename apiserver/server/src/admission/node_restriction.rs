@@ -1,7 +1,7 @@
 //! A node's identity changes what is the node's own: its Node, its Lease, its drivers, the pods that it runs and their
 //! tokens.
 //!
-//! Deliberately absent: what nodes may read, for which there is no authorizer of their own.
+//! Deliberately absent: what nodes may read ([`crate::authz::nodes`]).
 //!
 //! Source: `plugin/pkg/admission/noderestriction` of Kubernetes.
 
@@ -9,14 +9,10 @@ use keelson_api_registry::{object::Object, status::ApiError};
 use serde_json::Value;
 
 use super::{Attributes, MIRROR, Operation, Validate, Verdict, known};
-use crate::authn::{User, jwt::Holder};
-
-/// How nodes are called as users, and which group they are in.
-const USER_PREFIX: &str = "system:node:";
-const GROUP: &str = "system:nodes";
-
-/// The namespace of the nodes' Leases.
-const LEASES: &str = "kube-node-lease";
+use crate::{
+    authn::{User, jwt::Holder},
+    authz::nodes::{LEASES, node_of},
+};
 
 /// Labels that keep their meaning only as long as nodes do not give them to themselves.
 const RESTRICTED_LABELS: &str = "node-restriction.kubernetes.io/";
@@ -49,11 +45,6 @@ impl Validate for NodeRestriction {
             why.map_or(Ok(()), |why| Err(write.forbidden(why)))
         })
     }
-}
-
-/// The name of the node that a user is.
-fn node_of(user: &User) -> Option<&str> {
-    user.name.strip_prefix(USER_PREFIX).filter(|name| !name.is_empty() && user.is_in(GROUP))
 }
 
 /// Refuses a node a token that is not of a pod that it runs.

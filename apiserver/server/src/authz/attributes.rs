@@ -40,6 +40,8 @@ pub struct ResourceAttributes<'a> {
     pub namespace: &'a str,
     /// The object's name.
     pub name: &'a str,
+    /// What a collection is narrowed to by its objects' fields.
+    pub selector: Option<&'a FieldSelector>,
 }
 
 /// What a request says of itself in words that its path does not have.
@@ -47,9 +49,8 @@ pub struct ResourceAttributes<'a> {
 pub struct Words {
     /// The HTTP method in lower case, which is the verb of rules about paths.
     method: String,
-    /// The one name that a collection is narrowed to by its field selector, if it is: whoever may see the object
-    /// of that name may also list and watch it alone.
-    selected_name: String,
+    /// The request's field selector.
+    selector: Option<FieldSelector>,
 }
 
 impl Words {
@@ -58,11 +59,14 @@ impl Words {
         // Parsed in earnest: a quoted comma must not look like the end of a term. What cannot be parsed is refused
         // later, by whoever selects.
         let selector = info.parameter("fieldSelector").and_then(|text| FieldSelector::parse(text).ok());
-        let name = selector.as_ref().and_then(|selector| selector.required("metadata.name"));
-        Self {
-            method: method.as_str().to_ascii_lowercase(),
-            selected_name: name.unwrap_or_default().to_owned(),
-        }
+        Self { method: method.as_str().to_ascii_lowercase(), selector }
+    }
+
+    /// The one name that a collection is narrowed to, if it is: whoever may see the object of that name may also list
+    /// and watch it alone.
+    fn selected_name(&self) -> &str {
+        let required = self.selector.as_ref().and_then(|selector| selector.required("metadata.name"));
+        required.unwrap_or_default()
     }
 }
 
@@ -82,7 +86,8 @@ impl<'a> Attributes<'a> {
                         subresource: request.subresource.map_or("", |subresource| subresource.name),
                         // Upstream takes a namespace as living in itself, so that a Role in it can allow it.
                         namespace: if is_namespace { &request.name } else { &request.namespace },
-                        name: if request.name.is_empty() { &words.selected_name } else { &request.name },
+                        name: if request.name.is_empty() { words.selected_name() } else { &request.name },
+                        selector: words.selector.as_ref(),
                     }),
                 }
             }

@@ -104,7 +104,14 @@ mod tests {
     fn asks<'a>(verb: &'a str, group: &'a str, resource: &'a str, name: &'a str) -> Attributes<'a> {
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
         let namespace = "shop";
-        let object = Object::Resource(ResourceAttributes { group, resource, subresource, namespace, name });
+        let object = Object::Resource(ResourceAttributes {
+            group,
+            resource,
+            subresource,
+            namespace,
+            name,
+            selector: None,
+        });
         Attributes { verb, object }
     }
 

@@ -55,6 +55,14 @@ impl CacheEvent {
         }
     }
 
+    /// The object as it is now; `None` when it is gone.
+    pub(crate) const fn current(&self) -> Option<&Arc<CachedObject>> {
+        match &self.change {
+            Change::Put { object, .. } => Some(object),
+            Change::Delete { .. } => None,
+        }
+    }
+
     /// What a watch with this selection says of it: an object that comes to match is added, one that no longer
     /// matches is deleted.
     pub fn seen_through(&self, selection: &Selection) -> Option<EventType> {

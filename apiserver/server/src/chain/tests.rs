@@ -147,11 +147,32 @@ fn what_is_not_allowed_is_refused_before_it_is_read() {
 }
 
 #[test]
+fn every_path_of_the_index_leads_somewhere() {
+    with_server(async |site| {
+        let master = Client::master(&site);
+        let index = master.get("/").await.body;
+        let paths: Vec<&str> = index["paths"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert!(["/apis/apps", "/apis/apps/v1", "/api/v1", "/livez"].iter().all(|path| paths.contains(path)));
+        for path in paths.into_iter().filter(|path| *path != "/readyz") {
+            assert_eq!(master.get(path).await.status, 200, "{path}");
+        }
+    });
+}
+
+#[test]
 fn what_does_not_exist_is_told_to_users_only() {
     with_server(async |site| {
         let master = Client::master(&site);
-        assert_eq!(master.get("/api/v1/nothings").await.status, 404);
-        assert_eq!(master.get("/no/such/path").await.status, 404);
+        for nothing in ["/api/v1/nothings", "/apis/apps/v9", "/api/v1/namespaces/a/pods/b/c", "/version/x"] {
+            let answered = master.get(nothing).await;
+            assert_eq!((answered.status, &answered.body["reason"]), (404, &json!("NotFound")), "{nothing}");
+        }
+        for nothing in ["/no/such/path", "/apis/no/v1", "/apis/no.such/v1/things/a", "/openapi/v4", "/apisx"]
+        {
+            let answered = master.get(nothing).await;
+            assert_eq!((answered.status, &answered.body), (404, &json!("404 page not found\n")), "{nothing}");
+            assert_eq!(answered.headers["content-type"], "text/plain; charset=utf-8");
+        }
         let misplaced = master.send(Method::PUT, "/api/v1/namespaces/a/configmaps", Full::default()).await;
         assert_eq!(misplaced.status, 405);
         assert_eq!(master.send(Method::POST, "/version", Full::default()).await.status, 405);
@@ -194,6 +215,54 @@ fn bound_roles_allow_and_grants_need_what_they_give() {
              (groups=[\"system:authenticated\"]) is attempting to grant RBAC permissions not currently held:\n\
              {APIGroups:[\"\"], Resources:[\"secrets\"], Verbs:[\"*\"]}"
         );
+    });
+}
+
+#[test]
+fn a_node_reads_what_its_pods_name_from_the_moment_they_are_bound() {
+    with_server(async |site| {
+        let master = Client::master(&site);
+        create_service_account(&master).await;
+        let secrets = "/api/v1/namespaces/shop/secrets";
+        for name in ["named", "other"] {
+            master.create(secrets, &json!({"metadata": {"name": name}})).await;
+        }
+        let node = |name: &str| {
+            let (user, groups) = (format!("system:node:{name}"), ["system:nodes"]);
+            Client::with_certificate(&site, &site.authority, &user, &groups)
+        };
+        let pod = json!({
+            "metadata": {"name": "web"},
+            "spec": {
+                "nodeName": "n1",
+                "serviceAccountName": "till",
+                "containers": [{"name": "c", "image": "i"}],
+                "volumes": [{"name": "v", "secret": {"secretName": "named"}}],
+            },
+        });
+        let named = format!("{secrets}/named");
+        assert_eq!(node("n1").get(&named).await.status, 403);
+        master.create("/api/v1/namespaces/shop/pods", &pod).await;
+        assert_eq!(node("n1").get(&named).await.status, 200);
+        let narrowed = node("n1").get(&format!("{secrets}?fieldSelector=metadata.name%3Dnamed")).await;
+        assert_eq!(narrowed.body["items"].as_array().map(Vec::len), Some(1));
+        let pods = "/api/v1/pods?fieldSelector=spec.nodeName%3Dn1";
+        assert_eq!((node("n1").get(pods).await.status, node("n2").get(pods).await.status), (200, 403));
+        let other = node("n1").get(&format!("{secrets}/other")).await;
+        assert_eq!(
+            (other.status, other.message()),
+            (
+                403,
+                "secrets \"other\" is forbidden: User \"system:node:n1\" cannot get resource \"secrets\" in API \
+                   group \"\" in the namespace \"shop\": no relationship found between node 'n1' and this object"
+            )
+        );
+        assert_eq!(node("n2").get(&named).await.status, 403);
+        assert_eq!(node("n1").get(secrets).await.status, 403);
+        let gone = "/api/v1/namespaces/shop/pods/web?gracePeriodSeconds=0";
+        assert_eq!(master.send(Method::DELETE, gone, Full::default()).await.status, 200);
+        site.server.authorizer.nodes.refresh(&site.server.objects).await.unwrap();
+        assert_eq!(node("n1").get(&named).await.status, 403);
     });
 }
 

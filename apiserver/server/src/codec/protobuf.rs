@@ -6,10 +6,15 @@
 //!
 //! Source: `k8s.io/apimachinery/pkg/runtime/serializer/protobuf`, and there `RawSerializer` for the frames of watches.
 
+use bytes::Bytes;
 use keelson_api_schema::{
-    TypeId, builtin, encode_protobuf, protobuf_field, protobuf_frame, protobuf_message,
+    TypeId, builtin, encode_protobuf, protobuf_field, protobuf_field_head, protobuf_frame_around,
+    protobuf_message,
 };
 use serde_json::Value;
+
+/// Roughly how many bytes of a list are made and sent at once.
+const PIECE: usize = 64 << 10;
 
 /// The media type.
 pub(crate) const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
@@ -37,19 +42,38 @@ pub(crate) fn partial_message(metadata: &[u8]) -> Vec<u8> {
     message(partial, &super::partial(metadata))
 }
 
-/// A list's body from its metadata's JSON and the messages of its items.
-pub(crate) fn list<'i>(
+/// A list's body from its metadata's JSON and the messages of its items: how long it is, and its pieces.
+///
+/// Lengths stand in front of what they count, so all are known before anything is written, and nothing is held twice.
+pub(crate) fn list(
     (api_version, kind): (&str, &str),
     metadata: &str,
-    items: impl Iterator<Item = &'i [u8]>,
-) -> Vec<u8> {
-    let mut raw = Vec::new();
+    items: Vec<Bytes>,
+) -> (usize, impl Iterator<Item = Bytes> + Send + use<>) {
+    let item_head = |item: &Bytes| {
+        let mut head = Vec::with_capacity(8);
+        protobuf_field_head(2, item.len(), &mut head);
+        head
+    };
+    let mut list_head = Vec::new();
     let list_meta = builtin().lookup("meta/v1.ListMeta").expect("the table has it");
-    protobuf_field(1, &message(list_meta, metadata.as_bytes()), &mut raw);
-    for item in items {
-        protobuf_field(2, item, &mut raw);
-    }
-    protobuf_frame(api_version, kind, &raw)
+    protobuf_field(1, &message(list_meta, metadata.as_bytes()), &mut list_head);
+    let of_items: usize = items.iter().map(|item| item_head(item).len() + item.len()).sum();
+    let (mut before, behind) = protobuf_frame_around(api_version, kind, list_head.len() + of_items);
+    before.append(&mut list_head);
+    let length = before.len() + of_items + behind.len();
+    let mut parts = std::iter::once(Bytes::from(before))
+        .chain(items.into_iter().flat_map(move |item| [item_head(&item).into(), item]))
+        .chain(std::iter::once(behind.into()));
+    let piece = move || {
+        let mut piece = Vec::new();
+        while piece.len() < PIECE {
+            let Some(part) = parts.next() else { break };
+            piece.extend_from_slice(&part);
+        }
+        (!piece.is_empty()).then(|| piece.into())
+    };
+    (length, std::iter::from_fn(piece))
 }
 
 /// A frame of a watch: its length in four bytes, then a `WatchEvent` without a frame of its own around an object that
@@ -85,10 +109,15 @@ mod tests {
 
     #[test]
     fn a_list_has_its_metadata_and_its_items_as_messages() {
-        let items = [&b"a"[..], b"bc"];
-        let list = list(("v1", "PodList"), r#"{"resourceVersion":"7"}"#, items.into_iter());
+        let long = Bytes::from(vec![b'x'; PIECE]);
+        let items = vec![Bytes::from_static(b"a"), Bytes::from_static(b"bc"), long.clone(), long.clone()];
+        let (length, pieces) = list(("v1", "PodList"), r#"{"resourceVersion":"7"}"#, items);
+        let pieces: Vec<Bytes> = pieces.collect();
+        let list = pieces.concat();
+        assert_eq!((list.len(), pieces.len()), (length, 3));
         let meta = b"\x0a\x07\x0a\x00\x12\x017\x1a\x00";
-        let expected = [&meta[..], b"\x12\x01a\x12\x02bc"].concat();
-        assert!(list.windows(expected.len()).any(|bytes| bytes == expected), "{list:x?}");
+        let long = [b"\x12\x80\x80\x04", &long[..]].concat();
+        let raw = [&meta[..], b"\x12\x01a\x12\x02bc", &long, &long].concat();
+        assert!(list == keelson_api_schema::protobuf_frame("v1", "PodList", &raw));
     }
 }

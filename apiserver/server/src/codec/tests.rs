@@ -151,6 +151,22 @@ proptest! {
 }
 
 #[test]
+fn a_warning_is_told_once_and_many_do_not_fill_the_head() {
+    let mut headers = HeaderMap::new();
+    for warning in ["one", "two", "one"] {
+        warn(&mut headers, warning);
+    }
+    assert_eq!(headers.get_all(WARNING).iter().count(), 2);
+    for number in 0..100 {
+        warn(&mut headers, &format!("{number}{}", "x".repeat(1000)));
+    }
+    let sizes: Vec<usize> = headers.get_all(WARNING).iter().map(HeaderValue::len).collect();
+    assert!(sizes.iter().sum::<usize>() <= MAX_ALL_WARNINGS + 10, "{sizes:?}");
+    assert!(sizes.iter().any(|size| *size > 1000), "{sizes:?}");
+    assert!(sizes.iter().any(|size| (MAX_FURTHER_WARNING..300).contains(size)), "{sizes:?}");
+}
+
+#[test]
 fn warnings_are_headers_and_cannot_break_them() {
     let text = |warning: &str| warning_value(warning).unwrap().to_str().unwrap().to_owned();
     assert_eq!(text("unknown field \"x\""), r#"299 - "unknown field \"x\"""#);

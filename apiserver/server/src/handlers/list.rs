@@ -29,6 +29,12 @@ pub(crate) use page::range_of;
 /// Roughly how many bytes are made and sent at once.
 const PIECE: usize = 64 << 10;
 
+/// What is set aside for the object that goes beyond a piece.
+const SLACK: usize = 8 << 10;
+
+/// After how many messages others get their turn: the first list makes all of them, and elections must not wait for it.
+const MESSAGES_AT_ONCE: usize = 64;
+
 /// Answers with the objects that the call means.
 ///
 /// # Errors
@@ -43,7 +49,7 @@ pub async fn list(server: &Arc<Server>, call: &Call) -> Result<Response, ApiErro
     let page = page::read(&server.objects, &call.request, &options, &selection).await?;
     let rendering = Rendering::new(resource, &wanted, call.now);
     if wanted.media == Media::Protobuf {
-        return in_protobuf(&rendering, &page.meta, &page.objects);
+        return in_protobuf(&rendering, &page.meta, &page.objects).await;
     }
     let mut pieces = Pieces {
         head: Some(head(&rendering, &page.meta)),
@@ -61,21 +67,29 @@ pub async fn list(server: &Arc<Server>, call: &Call) -> Result<Response, ApiErro
     stream(pieces)
 }
 
-/// A collection in protobuf, whose length stands in front of it; so it is made as a whole, of messages that the cache
-/// keeps.
-fn in_protobuf(
+/// A collection in protobuf, whose length stands in front of it; so it is sent once all messages are made, which the
+/// cache keeps.
+async fn in_protobuf(
     rendering: &Rendering,
     meta: &ListMeta,
     objects: &[Arc<CachedObject>],
 ) -> Result<Response, ApiError> {
-    let items = objects.iter().map(|object| rendering.message(object)).collect::<Result<Vec<Bytes>, _>>()?;
+    let mut items = Vec::with_capacity(objects.len());
+    for (at, object) in objects.iter().enumerate() {
+        items.push(rendering.message(object)?);
+        if at % MESSAGES_AT_ONCE == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
     let (api_version, kind) = rendering.kind();
     let kind = match rendering.form() {
         Form::Object => rendering.resource().list_kind(),
         Form::Partial | Form::Table(_) => format!("{kind}List"),
     };
-    let body = protobuf::list((&api_version, &kind), &meta.json(), items.iter().map(|item| &item[..]));
-    Ok(answer::object_bytes(StatusCode::OK, PROTOBUF, body.into()))
+    let (length, pieces) = protobuf::list((&api_version, &kind), &meta.json(), items);
+    let mut response = answer::streamed(StatusCode::OK, PROTOBUF, tokio_stream::iter(pieces));
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    Ok(response)
 }
 
 fn stream(mut pieces: Pieces) -> Result<Response, ApiError> {
@@ -144,6 +158,7 @@ impl Iterator for Pieces {
             return None;
         }
         let mut piece = self.head.take().unwrap_or_default();
+        piece.reserve(PIECE + SLACK);
         while piece.len() < PIECE {
             let Some(object) = self.objects.next() else {
                 self.state = State::Done;

@@ -98,6 +98,7 @@ fn may_create(server: &Server, call: &Call) -> Result<(), ApiError> {
         subresource: request.subresource.map_or("", |subresource| subresource.name),
         namespace: &request.namespace,
         name: &request.name,
+        selector: None,
     };
     let wanted = Attributes { verb: Verb::Create.name(), object: Asked::Resource(wanted) };
     server.authorizer.authorize(&call.user, &wanted).map(drop)

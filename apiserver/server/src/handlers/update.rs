@@ -48,6 +48,7 @@ pub(super) fn check_may_create(server: &Server, call: &Call) -> Result<(), ApiEr
         subresource: "",
         namespace: &call.request.namespace,
         name: &call.request.name,
+        selector: None,
     };
     let creation = Attributes { verb: "create", object: Object::Resource(object) };
     match server.authorizer.allows(&call.user, &creation) {

@@ -125,6 +125,7 @@ fn asked(question: &Object) -> Attributes<'_> {
             subresource: text("subresource"),
             namespace: text("namespace"),
             name: text("name"),
+            selector: None,
         }),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     authn::User,
-    authz::{Authorizer, rbac::Rule},
+    authz::{Authorizer, nodes::node_of, rbac::Rule},
 };
 
 /// All rules that hold. What `system:masters` may do without any rule is not among them, as upstream has it.
@@ -16,16 +16,20 @@ pub(super) fn status(authorizer: &Authorizer, question: &Object, user: &User) ->
     }
     let policy = authorizer.policy();
     let (rules, missing) = policy.rules_for(user, namespace);
+    let why_not_all = match node_of(user) {
+        Some(_) => "node authorizer does not support user rule resolution".to_owned(),
+        None => missing,
+    };
     let (resources, paths): (Vec<&Rule>, Vec<&Rule>) =
         rules.into_iter().partition(|rule| rule.is_about_resources());
     let shown = |rules: &[&Rule]| rules.iter().map(|rule| rule.review()).collect::<Vec<_>>();
     let mut status = json!({
         "resourceRules": shown(&resources),
         "nonResourceRules": shown(&paths),
-        "incomplete": !missing.is_empty(),
+        "incomplete": !why_not_all.is_empty(),
     });
-    if !missing.is_empty() {
-        status["evaluationError"] = missing.into();
+    if !why_not_all.is_empty() {
+        status["evaluationError"] = why_not_all.into();
     }
     Ok(status)
 }

@@ -7,7 +7,11 @@
 
 use http::StatusCode;
 use keelson_api_registry::{object::Object, resources::ResourceInfo, status::ApiError};
-use keelson_api_schema::{DecodeError, Document, Encoding, FieldValidation, TypeId, TypeMeta, builtin};
+use keelson_api_schema::{
+    DecodeError, Document, Encoding, FieldValidation, TypeId, TypeMeta, builtin, encode,
+};
+
+use crate::storage::check_length;
 
 /// How much of a body that cannot be read is quoted, in bytes.
 const QUOTED_BYTES: usize = 30;
@@ -106,6 +110,7 @@ fn read_if(
     };
     let decoded = document.decode(builtin(), wanted.ty()).map_err(|error| unfit(&error))?;
     let (value, warnings) = decoded.enforce(validation).map_err(|error| unfit(&error))?;
+    check_length(body, || encode(builtin(), wanted.ty(), &value).len())?;
     let mut object = Object(value);
     object.set(&["apiVersion"], wanted.api_version());
     object.set(&["kind"], wanted.kind);

@@ -67,11 +67,11 @@ pub(crate) fn owner_of<O: Cached>(owners: &Informer<O>, object: &ObjectMeta) -> 
 pub(crate) fn suitors<O: Cached>(
     owners: &Informer<O>,
     orphan: &ObjectMeta,
-    selector_of: impl Fn(&O) -> &LabelSelector,
+    selector_of: impl Fn(&O) -> LabelSelector,
 ) -> Vec<ObjectKey> {
     let Some(labels) = orphan.labels.as_ref().filter(|labels| !labels.is_empty()) else { return Vec::new() };
     let selects = |owner: &O| {
-        let selector = Selector::try_from(selector_of(owner).clone());
+        let selector = Selector::try_from(selector_of(owner));
         selector.is_ok_and(|selector| !selector.selects_all() && selector.matches(labels))
     };
     let owners = owners.in_namespace(orphan.namespace.as_deref().unwrap_or_default());

@@ -80,7 +80,8 @@ impl Watch {
         if controller_of(&set.metadata).is_some() || set.metadata.deletion_timestamp.is_some() {
             return;
         }
-        let suitors = kin::suitors(&self.deployments, &set.metadata, |deployment| &deployment.spec.selector);
+        let suitors =
+            kin::suitors(&self.deployments, &set.metadata, |deployment| deployment.spec.selector.clone());
         suitors.into_iter().for_each(|key| self.queue.add(key));
     }
 

@@ -139,9 +139,8 @@ impl Watch {
 }
 
 /// What the Job selects; a Job without a selector selects nothing.
-fn selector(job: &Job) -> &LabelSelector {
-    static NOTHING: LabelSelector = LabelSelector { match_expressions: None, match_labels: None };
-    job.spec.as_ref().and_then(|spec| spec.selector.as_ref()).unwrap_or(&NOTHING)
+fn selector(job: &Job) -> LabelSelector {
+    job.spec.as_ref().and_then(|spec| spec.selector.clone()).unwrap_or_default()
 }
 
 fn conditions(job: &Job) -> &[JobCondition] {

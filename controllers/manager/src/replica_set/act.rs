@@ -6,31 +6,32 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
+use k8s_openapi::api::apps::v1::ReplicaSetStatus;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use keelson_controller_runtime::{Expectations, ObjectKey, reference_to};
 use kube::api::PostParams;
 use kube::{Api, Client};
 
 use super::Error;
+use super::keeper::Keeper;
 use super::status::Attempt;
 use crate::pod_control::{
     Deletion, IN_FLIGHT, PodControl, is_namespace_terminating, message_of, pod_from_template, slow_start,
 };
 
 /// Acts for one set.
-pub(super) struct Actor<'a> {
+pub(super) struct Actor<'a, K> {
     pub(super) client: &'a Client,
     pub(super) pods: &'a PodControl,
     pub(super) expectations: &'a Expectations,
     pub(super) key: &'a ObjectKey,
-    pub(super) set: &'a ReplicaSet,
+    pub(super) set: &'a K,
 }
 
-impl Actor<'_> {
+impl<K: Keeper> Actor<'_, K> {
     /// Creates `count` pods.
     pub(super) async fn create(&self, count: usize) -> Result<(), Error> {
-        let Some(template) = &self.set.spec.template else {
+        let Some(template) = self.set.template() else {
             return Ok(());
         };
         let (pod, owner) = (&pod_from_template(template, self.set), &reference_to(self.set));
@@ -72,11 +73,11 @@ impl Actor<'_> {
 
     /// Writes the status, if it says anything new.
     pub(super) async fn tell(&self, status: ReplicaSetStatus) -> Result<(), Error> {
-        if self.set.status.as_ref() == Some(&status) {
+        let set = self.set.with_status(status);
+        if set.status() == self.set.status() {
             return Ok(());
         }
-        let sets: Api<ReplicaSet> = Api::namespaced(self.client.clone(), &self.key.namespace);
-        let set = ReplicaSet { status: Some(status), ..self.set.clone() };
+        let sets: Api<K> = Api::namespaced(self.client.clone(), &self.key.namespace);
         match sets.replace_status(&self.key.name, &PostParams::default(), &set).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),

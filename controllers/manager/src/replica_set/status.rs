@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
+use k8s_openapi::api::apps::v1::{ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
+use super::keeper::Keeper;
 use crate::pod_state::{self, Availability};
 
 /// The condition of a set that cannot create or delete its pods.
@@ -43,7 +44,7 @@ pub(super) enum Attempt {
 
 /// The status of `set` now.
 pub(super) fn status(
-    set: &ReplicaSet,
+    set: &impl Keeper,
     pods: &OwnPods,
     attempt: &Attempt,
     now: Timestamp,
@@ -66,17 +67,17 @@ pub(super) fn status(
 
 /// A generation counts as observed when it has been decided on, which needs a full view of the pods: whoever reads the
 /// status may then rely on it that no pods are on their way that it does not count.
-fn observed_generation(set: &ReplicaSet, attempt: &Attempt) -> Option<i64> {
+fn observed_generation(set: &impl Keeper, attempt: &Attempt) -> Option<i64> {
     match attempt {
-        Attempt::None if set.metadata.deletion_timestamp.is_none() => {
-            set.status.as_ref().and_then(|status| status.observed_generation)
+        Attempt::None if set.meta().deletion_timestamp.is_none() => {
+            set.status().and_then(|status| status.observed_generation)
         }
-        Attempt::None | Attempt::Succeeded | Attempt::Failed { .. } => set.metadata.generation,
+        Attempt::None | Attempt::Succeeded | Attempt::Failed { .. } => set.meta().generation,
     }
 }
 
 /// After which time the next pod becomes available, if none changes.
-pub(super) fn next_availability(set: &ReplicaSet, pods: &OwnPods, now: Timestamp) -> Option<Duration> {
+pub(super) fn next_availability(set: &impl Keeper, pods: &OwnPods, now: Timestamp) -> Option<Duration> {
     let ripening = pods.active.iter().filter_map(|pod| match availability(set, pod, now) {
         Availability::Ripening(rest) => Some(rest),
         Availability::Unready | Availability::Available => None,
@@ -84,21 +85,20 @@ pub(super) fn next_availability(set: &ReplicaSet, pods: &OwnPods, now: Timestamp
     ripening.min()
 }
 
-fn availability(set: &ReplicaSet, pod: &Pod, now: Timestamp) -> Availability {
-    let min_ready_seconds = set.spec.min_ready_seconds.unwrap_or(0);
-    pod_state::availability(pod, min_ready_seconds, now)
+fn availability(set: &impl Keeper, pod: &Pod, now: Timestamp) -> Availability {
+    pod_state::availability(pod, set.min_ready_seconds(), now)
 }
 
 /// Whether the pod has every label of the template: one made by a former template may have others.
-fn has_template_labels(set: &ReplicaSet, pod: &Pod) -> bool {
-    let template = set.spec.template.as_ref().and_then(|template| template.metadata.as_ref());
+fn has_template_labels(set: &impl Keeper, pod: &Pod) -> bool {
+    let template = set.template().and_then(|template| template.metadata.as_ref());
     let wanted = template.and_then(|meta| meta.labels.as_ref()).into_iter().flatten();
     let labels = pod.metadata.labels.as_ref();
     wanted.into_iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
 }
 
-fn conditions(set: &ReplicaSet, attempt: &Attempt, now: Timestamp) -> Option<Vec<ReplicaSetCondition>> {
-    let before = set.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+fn conditions(set: &impl Keeper, attempt: &Attempt, now: Timestamp) -> Option<Vec<ReplicaSetCondition>> {
+    let before = set.status().and_then(|status| status.conditions).unwrap_or_default();
     let is_failure = |condition: &ReplicaSetCondition| condition.type_.as_deref() == Some(REPLICA_FAILURE);
     let after = match attempt {
         Attempt::None => before,

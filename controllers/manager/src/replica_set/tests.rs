@@ -8,22 +8,29 @@ use serde_json::{Value, json};
 use super::samples::{pod, ready, set, terminating};
 use super::*;
 use crate::fake_api::{Call, Calls, fake_api, refusal};
+use k8s_openapi::api::core::v1::{PodTemplateSpec, ReplicationController, ReplicationControllerSpec};
 
 /// A controller whose cache is filled by hand, and what it asks of the API.
 struct World {
-    controller: Controller,
+    controller: Controller<ReplicaSet>,
     queue: WorkQueue<ObjectKey>,
     calls: Calls,
 }
 
-fn world(answer: impl Fn(&Call) -> (u16, Value) + Send + Sync + 'static) -> World {
+fn controller<K: Keeper>(
+    answer: impl Fn(&Call) -> (u16, Value) + Send + Sync + 'static,
+) -> (Controller<K>, Calls) {
     let (client, calls) = fake_api(answer);
     let (sets, pods) = (Informer::detached(), Informer::detached());
     kin::index(&sets);
     kin::index(&pods);
     let (events, _) = EventRecorder::detached();
     let control = PodControl::new(client.clone(), events);
-    let controller = Controller { client, sets, pods, control, expectations: Arc::default() };
+    (Controller { client, sets, pods, control, expectations: Arc::default() }, calls)
+}
+
+fn world(answer: impl Fn(&Call) -> (u16, Value) + Send + Sync + 'static) -> World {
+    let (controller, calls) = controller(answer);
     let queue = WorkQueue::new("test");
     controller.watch(&queue);
     World { controller, queue, calls }
@@ -226,4 +233,35 @@ async fn a_set_hears_of_its_pods_and_of_orphans_that_it_selects() {
     foreign.metadata.owner_references.as_mut().unwrap()[0].uid = "an-earlier-web".into();
     world.controller.pods.apply(foreign);
     assert_eq!(heard().await, 0, "a set of the same name is not the same set");
+}
+
+#[tokio::test]
+async fn a_replication_controller_keeps_its_pods_in_the_same_way() {
+    let (controller, calls) = controller::<ReplicationController>(willing());
+    let ReplicaSet { metadata, spec, .. } = set(2);
+    let template: Option<PodTemplateSpec> = spec.template;
+    let spec = ReplicationControllerSpec {
+        replicas: spec.replicas,
+        selector: spec.selector.match_labels,
+        template,
+        ..ReplicationControllerSpec::default()
+    };
+    let mut old = ReplicationController { metadata, spec: Some(spec), status: None };
+    controller.sets.apply(old.clone());
+    let key = ObjectKey::new("shop", "web");
+    controller.reconcile(&key).await.unwrap();
+    let line =
+        |start: &str| calls.all().iter().filter(|call| call.method == start).cloned().collect::<Vec<_>>();
+    let created = line("POST");
+    assert_eq!(created.len(), 2);
+    assert_eq!(created[0].body["metadata"]["ownerReferences"][0]["kind"], "ReplicationController");
+    let told = line("PUT");
+    assert_eq!(told[0].path, "/api/v1/namespaces/shop/replicationcontrollers/web/status");
+    assert_eq!(told[0].body["status"]["observedGeneration"], 4);
+    // What its kind does not tell is no reason to tell the rest again.
+    old.status = serde_json::from_value(told[0].body["status"].clone()).unwrap();
+    old.metadata.resource_version = Some("2".into());
+    controller.sets.apply(old);
+    controller.reconcile(&key).await.unwrap();
+    assert_eq!(line("PUT").len(), 1);
 }

@@ -4,21 +4,21 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
 use keelson_controller_runtime::{Change, Expectations, Informer, ObjectKey, WorkQueue, controller_of};
 
+use super::keeper::Keeper;
 use crate::claim::kin;
 
 /// Who listens.
-pub(super) struct Watch {
-    pub(super) sets: Informer<ReplicaSet>,
+pub(super) struct Watch<K: Keeper> {
+    pub(super) sets: Informer<K>,
     pub(super) queue: WorkQueue<ObjectKey>,
     pub(super) expectations: Arc<Expectations>,
 }
 
-impl Watch {
-    pub(super) fn set_changed(&self, change: &Change<ReplicaSet>) {
+impl<K: Keeper> Watch<K> {
+    pub(super) fn set_changed(&self, change: &Change<K>) {
         match change {
             Change::Added(set) | Change::Updated { new: set, .. } => self.queue.add(ObjectKey::of(&**set)),
             Change::Deleted(set) => self.expectations.forget(&ObjectKey::of(&**set)),
@@ -69,7 +69,7 @@ impl Watch {
         if controller_of(&pod.metadata).is_some() {
             return;
         }
-        let suitors = kin::suitors(&self.sets, &pod.metadata, |set| &set.spec.selector);
+        let suitors = kin::suitors(&self.sets, &pod.metadata, Keeper::selector);
         suitors.into_iter().for_each(|key| self.queue.add(key));
     }
 

@@ -1,7 +1,10 @@
 //! Whose pods are looked at, and what frees room.
 
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
 use crate::queue::Whereabouts;
-use crate::testing::{Cluster, MakeNode, MakePod};
+use crate::testing::{Cluster, MakeNode, MakePod, at};
 
 fn small(name: &str) -> MakePod {
     MakePod::named(name).container("1", "1Gi")
@@ -127,4 +130,37 @@ fn an_assumed_pod_is_not_queued_again_by_its_own_news() {
     assert_eq!((cluster.turn().as_str(), cluster.whereabouts("p")), ("nobody's turn", Whereabouts::Nowhere));
     cluster.pod(small("p").version(3).node("n"));
     assert_eq!(used(&cluster), 1000);
+}
+
+#[test]
+fn a_pod_waits_for_its_claim_and_no_other_wakes_it() {
+    let mut cluster = cluster();
+    let claim = |name: &str, phase: &str, deleted: Option<Time>| PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            namespace: small("p").pod().metadata.namespace,
+            name: Some(name.into()),
+            deletion_timestamp: deleted,
+            ..ObjectMeta::default()
+        },
+        status: Some(PersistentVolumeClaimStatus { phase: Some(phase.into()), ..Default::default() }),
+        ..PersistentVolumeClaim::default()
+    };
+    cluster.pod(small("p").claim("data"));
+    let why = cluster.turn();
+    let start = "p: 0/1 nodes are available: persistentvolumeclaim \"data\" not found. preemption: 0/1 nodes";
+    assert!(why.starts_with(start), "{why}");
+    cluster.claim(claim("other", "Bound", None));
+    assert_eq!(cluster.whereabouts("p"), Whereabouts::Unschedulable);
+    cluster.claim(claim("data", "Bound", Some(at(1))));
+    assert_eq!(cluster.whereabouts("p"), Whereabouts::Backoff);
+    cluster.pass(std::time::Duration::from_secs(10));
+    assert!(cluster.turn().contains("persistentvolumeclaim \"data\" is being deleted"));
+    cluster.claim(claim("data", "Lost", None));
+    cluster.pass(std::time::Duration::from_secs(10));
+    assert!(
+        cluster.turn().contains("persistentvolumeclaim \"data\" bound to non-existent persistentvolume \"\"")
+    );
+    cluster.claim(claim("data", "Bound", None));
+    cluster.pass(std::time::Duration::from_secs(10));
+    assert_eq!(cluster.turn(), "p -> n");
 }

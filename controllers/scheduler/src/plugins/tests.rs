@@ -81,6 +81,7 @@ fn the_table_is_upstreams() {
         ("NodeAffinity", 2),
         ("NodePorts", 0),
         ("NodeResourcesFit", 1),
+        ("VolumeBinding", 0),
         ("PodTopologySpread", 2),
         ("InterPodAffinity", 2),
         ("DefaultPreemption", 0),

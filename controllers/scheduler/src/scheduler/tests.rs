@@ -24,7 +24,12 @@ impl Running {
     fn start(nodes: impl IntoIterator<Item = MakeNode>) -> Self {
         let (nodes_informer, pods) = (Informer::detached(), Informer::detached());
         let api = FakeApi::followed_by(&pods);
-        let informers = Informers { nodes: nodes_informer.clone(), pods, namespaces: Informer::detached() };
+        let informers = Informers {
+            nodes: nodes_informer.clone(),
+            pods,
+            namespaces: Informer::detached(),
+            claims: Informer::detached(),
+        };
         let inbox = listen(&informers);
         let (events, told) = EventRecorder::detached();
         let core = Core::new(plugins::DEFAULT, "default-scheduler", None, 1);

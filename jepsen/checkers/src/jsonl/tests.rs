@@ -58,8 +58,19 @@ fn a_record_that_cannot_be_is_named_by_its_line() {
 
 #[test]
 fn a_newer_version_is_refused_before_its_fields_are_looked_at() {
-    let newer = "{\"history\":{\"version\":2,\"meta\":{\"colour\":\"red\"}}}\n";
+    let newer = "{\"history\":{\"version\":3,\"meta\":{\"colour\":\"red\"}}}\n";
     assert!(error(newer).contains("use a newer one"), "{}", error(newer));
+    let zero = newer.replace("\"version\":3", "\"version\":0");
+    assert!(error(&zero).contains("the first one was 1"), "{}", error(&zero));
+}
+
+#[test]
+fn the_first_version_had_no_remarks_and_the_second_has() {
+    let bare = without_line(&text(&everything()), "{\"remarks\"");
+    assert!(error(&bare).contains("no `remarks`"), "{}", error(&bare));
+    let first = bare.replacen("\"version\":2", "\"version\":1", 1);
+    let read = read(first.as_bytes()).expect("it is of the first version");
+    assert_eq!(read, History { remarks: Remarks::default(), ..everything() });
 }
 
 #[test]
@@ -77,7 +88,7 @@ fn what_follows_the_end_is_refused() {
 
 #[test]
 fn a_file_without_its_beginning_is_refused() {
-    let headless = without_line(&text(&everything()), "\"version\":1,\"meta\"");
+    let headless = without_line(&text(&everything()), "\"version\":2,\"meta\"");
     assert!(error(&headless).starts_with("line 1: not the first record"), "{}", error(&headless));
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Span {
     pub(super) to: Nanos,
 }
 
-const SECOND: u64 = 1_000_000_000;
+pub(super) const SECOND: u64 = 1_000_000_000;
 
 pub(super) struct Lives(FxHashMap<LeaseId, Life>);
 
@@ -28,6 +28,21 @@ pub(super) struct Life {
     /// Revocations: when they began, when they were acknowledged, and the operation.
     revoked: Vec<(Nanos, Option<Nanos>, u32)>,
     granted: Option<(u32, u32)>,
+    /// When the first grant that was acknowledged ended.
+    granted_at: Option<Nanos>,
+    /// When the first grant that may have happened began.
+    begun: Option<Nanos>,
+    /// Answers that there is no such lease: when they were asked for, when they came, and the operation.
+    gone: Vec<Absence>,
+    /// The first of them to come that was asked for after the grant.
+    first_gone: Option<Absence>,
+}
+
+#[derive(Clone, Copy)]
+struct Absence {
+    asked: Nanos,
+    ended: Nanos,
+    op: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -42,8 +57,8 @@ struct Renewal {
 /// When a lease ends at the latest.
 pub(super) struct LatestEnd {
     pub(super) latest: Nanos,
-    /// The beginning of the renewal that this counts from.
-    pub(super) since: Nanos,
+    /// The time that a new leader may give it again, in nanoseconds.
+    pub(super) ttl: u64,
     pub(super) by: u32,
 }
 
@@ -52,11 +67,17 @@ impl Lives {
         let mut lives: FxHashMap<LeaseId, Life> = FxHashMap::default();
         for (op, operation) in (0..).zip(&history.operations) {
             match &operation.call {
-                Call::LeaseGrant { id, .. } | Call::LeaseKeepAlive { id } => {
-                    lives.entry(*id).or_default().renewed(op, operation);
+                Call::LeaseGrant { id, .. } => {
+                    let life = lives.entry(*id).or_default();
+                    life.begun(operation);
+                    life.renewed(op, operation);
                 }
+                Call::LeaseKeepAlive { id } => lives.entry(*id).or_default().renewed(op, operation),
                 Call::LeaseRevoke { id } => lives.entry(*id).or_default().revoked(op, operation),
                 _ => {}
+            }
+            if let Some((id, absence)) = absence(op, operation) {
+                lives.entry(id).or_default().gone.push(absence);
             }
         }
         lives.values_mut().for_each(Life::order);
@@ -68,7 +89,31 @@ impl Lives {
     }
 }
 
+/// The lease that an answer says is not there.
+fn absence(op: u32, operation: &Operation) -> Option<(LeaseId, Absence)> {
+    let (ended, returned) = operation.answer()?;
+    let id = match (&operation.call, returned) {
+        (Call::LeaseKeepAlive { id }, Returned::LeaseKeepAlive { ttl_seconds: 0, .. })
+        | (Call::LeaseTimeToLive { id }, Returned::LeaseTimeToLive { remaining_seconds: None, .. })
+        | (Call::LeaseRevoke { id }, Returned::LeaseRevoke { revoked: false, .. }) => *id,
+        _ => return None,
+    };
+    Some((id, Absence { asked: operation.invoked, ended, op }))
+}
+
 impl Life {
+    fn begun(&mut self, operation: &Operation) {
+        match &operation.end {
+            End::Ok { at, .. } => {
+                self.granted_at = Some(self.granted_at.map_or(*at, |first| first.min(*at)));
+            }
+            End::Unknown { .. } => {}
+            End::Failed { .. } => return,
+        }
+        let began = operation.invoked;
+        self.begun = Some(self.begun.map_or(began, |first| first.min(began)));
+    }
+
     fn renewed(&mut self, op: u32, operation: &Operation) {
         let (to, seconds) = match &operation.end {
             End::Ok { at, returned: Returned::LeaseGrant { ttl_seconds, .. } } => {
@@ -103,6 +148,9 @@ impl Life {
     }
 
     fn order(&mut self) {
+        let granted_at = self.granted_at;
+        let after_grant = |absence: &&Absence| granted_at.is_some_and(|granted| granted < absence.asked);
+        self.first_gone = self.gone.iter().filter(after_grant).min_by_key(|absence| absence.ended).copied();
         self.renewals.sort_by_key(|renewal| renewal.span.to);
         for place in 1..self.renewals.len() {
             let before = self.renewals[place - 1].furthest;
@@ -136,6 +184,22 @@ impl Life {
         before.map(|(.., op)| *op)
     }
 
+    /// The first operation that was told that it revoked the lease.
+    pub(super) fn revoked_by(&self) -> Option<u32> {
+        let told = self.revoked.iter().filter(|(_, ended, _)| ended.is_some());
+        told.map(|(.., op)| *op).min()
+    }
+
+    /// The operation that was told, before this moment, that the lease is gone.
+    pub(super) fn gone_before(&self, moment: Nanos) -> Option<u32> {
+        self.first_gone.filter(|gone| gone.ended < moment).map(|gone| gone.op)
+    }
+
+    /// Whether somebody may have been granted it by then.
+    pub(super) fn may_have_begun(&self, by: Nanos) -> bool {
+        self.begun.is_some_and(|begun| begun <= by)
+    }
+
     /// When the lease ends at the latest, if only the renewals that began before the end of the span count, without the
     /// operation itself; `None`: that is not known.
     pub(super) fn latest_end(&self, seen: Seen) -> Option<LatestEnd> {
@@ -150,7 +214,7 @@ impl Life {
             .max_by_key(|renewal| renewal.span.to.0.saturating_add(renewal.ttl))?;
         Some(LatestEnd {
             latest: Nanos(latest.span.to.0.saturating_add(latest.ttl)),
-            since: latest.span.from,
+            ttl: latest.ttl,
             by: latest.op,
         })
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::*;
-use crate::history::{Bounds, FaultEvent, Operation};
+use crate::history::{Bounds, FaultEvent, FaultPhase, Operation};
 use crate::testing::{at, classes, op, unknown};
 
 const SECOND: u64 = 1_000_000_000;
@@ -126,6 +126,64 @@ fn a_lease_that_was_revoked_is_gone() {
     assert_eq!(found(maybe), [""; 0]);
 }
 
+fn refused_revoke(time: Range<u64>) -> Operation {
+    let returned = Returned::LeaseRevoke { revision: HEADER, revoked: false };
+    timed(6, time, Call::LeaseRevoke { id: LEASE }, returned)
+}
+
+#[test]
+fn what_is_gone_stays_gone() {
+    let came_back = "lease came back";
+    assert_eq!(found(vec![grant(0..1, 2), remaining(5..6, None), renew(7..8, 0)]), [""; 0]);
+    // Asked for before the grant was through, it may not have been there yet.
+    assert_eq!(found(vec![grant(0..3, 9), remaining(1..2, None), renew(4..5, 9)]), [""; 0]);
+    let seen = vec![grant(0..1, 3), remaining(4..5, None), renew(6..7, 3)];
+    assert_eq!(found(seen), [came_back]);
+    assert_eq!(found(vec![grant(0..1, 3), refused_revoke(4..5), renew(6..7, 3)]), [came_back]);
+    let attached = vec![grant(0..1, 9), revoke(2..3), attach(LEASE, 4..5, 2)];
+    assert_eq!(found(attached), ["lease outlives its revocation"]);
+}
+
+#[test]
+fn a_lease_is_revoked_once() {
+    let mut second = revoke(2..5);
+    second.process = crate::history::ProcessId(6);
+    assert_eq!(found(vec![grant(0..1, 9), revoke(2..5), second]), ["lease revoked twice"]);
+    assert_eq!(found(vec![grant(0..1, 9), revoke(2..5), refused_revoke(3..5)]), [""; 0]);
+}
+
+#[test]
+fn what_lives_by_a_lease_that_nobody_granted_is_found() {
+    assert_eq!(found(vec![attach(LEASE, 1..2, 2)]), ["lease that nobody granted"]);
+    let later = vec![key(1..2, Some(LEASE)), grant(3..4, 9)];
+    assert_eq!(found(later), ["lease that nobody granted"]);
+    assert_eq!(found(vec![unknown(grant(0..1, 9)), attach(LEASE, 2..3, 2)]), [""; 0]);
+}
+
+#[test]
+fn a_lease_that_lives_on_for_minutes_is_found() {
+    let operations = vec![grant(0..1, 2), remaining(602..603, Some(1)), renew(604..605, 2)];
+    assert_eq!(found(operations), ["lease ended late", "more time than is left", "lease ended late"]);
+}
+
+#[test]
+fn lateness_counts_from_the_last_disturbance() {
+    let event = |second, phase| FaultEvent {
+        at: at(second * SECOND),
+        fault: "partition".to_owned(),
+        targets: Vec::new(),
+        phase,
+    };
+    let with = |seen: Range<u64>| {
+        let mut history = history(vec![grant(0..1, 5), remaining(seen, Some(0))]);
+        history.faults = vec![event(2, FaultPhase::Began), event(20, FaultPhase::Healed)];
+        classes(&PROMISE, &history)
+    };
+    assert_eq!(with(18..19), [""; 0]);
+    assert_eq!(with(27..28), [""; 0]);
+    assert_eq!(with(28..29), ["lease ended late"]);
+}
+
 #[test]
 fn a_lease_that_does_not_end_is_found_in_a_healthy_cluster_only() {
     let operations = || vec![grant(0..1, 5), attach(LEASE, 1..2, 2), key(9..10, Some(LEASE))];
@@ -145,4 +203,7 @@ fn a_lease_that_does_not_end_is_found_in_a_healthy_cluster_only() {
 #[test]
 fn more_time_than_was_granted_is_found() {
     assert_eq!(found(vec![grant(0..1, 5), remaining(2..3, Some(6))]), ["more time than was granted"]);
+    assert_eq!(found(vec![grant(0..1, 10), renew(2..3, 1000)]), ["other time than was granted"]);
+    assert_eq!(found(vec![grant(0..1, 10), remaining(8..9, Some(10))]), ["more time than is left"]);
+    assert_eq!(found(vec![grant(0..1, 10), remaining(2..3, Some(9))]), [""; 0]);
 }

@@ -11,21 +11,12 @@ use super::step::{NOBODY, Sees, State, Step, Then};
 use crate::edn;
 use crate::history::{End, History};
 use crate::promise::Violation;
-
-/// Which operation writes a value.
-pub(super) type Writers = FxHashMap<u64, u32>;
-
-pub(super) fn writers(history: &History) -> Writers {
-    let of_each = (0..).zip(&history.operations);
-    of_each
-        .flat_map(|(number, operation)| operation.call.values().map(move |value| (value, number)))
-        .collect()
-}
+use crate::writers::Writers;
 
 /// A read of a value that it cannot have seen, whatever the order.
 pub(super) fn impossible_read(
     history: &History,
-    writers: &Writers,
+    writers: &Writers<'_>,
     partition: &Partition<'_>,
 ) -> Option<Violation> {
     let mut writes: FxHashMap<u64, &Step> = FxHashMap::default();
@@ -42,7 +33,10 @@ pub(super) fn impossible_read(
                 Some(of_recorded("read from the future", text, [step.op, write.op]))
             }
             Some(write) if write.op != NOBODY => None,
-            in_log => dirty(history, writers.get(&value).copied(), step, value, in_log.is_some()),
+            in_log => {
+                let writer = writers.get(value).map(|writer| writer.op);
+                dirty(history, writer, step, value, in_log.is_some())
+            }
         }
     })
 }

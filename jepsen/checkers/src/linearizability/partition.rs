@@ -20,7 +20,9 @@ pub(super) struct Partition<'a> {
     pub(super) steps: Vec<Step>,
     /// Unknown deletes, which the log's deletes stand for when there is a log.
     deletes: Vec<Step>,
-    /// Changes of this key also come from where no step is made: its lease ends, it is a lock.
+    /// Answered transactions that may be the ones that deleted: the revision of the delete, and when they were invoked.
+    may_have_deleted: Vec<(Revision, u64)>,
+    /// Changes of this key also come from where no step is made: its lease ends, it is a lock or a list.
     foreign: bool,
 }
 
@@ -58,7 +60,13 @@ impl<'a> Split<'a, '_> {
         let next = self.partitions.len();
         let place = *self.places.entry(key).or_insert(next);
         if place == next {
-            self.partitions.push(Partition { key, steps: Vec::new(), deletes: Vec::new(), foreign: false });
+            self.partitions.push(Partition {
+                key,
+                steps: Vec::new(),
+                deletes: Vec::new(),
+                may_have_deleted: Vec::new(),
+                foreign: false,
+            });
         }
         &mut self.partitions[place]
     }
@@ -91,7 +99,13 @@ impl<'a> Split<'a, '_> {
             (
                 Call::Read { key, revision: None, consistency: Consistency::Linearizable },
                 Returned::Read { found, .. },
-            ) => self.key(key).steps.push(step(sees(found.as_ref()), Then::Same)),
+            ) => {
+                let partition = self.key(key);
+                partition.steps.push(step(sees(found.as_ref()), Then::Same));
+                // Appends make no steps.
+                partition.foreign |=
+                    found.as_ref().is_some_and(|found| matches!(found.value, Value::List(_)));
+            }
             (Call::Write { key, value }, _) => {
                 self.key(key).steps.push(step(Sees::Anything, Then::Put { value: *value, revision }));
             }
@@ -155,21 +169,31 @@ impl<'a> Split<'a, '_> {
         }
     }
 
-    /// Whether a revision is the own one of a transaction that only deletes depends on whether it found something.
-    fn deletes_only(&self, key: &Key, revision: u64, step: &mut Step) {
-        let past = self.past.filter(|past| step.order.is_some() && past.covers(Revision(revision)));
-        let deleted = past.map(|past| past.was_deleted_at(key, Revision(revision)));
+    /// Whether a revision is the own one of a transaction that only deletes depends on whether it found something. When
+    /// it did not, its revision may be that of another one's delete: the log's delete then stands for whoever it was,
+    /// and every candidate has seen the key absent right after it.
+    fn deletes_only(&mut self, key: &'a Key, revision: u64, step: &mut Step) {
         if step.then != Then::Delete {
             // Another key is deleted; this one was read, before or at the revision.
             step.order = None;
             return;
         }
-        (step.order, step.sees, step.then) = match deleted {
-            Some(true) => (Order::wrote(revision), step.sees, step.then),
-            Some(false) if step.sees == Sees::Anything => (Order::read(revision), Sees::Absent, Then::Same),
-            Some(false) => (Order::read(revision), step.sees, Then::Same),
-            None => (None, step.sees, step.then),
+        let revision = Revision(revision);
+        let past = self.past.filter(|past| step.order.is_some() && past.covers(revision));
+        let Some(deleted) = past.map(|past| past.was_deleted_at(key, revision)) else {
+            step.order = None;
+            return;
         };
+        match step.sees {
+            // It saw what it then deleted.
+            Sees::Version { .. } | Sees::Revision(_) | Sees::Present if deleted => return,
+            Sees::Anything => step.sees = Sees::Absent,
+            Sees::Absent | Sees::Version { .. } | Sees::Revision(_) | Sees::Present => {}
+        }
+        if deleted {
+            self.key(key).may_have_deleted.push((revision, step.invoked));
+        }
+        (step.order, step.then) = (Order::read(revision.0), Then::Same);
     }
 
     fn unanswered(&mut self, op: u32, invoked: u64, call: &'a Call, happened: Option<Revision>) {
@@ -263,13 +287,12 @@ impl Partition<'_> {
     /// Adds the log's changes that no step explains: unknown deletes, leases that ended, writes that were not recorded.
     fn complete(&mut self, past: &Past<'_>) {
         let claimed: FxHashSet<Order> = self.steps.iter().filter_map(changes_at).collect();
-        let unclaimed_deletes_since = self.deletes.iter().map(|step| step.invoked).min().unwrap_or_default();
         for (revision, became) in past.changes(self.key) {
             let Some(order) = Order::wrote(revision.0).filter(|order| !claimed.contains(order)) else {
                 continue;
             };
             let (invoked, then) = match became {
-                None => (unclaimed_deletes_since, Then::Delete),
+                None => (self.unclaimed_delete_since(*revision), Then::Delete),
                 Some(version) => {
                     let value = match version.value {
                         Value::Number(value) => value,
@@ -289,6 +312,16 @@ impl Partition<'_> {
             });
         }
         self.deletes.clear();
+    }
+
+    /// When the log's delete, which no step explains, can have been asked for at the earliest.
+    fn unclaimed_delete_since(&self, revision: Revision) -> u64 {
+        if self.foreign {
+            return 0;
+        }
+        let answered = self.may_have_deleted.iter().filter(|(at, _)| *at == revision).map(|(_, at)| *at);
+        let unknown = self.deletes.iter().map(|step| step.invoked);
+        answered.chain(unknown).min().unwrap_or_default()
     }
 
     /// Values are unique, so whoever has read one together with its revision tells when it was written.

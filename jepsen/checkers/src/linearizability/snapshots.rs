@@ -10,19 +10,26 @@ use rustc_hash::FxHashSet;
 
 use crate::edn;
 use crate::history::{
-    Call, Consistency, End, Freshness, History, Key, KeyVersion, LeaseId, MicroOp, MicroResult, Returned,
-    Revision, Value,
+    Call, Consistency, End, Freshness, History, Key, KeyRange, KeyVersion, LeaseId, MicroOp, MicroResult,
+    Returned, Revision, Value,
 };
 use crate::past::Past;
 use crate::promise::{Findings, Violation};
+use crate::writers::{Odd, Writers};
 
 const CLASS: &str = "read is not of its revision";
 
-pub(super) fn check(history: &History, past: Option<&Past<'_>>, findings: &mut Findings) {
+pub(super) fn check(
+    history: &History,
+    past: Option<&Past<'_>>,
+    writers: &Writers<'_>,
+    findings: &mut Findings,
+) {
     refused_though_held(history, findings);
+    of_the_future(history, findings);
     match past {
         Some(past) => against_log(history, past, findings),
-        None => Known::of(history).check(history, findings),
+        None => Known::of(history).check(history, writers, findings),
     }
 }
 
@@ -37,6 +44,23 @@ fn refused_though_held(history: &History, findings: &mut Findings) {
             let text =
                 format!("{}: it was refused, though the key was as expected", edn::words(number, operation));
             findings.add(Violation::of_operations("wrong compare", text, [number]));
+        }
+    }
+}
+
+/// A read at a revision that the store says itself that it has not got to.
+fn of_the_future(history: &History, findings: &mut Findings) {
+    for (number, operation) in (0..).zip(&history.operations) {
+        if let Call::Read { revision: Some(asked), .. } | Call::List { revision: Some(asked), .. } =
+            &operation.call
+            && let Some((_, returned)) = operation.answer()
+            && let Some(header) = returned.revision().told().filter(|header| header < asked)
+        {
+            let text = format!(
+                "{}: it is answered for revision {asked}, and the store is at {header}",
+                edn::words(number, operation)
+            );
+            findings.add(Violation::of_operations("read of the future", text, [number]));
         }
     }
 }
@@ -169,6 +193,7 @@ fn same(
                 && told(seen.mod_revision.0, is.mod_revision.0)
                 && told(seen.create_revision.0, is.create_revision.0)
                 && told(seen.version, is.version)
+                && seen.lease == is.lease
         }
         (None, Some(_)) | (Some(_), None) => false,
     };
@@ -180,10 +205,28 @@ fn same(
 }
 
 fn words(version: Option<&KeyVersion>) -> String {
-    let Some(KeyVersion { value, create_revision, mod_revision, version, .. }) = version else {
+    let Some(KeyVersion { value, create_revision, mod_revision, version, lease }) = version else {
         return "absent".to_owned();
     };
-    format!("{value} (created at {create_revision}, written at {mod_revision}, version {version})")
+    let lease = lease.0;
+    format!(
+        "{value} (created at {create_revision}, written at {mod_revision}, version {version}, lease {lease})"
+    )
+}
+
+/// Why a version cannot have been there at any time.
+fn impossible(
+    writers: &Writers<'_>,
+    key: &Key,
+    found: Option<&KeyVersion>,
+) -> Option<(&'static str, String, Option<u32>)> {
+    let Some(Value::Number(value)) = found.map(|found| &found.value) else { return None };
+    let (odd, problem, other) = writers.odd(key, *value)?;
+    let class = match odd {
+        Odd::Nobody | Odd::Elsewhere => "phantom read",
+        Odd::Refused => "dirty read",
+    };
+    Some((class, problem, other))
 }
 
 /// A change of a key: its revision, what the key became, the operation.
@@ -261,27 +304,49 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Only reads of the past: those of the present are searched.
-    fn check(&self, history: &History, findings: &mut Findings) {
+    /// Lists and reads of the past: single reads of the present are searched.
+    fn check(&self, history: &History, writers: &Writers<'_>, findings: &mut Findings) {
         for (number, operation) in (0..).zip(&history.operations) {
-            let (
-                Call::Read { key, revision, consistency },
-                Some((_, Returned::Read { revision: header, found })),
-            ) = (&operation.call, operation.answer())
-            else {
-                continue;
+            let Some((_, returned)) = operation.answer() else { continue };
+            let seen = match (&operation.call, returned) {
+                (Call::Read { revision: None, consistency: Consistency::Linearizable, .. }, _) => continue,
+                (Call::Read { key, .. }, Returned::Read { found, .. }) => vec![(key, found.as_ref())],
+                (Call::List { range, .. }, Returned::List { items, .. }) => self.listed(range, items),
+                _ => continue,
             };
-            if revision.is_none() && *consistency == Consistency::Linearizable {
-                continue;
-            }
-            let Some(at) = revision.or(header.told()) else { continue };
             findings.checked += 1;
-            if let Some(other) = self.contradiction(key, found.as_ref(), at) {
-                let writer = edn::words(other, &history.operations[other as usize]);
-                let text = format!("{}: at revision {at} there was {writer}", edn::words(number, operation));
-                findings.add(Violation::of_operations(CLASS, text, [number, other]));
+            let at = read_at(&operation.call, returned);
+            let words = || edn::words(number, operation);
+            for (key, found) in seen {
+                if let Some((class, problem, other)) = impossible(writers, key, found) {
+                    let text = format!("{}: {key} is there, and {problem}", words());
+                    findings.add(Violation::of_operations(class, text, [number].into_iter().chain(other)));
+                    break;
+                }
+                if let Some((at, other)) = at.and_then(|at| Some((at, self.contradiction(key, found, at)?))) {
+                    let writer = edn::words(other, &history.operations[other as usize]);
+                    let text = format!("{}: at revision {at} there was {writer}", words());
+                    findings.add(Violation::of_operations(CLASS, text, [number, other]));
+                    break;
+                }
             }
         }
+    }
+
+    /// What a list says of each key that it names or should name.
+    fn listed<'s>(
+        &'s self,
+        range: &KeyRange,
+        items: &'s [(Key, KeyVersion)],
+    ) -> Vec<(&'s Key, Option<&'s KeyVersion>)> {
+        let named: BTreeMap<&Key, &KeyVersion> = items.iter().map(|(key, version)| (key, version)).collect();
+        let from = match range {
+            KeyRange::One(key) | KeyRange::Between(key, _) | KeyRange::From(key) => key,
+        };
+        let known = self.changes.range::<Key, _>(from..).map(|(key, _)| *key);
+        let known = known.take_while(|key| range.contains(key)).filter(|key| !named.contains_key(key));
+        let absent: Vec<_> = known.map(|key| (key, None)).collect();
+        named.into_iter().map(|(key, version)| (key, Some(version))).chain(absent).collect()
     }
 
     /// The change that a read at a revision should have seen, or whose revision it gives to another value.

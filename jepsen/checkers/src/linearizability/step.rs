@@ -24,17 +24,17 @@ pub(super) struct Step {
     pub(super) then: Then,
 }
 
-/// A place in the order of revisions: a revision's own write comes before those who read at it.
+/// A place in the order of revisions: a revision's own write comes before those who read at it (true).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Order(u64);
+pub(super) struct Order(u64, bool);
 
 impl Order {
     pub(super) fn wrote(revision: u64) -> Option<Self> {
-        (revision != 0).then(|| Self(revision.saturating_mul(2)))
+        (revision != 0).then_some(Self(revision, false))
     }
 
     pub(super) fn read(revision: u64) -> Option<Self> {
-        (revision != 0).then(|| Self(revision.saturating_mul(2).saturating_add(1)))
+        (revision != 0).then_some(Self(revision, true))
     }
 }
 

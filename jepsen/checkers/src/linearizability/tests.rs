@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use super::search::{Searched, search};
 use super::step::{OPEN, Order, Sees, State, Step, Then};
 use super::*;
-use crate::history::{Call, CommitLog, Consistency, KeyRange, Operation, Returned, Revision};
+use crate::history::{
+    Call, CommitLog, Consistency, End, KeyRange, LeaseId, Operation, Returned, Revision, Value,
+};
 use crate::promise::Outcome;
 use crate::testing::{
     classes, delete, failed, log, of, op, read, serializable, swap, txn, unknown, version, write,
@@ -138,6 +140,27 @@ fn a_delete_in_a_transaction_of_unknown_outcome_comes_from_the_log_too() {
         unknown(delete(2, 9..10, "k", true, 0)),
     ];
     assert_eq!(found_with(log(&[(2, "k", Some(1)), (3, "k", None)]), operations), [""; 0]);
+}
+
+#[test]
+fn of_two_transactions_that_delete_at_one_revision_one_found_nothing() {
+    let log = || log(&[(2, "k", Some(1)), (3, "k", None)]);
+    let both = |second: Operation| {
+        vec![write(0, 0..1, "k", 1, 2), txn(1, 2..9, 3, "dk"), second, read(0, 12..13, "k", None, 3)]
+    };
+    assert_eq!(found_with(log(), both(txn(2, 10..11, 3, "dk"))), [""; 0]);
+    assert_eq!(found_with(log(), both(delete(2, 4..5, "k", true, 3))), [""; 0]);
+    assert_eq!(found_with(log(), both(unknown(delete(2, 1..2, "k", true, 0)))), [""; 0]);
+    assert_eq!(found_with(log(), both(txn(2, 4..5, 3, "gk1 dk"))), [""; 0]);
+    let nobody_asked_yet = vec![
+        write(0, 0..1, "k", 1, 2),
+        read(1, 2..3, "k", None, 3),
+        txn(1, 4..5, 3, "dk"),
+        txn(2, 6..7, 3, "dk"),
+    ];
+    assert_eq!(found_with(log(), nobody_asked_yet), ["revision against real time"]);
+    let still_there = both(read(2, 10..11, "k", Some((1, 2)), 3));
+    assert_eq!(found_with(log(), still_there)[0], "stale read");
 }
 
 #[test]
@@ -283,4 +306,77 @@ proptest! {
         let all = brute_force(&steps, &(0..steps.len()).collect::<Vec<_>>(), State::Absent);
         prop_assert_eq!(matches!(search(&steps), Searched::Linearizable), all);
     }
+}
+
+fn list(time: std::ops::Range<u64>, revision: u64, items: &[(&str, (u64, u64))]) -> Operation {
+    let call = Call::List { range: KeyRange::all(), revision: None, consistency: Consistency::Linearizable };
+    let items = items.iter().map(|(key, seen)| ((*key).into(), version(*seen))).collect();
+    op(50, time, call, Returned::List { revision: Revision(revision), items })
+}
+
+#[test]
+fn without_a_log_a_list_that_lacks_a_write_is_found() {
+    let writes = || vec![write(0, 0..1, "a", 1, 2), write(0, 2..3, "b", 2, 3), write(0, 4..5, "a", 3, 4)];
+    let with = |read| found(writes().into_iter().chain([read]).collect());
+    let not_of_it = ["read is not of its revision"];
+    assert_eq!(with(list(6..7, 4, &[("a", (3, 4)), ("b", (2, 3))])), [""; 0]);
+    assert_eq!(with(list(6..7, 4, &[("a", (1, 2)), ("b", (2, 3))])), not_of_it);
+    assert_eq!(with(list(6..7, 4, &[("a", (3, 4))])), not_of_it);
+    assert_eq!(with(list(6..7, 4, &[("a", (9, 0)), ("b", (2, 3))])), ["phantom read"]);
+}
+
+#[test]
+fn without_a_log_a_serializable_read_of_what_nobody_wrote_is_found() {
+    let with = |seen| found(vec![write(0, 0..1, "a", 1, 2), serializable(read(1, 2..3, "a", Some(seen), 2))]);
+    assert_eq!(with((1, 2)), [""; 0]);
+    assert_eq!(with((9, 2)), ["phantom read"]);
+    let refused = vec![failed(write(0, 0..1, "a", 1, 0)), serializable(read(1, 2..3, "a", Some((1, 2)), 2))];
+    assert_eq!(found(refused), ["dirty read"]);
+}
+
+#[test]
+fn a_read_at_a_revision_that_the_store_has_not_got_to_is_found() {
+    let at = |asked| {
+        let mut read = read(1, 2..3, "a", Some((1, 2)), 2);
+        read.call = Call::Read {
+            key: "a".into(),
+            revision: Some(Revision(asked)),
+            consistency: Consistency::Linearizable,
+        };
+        found(vec![write(0, 0..1, "a", 1, 2), read])
+    };
+    assert_eq!(at(2), [""; 0]);
+    assert_eq!(at(3), ["read of the future"]);
+}
+
+#[test]
+fn a_read_of_a_list_alone_is_not_judged_as_one_of_a_register() {
+    let mut read = read(1, 4..5, "x", Some((0, 2)), 2);
+    if let End::Ok { returned: Returned::Read { found: Some(found), .. }, .. } = &mut read.end {
+        found.value = Value::List([1].into());
+    }
+    let operations = vec![txn(0, 0..1, 2, "ax1"), write(0, 2..3, "k", 7, 3), read];
+    assert_eq!(found(operations), [""; 0]);
+}
+
+#[test]
+fn the_greatest_revisions_keep_their_order() {
+    let last = u64::MAX - 1;
+    let operations = vec![
+        write(0, 0..9, "a", 1, last - 1),
+        write(1, 0..9, "a", 2, last),
+        read(2, 0..9, "a", Some((1, last - 1)), last - 1),
+        read(3, 0..9, "a", Some((2, last)), last),
+    ];
+    assert_eq!(found(operations), [""; 0]);
+}
+
+#[test]
+fn a_lease_that_the_key_does_not_live_by_is_found() {
+    let mut seen = read(1, 2..3, "a", Some((1, 2)), 2);
+    if let End::Ok { returned: Returned::Read { found: Some(found), .. }, .. } = &mut seen.end {
+        found.lease = LeaseId(9);
+    }
+    let operations = vec![write(0, 0..1, "a", 1, 2), seen];
+    assert_eq!(found_with(log(&[(2, "a", Some(1))]), operations), ["read is not of its revision"]);
 }

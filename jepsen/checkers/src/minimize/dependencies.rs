@@ -181,7 +181,13 @@ impl<'a> Dependencies<'a> {
 
     fn seen_by_watch(&self, watch: &Watch) -> Vec<Item> {
         let earlier = watch.resumed_from.map(|earlier| Item::Watch(earlier.0));
-        earlier.into_iter().chain(self.compactions.iter().map(|&number| Item::Operation(number))).collect()
+        let told = watch.events().filter(|_| self.values == Values::All);
+        let told = told.filter_map(|(_, event)| match &event.became.as_ref()?.value {
+            Value::Number(value) => self.writers.get(value),
+            Value::List(_) => None,
+        });
+        let operations = self.compactions.iter().chain(told).map(|&number| Item::Operation(number));
+        earlier.into_iter().chain(operations).collect()
     }
 
     fn seen_by(&self, operation: &Operation) -> Vec<u32> {

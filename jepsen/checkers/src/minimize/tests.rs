@@ -103,3 +103,17 @@ fn the_number_of_checks_is_bounded() {
     let found = minimize(&crate::linearizability::PROMISE, &history, 3).expect("it is broken");
     assert!(found.checks <= 3);
 }
+
+#[test]
+fn of_the_log_only_what_the_operations_touch_is_kept() {
+    let noise =
+        (2..500).map(|revision| (revision, if revision % 2 == 0 { "x" } else { "y" }, Some(revision)));
+    let changes: Vec<_> = noise.chain([(500, "k", Some(9000)), (501, "x", Some(9001))]).collect();
+    let mut history = of(vec![write(0, 0..1, "k", 9000, 500), read(0, 2..3, "k", None, 501)]);
+    history.log = Some(log(&changes));
+    let found = smallest(&crate::linearizability::PROMISE, &history);
+    let kept = found.history.log.expect("there was one");
+    let revisions: Vec<_> = kept.commits.iter().map(|commit| commit.revision.0).collect();
+    assert_eq!(revisions, [500, 501]);
+    assert_eq!(kept.last(), crate::history::Revision(501));
+}

@@ -4,8 +4,9 @@
 //! what it takes: G0 (writes alone), G1c (and reads), G-single (one did not see the other), G2 (several did not), each
 //! also with the order of a process or of real time.
 //!
-//! Whether there is a cycle at all is decided exactly (Tarjan's components). Its name is that of the most telling cycle
-//! that a bounded search finds. Deliberately absent: all other cycles.
+//! Whether there is a cycle at all is decided exactly (Tarjan's components), and each group has one in the answer. It is
+//! the most telling one that a bounded search finds; where that gives up, any one that there is. Deliberately absent: all
+//! other cycles.
 
 use std::collections::VecDeque;
 
@@ -19,7 +20,7 @@ const MAX_GROUPS: usize = 20;
 const MAX_STARTS: usize = 200;
 
 /// How many edges the search for one name may look at.
-const MAX_LOOKED_AT: usize = 5_000_000;
+pub(super) const MAX_LOOKED_AT: usize = 5_000_000;
 
 /// A circle of transactions, each of which comes before the next, and the last before the first.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,14 +49,15 @@ enum Scope {
     Plain,
     Process,
     Realtime,
+    Both,
 }
 
 impl Allowed {
     fn has(self, kind: Kind) -> bool {
         match kind {
             Kind::Ww | Kind::Wr | Kind::Rw => kind <= self.dependency,
-            Kind::Process => self.order == Scope::Process,
-            Kind::Realtime => self.order == Scope::Realtime,
+            Kind::Process => matches!(self.order, Scope::Process | Scope::Both),
+            Kind::Realtime => matches!(self.order, Scope::Realtime | Scope::Both),
             Kind::Free => true,
         }
     }
@@ -85,29 +87,60 @@ const NAMES: [(&str, Shape, Scope); 12] = [
     ("G2-realtime", Shape::Any(Kind::Rw), Scope::Realtime),
 ];
 
-/// One cycle for each group of transactions that form any.
-pub(super) fn find(graph: &Graph) -> Vec<Cycle> {
+/// One cycle for each group of transactions that form any; the search for each name may look at so many edges.
+pub(super) fn find(graph: &Graph, budget: usize) -> Vec<Cycle> {
     let mut groups = components(graph, |_| true);
     groups.iter_mut().for_each(|group| group.sort_unstable());
     groups.sort_unstable();
-    groups.iter().take(MAX_GROUPS).filter_map(|group| named(&graph.part(group))).collect()
+    groups.iter().take(MAX_GROUPS).map(|group| of_group(&graph.part(group), budget)).collect()
 }
 
-fn named(group: &Graph) -> Option<Cycle> {
-    NAMES.iter().find_map(|(class, shape, order)| {
+fn of_group(group: &Graph, budget: usize) -> Cycle {
+    let named = NAMES.iter().find_map(|(class, shape, order)| {
         let steps = match shape {
-            Shape::Any(dependency) => any_cycle(group, Allowed { dependency: *dependency, order: *order }),
-            Shape::OneUnseen => one_unseen(group, Allowed { dependency: Kind::Wr, order: *order }),
+            Shape::Any(dependency) => {
+                any_cycle(group, Allowed { dependency: *dependency, order: *order }, budget)
+            }
+            Shape::OneUnseen => one_unseen(group, Allowed { dependency: Kind::Wr, order: *order }, budget),
         };
         steps.map(|steps| Cycle { class, steps })
-    })
+    });
+    named.unwrap_or_else(|| whatever_there_is(group))
 }
 
-fn any_cycle(group: &Graph, allowed: Allowed) -> Option<Vec<Step>> {
+/// The shortest cycle through one transaction of the group: every one of a group is on some. Looks at each edge once.
+fn whatever_there_is(group: &Graph) -> Cycle {
+    let start = (0..group.len() as Node).find(|&node| group.txn(node).is_some()).unwrap_or_default();
+    let all = Allowed { dependency: Kind::Rw, order: Scope::Both };
+    let mut unlimited = usize::MAX;
+    let around = shortest(group, start, start, all, &mut unlimited);
+    let steps = steps(group, &around.expect("in a group everyone reaches everyone, itself, too"));
+    Cycle { class: name_of(&steps), steps }
+}
+
+/// The name of a cycle that was not looked for by name.
+fn name_of(steps: &[Step]) -> &'static str {
+    let has = |kind| steps.iter().any(|step| step.kind == kind);
+    let order = match (has(Kind::Realtime), has(Kind::Process)) {
+        (true, _) => Scope::Realtime,
+        (false, true) => Scope::Process,
+        (false, false) => Scope::Plain,
+    };
+    let unseen = steps.iter().filter(|step| step.kind == Kind::Rw).count();
+    let fits = |shape: &Shape| match shape {
+        Shape::Any(Kind::Ww) => unseen == 0 && !has(Kind::Wr),
+        Shape::Any(Kind::Wr) => unseen == 0,
+        Shape::OneUnseen => unseen == 1,
+        Shape::Any(_) => true,
+    };
+    let named = NAMES.iter().find(|(_, shape, scope)| *scope == order && fits(shape));
+    named.map_or("cycle", |(class, ..)| class)
+}
+
+fn any_cycle(group: &Graph, allowed: Allowed, mut budget: usize) -> Option<Vec<Step>> {
     let inner = components(group, |kind| allowed.has(kind));
     let smallest = inner.into_iter().min_by_key(Vec::len)?;
     let part = group.part(&smallest);
-    let mut budget = MAX_LOOKED_AT;
     let starts = (0..part.len() as Node).filter(|&node| part.txn(node).is_some()).take(MAX_STARTS);
     let mut best: Option<Vec<Step>> = None;
     for start in starts {
@@ -117,8 +150,7 @@ fn any_cycle(group: &Graph, allowed: Allowed) -> Option<Vec<Step>> {
     best
 }
 
-fn one_unseen(group: &Graph, allowed: Allowed) -> Option<Vec<Step>> {
-    let mut budget = MAX_LOOKED_AT;
+fn one_unseen(group: &Graph, allowed: Allowed, mut budget: usize) -> Option<Vec<Step>> {
     let mut best: Option<Vec<Step>> = None;
     let nodes = 0..group.len() as Node;
     let unseen = nodes.flat_map(|node| group.edges(node).iter().map(move |(to, kind)| (node, *to, *kind)));

@@ -46,6 +46,7 @@ pub(super) fn check<'a>(
     findings: &mut Findings,
 ) {
     let lists = collect(history, all);
+    overwritten(history, all, findings);
     for list in &lists {
         for element in list.order {
             if let Some(writer) = all.writer(*element) {
@@ -98,6 +99,35 @@ fn collect<'a>(history: &'a History, all: &Transactions<'a>) -> Vec<List<'a>> {
         }
     }
     lists
+}
+
+/// Appends that a later commit removes, whether or not anybody has read them.
+fn overwritten(history: &History, all: &Transactions<'_>, findings: &mut Findings) {
+    let mut now: FxHashMap<KeyId, &[u64]> = FxHashMap::default();
+    for commit in history.log.iter().flat_map(|log| &log.commits) {
+        for change in &commit.changes {
+            let Some(key) = all.key_id(&change.key) else { continue };
+            let Some(Value::List(list)) = change.became.as_ref().map(|version| &version.value) else {
+                now.remove(&key);
+                continue;
+            };
+            let before = now.insert(key, list).unwrap_or_default();
+            if list.starts_with(before) {
+                continue;
+            }
+            let lost = before.iter().find(|element| !list.contains(element));
+            let writer = lost.and_then(|element| all.writer(*element)).map(|writer| all.op(writer.txn));
+            let words = writer.map(|op| format!(", of {}", edn::words(op, &history.operations[op as usize])));
+            let text = format!(
+                "revision {} makes {} of {} {list:?}{}",
+                commit.revision,
+                change.key,
+                Value::List(before.into()),
+                words.unwrap_or_default()
+            );
+            findings.add(Violation::of_operations("overwritten append", text, writer));
+        }
+    }
 }
 
 fn contradictions(

@@ -159,3 +159,33 @@ fn single_operations_count_as_transactions() {
 fn a_history_without_transactions_is_not_judged() {
     assert_eq!((PROMISE.check)(&History::default()).outcome, Outcome::NotApplicable);
 }
+
+#[test]
+fn a_cycle_that_is_too_large_for_a_name_is_still_found() {
+    // Each list is appended to and then read by another process, and the last read misses the first append.
+    let appends = (0..40).map(|n| txn(n as u32, 10 * n..10 * n + 1, 0, &format!("ax{n}")));
+    let mut operations: Vec<_> = appends.collect();
+    operations.push(txn(100, 500..501, 0, "rx"));
+    operations.push(txn(101, 502..503, 0, "rx0,1,2"));
+    let history = of(operations);
+    let mut transactions = Transactions::of(&history);
+    let (mut edges, mut findings) = (Edges::new(&transactions), Findings::default());
+    lists::check(&history, &mut transactions, &mut edges, &mut findings);
+    let graph = Graph::new(&transactions, edges);
+    let named = cycles::find(&graph, cycles::MAX_LOOKED_AT);
+    assert_eq!(named.iter().map(|cycle| cycle.class).collect::<Vec<_>>(), ["G-single-realtime"]);
+    let unnamed = cycles::find(&graph, 0);
+    assert_eq!(unnamed.len(), 1);
+    assert!(unnamed[0].class.ends_with("-realtime"), "{unnamed:?}");
+}
+
+#[test]
+fn an_append_that_the_log_overwrites_is_found_although_nobody_reads() {
+    let lists: [&[u64]; 2] = [&[1], &[2]];
+    let mut log = log(&[(2, "x", Some(0)), (3, "x", Some(0))]);
+    for (commit, list) in log.commits.iter_mut().zip(lists) {
+        commit.changes[0].became.as_mut().expect("a put").value = Value::List(list.into());
+    }
+    let operations = vec![txn(0, 0..9, 2, "ax1"), txn(1, 0..9, 3, "ax2")];
+    assert_eq!(found_with(log, operations), ["overwritten append"]);
+}

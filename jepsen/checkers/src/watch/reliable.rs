@@ -4,13 +4,14 @@
 //! > committed, or not so.
 //!
 //! Source: etcd's watch API guarantees ("Reliable"); etcd issues 17529, 18089 and 19179 (events lost). In: watches and
-//! the commit log. Deliberately absent: what comes before the first event ([`super::resumable`]) and after the last
+//! the commit log; without one, who wrote what, and whether watches agree. Deliberately absent: what comes before the first event ([`super::resumable`]) and after the last
 //! ([`super::bookmarkable`], [`crate::liveness`]).
 
 use rustc_hash::FxHashMap;
 
-use crate::history::{Change, CommitLog, Event, History, Key, KeyVersion, Revision, Watch};
+use crate::history::{Change, CommitLog, Event, History, Key, KeyVersion, Revision, Value, Watch};
 use crate::promise::{Findings, Promise, Verdict};
+use crate::writers::Writers;
 
 /// The promise.
 pub static PROMISE: Promise = Promise {
@@ -21,8 +22,40 @@ pub static PROMISE: Promise = Promise {
 };
 
 fn check(history: &History) -> Verdict {
-    let Some(log) = &history.log else { return Findings::default().verdict() };
-    super::each(history, |number, watch, findings| check_watch(log, number, watch, findings))
+    if let Some(log) = &history.log {
+        return super::each(history, |number, watch, findings| check_watch(log, number, watch, findings));
+    }
+    let writers = Writers::of(history);
+    let mut told: FxHashMap<(&Key, Revision), (u32, bool)> = FxHashMap::default();
+    let mut findings = Findings::default();
+    for (number, watch) in (0..).zip(&history.watches) {
+        for (_, event) in watch.events() {
+            findings.checked += 1;
+            if let Some((class, problem)) = odd(&writers, &mut told, number, event) {
+                let problem = format!("{}: {problem}", super::words(event));
+                findings.add(super::violation(class, number, watch, &problem));
+                break;
+            }
+        }
+    }
+    findings.verdict()
+}
+
+/// What can be said of an event without a log. Values that differ are for [`crate::versions`].
+fn odd<'a>(
+    writers: &Writers<'_>,
+    told: &mut FxHashMap<(&'a Key, Revision), (u32, bool)>,
+    number: u32,
+    event: &'a Event,
+) -> Option<(&'static str, String)> {
+    if let Some(Value::Number(value)) = event.became.as_ref().map(|became| &became.value)
+        && let Some((_, problem, _)) = writers.odd(&event.key, *value)
+    {
+        return Some(("phantom event", problem));
+    }
+    let is_put = event.became.is_some();
+    let (other, was_put) = *told.entry((&event.key, event.revision)).or_insert((number, is_put));
+    (was_put != is_put).then(|| ("wrong event", format!("watch {other} was told otherwise")))
 }
 
 fn check_watch(log: &CommitLog, number: u32, watch: &Watch, findings: &mut Findings) {
@@ -85,8 +118,7 @@ fn same_version(a: &KeyVersion, b: &KeyVersion) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Value;
-    use crate::testing::{classes, log, version, watch, watched};
+    use crate::testing::{classes, failed, log, version, watch, watched, write};
 
     fn the_log() -> CommitLog {
         log(&[(2, "a1", Some(1)), (3, "b", Some(2)), (4, "a1", None), (4, "a2", Some(3)), (5, "a1", Some(4))])
@@ -124,5 +156,29 @@ mod tests {
             events.push(Event { revision: Revision(2), key, became, previous: None });
         };
         assert_eq!(found(watch("a", 1).sent(1, &the_log(), &[2]).with(0, phantom)), ["phantom event"]);
+    }
+
+    #[test]
+    fn without_a_log_events_of_nobody_and_of_refused_writes_are_found() {
+        let log = log(&[(2, "a", Some(1)), (3, "a", None)]);
+        let with = |operation| {
+            let watches = vec![watch("a", 1).sent(1, &log, &[2])];
+            let history = History { operations: vec![operation], watches, ..History::default() };
+            classes(&PROMISE, &history)
+        };
+        assert_eq!(with(write(0, 0..1, "a", 1, 2)), [""; 0]);
+        assert_eq!(with(write(0, 0..1, "a", 9, 2)), ["phantom event"]);
+        assert_eq!(with(write(0, 0..1, "b", 1, 2)), ["phantom event"]);
+        assert_eq!(with(failed(write(0, 0..1, "a", 1, 0))), ["phantom event"]);
+    }
+
+    #[test]
+    fn without_a_log_watches_that_disagree_are_found() {
+        let log = log(&[(2, "a", Some(1)), (3, "a", None)]);
+        let good = || watch("a", 1).sent(1, &log, &[2, 3]);
+        let other = good().with(0, |events| events[1].became = Some(version((1, 3))));
+        let operations = vec![write(0, 0..1, "a", 1, 2)];
+        let history = History { operations, watches: vec![good(), other], ..History::default() };
+        assert_eq!(classes(&PROMISE, &history), ["wrong event"]);
     }
 }

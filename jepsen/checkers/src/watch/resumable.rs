@@ -168,5 +168,7 @@ mod tests {
         history.operations = vec![compact(3)];
         assert_eq!(classes(&PROMISE, &history), ["refused without a reason"]);
         assert_eq!(found(vec![refused(2)]), ["refused without a reason"]);
+        // Nobody asked for any compaction.
+        assert_eq!(found(vec![refused(4)]), ["refused without a reason"]);
     }
 }

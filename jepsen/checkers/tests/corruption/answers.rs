@@ -343,3 +343,101 @@ pub(crate) fn old_token(history: &mut History, random: &mut Random) -> Option<()
     }
     Some(())
 }
+
+/// A read of the past or of some replica's state.
+fn old_read(number: usize, operation: &Operation) -> Option<usize> {
+    match (&operation.call, operation.answer()?) {
+        (
+            Call::Read { consistency: Consistency::Serializable, .. },
+            (_, Returned::Read { found: Some(_), .. }),
+        ) => Some(number),
+        _ => None,
+    }
+}
+
+pub(crate) fn phantom_snapshot(history: &mut History, random: &mut Random) -> Option<()> {
+    let number = shuffled(history, random, old_read).next()?;
+    if let Returned::Read { found: Some(found), .. } = returned(history, number) {
+        found.value = Value::Number(1 << 50);
+    }
+    Some(())
+}
+
+pub(crate) fn other_lease(history: &mut History, random: &mut Random) -> Option<()> {
+    let number = shuffled(history, random, old_read).next()?;
+    if let Returned::Read { found: Some(found), .. } = returned(history, number) {
+        found.lease = LeaseId(9);
+    }
+    Some(())
+}
+
+pub(crate) fn beyond_the_log(history: &mut History, random: &mut Random) -> Option<()> {
+    let number = shuffled(history, random, old_read).next()?;
+    let last = log(history).last();
+    if let Returned::Read { revision, .. } = returned(history, number) {
+        *revision = Revision(last.0 + 1000);
+    }
+    Some(())
+}
+
+pub(crate) fn stale_list(history: &mut History, random: &mut Random) -> Option<()> {
+    let listed = |number: usize, operation: &Operation| match operation.answer()? {
+        (_, Returned::List { items, .. }) => (!items.is_empty()).then_some((number, items.len())),
+        _ => None,
+    };
+    let (number, count) = shuffled(history, random, listed).next()?;
+    if let Returned::List { items, .. } = returned(history, number) {
+        items.remove(random.place(count));
+    }
+    Some(())
+}
+
+pub(crate) fn element_twice(history: &mut History, random: &mut Random) -> Option<()> {
+    let reads = |number: usize, operation: &Operation| match operation.answer()? {
+        (_, Returned::SetRead { elements, .. }) => Some((number, *elements.first()?)),
+        _ => None,
+    };
+    let (number, element) = shuffled(history, random, reads).next()?;
+    if let Returned::SetRead { elements, .. } = returned(history, number) {
+        elements.push(element);
+    }
+    Some(())
+}
+
+/// The revision that made a key what it was at a revision, if it was there.
+fn made_at(history: &History, key: &Key, revision: Revision) -> Option<Revision> {
+    let until = log(history).commits.iter().take_while(|commit| commit.revision <= revision);
+    let changes = until.flat_map(|commit| &commit.changes).filter(|change| change.key == *key);
+    changes.last()?.became.as_ref().map(|version| version.create_revision)
+}
+
+/// A write that was refused, because its token was not the holder's, is recorded as accepted.
+pub(crate) fn write_without_lock(history: &mut History, random: &mut Random) -> Option<()> {
+    let refused = |number: usize, operation: &Operation| match (&operation.call, operation.answer()?) {
+        (Call::FencedWrite { lock, token, .. }, (_, Returned::FencedWrite { revision, accepted: false })) => {
+            let before = Revision(revision.0 - 1);
+            (made_at(history, lock, before) != Some(*token)).then_some(number)
+        }
+        _ => None,
+    };
+    let number = shuffled(history, random, refused).next()?;
+    if let Returned::FencedWrite { accepted, .. } = returned(history, number) {
+        *accepted = true;
+    }
+    Some(())
+}
+
+/// An acquisition of a lock that another one holds is recorded as done.
+pub(crate) fn two_holders(history: &mut History, random: &mut Random) -> Option<()> {
+    let refused = |number: usize, operation: &Operation| match (&operation.call, operation.answer()?) {
+        (Call::LockAcquire { lock }, (_, Returned::LockAcquire { revision, acquired: false })) => {
+            made_at(history, lock, Revision(revision.0 - 1)).map(|_| number)
+        }
+        _ => None,
+    };
+    let number = shuffled(history, random, refused).next()?;
+    if let Returned::LockAcquire { acquired, .. } = returned(history, number) {
+        *acquired = true;
+    }
+    Some(())
+}

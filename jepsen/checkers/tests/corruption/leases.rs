@@ -1,6 +1,6 @@
 //! Leases that are gone while they certainly live.
 
-use keelson_checkers::history::{Call, End, History, Key, LeaseId, Nanos, Returned};
+use keelson_checkers::history::{Call, End, History, Key, LeaseId, Nanos, Operation, Returned};
 
 use super::answers::{returned, shuffled};
 use crate::model::Random;
@@ -70,6 +70,33 @@ pub(crate) fn key_gone(history: &mut History, random: &mut Random) -> Option<()>
     })?;
     if let Returned::LeaseKeyRead { holder, .. } = returned(history, number) {
         *holder = None;
+    }
+    Some(())
+}
+
+/// Somebody was told that the lease is gone, and later somebody renews it.
+pub(crate) fn lease_back(history: &mut History, random: &mut Random) -> Option<()> {
+    let gone = |number: usize, operation: &Operation| match (&operation.call, operation.answer()?) {
+        (Call::LeaseKeepAlive { id }, (ended, Returned::LeaseKeepAlive { ttl_seconds: 0, .. })) => {
+            Some((number, *id, operation.invoked, ended))
+        }
+        _ => None,
+    };
+    let all: Vec<_> = shuffled(history, random, gone).collect();
+    let granted = |id: LeaseId, before: Nanos| {
+        history.operations.iter().any(|operation| {
+            matches!(operation.call, Call::LeaseGrant { id: other, .. } if other == id)
+                && operation.answer().is_some_and(|(ended, _)| ended < before)
+        })
+    };
+    let (number, ..) = all.iter().find(|(_, id, invoked, _)| {
+        let before = |(_, other, asked, ended): &(usize, LeaseId, Nanos, Nanos)| {
+            other == id && ended < invoked && granted(*id, *asked)
+        };
+        all.iter().any(before)
+    })?;
+    if let Returned::LeaseKeepAlive { ttl_seconds, .. } = returned(history, *number) {
+        *ttl_seconds = 2;
     }
     Some(())
 }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod leases;
+mod logs;
 mod streams;
 
 use keelson_checkers::history::History;
@@ -53,13 +54,40 @@ pub(crate) const CORRUPTIONS: &[Corruption] = &[
     row("write lost from the log", Kind::Registers, "durability", answers::lost_write).needs_log(),
     row("refused write in the log", Kind::Registers, "durability", answers::refused_but_logged).needs_log(),
     row("revision used twice", Kind::Registers, "monotonic_revisions", answers::reused_revision),
+    row(
+        "serializable read of what nobody wrote",
+        Kind::Registers,
+        "linearizability",
+        answers::phantom_snapshot,
+    ),
+    row("list that lacks a write", Kind::Registers, "linearizability", answers::stale_list).needs_log(),
+    row("lease that the key does not live by", Kind::Registers, "linearizability", answers::other_lease)
+        .needs_log(),
+    row("answer beyond the end of the log", Kind::Registers, "monotonic_revisions", answers::beyond_the_log)
+        .needs_log(),
+    row("delete that was refused", Kind::Registers, "durability", logs::refused_delete)
+        .needs_log()
+        .stays_large(),
+    row("value from nowhere", Kind::Registers, "durability", logs::foreign_value).needs_log().stays_large(),
+    row("version that is not the next", Kind::Registers, "versions", logs::wrong_version)
+        .needs_log()
+        .stays_large(),
+    row("event of another value", Kind::Registers, "versions", streams::other_value).needs_log(),
     row("append not seen", Kind::Append, "strict_serializability", answers::append_not_seen),
     row("list in another order", Kind::Append, "strict_serializability", answers::list_reordered),
     row("refused append that is seen", Kind::Append, "strict_serializability", answers::refused_but_appended),
     row("old version of a register", Kind::Wr, "strict_serializability", answers::stale_get),
     row("element lost", Kind::Set, "set", answers::lost_element),
+    row("element twice", Kind::Set, "set", answers::element_twice),
+    row("addition that changed nothing", Kind::Counter, "counter", logs::lost_addition)
+        .needs_log()
+        .stays_large(),
     row("wrong total", Kind::Counter, "counter", answers::wrong_total).stays_large(),
     row("write under an old token", Kind::Locks, "lock", answers::old_token),
+    row("write by somebody who does not hold the lock", Kind::Locks, "lock", answers::write_without_lock)
+        .needs_log(),
+    row("lock with two holders", Kind::Locks, "lock", answers::two_holders).needs_log(),
+    row("lease that comes back", Kind::Leases, "leases", leases::lease_back),
     row("lease gone early", Kind::Leases, "leases", leases::lease_gone),
     row("key gone early", Kind::Leases, "leases", leases::key_gone),
     row("event dropped", Kind::Registers, "watch_reliable", streams::drop_event).needs_log(),

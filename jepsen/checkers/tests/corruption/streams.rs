@@ -148,3 +148,11 @@ pub(crate) fn future_progress(history: &mut History, random: &mut Random) -> Opt
     history.watches[number].responses.insert(places[0] + 1, response);
     Some(())
 }
+
+pub(crate) fn other_value(history: &mut History, random: &mut Random) -> Option<()> {
+    let (number, places) = busy(history, random, 1)?;
+    let place = places[random.place(places.len())];
+    let events = events(&mut history.watches[number].responses[place]);
+    events.iter_mut().find_map(|event| event.became.as_mut())?.value = Value::Number(1 << 50);
+    Some(())
+}

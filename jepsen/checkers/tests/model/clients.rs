@@ -212,8 +212,15 @@ impl Run {
                     self.store.at(&key, newest).map_or(Revision::ZERO, |version| version.mod_revision);
                 Call::CompareAndSet { key, expected: before, value: self.value() }
             }
-            _ => Call::Txn(self.parts(Self::register_part)),
+            18 => Call::Txn(self.parts(Self::register_part)),
+            _ => Call::Txn(self.parts(Self::deleting_part)),
         }
+    }
+
+    /// A transaction of these makes a revision only if there is something to delete.
+    fn deleting_part(&mut self) -> MicroOp {
+        let key = self.key();
+        if self.random.once_in(4) { MicroOp::Get { key } } else { MicroOp::Delete { key } }
     }
 
     fn parts(&mut self, part: fn(&mut Self) -> MicroOp) -> Vec<MicroOp> {

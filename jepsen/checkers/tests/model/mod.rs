@@ -33,5 +33,5 @@ pub(crate) fn history(seed: u64, kind: Kind, size: Size) -> History {
     let log = CommitLog { base: Revision(1), commits: run.store.commits };
     let bounds = Bounds { lease_expiry: Some(Nanos(1_000_000_000)), ..Bounds::default() };
     let meta = Meta { workload: format!("{kind:?}"), seed, bounds, ..Meta::default() };
-    History { meta, operations: run.operations, watches, faults: Vec::new(), log: Some(log) }
+    History { meta, operations: run.operations, watches, log: Some(log), ..History::default() }
 }

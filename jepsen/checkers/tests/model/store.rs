@@ -13,6 +13,9 @@ use super::Random;
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 
+/// The lease that locks live by. Nobody asks for it by name.
+const LOCKS: LeaseId = LeaseId(-1);
+
 #[derive(Default)]
 pub(crate) struct Store {
     pub(crate) commits: Vec<Commit>,
@@ -193,7 +196,8 @@ impl Store {
                 Some(_) => Returned::LockAcquire { revision, acquired: false },
                 None => {
                     self.locks.insert(lock.clone(), time + SECOND / 20);
-                    Returned::LockAcquire { revision: self.put(time, lock, 0), acquired: true }
+                    let write = vec![(lock.clone(), Some(Value::Number(0)))];
+                    Returned::LockAcquire { revision: self.commit(time, write, LOCKS), acquired: true }
                 }
             },
             Call::LockRelease { lock, token } => match self.holds(lock, *token) {

@@ -158,7 +158,7 @@ impl Cluster {
 
     /// Empties the disk of a node that is away, whatever is on it.
     pub(crate) async fn wipe_away(&mut self, node: usize) -> Result<()> {
-        self.nodes[node].kill().await?;
+        self.kill(node).await?;
         for folder in self.nodes[node].disk.folders() {
             match std::fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -7,8 +7,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rand::rngs::StdRng;
 
-use super::{Fault, Injected};
-use crate::cluster::{Cluster, Whom};
+use super::{Fault, Felt, Hit, Injected, Injection, Since};
+use crate::cluster::{Cluster, NO_NODE_RUNS, Whom};
 use crate::failure::Result;
 
 /// `kill -9`.
@@ -21,59 +21,60 @@ pub(super) struct RestartAll;
 pub(super) struct RestartRolling;
 
 impl Fault for Kill {
-    fn inject<'a>(
-        &'a self,
-        cluster: &'a mut Cluster,
-        random: &'a mut StdRng,
-    ) -> BoxFuture<'a, Result<Injected>> {
+    fn inject<'a>(&'a self, cluster: &'a mut Cluster, random: &'a mut StdRng) -> BoxFuture<'a, Injection> {
         async {
-            let victims = cluster.pick(self.0, random).await;
-            if victims.is_empty() {
-                return Ok(Injected::NotNow("no node runs".to_owned()));
-            }
+            let victims = cluster.pick(self.0, random).await?;
             for victim in &victims {
-                cluster.nodes[*victim].kill().await?;
+                cluster.kill(*victim).await?;
             }
-            Ok(Injected::Until { targets: cluster.named(&victims) })
+            Ok(Injected::Until(Hit::seen(victims, "killed")))
         }
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
-        async { cluster.start_all() }.boxed()
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async { cluster.start_all().map(|()| Felt::AtOnce) }.boxed()
     }
 }
 
 impl Fault for RestartAll {
-    fn inject<'a>(&'a self, cluster: &'a mut Cluster, _: &'a mut StdRng) -> BoxFuture<'a, Result<Injected>> {
+    fn inject<'a>(&'a self, cluster: &'a mut Cluster, random: &'a mut StdRng) -> BoxFuture<'a, Injection> {
         async {
-            for node in &mut cluster.nodes {
-                node.stop().await?;
+            let running = cluster.pick(Whom::All, random).await?;
+            for node in &running {
+                cluster.stop(*node).await?;
             }
-            Ok(Injected::Until { targets: cluster.names.clone() })
+            Ok(Injected::Until(Hit::seen(running, "stopped")))
         }
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
-        async { cluster.start_all() }.boxed()
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async { cluster.start_all().map(|()| Felt::AtOnce) }.boxed()
     }
 }
 
 impl Fault for RestartRolling {
-    fn inject<'a>(&'a self, cluster: &'a mut Cluster, _: &'a mut StdRng) -> BoxFuture<'a, Result<Injected>> {
+    fn inject<'a>(&'a self, cluster: &'a mut Cluster, _: &'a mut StdRng) -> BoxFuture<'a, Injection> {
         async {
+            let mut restarted = Vec::new();
             for node in cluster.at_home() {
-                cluster.nodes[node].stop().await?;
-                cluster.start_node(node)?;
-                cluster.wait_for(node).await;
+                if cluster.nodes[node].runs() {
+                    cluster.stop(node).await?;
+                    cluster.start_node(node)?;
+                    cluster.wait_for(node).await;
+                    restarted.push(node);
+                }
             }
-            Ok(Injected::Struck { targets: cluster.names.clone() })
+            if restarted.is_empty() {
+                return Err(NO_NODE_RUNS.into());
+            }
+            Ok(Injected::Struck(Hit::seen(restarted, "stopped, and started again")))
         }
         .boxed()
     }
 
-    fn heal<'a>(&'a self, _: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
-        async { Ok(()) }.boxed()
+    fn heal<'a>(&'a self, _: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async { Ok(Felt::AtOnce) }.boxed()
     }
 }

@@ -11,9 +11,9 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom as _;
 
-use super::{Fault, Injected};
+use super::{Fault, Felt, Hit, Injected, Injection, Obstacle, Since};
 use crate::cluster::membership::Wanted;
-use crate::cluster::{Cluster, Whom};
+use crate::cluster::{Cluster, NO_NODE_RUNS, Whom};
 use crate::failure::Result;
 
 /// How long the store may take for what begins the fault. Other faults may forbid it meanwhile.
@@ -27,43 +27,29 @@ pub(super) struct Leave(pub(super) Wanted);
 pub(super) struct Replace;
 
 impl Fault for Leave {
-    fn inject<'a>(
-        &'a self,
-        cluster: &'a mut Cluster,
-        random: &'a mut StdRng,
-    ) -> BoxFuture<'a, Result<Injected>> {
+    fn inject<'a>(&'a self, cluster: &'a mut Cluster, random: &'a mut StdRng) -> BoxFuture<'a, Injection> {
         async {
-            match sound_victim(cluster, random).await {
-                Ok(victim) => bring(cluster, victim, self.0).await,
-                Err(why) => Ok(Injected::NotNow(why.to_owned())),
-            }
+            let victim = sound_victim(cluster, random).await?;
+            bring(cluster, victim, self.0).await
         }
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
         call_back(cluster)
     }
 }
 
 impl Fault for Replace {
-    fn inject<'a>(
-        &'a self,
-        cluster: &'a mut Cluster,
-        random: &'a mut StdRng,
-    ) -> BoxFuture<'a, Result<Injected>> {
+    fn inject<'a>(&'a self, cluster: &'a mut Cluster, random: &'a mut StdRng) -> BoxFuture<'a, Injection> {
         async {
             let damaged = cluster.damaged.iter().copied().choose(random);
             let victim = match damaged {
-                Some(damaged) if !cluster.is_anybody_away() => Ok(damaged),
-                _ => sound_victim(cluster, random).await,
-            };
-            let victim = match victim {
-                Ok(victim) => victim,
-                Err(why) => return Ok(Injected::NotNow(why.to_owned())),
+                Some(damaged) if !cluster.is_anybody_away() => damaged,
+                _ => sound_victim(cluster, random).await?,
             };
             if !cluster.send_away(victim).await {
-                return Ok(Injected::NotNow(NOBODY_KNOWS.to_owned()));
+                return Err(Obstacle::not_now(NOBODY_KNOWS));
             }
             cluster.wipe_away(victim).await?;
             settle(cluster, victim).await
@@ -71,7 +57,7 @@ impl Fault for Replace {
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
         call_back(cluster)
     }
 }
@@ -79,39 +65,39 @@ impl Fault for Replace {
 const NOBODY_KNOWS: &str = "nobody can say who belongs";
 
 /// Any node, as often as not the leader, if all disks are sound and nobody is away.
-async fn sound_victim(cluster: &Cluster, random: &mut StdRng) -> std::result::Result<usize, &'static str> {
+async fn sound_victim(cluster: &Cluster, random: &mut StdRng) -> std::result::Result<usize, Obstacle> {
     if cluster.is_anybody_away() {
-        return Err("another member is away");
+        return Err(Obstacle::not_now("another member is away"));
     }
     if !cluster.damaged.is_empty() {
-        return Err("a disk is damaged");
+        return Err(Obstacle::not_now("a disk is damaged"));
     }
     let whom = if random.random_bool(0.5) { Whom::Leader } else { Whom::One };
-    cluster.pick(whom, random).await.first().copied().ok_or("no node runs")
+    cluster.pick(whom, random).await?.first().copied().ok_or_else(|| NO_NODE_RUNS.into())
 }
 
-async fn bring(cluster: &mut Cluster, victim: usize, wanted: Wanted) -> Result<Injected> {
+async fn bring(cluster: &mut Cluster, victim: usize, wanted: Wanted) -> Injection {
     if !cluster.send_away(victim).await {
-        return Ok(Injected::NotNow(NOBODY_KNOWS.to_owned()));
+        return Err(Obstacle::not_now(NOBODY_KNOWS));
     }
     cluster.want(victim, wanted);
     settle(cluster, victim).await
 }
 
-async fn settle(cluster: &mut Cluster, victim: usize) -> Result<Injected> {
+async fn settle(cluster: &mut Cluster, victim: usize) -> Injection {
     if cluster.settle(PATIENCE).await? {
-        return Ok(Injected::Until { targets: cluster.named(&[victim]) });
+        return Ok(Injected::Until(Hit::seen(vec![victim], "the members are listed so")));
     }
     // It may happen yet; so it comes back whatever has happened.
     cluster.call_back();
-    Ok(Injected::NotNow("the store did not do it in time".to_owned()))
+    Err(Obstacle::not_now("the store did not do it in time"))
 }
 
 /// It takes the store a while; the nemesis sees to it.
-fn call_back(cluster: &mut Cluster) -> BoxFuture<'_, Result<()>> {
+fn call_back(cluster: &mut Cluster) -> BoxFuture<'_, Result<Felt>> {
     async {
         cluster.call_back();
-        Ok(())
+        Ok(Felt::AtOnce)
     }
     .boxed()
 }

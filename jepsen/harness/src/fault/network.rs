@@ -7,9 +7,10 @@ use futures_util::future::BoxFuture;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::{Fault, Injected};
+use super::{Fault, Felt, Hit, Injected, Injection, Obstacle, Since};
 use crate::cluster::Cluster;
 use crate::failure::Result;
+use crate::lab::network::Dropped;
 
 /// A slow modem between nodes.
 const NARROW_KILOBITS: u32 = 256;
@@ -24,55 +25,61 @@ pub(super) struct Delay;
 pub(super) struct Narrow;
 
 impl Fault for Loss {
-    fn inject<'a>(
-        &'a self,
-        cluster: &'a mut Cluster,
-        random: &'a mut StdRng,
-    ) -> BoxFuture<'a, Result<Injected>> {
+    fn inject<'a>(&'a self, cluster: &'a mut Cluster, random: &'a mut StdRng) -> BoxFuture<'a, Injection> {
         async {
             cluster.network.lose(random.random_range(10..=33)).await?;
-            Ok(Injected::Until { targets: cluster.names.clone() })
+            Ok(Injected::Until(Hit::of(cluster.all())))
         }
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
-        async { cluster.network.lose(0).await }.boxed()
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async {
+            let lost = cluster.network.dropped(Dropped::AtRandom).await?;
+            cluster.network.lose(0).await?;
+            Ok(Felt::counted(lost, "packets were lost"))
+        }
+        .boxed()
     }
 }
 
 impl Fault for Delay {
-    fn inject<'a>(
-        &'a self,
-        cluster: &'a mut Cluster,
-        random: &'a mut StdRng,
-    ) -> BoxFuture<'a, Result<Injected>> {
+    fn inject<'a>(&'a self, cluster: &'a mut Cluster, random: &'a mut StdRng) -> BoxFuture<'a, Injection> {
         async {
             let Some(means) = cluster.delay_means else {
-                return Ok(Injected::NotNow("packets cannot be delayed here".to_owned()));
+                return Err(Obstacle::not_now("packets cannot be delayed here"));
             };
             let by = Duration::from_millis(random.random_range(50..=150));
             cluster.network.delay(by, means, StdRng::from_rng(random)).await?;
-            Ok(Injected::Until { targets: cluster.names.clone() })
+            Ok(Injected::Until(Hit::of(cluster.all())))
         }
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
-        async { cluster.network.hurry().await }.boxed()
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async {
+            let late = cluster.network.hurry().await?;
+            Ok(Felt::counted(late, "packets came late"))
+        }
+        .boxed()
     }
 }
 
 impl Fault for Narrow {
-    fn inject<'a>(&'a self, cluster: &'a mut Cluster, _: &'a mut StdRng) -> BoxFuture<'a, Result<Injected>> {
+    fn inject<'a>(&'a self, cluster: &'a mut Cluster, _: &'a mut StdRng) -> BoxFuture<'a, Injection> {
         async {
             cluster.network.narrow(NARROW_KILOBITS).await?;
-            Ok(Injected::Until { targets: cluster.names.clone() })
+            Ok(Injected::Until(Hit::of(cluster.all())))
         }
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
-        async { cluster.network.widen().await }.boxed()
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async {
+            let waited = cluster.network.waited().await?;
+            cluster.network.widen().await?;
+            Ok(Felt::counted(waited, "packets had to wait"))
+        }
+        .boxed()
     }
 }

@@ -11,9 +11,10 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 
-use super::{Fault, Injected};
+use super::{Fault, Felt, Hit, Injected, Injection, Obstacle, Since};
 use crate::cluster::{Cluster, Whom};
 use crate::failure::Result;
+use crate::lab::network::Dropped;
 
 /// Pairs (from, to) between which nothing passes.
 type Cuts = BTreeSet<(usize, usize)>;
@@ -66,33 +67,34 @@ fn both_ways(one: &[usize], other: &[usize]) -> Cuts {
 }
 
 impl Fault for Partition {
-    fn inject<'a>(
-        &'a self,
-        cluster: &'a mut Cluster,
-        random: &'a mut StdRng,
-    ) -> BoxFuture<'a, Result<Injected>> {
+    fn inject<'a>(&'a self, cluster: &'a mut Cluster, random: &'a mut StdRng) -> BoxFuture<'a, Injection> {
         async {
             let count = cluster.nodes.len();
             if count < self.nodes {
-                return Ok(Injected::NotNow(format!("it takes {} nodes", self.nodes)));
+                return Err(Obstacle::not_now(format!("it takes {} nodes", self.nodes)));
             }
             let mut drawn: Vec<_> = (0..count).collect();
             drawn.shuffle(random);
             if self.leader_first {
-                let leader = cluster.pick(Whom::Leader, random).await;
+                let leader = cluster.pick(Whom::Leader, random).await?;
                 drawn.sort_by_key(|node| !leader.contains(node));
             }
             let few = random.random_range(1..=cluster.minority().max(1));
             let cuts = (self.shape)(&drawn, few);
             cluster.network.cut(&cuts).await?;
             let cut_off: BTreeSet<_> = cuts.iter().map(|(from, _)| *from).collect();
-            Ok(Injected::Until { targets: cluster.named(&cut_off.into_iter().collect::<Vec<_>>()) })
+            Ok(Injected::Until(Hit::of(cut_off.into_iter().collect())))
         }
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
-        async { cluster.network.cut(&Cuts::new()).await }.boxed()
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async {
+            let dropped = cluster.network.dropped(Dropped::ByCut).await?;
+            cluster.network.cut(&Cuts::new()).await?;
+            Ok(Felt::counted(dropped, "packets were cut off"))
+        }
+        .boxed()
     }
 }
 

@@ -4,7 +4,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rand::rngs::StdRng;
 
-use super::{Fault, Injected};
+use super::{Fault, Felt, Hit, Injected, Injection, Since};
+use crate::cluster::node::Node;
 use crate::cluster::{Cluster, Whom};
 use crate::failure::Result;
 
@@ -12,25 +13,22 @@ use crate::failure::Result;
 pub(super) struct Pause(pub(super) Whom);
 
 impl Fault for Pause {
-    fn inject<'a>(
-        &'a self,
-        cluster: &'a mut Cluster,
-        random: &'a mut StdRng,
-    ) -> BoxFuture<'a, Result<Injected>> {
+    fn inject<'a>(&'a self, cluster: &'a mut Cluster, random: &'a mut StdRng) -> BoxFuture<'a, Injection> {
         async {
-            let victims = cluster.pick(self.0, random).await;
-            if victims.is_empty() {
-                return Ok(Injected::NotNow("no node runs".to_owned()));
-            }
+            let victims = cluster.pick(self.0, random).await?;
             for victim in &victims {
-                cluster.nodes[*victim].pause()?;
+                cluster.nodes[*victim].pause().await?;
             }
-            Ok(Injected::Until { targets: cluster.named(&victims) })
+            Ok(Injected::Until(Hit::seen(victims, "stopped, says the kernel")))
         }
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
-        async { cluster.nodes.iter_mut().try_for_each(crate::cluster::node::Node::resume) }.boxed()
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async {
+            cluster.nodes.iter_mut().try_for_each(Node::resume)?;
+            Ok(Felt::AtOnce)
+        }
+        .boxed()
     }
 }

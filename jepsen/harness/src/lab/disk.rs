@@ -11,6 +11,8 @@
 //! ext4 had not written to the loop device, as on a real disk with an honest cache.
 
 use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
@@ -26,6 +28,9 @@ const DISK_MEBIBYTES: u64 = 512;
 const MARGIN_MEBIBYTES: u64 = 8;
 
 const BALLAST: &str = ".ballast";
+const UNSYNCED: &str = ".unsynced";
+/// The unit of `st_blocks`. Bytes.
+const SECTOR: u64 = 512;
 
 /// One node's disk.
 pub(crate) struct Disk {
@@ -94,8 +99,22 @@ impl Disk {
         self.memory.join("image")
     }
 
-    /// Takes all space that is left.
+    /// Writes a file and does not sync it.
+    pub(crate) fn write_unsynced(&self) -> Result<()> {
+        let path = self.mounted.join(UNSYNCED);
+        fs::write(&path, [1; 4096]).doing(path.display())
+    }
+
+    /// Whether that file is gone. It is afterwards.
+    pub(crate) fn take_unsynced(&self) -> Result<bool> {
+        let path = self.mounted.join(UNSYNCED);
+        let is_gone = !fs::exists(&path).doing(path.display())?;
+        remove(&path).map(|()| is_gone)
+    }
+
+    /// Takes all space that is left, and what is kept in reserve for files that grow. Nobody may write meanwhile.
     pub(crate) fn fill(&self) -> Result<()> {
+        take_reserves(&self.data_dir()).doing(self.mounted.display())?;
         take_all_space(&self.mounted)
     }
 
@@ -138,9 +157,27 @@ fn take_all_space(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Gives back blocks that lie behind the ends of files: programs reserve them for what they are about to append.
+fn take_reserves(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let (path, found) = entry.and_then(|entry| Ok((entry.path(), entry.metadata()?)))?;
+        if found.is_dir() {
+            take_reserves(&path)?;
+        } else if found.is_file() && found.blocks() * SECTOR >= found.len() + found.blksize() {
+            // ext4 lets go of them when a file is cut to the length that it has.
+            File::options().write(true).open(&path)?.set_len(found.len())?;
+        }
+    }
+    Ok(())
+}
+
 fn give_space_back(folder: &Path) -> Result<()> {
-    let path = folder.join(BALLAST);
-    match fs::remove_file(&path) {
+    remove(&folder.join(BALLAST))
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).doing(path.display()),
         Ok(()) | Err(_) => Ok(()),
     }

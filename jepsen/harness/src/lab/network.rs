@@ -21,16 +21,33 @@ const CLIENTS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// Frames from one node's port to another's pass this chain; nothing else does.
 const RULES: &str = "table bridge keelson {\n\
      set cut { type ifname . ifname; }\n\
+     counter cut { }\n\
+     counter lost { }\n\
      chain loss { }\n\
      chain forward {\n\
        type filter hook forward priority 0;\n\
-       iifname . oifname @cut drop\n\
+       iifname . oifname @cut counter name cut drop\n\
        jump loss\n\
      }\n\
  }\n";
 
+/// Before the number of packets that a queue has let go on, in what tc says: `Sent 420 bytes 3 pkt (dropped 0,
+/// overlimits 2 requeues 0)`,
+const SENT: &str = "bytes";
+/// and before the number of those that could not go on at once.
+const HELD_BACK: &str = "overlimits";
+
 /// Whether bridged packets pass iptables, of the network in which it is read.
 pub(super) const BRIDGED_TO_IPTABLES: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+
+/// Why the switch has dropped a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// It came from somebody whom the other is cut off from.
+    ByCut,
+    /// It was drawn.
+    AtRandom,
+}
 
 /// The networks of all nodes.
 pub(crate) struct Network {
@@ -93,9 +110,21 @@ impl Network {
     pub(crate) async fn lose(&self, percent: u32) -> Result<()> {
         let mut script = "flush chain bridge keelson loss\n".to_owned();
         if percent > 0 {
-            script += &format!("add rule bridge keelson loss numgen random mod 100 < {percent} drop\n");
+            script += &format!(
+                "add rule bridge keelson loss numgen random mod 100 < {percent} counter name lost drop\n"
+            );
         }
         tool::feed("nft -f -", &script).await.map(drop)
+    }
+
+    /// How many packets were dropped for this reason since this was last asked.
+    pub(crate) async fn dropped(&self, why: Dropped) -> Result<u64> {
+        let counter = match why {
+            Dropped::ByCut => "cut",
+            Dropped::AtRandom => "lost",
+        };
+        let said = tool::run(&format!("nft reset counter bridge keelson {counter}")).await?;
+        Ok(number_after(&said, "packets"))
     }
 
     /// Delays what every node is sent, by this and up to as much again.
@@ -114,11 +143,14 @@ impl Network {
         Ok(())
     }
 
-    /// Ends that.
-    pub(crate) async fn hurry(&mut self) -> Result<()> {
+    /// Ends that, and answers how many packets were late.
+    pub(crate) async fn hurry(&mut self) -> Result<u64> {
         match self.delaying.take() {
             Some(delaying) => delaying.end().await,
-            None => self.widen().await,
+            None => {
+                let sent = self.queued(SENT).await?;
+                self.widen().await.map(|()| sent)
+            }
         }
     }
 
@@ -131,6 +163,21 @@ impl Network {
         Ok(())
     }
 
+    /// How many packets had to wait for others.
+    pub(crate) async fn waited(&self) -> Result<u64> {
+        self.queued(HELD_BACK).await
+    }
+
+    /// The number that comes after a word in what tc says of queues, summed up over all nodes.
+    async fn queued(&self, word: &str) -> Result<u64> {
+        let mut sum = 0;
+        for node in &self.nodes {
+            let said = tool::run(&format!("tc -s qdisc show dev port-{node} root")).await?;
+            sum += number_after(&said, word);
+        }
+        Ok(sum)
+    }
+
     /// Ends that.
     pub(crate) async fn widen(&self) -> Result<()> {
         for node in &self.nodes {
@@ -140,8 +187,29 @@ impl Network {
     }
 }
 
+/// 0 if there is none.
+fn number_after(text: &str, word: &str) -> u64 {
+    let mut words = text.split_whitespace().skip_while(|found| *found != word);
+    words.nth(1).and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
 /// A bridge hands its packets to iptables by default, where the machine has that.
 fn keep_bridged_packets_out_of_iptables() -> Result<()> {
     let is_there = std::fs::exists(BRIDGED_TO_IPTABLES).unwrap_or(false);
     if is_there { std::fs::write(BRIDGED_TO_IPTABLES, "0").doing(BRIDGED_TO_IPTABLES) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_from_what_tools_say() {
+        let queue =
+            "qdisc tbf 8001: dev port-a refcnt 2\n Sent 420 bytes 3 pkt (dropped 0, overlimits 2 requeues 0)";
+        assert_eq!((number_after(queue, SENT), number_after(queue, HELD_BACK)), (3, 2));
+        let counter = "table bridge keelson {\n\tcounter cut {\n\t\tpackets 17 bytes 1428\n\t}\n}";
+        assert_eq!(number_after(counter, "packets"), 17);
+        assert_eq!(number_after("nothing", "packets"), 0);
+    }
 }

@@ -8,6 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -53,17 +54,16 @@ const FAMILY_BYTES: usize = 4;
 
 /// Packets wait for as long as this lives.
 pub(super) struct Delaying {
-    /// Its thread ends when this is gone.
-    alive: Arc<()>,
+    /// How many packets were late. Its thread ends when this is gone.
+    late: Arc<AtomicU64>,
 }
 
 impl Delaying {
     /// Has every packet between nodes wait for `by` and up to as much again.
     pub(super) async fn begin(by: Duration, random: StdRng) -> Result<Self> {
         let socket = open().doing("opening the queue of packets")?;
-        let alive = Arc::new(());
-        let holder =
-            Holder { socket, by, random, waiting: BinaryHeap::new(), wanted: Arc::downgrade(&alive) };
+        let late = Arc::new(AtomicU64::new(0));
+        let holder = Holder { socket, by, random, waiting: BinaryHeap::new(), wanted: Arc::downgrade(&late) };
         // A thread of its own: clients that keep the other one busy must not delay packets further.
         std::thread::Builder::new()
             .name("delay".to_owned())
@@ -71,14 +71,16 @@ impl Delaying {
             .doing("starting a thread")?;
         std::fs::write(BRIDGED_TO_IPTABLES, "1").doing(BRIDGED_TO_IPTABLES)?;
         tool::run(&format!("iptables -A FORWARD {}", rule())).await?;
-        Ok(Self { alive })
+        Ok(Self { late })
     }
 
-    /// Lets all packets pass.
-    pub(super) async fn end(self) -> Result<()> {
+    /// Lets all packets pass, and answers how many were late.
+    pub(super) async fn end(self) -> Result<u64> {
         tool::run(&format!("iptables -D FORWARD {}", rule())).await?;
-        drop(self.alive);
-        std::fs::write(BRIDGED_TO_IPTABLES, "0").doing(BRIDGED_TO_IPTABLES)
+        let late = self.late.load(Ordering::Relaxed);
+        drop(self.late);
+        std::fs::write(BRIDGED_TO_IPTABLES, "0").doing(BRIDGED_TO_IPTABLES)?;
+        Ok(late)
     }
 }
 
@@ -104,17 +106,21 @@ struct Holder {
     by: Duration,
     random: StdRng,
     waiting: BinaryHeap<Reverse<(Instant, u32)>>,
-    wanted: Weak<()>,
+    wanted: Weak<AtomicU64>,
 }
 
 impl Holder {
     /// Until nobody wants it. An error of the socket ends it, too: without a listener packets pass.
     fn run(mut self) {
         let mut buffer = vec![0; 1 << 16];
-        while self.wanted.strong_count() > 0 && self.turn(&mut buffer).is_ok() {}
+        while let Some(late) = self.wanted.upgrade() {
+            let Ok(packets) = self.turn(&mut buffer) else { return };
+            late.fetch_add(packets, Ordering::Relaxed);
+        }
     }
 
-    fn turn(&mut self, buffer: &mut [u8]) -> std::result::Result<(), Errno> {
+    /// Lets go on what is due, and takes what comes; answers how many packets came.
+    fn turn(&mut self, buffer: &mut [u8]) -> std::result::Result<u64, Errno> {
         let now = Instant::now();
         while self.waiting.peek().is_some_and(|Reverse((due, _))| *due <= now) {
             let Some(Reverse((_, packet))) = self.waiting.pop() else { break };
@@ -125,14 +131,15 @@ impl Holder {
         set_socket_timeout(&self.socket, Timeout::Recv, Some(next.clamp(SHORTEST_WAIT, LONGEST_WAIT)))?;
         match recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
             Ok((length, _)) => {
-                for packet in packets(&buffer[..length]) {
+                let came = packets(&buffer[..length]);
+                for packet in &came {
                     let extra = self.by.mul_f64(self.random.random_range(0.0..1.0));
-                    self.waiting.push(Reverse((now + self.by + extra, packet)));
+                    self.waiting.push(Reverse((now + self.by + extra, *packet)));
                 }
-                Ok(())
+                Ok(came.len() as u64)
             }
             // Nothing came in time; or more than the socket could take, and those packets are lost, as packets may be.
-            Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => Ok(()),
+            Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => Ok(0),
             Err(error) => Err(error),
         }
     }

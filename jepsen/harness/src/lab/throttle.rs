@@ -1,15 +1,27 @@
 //! Disks that are slow for the processes of this run.
 //!
-//! The kernel slows down control groups, so the run joins one. It is named after the process outside that owns the run;
-//! a group outlives its processes, and is the only thing of a run that does.
+//! The kernel slows down control groups, so the run joins one. A group outlives its processes, and is the only thing of a
+//! run that does: see [`crate::clean`].
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Doing as _, Result};
 use crate::machine::BlockCgroups;
 
 const PREFIX: &str = "keelson-jepsen-";
+
+/// What came of an attempt to remove a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// It is not there, or not any more.
+    Gone,
+    /// It has processes.
+    InUse,
+    /// Why the kernel does not do it.
+    Refused(String),
+}
 
 /// The control group of this run.
 pub(crate) struct Throttle {
@@ -27,7 +39,7 @@ fn root(version: BlockCgroups) -> &'static Path {
 impl Throttle {
     /// Makes the group and joins it; whoever is started from now on is in it.
     pub(crate) fn join(version: BlockCgroups, run: u64) -> Result<Self> {
-        let folder = root(version).join(format!("{PREFIX}{run:016x}"));
+        let folder = folder(version, run);
         if version == BlockCgroups::V2 {
             let file = root(version).join("cgroup.subtree_control");
             fs::write(&file, "+io").doing(file.display())?;
@@ -44,6 +56,28 @@ impl Throttle {
         let file = self.folder.join(file);
         fs::write(&file, line).doing(file.display())
     }
+}
+
+impl Throttle {
+    /// How many writes the group has done to the disk. What the file system writes by itself is in no group.
+    pub(crate) fn writes(&self, device: (u32, u32)) -> u64 {
+        let file = match self.version {
+            BlockCgroups::V1 => "blkio.throttle.io_serviced",
+            BlockCgroups::V2 => "io.stat",
+        };
+        writes_in(&fs::read_to_string(self.folder.join(file)).unwrap_or_default(), device)
+    }
+}
+
+/// `7:3 Write 20` says version 1, `7:3 rbytes=0 wbytes=81920 rios=0 wios=20` version 2.
+fn writes_in(counters: &str, (major, minor): (u32, u32)) -> u64 {
+    let device = format!("{major}:{minor} ");
+    let lines = counters.lines().filter_map(|line| line.strip_prefix(&device));
+    let counts = lines.filter_map(|line| {
+        let in_words = line.strip_prefix("Write ");
+        in_words.or_else(|| line.split(' ').find_map(|pair| pair.strip_prefix("wios=")))
+    });
+    counts.filter_map(|count| count.parse::<u64>().ok()).sum()
 }
 
 fn limit_line(
@@ -63,20 +97,53 @@ fn limit_line(
     }
 }
 
-/// Removes the groups of runs that are over; answers their names. One that is in use cannot be removed, says the kernel.
-pub(crate) fn clean(version: BlockCgroups) -> Vec<String> {
+fn folder(version: BlockCgroups, run: u64) -> PathBuf {
+    root(version).join(format!("{PREFIX}{run:016x}"))
+}
+
+/// Removes the groups of all runs that are over: the kernel removes none that has processes.
+pub(crate) fn clean(version: BlockCgroups) -> Vec<(String, Removal)> {
     let Ok(entries) = fs::read_dir(root(version)) else { return Vec::new() };
     let folders = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let name = |folder: &Path| Some(folder.file_name()?.to_str()?.to_owned());
     let ours = folders.filter_map(|folder| Some((name(&folder)?, folder)));
-    ours.filter(|(name, folder)| name.starts_with(PREFIX) && fs::remove_dir(folder).is_ok())
-        .map(|(name, _)| name)
-        .collect()
+    let ours = ours.filter(|(name, _)| name.starts_with(PREFIX));
+    ours.map(|(name, folder)| (name, removal(fs::remove_dir(folder)))).collect()
+}
+
+/// Removes the group of one run.
+pub(crate) fn remove(version: BlockCgroups, run: u64) -> Removal {
+    removal(fs::remove_dir(folder(version, run)))
+}
+
+fn removal(removed: io::Result<()>) -> Removal {
+    match removed.map_err(|error| (error.kind(), error)) {
+        Ok(()) | Err((ErrorKind::NotFound, _)) => Removal::Gone,
+        Err((ErrorKind::ResourceBusy, _)) => Removal::InUse,
+        Err((_, error)) => Removal::Refused(error.to_string()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
+
+    #[test]
+    fn a_group_that_nobody_may_remove_is_not_gone() {
+        assert_eq!(removal(Ok(())), Removal::Gone);
+        assert_eq!(removal(Err(Errno::NOENT.into())), Removal::Gone);
+        assert_eq!(removal(Err(Errno::BUSY.into())), Removal::InUse);
+        assert!(matches!(removal(Err(Errno::ACCESS.into())), Removal::Refused(_)));
+    }
+
+    #[test]
+    fn writes_are_counted_in_the_words_of_either_version() {
+        assert_eq!(writes_in("7:3 Read 9\n7:3 Write 20\n7:31 Write 5\nTotal 34\n", (7, 3)), 20);
+        assert_eq!(writes_in("7:3 rbytes=0 wbytes=81920 rios=0 wios=20 dbytes=0 dios=0\n", (7, 3)), 20);
+        assert_eq!(writes_in("", (7, 3)), 0);
+    }
 
     #[test]
     fn a_limit_is_said_in_the_words_of_either_version() {

@@ -62,6 +62,21 @@ fn only_promises_that_were_checked_under_faults_that_were_injected_are_kept() {
 }
 
 #[test]
+fn a_fault_that_began_and_that_nobody_felt_does_not_count() {
+    let unfelt = [FaultPhase::Began, FaultPhase::Skipped("all was written".to_owned()), FaultPhase::Ended];
+    let unfelt: Vec<_> = unfelt.map(|phase| event("kill-one", phase)).to_vec();
+    let judgement = judge(&history(unfelt.clone()), &[promise("p", kept)], &Seen::default());
+    assert_eq!(judgement.outcome, Exit::NothingChecked);
+    assert!(judgement.table().contains("kill-one               0 times  skipped: all was written"));
+    let felt = [FaultPhase::Began, FaultPhase::Ended, FaultPhase::Skipped("not now".to_owned())];
+    let both: Vec<_> = unfelt.into_iter().chain(felt.map(|phase| event("kill-one", phase))).collect();
+    let judgement = judge(&history(both), &[promise("p", kept)], &Seen::default());
+    let injected =
+        judgement.faults.iter().find(|fault| fault.fault == "kill-one").map(|fault| fault.injected);
+    assert_eq!((judgement.outcome, injected), (Exit::Kept, Some(1)));
+}
+
+#[test]
 fn nobody_is_held_to_what_they_never_promised() {
     let mut history = history(vec![event("kill-one", FaultPhase::Began)]);
     history.meta.not_promised = vec!["never".to_owned()];

@@ -51,12 +51,16 @@ pub(super) async fn write(worker: &mut Worker, keys: Window) {
     }
 }
 
-/// A put, and puts, deletes and gets of other keys. Whether a transaction that only deletes makes a revision depends on
-/// what there is, so its answer would tell less.
+/// Mostly a put, and puts, deletes and gets of other keys. Without a put it depends on what there is whether the
+/// transaction makes a revision.
 fn parts(worker: &mut Worker, keys: Window) -> Vec<MicroOp> {
     let count = usize::try_from(worker.random.between(2, 4)).expect("at most 4");
     let mut keys = keys.keys(&mut worker.random, worker.shared.operations(), count).into_iter();
-    let put = keys.next().map(|key| MicroOp::Put { key, value: worker.shared.unique() });
+    let put = if worker.random.percent(85) {
+        keys.next().map(|key| MicroOp::Put { key, value: worker.shared.unique() })
+    } else {
+        None
+    };
     let part = |key| match worker.random.below(100) {
         0..50 => MicroOp::Put { key, value: worker.shared.unique() },
         50..80 => MicroOp::Delete { key },

@@ -170,6 +170,64 @@ fn volumes_and_mounts_are_checked() {
 }
 
 #[test]
+fn sources_of_projected_volumes_are_checked() {
+    let wrong = |source: Value| {
+        let volumes = json!([{"name": "v", "projected": {"sources": [source]}}]);
+        let container = json!({"name": "a", "image": "a"});
+        wrong(json!({"volumes": volumes, "containers": [container]}))
+    };
+    let certificate = |fields: Value| {
+        let mut source =
+            json!({"signerName": "example.com/s", "keyType": "ED25519", "credentialBundlePath": "c"});
+        source.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        json!({"podCertificate": source})
+    };
+    let place = "spec.volumes[0].projected.sources[0]";
+    let none: [&str; 0] = [];
+    assert_eq!(wrong(certificate(json!({"maxExpirationSeconds": 3600}))), none);
+    for (source, path, why) in [
+        (
+            certificate(json!({"maxExpirationSeconds": 3599})),
+            "podCertificate.maxExpirationSeconds",
+            "must be >= 3600",
+        ),
+        (
+            certificate(json!({"maxExpirationSeconds": 7_862_401})),
+            "podCertificate.maxExpirationSeconds",
+            "must be <= 7862400",
+        ),
+        (
+            certificate(json!({"signerName": "kubernetes.io/s", "maxExpirationSeconds": 86_401})),
+            "podCertificate.maxExpirationSeconds",
+            "must be <= 86400",
+        ),
+        (
+            certificate(json!({"signerName": "s"})),
+            "podCertificate.signerName",
+            "must be a fully qualified domain",
+        ),
+        (certificate(json!({"keyType": "DSA"})), "podCertificate.keyType", "Unsupported value"),
+        (certificate(json!({"keyPath": "c"})), "podCertificate.keyPath", "conflicting duplicate paths"),
+        (certificate(json!({"credentialBundlePath": ""})), "podCertificate", "specify at least one of"),
+        (json!({"clusterTrustBundle": {"path": "p"}}), "clusterTrustBundle", "either name or signerName"),
+        (
+            json!({"clusterTrustBundle": {"path": "p", "name": "a", "signerName": "example.com/s"}}),
+            "clusterTrustBundle",
+            "only one of name and signerName may be used",
+        ),
+        (
+            json!({"clusterTrustBundle": {"path": "p", "name": "a", "labelSelector": {}}}),
+            "clusterTrustBundle.labelSelector",
+            "labelSelector must be unset if name is specified",
+        ),
+    ] {
+        let texts = wrong(source);
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(texts[0].starts_with(&format!("{place}.{path}: ")) && texts[0].contains(why), "{texts:?}");
+    }
+}
+
+#[test]
 fn probes_are_checked() {
     assert_eq!(
         wrong(with(json!({

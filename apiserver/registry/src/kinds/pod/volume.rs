@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use keelson_api_schema::{format::check_dns1123_label, quantity::Quantity};
 use serde_json::Value;
 
-use super::env;
+use super::{env, projected};
 use crate::{field::FieldError, place::Place};
 
 /// `spec.volumes`.
@@ -49,7 +49,7 @@ pub(in crate::kinds) fn one_source(kind: &str, source: &Place<'_>, errors: &mut 
         "secret" => keys(source, Some("secretName"), errors),
         "configMap" => keys(source, Some("name"), errors),
         "downwardAPI" => downward(source, errors),
-        "projected" => projected(source, errors),
+        "projected" => projected::sources(source, errors),
         "persistentVolumeClaim" => needed(source, &["claimName"], errors),
         "csi" => needed(source, &["driver"], errors),
         "nfs" => {
@@ -66,7 +66,7 @@ pub(in crate::kinds) fn one_source(kind: &str, source: &Place<'_>, errors: &mut 
     }
 }
 
-fn needed(source: &Place<'_>, fields: &[&str], errors: &mut Vec<FieldError>) {
+pub(super) fn needed(source: &Place<'_>, fields: &[&str], errors: &mut Vec<FieldError>) {
     let missing = fields.iter().map(|field| source.child(field)).filter(|field| field.text().is_empty());
     errors.extend(missing.map(|field| field.required("")));
 }
@@ -100,7 +100,7 @@ fn empty_dir(source: &Place<'_>, errors: &mut Vec<FieldError>) {
 }
 
 /// A Secret or ConfigMap, some or all of its keys.
-fn keys(source: &Place<'_>, name: Option<&str>, errors: &mut Vec<FieldError>) {
+pub(super) fn keys(source: &Place<'_>, name: Option<&str>, errors: &mut Vec<FieldError>) {
     if let Some(name) = name {
         needed(source, &[name], errors);
     }
@@ -112,7 +112,7 @@ fn keys(source: &Place<'_>, name: Option<&str>, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn downward(source: &Place<'_>, errors: &mut Vec<FieldError>) {
+pub(super) fn downward(source: &Place<'_>, errors: &mut Vec<FieldError>) {
     mode(&source.child("defaultMode"), errors);
     for file in source.child("items").items() {
         needed(&file, &["path"], errors);
@@ -134,56 +134,14 @@ fn downward(source: &Place<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn projected(source: &Place<'_>, errors: &mut Vec<FieldError>) {
-    mode(&source.child("defaultMode"), errors);
-    for projection in source.child("sources").items() {
-        let kinds = [
-            "secret",
-            "configMap",
-            "downwardAPI",
-            "serviceAccountToken",
-            "clusterTrustBundle",
-            "podCertificate",
-        ];
-        let mut set = kinds.iter().map(|kind| (*kind, projection.child(kind))).filter(|(_, it)| it.is_set());
-        let Some((kind, first)) = set.next() else {
-            errors.push(projection.required("must specify at least one volume source"));
-            continue;
-        };
-        match kind {
-            "secret" | "configMap" => keys(&first, Some("name"), errors),
-            "downwardAPI" => downward(&first, errors),
-            "serviceAccountToken" => token(&first, errors),
-            _ => needed(&first, &[if kind == "clusterTrustBundle" { "path" } else { "keyType" }], errors),
-        }
-        errors.extend(
-            set.map(|(_, more)| more.forbidden("may not specify more than 1 volume type per source")),
-        );
-    }
-}
-
-fn token(token: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let (seconds, path) = (token.child("expirationSeconds"), token.child("path"));
-    match seconds.integer().unwrap_or(0) {
-        ..600 => errors.push(seconds.invalid("may not specify a duration less than 10 minutes")),
-        600..=0x1_0000_0000 => {}
-        _ => errors.push(seconds.invalid("may not specify a duration larger than 2^32 seconds")),
-    }
-    if path.text().is_empty() {
-        errors.push(path.required(""));
-    } else {
-        file_path(&path, errors);
-    }
-}
-
-fn mode(mode: &Place<'_>, errors: &mut Vec<FieldError>) {
+pub(super) fn mode(mode: &Place<'_>, errors: &mut Vec<FieldError>) {
     if mode.integer().is_some_and(|bits| !(0..=0o777).contains(&bits)) {
         errors.push(mode.invalid("must be a number between 0 and 0777 (octal), both inclusive"));
     }
 }
 
 /// A path inside a volume that no bookkeeping of the volume uses.
-fn file_path(path: &Place<'_>, errors: &mut Vec<FieldError>) {
+pub(super) fn file_path(path: &Place<'_>, errors: &mut Vec<FieldError>) {
     relative_path(path.text(), path.path(), errors);
     let text = path.text();
     if text.starts_with("..") && !text.starts_with("../") && text != ".." {

@@ -93,6 +93,8 @@ impl ListOptions {
             let why = "specifying resource version is not allowed when using continue";
             return Err(ApiError::bad_request(why));
         }
+        // It means nothing here, and must be a number all the same.
+        number(info, "timeoutSeconds")?;
         let limit = number(info, "limit")?.and_then(|limit| usize::try_from(limit).ok());
         Ok(Self { version, matching: matching(info), limit: limit.filter(|limit| *limit > 0), token })
     }

@@ -76,7 +76,28 @@ fn invalid(why: &str) -> ApiError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever a client sends: refused as its fault, or a place within the list's folder that can be written again.
+        #[test]
+        fn any_text_is_refused_or_leads_into_the_folder(
+            v in "(meta.k8s.io/v1|[a-z./]{0,8})", rv in any::<i64>(), start in "[a-z./\\PC\u{0}]{0,12}", noise in ".{0,24}",
+        ) {
+            let json = serde_json::to_vec(&Wire { v, rv, start }).unwrap();
+            for text in [noise.clone(), URL_SAFE_NO_PAD.encode(&noise), URL_SAFE_NO_PAD.encode(json)] {
+                match Token::decode(&text) {
+                    Ok(token) => {
+                        prop_assert!(!token.start.starts_with('/') && !token.start.split('/').any(|part| part == ".."));
+                        prop_assert_eq!(Token::decode(&token.encode()).unwrap(), token);
+                    }
+                    Err(error) => prop_assert_eq!(error.code.as_u16(), 400),
+                }
+            }
+        }
+    }
 
     #[test]
     fn the_token_is_upstreams() {

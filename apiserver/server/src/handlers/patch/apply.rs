@@ -21,7 +21,7 @@ use crate::{
     codec,
     handlers::{Call, update::check_may_create},
     server::Server,
-    storage::Stored,
+    storage::{Stored, check_length},
     write::{Draft, Outcome, Part, Target, Write, Written, body::Wanted, identity, options::WriteOptions},
 };
 
@@ -78,6 +78,7 @@ impl Configuration {
             value @ Value::Object(_) => value,
             _ => return Err(ApiError::bad_request("error decoding YAML: the configuration is no object")),
         };
+        check_length(&call.body, || value.to_string().len())?;
         let warnings = if validation == FieldValidation::Warn { repeated } else { Vec::new() };
         Ok(Self { value, warnings, force: is_forced(&call.info) })
     }

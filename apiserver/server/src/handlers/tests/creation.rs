@@ -126,3 +126,25 @@ fn rights_that_one_does_not_have_cannot_be_given_away() {
         cluster.post(path, role).await;
     });
 }
+
+#[test]
+fn what_is_too_long_to_be_stored_is_refused_before_it_is_worked_on() {
+    with_cluster(async |cluster| {
+        // Else the first of them would be refused for its name, the second for its field.
+        let long = "x".repeat(3 << 19);
+        let body = json!({"metadata": {"name": "-"}, "data": {"k": long}}).to_string();
+        let created = cluster.ask(Method::POST, CONFIG_MAPS, JSON, &body).await;
+        let body = json!({"kind": "ConfigMap", "apiVersion": "v1", "nothing": long}).to_string();
+        let path = format!("{CONFIG_MAPS}/a?fieldManager=m");
+        let applied = cluster.ask(Method::PATCH, &path, "application/apply-patch+yaml", &body).await;
+        for refused in [created, applied] {
+            let error = refused.unwrap_err();
+            assert_eq!(
+                (error.code.as_u16(), error.reason),
+                (413, "RequestEntityTooLarge"),
+                "{}",
+                error.message
+            );
+        }
+    });
+}

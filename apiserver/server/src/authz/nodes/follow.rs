@@ -1,0 +1,132 @@
+//! Keeps the relations of nodes up with the objects in the cache.
+//!
+//! In: changes of pods, volumes, attachments and slices. Out: [`Relations`]. Of an object that changed several times
+//! since the last look, only the last is read. Who needs the newest catches up first ([`wait_for_all`]).
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use keelson_api_registry::{
+    object::Object,
+    resources::{self, ResourceInfo},
+    status::ApiError,
+};
+use keelson_store_core::id::Revision;
+use tokio::time::sleep;
+
+use super::{
+    NODE_NAME, NodeAuthorizer, references,
+    relations::{Edge, Kind, Relations},
+};
+use crate::{
+    cache::{CachedObject, Pulled},
+    storage::{ObjectStore, collection},
+};
+
+/// How long changes are gathered: whoever is refused catches up at once.
+const PACE: Duration = Duration::from_millis(100);
+
+/// What says which objects a node needs: THE table.
+const SOURCES: [Source; 4] = [
+    Source { group: "", plural: "pods", edges: references::of_pod },
+    Source { group: "", plural: "persistentvolumes", edges: references::of_volume_object },
+    Source {
+        group: "storage.k8s.io",
+        plural: "volumeattachments",
+        edges: |object| references::of_node_name(Kind::Attachment, object),
+    },
+    Source {
+        group: "resource.k8s.io",
+        plural: "resourceslices",
+        edges: |object| references::of_node_name(Kind::Slice, object),
+    },
+];
+
+struct Source {
+    group: &'static str,
+    plural: &'static str,
+    edges: fn(&Object) -> Vec<Edge>,
+}
+
+impl Source {
+    fn resource(&self) -> &'static ResourceInfo {
+        resources::find(self.group, "v1", self.plural).expect("the table has every resource of nodes")
+    }
+}
+
+/// The relations, and up to where the cache has been looked at.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    relations: Relations,
+    cursors: [Revision; SOURCES.len()],
+}
+
+impl Followed {
+    pub(super) const fn relations(&self) -> &Relations {
+        &self.relations
+    }
+
+    /// Takes in what has changed.
+    pub(super) fn catch_up(&mut self, objects: &ObjectStore) {
+        for (at, source) in SOURCES.iter().enumerate() {
+            self.cursors[at] = self.follow(objects, source, self.cursors[at]);
+        }
+    }
+
+    fn follow(&mut self, objects: &ObjectStore, source: &Source, mut cursor: Revision) -> Revision {
+        let resource = source.resource();
+        let (Ok(shard), Ok(everything)) = (objects.shard(resource), collection(resource, "")) else {
+            return cursor;
+        };
+        let mut changed: HashMap<Bytes, Option<Arc<CachedObject>>> = HashMap::new();
+        loop {
+            match shard.pull(cursor, &everything) {
+                Pulled::Events { through, .. } if through == cursor => break,
+                Pulled::Events { events, through } => {
+                    changed
+                        .extend(events.iter().map(|event| (event.key().clone(), event.current().cloned())));
+                    cursor = through;
+                }
+                Pulled::Forgotten => {
+                    // The revision first: what changes meanwhile is seen twice rather than never.
+                    cursor = shard.revision();
+                    let gone = self.relations.keys().filter(|key| everything.contains(key));
+                    changed = gone.map(|key| (key.clone(), None)).collect();
+                    changed.extend(shard.all().into_iter().map(|object| (object.key.clone(), Some(object))));
+                }
+            }
+        }
+        for (key, object) in changed {
+            // Most that have a field for the node can be told from it to lead nowhere.
+            match object.filter(|object| object.field(NODE_NAME) != Some("")) {
+                Some(object) => self.relations.set(&key, (source.edges)(&object.object())),
+                None => self.relations.remove(&key),
+            }
+        }
+        cursor
+    }
+}
+
+/// Follows the changes for ever. Ends when the cache does.
+pub(crate) async fn follow(objects: &ObjectStore, nodes: &NodeAuthorizer) {
+    let mut pods = objects.changed(SOURCES[0].resource());
+    loop {
+        nodes.catch_up(objects);
+        if pods.changed().await.is_err() {
+            return;
+        }
+        sleep(PACE).await;
+    }
+}
+
+/// Waits until the cache has everything about nodes that was acknowledged before the call.
+///
+/// # Errors
+/// 504 and 503 without a quorum or before the cache is filled.
+pub(super) async fn wait_for_all(objects: &ObjectStore) -> Result<(), ApiError> {
+    let (_, revision) = objects.fresh(SOURCES[0].resource()).await?;
+    for source in &SOURCES[1..] {
+        objects.shard(source.resource())?.wait_until(revision).await?;
+    }
+    Ok(())
+}
