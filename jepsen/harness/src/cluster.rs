@@ -232,18 +232,7 @@ impl Cluster {
 
     /// How things are now.
     pub(crate) fn since(&self) -> Since {
-        Since {
-            at: Instant::now(),
-            nodes: Vec::new(),
-            logs: self.nodes.iter().map(Node::told).collect(),
-            writes: self.all().into_iter().map(|node| self.writes(node)).collect(),
-        }
-    }
-
-    /// How many writes a node's disk has done for the run, if its disks can be slowed down.
-    pub(crate) fn writes(&self, node: usize) -> u64 {
-        let writes = |throttle: &Throttle| Some(throttle.writes(self.nodes[node].disk.device().ok()?));
-        self.throttle.as_ref().and_then(writes).unwrap_or(0)
+        Since { nodes: Vec::new(), logs: self.nodes.iter().map(Node::told).collect() }
     }
 
     /// Whether one of those that a fault hit has told of it since.
