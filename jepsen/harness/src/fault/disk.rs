@@ -40,9 +40,16 @@ impl Fault for PowerCut {
             let victims = cluster.pick(self.0, random).await?;
             for victim in &victims {
                 // It sees no error: to a machine without power nothing happens any more.
-                cluster.excuse(*victim);
                 cluster.nodes[*victim].pause().await?;
-                cluster.nodes[*victim].disk.write_unsynced()?;
+            }
+            if let Err(why) =
+                victims.iter().try_for_each(|victim| cluster.nodes[*victim].disk.write_unsynced())
+            {
+                victims.iter().try_for_each(|victim| cluster.nodes[*victim].resume())?;
+                return Err(Obstacle::not_now(format!("a disk is broken already: {why}")));
+            }
+            for victim in &victims {
+                cluster.excuse(*victim);
                 cluster.nodes[*victim].disk.cut_power().await?;
             }
             let mut have_lost = true;
@@ -54,14 +61,14 @@ impl Fault for PowerCut {
             if have_lost {
                 return Ok(Injected::Until(Hit::seen(victims, "a file that was not synced is gone")));
             }
-            all_well(cluster)?;
+            all_well(cluster, &victims)?;
             Err(Obstacle::not_now("a file that was not synced is still there"))
         }
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
-        async { all_well(cluster).map(|()| Felt::AtOnce) }.boxed()
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, since: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async { all_well(cluster, &since.nodes).map(|()| Felt::AtOnce) }.boxed()
     }
 }
 
@@ -89,7 +96,7 @@ impl Fault for Full {
                 cluster.nodes[*node].disk.empty()?;
             }
             let felt = cluster.felt_in_logs(since, &[NO_SPACE], "nobody had to write what had no room")?;
-            all_well(cluster)?;
+            all_well(cluster, &since.nodes)?;
             Ok(felt)
         }
         .boxed()
@@ -111,13 +118,13 @@ impl Fault for Errors {
 
     fn heal<'a>(&'a self, cluster: &'a mut Cluster, since: &'a Since) -> BoxFuture<'a, Result<Felt>> {
         async {
-            for node in cluster.excused() {
-                cluster.kill(node).await?;
-                cluster.nodes[node].disk.mend_writes()?;
-                cluster.nodes[node].disk.remount().await?;
+            for node in &since.nodes {
+                cluster.kill(*node).await?;
+                cluster.nodes[*node].disk.mend_writes()?;
+                cluster.nodes[*node].disk.remount().await?;
             }
             let felt = cluster.felt_in_logs(since, &WRITE_ERRORS, "nobody met an error")?;
-            all_well(cluster)?;
+            all_well(cluster, &since.nodes)?;
             Ok(felt)
         }
         .boxed()
@@ -173,8 +180,8 @@ fn limit(cluster: &Cluster, node: usize, writes_per_second: Option<u32>) -> Resu
     throttle.limit(cluster.nodes[node].disk.device()?, writes_per_second)
 }
 
-fn all_well(cluster: &mut Cluster) -> Result<()> {
-    cluster.excused().into_iter().try_for_each(|node| cluster.expect_again(node))
+fn all_well(cluster: &mut Cluster, nodes: &[usize]) -> Result<()> {
+    nodes.iter().try_for_each(|node| cluster.expect_again(*node))
 }
 
 #[cfg(test)]
