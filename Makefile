@@ -19,7 +19,7 @@ LOCKED := $(if $(CI),--locked)
 
 export KEELSON_BIN := $(CARGO_TARGET_DIR)/release/keelson
 
-.PHONY: help deps rocksdb build up down status clean test lint bench jepsen fuzz fmt
+.PHONY: help deps rocksdb build up down status clean test lint bench jepsen prove fuzz fmt
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -3,9 +3,11 @@
 //! In: a list of the kind and a watch from where the list ended. Out: the objects of the moment, also by indexes, and
 //! every change, in order, to handlers. A watch that breaks goes on at its revision, on whatever server answers; only
 //! when that revision is gone (410) the kind is listed again, and handlers then hear of what vanished meanwhile.
+//! An object that its type cannot hold counts as gone, with a warning.
 //! Cached objects have no `managedFields`: nobody reads them here, and they are half of an object. Deliberately
 //! absent: a resync that repeats what is known.
 
+mod decoded;
 mod source;
 mod store;
 
@@ -211,6 +213,13 @@ where
         let handlers = self.handlers();
         let changes = self.store_mut().remove(stripped(object));
         tell(&handlers, &changes);
+    }
+
+    /// Takes in that nothing can be known of an object any more.
+    fn forget(&self, key: &ObjectKey) {
+        if let Some(last) = self.get(key) {
+            self.remove(K::clone(&last));
+        }
     }
 
     /// Takes in everything there is: what is not in it is gone.

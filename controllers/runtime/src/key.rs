@@ -3,6 +3,7 @@
 use std::fmt;
 
 use kube::Resource;
+use kube::core::ObjectMeta;
 
 /// Namespace and name of an object; the namespace is empty for objects of the cluster.
 ///
@@ -23,10 +24,14 @@ impl ObjectKey {
 
     /// The key of an object that has a name. One that has none yet (`generateName`) gets an empty name.
     pub fn of<K: Resource>(object: &K) -> Self {
-        let meta = object.meta();
+        Self::of_metadata(object.meta())
+    }
+
+    /// The key of the object whose metadata these are.
+    pub(crate) fn of_metadata(metadata: &ObjectMeta) -> Self {
         Self {
-            namespace: meta.namespace.clone().unwrap_or_default(),
-            name: meta.name.clone().unwrap_or_default(),
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
         }
     }
 }

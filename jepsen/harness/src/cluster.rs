@@ -55,8 +55,8 @@ pub(crate) struct Cluster {
     pub(crate) away: BTreeMap<usize, Away>,
     /// The record of the run, once there is one.
     pub(crate) record: Option<Record>,
-    /// Whose disk fails now.
-    excused: BTreeSet<usize>,
+    /// Whose disk fails now: once for each fault.
+    excused: Vec<usize>,
     crashes: Vec<Crash>,
 }
 
@@ -132,7 +132,7 @@ impl Cluster {
             damaged: BTreeSet::new(),
             away: BTreeMap::new(),
             record: None,
-            excused: BTreeSet::new(),
+            excused: Vec::new(),
             crashes: Vec::new(),
         };
         cluster.start_all()?;
@@ -232,18 +232,7 @@ impl Cluster {
 
     /// How things are now.
     pub(crate) fn since(&self) -> Since {
-        Since {
-            at: Instant::now(),
-            nodes: Vec::new(),
-            logs: self.nodes.iter().map(Node::told).collect(),
-            writes: self.all().into_iter().map(|node| self.writes(node)).collect(),
-        }
-    }
-
-    /// How many writes a node's disk has done for the run, if its disks can be slowed down.
-    pub(crate) fn writes(&self, node: usize) -> u64 {
-        let writes = |throttle: &Throttle| Some(throttle.writes(self.nodes[node].disk.device().ok()?));
-        self.throttle.as_ref().and_then(writes).unwrap_or(0)
+        Since { nodes: Vec::new(), logs: self.nodes.iter().map(Node::told).collect() }
     }
 
     /// Whether one of those that a fault hit has told of it since.
@@ -281,20 +270,17 @@ impl Cluster {
         Ok(crashes)
     }
 
-    /// Whose disk fails now.
-    pub(crate) fn excused(&self) -> Vec<usize> {
-        self.excused.iter().copied().collect()
-    }
-
-    /// From now on the node may end by itself.
+    /// From now on the node may end by itself, until [`Self::expect_again`] is called as often as this.
     pub(crate) fn excuse(&mut self, node: usize) {
-        self.excused.insert(node);
+        self.excused.push(node);
     }
 
-    /// It may no more. It is started again if it did; what it did until now is excused.
+    /// It may no more, unless for another reason. It is started again if it did; what it did until now is excused.
     pub(crate) fn expect_again(&mut self, node: usize) -> Result<()> {
         self.look()?;
-        self.excused.remove(&node);
+        if let Some(place) = self.excused.iter().position(|excused| *excused == node) {
+            self.excused.swap_remove(place);
+        }
         self.start_node(node)
     }
 

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
     process::ExitCode,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -34,13 +35,13 @@ struct Cli {
     #[arg(long, requires = "seed")]
     shrink: bool,
     /// How many seeds to run [default: 100, or as many as the time allows].
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
     /// The first seed [default: drawn from the time of day, and printed].
     #[arg(long)]
     from: Option<u64>,
     /// Begin no more seeds after so many seconds.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     time_limit: Option<u64>,
     /// Begin no more seeds after the first that fails.
     #[arg(long, conflicts_with = "seed")]
@@ -114,8 +115,20 @@ fn execute(cli: &Cli, workload: Option<&'static Workload>) -> Result<bool, Strin
             print(cli.output, &report);
             report.passed()
         }
-        None => run_many(cli, &plan),
+        None => run_many(cli, &plan, seeds(cli)?),
     })
+}
+
+/// Which seeds are run, if the time allows. There are no numbers after the last one.
+fn seeds(cli: &Cli) -> Result<RangeInclusive<u64>, String> {
+    let first = cli.from.unwrap_or_else(seed_of_now);
+    let last = match (cli.seeds, cli.time_limit) {
+        (None, Some(_)) => Some(u64::MAX),
+        (count, _) => first.checked_add(count.unwrap_or(100).saturating_sub(1)),
+    };
+    let last =
+        last.ok_or_else(|| format!("--from {first}: the last seed is {}, so take fewer --seeds", u64::MAX))?;
+    Ok(first..=last)
 }
 
 fn print(output: Output, report: &Report) {
@@ -161,13 +174,12 @@ struct Tally {
     void: Vec<(u64, String)>,
 }
 
-fn run_many(cli: &Cli, plan: &dyn Fn(u64) -> Plan) -> bool {
-    let first = cli.from.unwrap_or_else(seed_of_now);
-    let seeds = cli.seeds.unwrap_or_else(|| if cli.time_limit.is_some() { u64::MAX } else { 100 });
+fn run_many(cli: &Cli, plan: &dyn Fn(u64) -> Plan, seeds: RangeInclusive<u64>) -> bool {
+    let first = *seeds.start();
     let limit = cli.time_limit.map(Duration::from_secs);
     eprintln!("seeds from {first} on");
     let (began, mut told, mut tally) = (Instant::now(), Instant::now(), Tally::default());
-    for seed in (first..).take(usize::try_from(seeds).unwrap_or(usize::MAX)) {
+    for seed in seeds {
         let is_over = limit.is_some_and(|limit| began.elapsed() >= limit);
         if is_over || (cli.until_failure && !tally.failing.is_empty()) {
             break;
@@ -183,7 +195,8 @@ fn run_many(cli: &Cli, plan: &dyn Fn(u64) -> Plan) -> bool {
         Output::Text => println!("{}", tally.text(began.elapsed())),
         Output::Json => println!("{}", tally.json(first, began.elapsed())),
     }
-    tally.failing.is_empty() && tally.void.is_empty()
+    // Where no seed was run nothing was shown.
+    tally.seeds > 0 && tally.failing.is_empty() && tally.void.is_empty()
 }
 
 impl Tally {
@@ -284,4 +297,25 @@ fn watch_for_hangs() {
 fn seed_of_now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     now.as_secs() * 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(line: &str) -> Result<RangeInclusive<u64>, String> {
+        let words = ["keelson-sim"].into_iter().chain(line.split_whitespace());
+        Cli::try_parse_from(words).map_err(|error| error.to_string()).and_then(|cli| seeds(&cli))
+    }
+
+    #[test]
+    fn no_seed_is_never_a_pass_and_there_is_none_after_the_last() {
+        assert_eq!(told("--from 5 --seeds 3"), Ok(5..=7));
+        assert_eq!(told("--from 5"), Ok(5..=104));
+        assert_eq!(told("--from 5 --time-limit 9"), Ok(5..=u64::MAX));
+        assert_eq!(told("--from 18446744073709551614 --seeds 2"), Ok(u64::MAX - 1..=u64::MAX));
+        assert!(told("--from 18446744073709551614 --seeds 3").unwrap_err().contains("take fewer --seeds"));
+        assert!(told("--seeds 0").unwrap_err().contains("--seeds"));
+        assert!(told("--time-limit 0").unwrap_err().contains("--time-limit"));
+    }
 }

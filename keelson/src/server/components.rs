@@ -64,7 +64,7 @@ impl Components {
             lease: "kube-scheduler",
             kubeconfig: options.files.scheduler.clone(),
             lead: async |connection: Connection| -> Led {
-                keelson_scheduler::run(&connection, keelson_scheduler::Options::default()).await
+                Box::pin(keelson_scheduler::run(&connection, keelson_scheduler::Options::default())).await
             },
         };
         let threads = vec![

@@ -179,6 +179,15 @@ pub(crate) struct TuningFlags {
     /// Log entries between two snapshots.
     #[arg(long, env = "ETCD_SNAPSHOT_COUNT", value_name = "ENTRIES", default_value_t = 100_000)]
     pub(crate) snapshot_count: u64,
+    /// Log entries kept behind a snapshot, so that a member that was away briefly needs no snapshot.
+    #[arg(
+        long,
+        env = "ETCD_SNAPSHOT_CATCHUP_ENTRIES",
+        value_name = "ENTRIES",
+        default_value_t = 10_000,
+        alias = "experimental-snapshot-catchup-entries"
+    )]
+    pub(crate) snapshot_catchup_entries: u64,
     /// Milliseconds between the leader's heartbeats.
     #[arg(long, env = "ETCD_HEARTBEAT_INTERVAL", value_name = "MS", default_value_t = 75)]
     pub(crate) heartbeat_interval: u64,

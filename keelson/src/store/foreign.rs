@@ -66,7 +66,6 @@ const TABLE: &[Foreign] = &[
     row("listen-client-http-urls", Value, Refused, "HTTP and gRPC share --listen-client-urls"),
     row("max-snapshots", Value, NoEffect, "snapshots are removed when nobody needs them any more"),
     row("max-wals", Value, NoEffect, "logs are removed when nobody needs them any more"),
-    row("snapshot-catchup-entries", Value, NoEffect, "10000 log entries are kept behind a snapshot"),
     row("backend-bbolt-freelist-type", Value, NoEffect, BBOLT),
     row("backend-batch-interval", Value, NoEffect, BBOLT),
     row("backend-batch-limit", Value, NoEffect, BBOLT),

@@ -90,6 +90,7 @@ fn store_options(options: &MemberOptions) -> StoreOptions {
         timing,
         beginning: options.beginning,
         snapshot_every: options.snapshot_every,
+        keep_behind_snapshot: options.keep_behind_snapshot,
         ..StoreOptions::new(
             member,
             replica::initial_members(&options.initial_cluster),

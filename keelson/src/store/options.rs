@@ -40,6 +40,8 @@ pub(crate) struct MemberOptions {
     pub(crate) cluster_token: String,
     /// Log entries between two snapshots.
     pub(crate) snapshot_every: u64,
+    /// Log entries kept behind a snapshot.
+    pub(crate) keep_behind_snapshot: u64,
     /// Between two heartbeats.
     pub(crate) heartbeat: Duration,
     /// Shortest wait before an election; the longest is twice this.
@@ -214,7 +216,12 @@ impl MemberOptions {
             initial_cluster_state,
         )?;
         let data_dir = data_dir.unwrap_or_else(|| flags::default_data_dir(&name));
-        let TuningFlags { snapshot_count: snapshot_every, watch_progress_notify_interval, .. } = tuning;
+        let TuningFlags {
+            snapshot_count: snapshot_every,
+            snapshot_catchup_entries: keep_behind_snapshot,
+            watch_progress_notify_interval,
+            ..
+        } = tuning;
         let (heartbeat, election_timeout) = clocks(&tuning)?;
         let options = Self {
             name,
@@ -225,6 +232,7 @@ impl MemberOptions {
             beginning: initial_cluster_state.beginning(),
             cluster_token,
             snapshot_every,
+            keep_behind_snapshot,
             heartbeat,
             election_timeout,
             metrics,

@@ -3,18 +3,22 @@
 //! In: answers of the API. Out: objects for the cache. The place in history is kept over everything but a 410.
 
 use std::fmt::Debug;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use kube::api::{ListParams, WatchEvent, WatchParams};
+use kube::api::{ListParams, ObjectList, WatchEvent, WatchParams};
+use kube::core::{ObjectMeta, Request};
 use kube::runtime::watcher;
-use kube::{Api, Resource};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 
 use super::Informer;
+use super::decoded::Decoded;
 use crate::backoff::Backoff;
 use crate::explain::explain;
+use crate::key::ObjectKey;
 
 /// A watch ends after so many seconds, more or less, and the next begins: an even load, and another server's turn.
 const WATCH_SECONDS: std::ops::Range<u32> = 240..290;
@@ -31,9 +35,12 @@ const SHORT: Duration = Duration::from_secs(1);
 /// How often a list starts again because its pages had expired, before it is asked for in one piece.
 const EXPIRED_LISTS: u32 = 1;
 
+/// Objects of one kind. What is asked is what [`Api`] asks, but for the type of the answers.
 pub(super) struct Source<K> {
-    api: Api<K>,
+    client: Client,
+    request: Request,
     config: watcher::Config,
+    kind: PhantomData<fn() -> K>,
 }
 
 /// How far an informer has come.
@@ -71,7 +78,8 @@ where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     pub(super) fn new(api: Api<K>, config: watcher::Config) -> Self {
-        Self { api, config }
+        let request = Request::new(api.resource_url());
+        Self { client: api.into_client(), request, config, kind: PhantomData }
     }
 
     /// Keeps `informer` true, for ever.
@@ -95,7 +103,7 @@ where
                     position = Position::Nowhere;
                     // Nothing that was watched has reset the back-off if it happens again and again.
                     let delay = backoff.next_delay();
-                    let resource = self.api.resource_url();
+                    let resource = &self.request.url_path;
                     match backoff.is_persistent() {
                         true => tracing::warn!(resource, ?delay, "history is always gone; will list again"),
                         false => tracing::debug!(resource, ?delay, "history is gone; will list again"),
@@ -113,7 +121,7 @@ where
     }
 
     fn complain(&self, failure: &Failure, delay: Duration, persistent: bool) {
-        let (resource, error) = (self.api.resource_url(), explain(failure));
+        let (resource, error) = (&self.request.url_path, explain(failure));
         if persistent {
             tracing::warn!(resource, error, ?delay, "cannot follow; will try again");
         } else {
@@ -142,11 +150,16 @@ where
         };
         let mut objects = Vec::new();
         loop {
-            let page = match timeout(ANSWER, self.api.list(&params)).await {
+            let page = match timeout(ANSWER, self.page(&params)).await {
                 Ok(answer) => answer.map_err(interruption)?,
                 Err(_elapsed) => return Err(Interruption::Failed(Failure::Silent)),
             };
-            objects.extend(page.items);
+            for object in page.items {
+                match object {
+                    Decoded::Whole(object) => objects.push(object),
+                    Decoded::Unreadable { metadata, why } => drop(self.cannot_read(&metadata, &why)),
+                }
+            }
             params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
             if params.continue_token.is_none() {
                 let version = page.metadata.resource_version.filter(|version| !version.is_empty());
@@ -173,48 +186,78 @@ where
             send_initial_events: false,
         };
         let begun = Instant::now();
-        let events = match timeout(ANSWER, self.api.watch(&params, version)).await {
+        let events = match timeout(ANSWER, self.events(&params, version)).await {
             Ok(Ok(events)) => std::pin::pin!(events),
             Ok(Err(error)) => return interruption(error),
             Err(_elapsed) => return Interruption::Failed(Failure::Silent),
         };
-        match take_in(events, informer, version, backoff).await {
+        match self.take_in(events, informer, version, backoff).await {
             Interruption::Ended if begun.elapsed() < SHORT => Interruption::Failed(Failure::Short),
             other => other,
         }
     }
-}
 
-/// Takes in a watch's events, until it ends.
-async fn take_in<K>(
-    mut events: impl Stream<Item = kube::Result<WatchEvent<K>>> + Unpin,
-    informer: &Informer<K>,
-    version: &mut String,
-    backoff: &mut Backoff,
-) -> Interruption
-where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-{
-    loop {
-        let event = match timeout(SILENCE, events.next()).await {
-            Ok(Some(Ok(event))) => event,
-            Ok(Some(Err(error))) => return interruption(error),
-            Ok(None) => return Interruption::Ended,
-            Err(_elapsed) => return Interruption::Failed(Failure::Silent),
+    async fn page(&self, params: &ListParams) -> kube::Result<ObjectList<Decoded<K>>> {
+        let request = match K::metadata_api() {
+            true => self.request.list_metadata(params),
+            false => self.request.list(params),
         };
-        match event {
-            WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                advance(version, object.meta().resource_version.as_deref());
-                informer.apply(object);
+        self.client.request(request.map_err(kube::Error::BuildRequest)?).await
+    }
+
+    async fn events(
+        &self,
+        params: &WatchParams,
+        version: &str,
+    ) -> kube::Result<impl Stream<Item = kube::Result<WatchEvent<Decoded<K>>>> + use<K>> {
+        let request = match K::metadata_api() {
+            true => self.request.watch_metadata(params, version),
+            false => self.request.watch(params, version),
+        };
+        self.client.request_events(request.map_err(kube::Error::BuildRequest)?).await
+    }
+
+    /// Takes in a watch's events, until it ends.
+    async fn take_in(
+        &self,
+        mut events: impl Stream<Item = kube::Result<WatchEvent<Decoded<K>>>> + Unpin,
+        informer: &Informer<K>,
+        version: &mut String,
+        backoff: &mut Backoff,
+    ) -> Interruption {
+        loop {
+            let event = match timeout(SILENCE, events.next()).await {
+                Ok(Some(Ok(event))) => event,
+                Ok(Some(Err(error))) => return interruption(error),
+                Ok(None) => return Interruption::Ended,
+                Err(_elapsed) => return Interruption::Failed(Failure::Silent),
+            };
+            match event {
+                WatchEvent::Added(Decoded::Whole(object)) | WatchEvent::Modified(Decoded::Whole(object)) => {
+                    advance(version, object.meta().resource_version.as_deref());
+                    informer.apply(object);
+                }
+                WatchEvent::Deleted(Decoded::Whole(object)) => {
+                    advance(version, object.meta().resource_version.as_deref());
+                    informer.remove(object);
+                }
+                WatchEvent::Added(Decoded::Unreadable { metadata, why })
+                | WatchEvent::Modified(Decoded::Unreadable { metadata, why })
+                | WatchEvent::Deleted(Decoded::Unreadable { metadata, why }) => {
+                    advance(version, metadata.resource_version.as_deref());
+                    informer.forget(&self.cannot_read(&metadata, &why));
+                }
+                WatchEvent::Bookmark(bookmark) => advance(version, Some(&bookmark.metadata.resource_version)),
+                WatchEvent::Error(status) => return interruption(kube::Error::Api(status)),
             }
-            WatchEvent::Deleted(object) => {
-                advance(version, object.meta().resource_version.as_deref());
-                informer.remove(object);
-            }
-            WatchEvent::Bookmark(bookmark) => advance(version, Some(&bookmark.metadata.resource_version)),
-            WatchEvent::Error(status) => return interruption(kube::Error::Api(status)),
+            backoff.reset();
         }
-        backoff.reset();
+    }
+
+    fn cannot_read(&self, metadata: &ObjectMeta, why: &str) -> ObjectKey {
+        let key = ObjectKey::of_metadata(metadata);
+        tracing::warn!(resource = self.request.url_path, object = %key, why, "an object cannot be read, and is passed over");
+        key
     }
 }
 

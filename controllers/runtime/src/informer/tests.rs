@@ -205,6 +205,25 @@ async fn an_informer_lists_and_then_watches_from_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_object_that_cannot_be_read_keeps_no_other_from_being_known() {
+    let unreadable = |name, version| {
+        let mut object = object(name, version);
+        object["data"] = json!(["no map"]);
+        object
+    };
+    let mut it = Following::start();
+    it.list(7, &[object("a", 3), unreadable("b", 4)]).await;
+    it.informer.synced().await;
+    let watch = it.watch(7).await;
+    watch.event("MODIFIED", &unreadable("a", 8));
+    watch.event("ADDED", &object("c", 9));
+    watch.event("DELETED", &unreadable("b", 10));
+    watch.event("MODIFIED", &object("a", 11));
+    it.holds(2).await;
+    assert_eq!(it.heard.take(), ["+x/a@3", "-x/a@3", "+x/c@9", "+x/a@11"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watch_that_breaks_goes_on_where_it_was_and_soon() {
     let mut it = Following::start();
     it.list(7, &[]).await;

@@ -2,16 +2,21 @@
 //!
 //! A node whose disk fails may end by itself: it is excused until the disk is well again.
 
+use std::time::Duration;
+
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rand::rngs::StdRng;
 
 use super::{Fault, Felt, Hit, Injected, Injection, Obstacle, Since};
 use crate::cluster::{Cluster, Whom};
-use crate::failure::{Failure, Result};
+use crate::failure::{Doing as _, Failure, Result};
+use crate::lab::disk::synced_writes;
 
 /// About what a worn-out disk does.
 const SLOW_WRITES_PER_SECOND: u32 = 20;
+/// How many writes show that.
+const PROBES: u32 = 10;
 /// What the system says where there is no room,
 const NO_SPACE: &str = "space left on device";
 /// and where writes fail; after that, ext4 takes no more.
@@ -35,9 +40,16 @@ impl Fault for PowerCut {
             let victims = cluster.pick(self.0, random).await?;
             for victim in &victims {
                 // It sees no error: to a machine without power nothing happens any more.
-                cluster.excuse(*victim);
                 cluster.nodes[*victim].pause().await?;
-                cluster.nodes[*victim].disk.write_unsynced()?;
+            }
+            if let Err(why) =
+                victims.iter().try_for_each(|victim| cluster.nodes[*victim].disk.write_unsynced())
+            {
+                victims.iter().try_for_each(|victim| cluster.nodes[*victim].resume())?;
+                return Err(Obstacle::not_now(format!("a disk is broken already: {why}")));
+            }
+            for victim in &victims {
+                cluster.excuse(*victim);
                 cluster.nodes[*victim].disk.cut_power().await?;
             }
             let mut have_lost = true;
@@ -49,14 +61,14 @@ impl Fault for PowerCut {
             if have_lost {
                 return Ok(Injected::Until(Hit::seen(victims, "a file that was not synced is gone")));
             }
-            all_well(cluster)?;
+            all_well(cluster, &victims)?;
             Err(Obstacle::not_now("a file that was not synced is still there"))
         }
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
-        async { all_well(cluster).map(|()| Felt::AtOnce) }.boxed()
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, since: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async { all_well(cluster, &since.nodes).map(|()| Felt::AtOnce) }.boxed()
     }
 }
 
@@ -84,7 +96,7 @@ impl Fault for Full {
                 cluster.nodes[*node].disk.empty()?;
             }
             let felt = cluster.felt_in_logs(since, &[NO_SPACE], "nobody had to write what had no room")?;
-            all_well(cluster)?;
+            all_well(cluster, &since.nodes)?;
             Ok(felt)
         }
         .boxed()
@@ -106,13 +118,13 @@ impl Fault for Errors {
 
     fn heal<'a>(&'a self, cluster: &'a mut Cluster, since: &'a Since) -> BoxFuture<'a, Result<Felt>> {
         async {
-            for node in cluster.excused() {
-                cluster.kill(node).await?;
-                cluster.nodes[node].disk.mend_writes()?;
-                cluster.nodes[node].disk.remount().await?;
+            for node in &since.nodes {
+                cluster.kill(*node).await?;
+                cluster.nodes[*node].disk.mend_writes()?;
+                cluster.nodes[*node].disk.remount().await?;
             }
             let felt = cluster.felt_in_logs(since, &WRITE_ERRORS, "nobody met an error")?;
-            all_well(cluster)?;
+            all_well(cluster, &since.nodes)?;
             Ok(felt)
         }
         .boxed()
@@ -123,36 +135,43 @@ impl Fault for Slow {
     fn inject<'a>(&'a self, cluster: &'a mut Cluster, random: &'a mut StdRng) -> BoxFuture<'a, Injection> {
         async {
             let victims = cluster.pick(Whom::Minority, random).await?;
+            let mut seen = Vec::new();
             for victim in &victims {
+                let before = probe(cluster, *victim).await?;
                 limit(cluster, *victim, Some(SLOW_WRITES_PER_SECOND))?;
+                let now = probe(cluster, *victim).await?;
+                if !is_held_up(before, now) {
+                    all_fast(cluster)?;
+                    return Err(Obstacle::not_now(format!("{PROBES} writes take {now:?}, after {before:?}")));
+                }
+                let name = &cluster.names[*victim];
+                seen.push(format!("{PROBES} writes of {name} take {now:?}, after {before:?}"));
             }
-            Ok(Injected::Until(Hit::of(victims)))
+            Ok(Injected::Until(Hit::seen(victims, seen.join(", "))))
         }
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster, since: &'a Since) -> BoxFuture<'a, Result<Felt>> {
-        async {
-            let writes = |node: &usize| cluster.writes(*node).saturating_sub(since.writes[*node]);
-            let rates = since.nodes.iter().map(|node| writes(node) as f64 / since.at.elapsed().as_secs_f64());
-            let felt = held_up(rates.fold(0.0, f64::max));
-            (0..cluster.nodes.len()).try_for_each(|node| limit(cluster, node, None))?;
-            Ok(felt)
-        }
-        .boxed()
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async { all_fast(cluster).map(|()| Felt::AtOnce) }.boxed()
     }
 }
 
-/// A disk that does about as many writes as it may is held up; one that does fewer was asked for no more, and one that
-/// does many more was not slow.
-fn held_up(writes_per_second: f64) -> Felt {
-    let limit = f64::from(SLOW_WRITES_PER_SECOND);
-    let said = format!("{writes_per_second:.0} writes a second where {limit} were allowed");
-    if (limit / 2.0..limit * 2.0).contains(&writes_per_second) {
-        Felt::Since(said)
-    } else {
-        Felt::Nothing(said)
-    }
+/// How long some writes take, of which each is synced.
+async fn probe(cluster: &Cluster, node: usize) -> Result<Duration> {
+    let file = cluster.nodes[node].disk.probe();
+    let probed =
+        tokio::task::spawn_blocking(move || synced_writes(&file, PROBES).doing(file.display())).await;
+    probed.doing("writing to a disk")?
+}
+
+/// The kernel lets a few pass at first.
+fn is_held_up(before: Duration, now: Duration) -> bool {
+    now > before * 2 && now * SLOW_WRITES_PER_SECOND > Duration::from_secs(1) * PROBES / 2
+}
+
+fn all_fast(cluster: &Cluster) -> Result<()> {
+    (0..cluster.nodes.len()).try_for_each(|node| limit(cluster, node, None))
 }
 
 fn limit(cluster: &Cluster, node: usize, writes_per_second: Option<u32>) -> Result<()> {
@@ -161,8 +180,8 @@ fn limit(cluster: &Cluster, node: usize, writes_per_second: Option<u32>) -> Resu
     throttle.limit(cluster.nodes[node].disk.device()?, writes_per_second)
 }
 
-fn all_well(cluster: &mut Cluster) -> Result<()> {
-    cluster.excused().into_iter().try_for_each(|node| cluster.expect_again(node))
+fn all_well(cluster: &mut Cluster, nodes: &[usize]) -> Result<()> {
+    nodes.iter().try_for_each(|node| cluster.expect_again(*node))
 }
 
 #[cfg(test)]
@@ -170,9 +189,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_is_slow_if_it_does_about_what_it_may() {
-        assert!(matches!(held_up(19.0), Felt::Since(_)));
-        assert!(matches!(held_up(1.0), Felt::Nothing(_)), "nobody wrote");
-        assert!(matches!(held_up(300.0), Felt::Nothing(_)), "nobody held it up");
+    fn a_disk_is_slow_if_writes_take_as_long_as_they_must_and_did_not_before() {
+        let is_held_up = |before, now| is_held_up(Duration::from_millis(before), Duration::from_millis(now));
+        assert!(is_held_up(5, 500));
+        assert!(!is_held_up(5, 40), "there is no limit");
+        assert!(!is_held_up(400, 500), "it was slow before");
     }
 }

@@ -4,8 +4,6 @@
 //! be there when it begins (a process that is gone, a file that was changed), or only when it ends (packets that were
 //! dropped, errors that a node tells of, a snapshot that it was sent).
 
-use tokio::time::Instant;
-
 use crate::cluster::Nobody;
 use crate::failure::Failure;
 
@@ -87,12 +85,8 @@ impl Felt {
 /// How things were when a fault began.
 #[derive(Clone, Debug)]
 pub(crate) struct Since {
-    /// When that was.
-    pub(crate) at: Instant,
     /// Whom it hit.
     pub(crate) nodes: Vec<usize>,
     /// How long each node's log was.
     pub(crate) logs: Vec<u64>,
-    /// How many writes each node's disk had done for the run, where that is known.
-    pub(crate) writes: Vec<u64>,
 }

@@ -12,8 +12,9 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
@@ -29,6 +30,7 @@ const MARGIN_MEBIBYTES: u64 = 8;
 
 const BALLAST: &str = ".ballast";
 const UNSYNCED: &str = ".unsynced";
+const PROBE: &str = ".probe";
 /// The unit of `st_blocks`. Bytes.
 const SECTOR: u64 = 512;
 
@@ -99,6 +101,11 @@ impl Disk {
         self.memory.join("image")
     }
 
+    /// A file for [`synced_writes`].
+    pub(crate) fn probe(&self) -> PathBuf {
+        self.mounted.join(PROBE)
+    }
+
     /// Writes a file and does not sync it.
     pub(crate) fn write_unsynced(&self) -> Result<()> {
         let path = self.mounted.join(UNSYNCED);
@@ -138,6 +145,19 @@ impl Disk {
         let found = rustix::fs::stat(&self.mounted).doing(self.mounted.display())?;
         Ok((rustix::fs::major(found.st_dev), rustix::fs::minor(found.st_dev)))
     }
+}
+
+/// Writes a block of a file again and again, each time to the disk; answers how long that takes.
+pub(crate) fn synced_writes(path: &Path, count: u32) -> io::Result<Duration> {
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    file.write_all_at(&[0; 4096], 0)?;
+    file.sync_all()?;
+    let begun = Instant::now();
+    for _ in 0..count {
+        file.write_all_at(&[1; 4096], 0)?;
+        file.sync_data()?;
+    }
+    Ok(begun.elapsed())
 }
 
 fn take_all_space(folder: &Path) -> Result<()> {

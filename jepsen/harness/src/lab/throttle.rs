@@ -58,28 +58,6 @@ impl Throttle {
     }
 }
 
-impl Throttle {
-    /// How many writes the group has done to the disk. What the file system writes by itself is in no group.
-    pub(crate) fn writes(&self, device: (u32, u32)) -> u64 {
-        let file = match self.version {
-            BlockCgroups::V1 => "blkio.throttle.io_serviced",
-            BlockCgroups::V2 => "io.stat",
-        };
-        writes_in(&fs::read_to_string(self.folder.join(file)).unwrap_or_default(), device)
-    }
-}
-
-/// `7:3 Write 20` says version 1, `7:3 rbytes=0 wbytes=81920 rios=0 wios=20` version 2.
-fn writes_in(counters: &str, (major, minor): (u32, u32)) -> u64 {
-    let device = format!("{major}:{minor} ");
-    let lines = counters.lines().filter_map(|line| line.strip_prefix(&device));
-    let counts = lines.filter_map(|line| {
-        let in_words = line.strip_prefix("Write ");
-        in_words.or_else(|| line.split(' ').find_map(|pair| pair.strip_prefix("wios=")))
-    });
-    counts.filter_map(|count| count.parse::<u64>().ok()).sum()
-}
-
 fn limit_line(
     version: BlockCgroups,
     (major, minor): (u32, u32),
@@ -136,13 +114,6 @@ mod tests {
         assert_eq!(removal(Err(Errno::NOENT.into())), Removal::Gone);
         assert_eq!(removal(Err(Errno::BUSY.into())), Removal::InUse);
         assert!(matches!(removal(Err(Errno::ACCESS.into())), Removal::Refused(_)));
-    }
-
-    #[test]
-    fn writes_are_counted_in_the_words_of_either_version() {
-        assert_eq!(writes_in("7:3 Read 9\n7:3 Write 20\n7:31 Write 5\nTotal 34\n", (7, 3)), 20);
-        assert_eq!(writes_in("7:3 rbytes=0 wbytes=81920 rios=0 wios=20 dbytes=0 dios=0\n", (7, 3)), 20);
-        assert_eq!(writes_in("", (7, 3)), 0);
     }
 
     #[test]

@@ -33,6 +33,9 @@ fn url(text: &str) -> Endpoint {
 fn a_secure_member_of_three() {
     let cluster = "--initial-cluster a=https://10.0.0.1:2380,b=https://10.0.0.2:2380,c=https://10.0.0.3:2380";
     let options = parse(&format!("{SECURE} {cluster} --data-dir /var/lib/k --snapshot-count 500")).unwrap();
+    assert_eq!(options.keep_behind_snapshot, 10_000);
+    let few = parse(&format!("{PLAIN} --snapshot-catchup-entries 7")).unwrap();
+    assert_eq!(few.keep_behind_snapshot, 7);
     assert_eq!(options.data_dir, PathBuf::from("/var/lib/k"));
     assert_eq!(options.snapshot_every, 500);
     assert_eq!(options.client.listen, ["10.0.0.1:2379".parse().unwrap()]);

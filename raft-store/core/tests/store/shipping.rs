@@ -10,8 +10,10 @@ fn refused(has_mutants: bool, out_dir: &str) -> bool {
 }
 
 #[test]
-fn the_profile_that_is_shipped_refuses_mutants() {
+fn the_profile_that_is_shipped_and_those_like_it_refuse_mutants() {
     assert!(refused(true, "target/dist/build/keelson-store-core-1f/out"));
+    assert!(refused(true, "target/dist-small/build/keelson-store-core-1f/out"), "it inherits from dist");
+    assert!(refused(true, ""), "nobody knows");
     assert!(refused(true, "target/x86_64-unknown-linux-gnu/dist/build/keelson-store-core-1f/out"));
 }
 
@@ -20,7 +22,7 @@ fn every_other_build_is_let_pass() {
     assert!(!refused(false, "target/dist/build/keelson-store-core-1f/out"));
     assert!(!refused(true, "dist/target/release/build/keelson-store-core-1f/out"));
     assert!(!refused(true, "target/debug/build/keelson-store-core-1f/out"));
-    assert!(!refused(true, ""));
+    assert!(!refused(true, "target/sim/build/keelson-store-core-1f/out"));
 }
 
 #[test]
