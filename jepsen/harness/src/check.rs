@@ -11,7 +11,7 @@ use keelson_checkers::{edn, jsonl};
 
 use crate::exit::Exit;
 use crate::failure::{Doing as _, Result};
-use crate::verdict::{self, Finding, Judged, Judgement, Seen};
+use crate::verdict::{self, Finding, Judged, Judgement};
 use crate::{folder, timeline};
 
 /// A long history takes a second per check.
@@ -21,7 +21,7 @@ const MOST_CHECKS: usize = 200;
 pub(crate) fn check(path: &Path) -> Result<Exit> {
     let file = File::open(path).doing(path.display())?;
     let history = jsonl::read(BufReader::new(file)).doing(path.display())?;
-    let judged = verdict::judge(&history, PROMISES.iter().copied(), &Seen::default());
+    let judged = verdict::judge(&history, PROMISES.iter().copied());
     print!("{}", judged.table());
     Ok(judged.outcome)
 }

@@ -11,6 +11,7 @@ pub(crate) mod membership;
 pub(crate) mod node;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +76,12 @@ pub(crate) struct Record {
 pub(crate) struct Crash {
     pub(crate) node: String,
     pub(crate) ended: Ended,
+}
+
+impl fmt::Display for Crash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "node {} ended by itself with {}, saying: {}", self.node, self.ended.how, self.ended.said)
+    }
 }
 
 /// Why a fault hits nobody.

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use keelson_checkers::history::{Bounds, FaultEvent, FaultPhase, Meta, Nanos};
+use keelson_checkers::history::{Bounds, FaultEvent, FaultPhase, Meta, Nanos, Remarks};
 use keelson_workloads::{Client, Control, Finished, Fleet, Limits, Recorder, Workload};
 use tokio::time::Instant;
 
 use crate::cli::RunArgs;
 use crate::client::{GrpcClient, Honesty};
-use crate::cluster::{self, Cluster, Record};
+use crate::cluster::{self, Cluster, Crash, Record};
 use crate::exit::Exit;
 use crate::failure::{Doing as _, Failure, Result};
 use crate::fault::{self, Need, Row};
@@ -23,8 +23,7 @@ use crate::matrix::NONE;
 use crate::nemesis::{Ending, Nemesis};
 use crate::schedule;
 use crate::target::{Program, Target};
-use crate::verdict::{self, Seen};
-use crate::{check, folder, lab, list};
+use crate::{check, folder, lab, list, verdict};
 
 /// What is left without faults at the end, so that recovery is seen: a third, but not longer than this.
 const RECOVERY: Duration = Duration::from_secs(20);
@@ -108,12 +107,13 @@ impl<'a> Plan<'a> {
             println!("with the known bug {mutant}");
         }
         let mut cluster = self.start_cluster(&results, run).await?;
-        let (Finished { history, shortfalls }, evidence) = self.drive(&mut cluster).await?;
+        let (Finished { mut history, shortfalls }, evidence) = self.drive(&mut cluster).await?;
         folder::write(&results, "faults.txt", evidence.join("\n") + "\n")?;
         cluster.look()?;
-        let seen = Seen { crashes: cluster.all_crashes()?, outcasts: cluster.names_away(), shortfalls };
+        let crashes = cluster.all_crashes()?.iter().map(Crash::to_string).collect();
+        history.remarks = Remarks { crashes, outcasts: cluster.names_away(), shortfalls };
         drop(cluster);
-        let judged = verdict::judge(&history, list::promises_of(self.workload), &seen);
+        let judged = verdict::judge(&history, list::promises_of(self.workload));
         check::write(&results, &history, &judged)?;
         println!("\n{}", judged.table());
         println!("{}", results.display());

@@ -1,16 +1,15 @@
 //! What a run comes to: every promise, every fault, every crash, and one word for all.
 //!
-//! In: a history that was judged, and nodes that ended by themselves. Out: `verdict.json`, the table that people see, and
+//! In: a history, with what its run says of itself. Out: `verdict.json`, the table that people see, and
 //! the exit status. A promise that nothing speaks of was not kept; a fault that was not injected was not survived.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use keelson_checkers::history::{End, FaultPhase, History};
+use keelson_checkers::history::{End, FaultPhase, History, Remarks};
 use keelson_checkers::promise::{Outcome, Promise, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::Crash;
 use crate::exit::Exit;
 
 /// Enough to see what it is about; the rest is in the file.
@@ -84,23 +83,9 @@ pub(crate) struct FaultSummary {
     pub(crate) skipped: Vec<String>,
 }
 
-/// What a history does not tell.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
-    pub(crate) crashes: Vec<Crash>,
-    /// Nodes that were removed, and should have become members again.
-    pub(crate) outcasts: Vec<String>,
-    /// What the run could not do. A violation stands all the same, but nothing is a pass.
-    pub(crate) shortfalls: Vec<String>,
-}
-
-/// Judges a history by these promises.
-pub(crate) fn judge<'p>(
-    history: &History,
-    promises: impl IntoIterator<Item = &'p Promise>,
-    seen: &Seen,
-) -> Judgement {
-    let mut shortfalls = seen.shortfalls.clone();
+/// Judges a history by these promises, and by what its run says of itself.
+pub(crate) fn judge<'p>(history: &History, promises: impl IntoIterator<Item = &'p Promise>) -> Judgement {
+    let Remarks { crashes, outcasts, mut shortfalls } = history.remarks.clone();
     let flaw = history.validate().err();
     let promises: Vec<_> = match &flaw {
         // Checks rely on what is not so.
@@ -108,10 +93,9 @@ pub(crate) fn judge<'p>(
         None => promises.into_iter().filter_map(|promise| judged(promise, history)).collect(),
     };
     let faults = summarise(history);
-    let crashes: Vec<_> = seen.crashes.iter().map(describe).collect();
     let outcome = match &flaw {
         Some(_) => Exit::HarnessFailed,
-        None if !crashes.is_empty() || !seen.outcasts.is_empty() => Exit::Broken,
+        None if !crashes.is_empty() || !outcasts.is_empty() => Exit::Broken,
         None => outcome(&promises, &faults, &shortfalls),
     };
     shortfalls.extend(flaw.map(|flaw| format!("what was recorded cannot have been: {flaw}")));
@@ -125,7 +109,7 @@ pub(crate) fn judge<'p>(
         promises,
         faults,
         crashes,
-        outcasts: seen.outcasts.clone(),
+        outcasts,
         shortfalls,
     }
 }
@@ -207,10 +191,6 @@ fn count(history: &History) -> Counts {
         } += 1;
     }
     counts
-}
-
-fn describe(crash: &Crash) -> String {
-    format!("node {} ended by itself with {}, saying: {}", crash.node, crash.ended.how, crash.ended.said)
 }
 
 impl Judgement {

@@ -4,6 +4,7 @@ use keelson_checkers::history::{FaultEvent, History, Meta, Nanos};
 use keelson_checkers::promise::Violation;
 
 use super::*;
+use crate::cluster::Crash;
 use crate::cluster::node::Ended;
 
 fn promise(name: &'static str, check: fn(&History) -> Verdict) -> Promise {
@@ -42,9 +43,14 @@ fn history(events: Vec<FaultEvent>) -> History {
     History { meta: Meta { faults, ..Meta::default() }, faults: events, ..History::default() }
 }
 
+/// One that says something of itself.
+fn with(events: Vec<FaultEvent>, remarks: Remarks) -> History {
+    History { remarks, ..history(events) }
+}
+
 fn outcome_of(history: &History, checks: &[fn(&History) -> Verdict]) -> Exit {
     let promises: Vec<_> = checks.iter().map(|check| promise("p", *check)).collect();
-    judge(history, &promises, &Seen::default()).outcome
+    judge(history, &promises).outcome
 }
 
 #[test]
@@ -65,12 +71,12 @@ fn only_promises_that_were_checked_under_faults_that_were_injected_are_kept() {
 fn a_fault_that_began_and_that_nobody_felt_does_not_count() {
     let unfelt = [FaultPhase::Began, FaultPhase::Skipped("all was written".to_owned()), FaultPhase::Ended];
     let unfelt: Vec<_> = unfelt.map(|phase| event("kill-one", phase)).to_vec();
-    let judgement = judge(&history(unfelt.clone()), &[promise("p", kept)], &Seen::default());
+    let judgement = judge(&history(unfelt.clone()), &[promise("p", kept)]);
     assert_eq!(judgement.outcome, Exit::NothingChecked);
     assert!(judgement.table().contains("kill-one               0 times  skipped: all was written"));
     let felt = [FaultPhase::Began, FaultPhase::Ended, FaultPhase::Skipped("not now".to_owned())];
     let both: Vec<_> = unfelt.into_iter().chain(felt.map(|phase| event("kill-one", phase))).collect();
-    let judgement = judge(&history(both), &[promise("p", kept)], &Seen::default());
+    let judgement = judge(&history(both), &[promise("p", kept)]);
     let injected =
         judgement.faults.iter().find(|fault| fault.fault == "kill-one").map(|fault| fault.injected);
     assert_eq!((judgement.outcome, injected), (Exit::Kept, Some(1)));
@@ -80,7 +86,7 @@ fn a_fault_that_began_and_that_nobody_felt_does_not_count() {
 fn nobody_is_held_to_what_they_never_promised() {
     let mut history = history(vec![event("kill-one", FaultPhase::Began)]);
     history.meta.not_promised = vec!["never".to_owned()];
-    let judgement = judge(&history, &[promise("p", kept), promise("never", broken)], &Seen::default());
+    let judgement = judge(&history, &[promise("p", kept), promise("never", broken)]);
     assert_eq!((judgement.outcome, judgement.promises.len()), (Exit::Kept, 1));
 }
 
@@ -88,7 +94,7 @@ fn nobody_is_held_to_what_they_never_promised() {
 fn a_record_that_cannot_be_is_the_harness_failure_and_nobody_elses() {
     let later = FaultEvent { at: Nanos(2), ..event("kill-one", FaultPhase::Began) };
     let flawed = history(vec![later, event("kill-one", FaultPhase::Ended)]);
-    let judgement = judge(&flawed, &[promise("p", broken)], &Seen::default());
+    let judgement = judge(&flawed, &[promise("p", broken)]);
     assert_eq!((judgement.outcome, judgement.promises.len()), (Exit::HarnessFailed, 0));
     assert!(judgement.table().contains("fault event 1: it comes before"), "{}", judgement.table());
 }
@@ -96,27 +102,27 @@ fn a_record_that_cannot_be_is_the_harness_failure_and_nobody_elses() {
 #[test]
 fn a_crash_breaks_a_run_whatever_its_clients_saw() {
     let ended = Ended { how: "signal 6".to_owned(), said: "boom".to_owned() };
-    let crash = Crash { node: "b".to_owned(), ended };
-    let judgement =
-        judge(&history(Vec::new()), &[promise("p", kept)], &Seen { crashes: vec![crash], ..Seen::default() });
+    let crash = Crash { node: "b".to_owned(), ended }.to_string();
+    let history = with(Vec::new(), Remarks { crashes: vec![crash], ..Remarks::default() });
+    let judgement = judge(&history, &[promise("p", kept)]);
     assert_eq!(judgement.outcome, Exit::Broken);
     assert!(judgement.table().contains("node b ended by itself with signal 6, saying: boom"));
 }
 
 #[test]
 fn a_member_that_cannot_come_back_breaks_a_run() {
-    let seen = Seen { outcasts: vec!["c".to_owned()], ..Seen::default() };
-    let judgement = judge(&history(Vec::new()), &[promise("p", kept)], &seen);
+    let history = with(Vec::new(), Remarks { outcasts: vec!["c".to_owned()], ..Remarks::default() });
+    let judgement = judge(&history, &[promise("p", kept)]);
     assert_eq!(judgement.outcome, Exit::Broken);
     assert!(judgement.table().contains("node c was removed"));
 }
 
 #[test]
 fn a_run_that_fell_short_is_no_pass() {
-    let seen = Seen { shortfalls: vec!["a watcher did not catch up".to_owned()], ..Seen::default() };
-    let injected = history(vec![event("kill-one", FaultPhase::Began)]);
-    assert_eq!(judge(&injected, &[promise("p", kept)], &seen).outcome, Exit::NothingChecked);
-    assert_eq!(judge(&injected, &[promise("p", broken)], &seen).outcome, Exit::Broken);
+    let remarks = Remarks { shortfalls: vec!["a watcher did not catch up".to_owned()], ..Remarks::default() };
+    let injected = with(vec![event("kill-one", FaultPhase::Began)], remarks);
+    assert_eq!(judge(&injected, &[promise("p", kept)]).outcome, Exit::NothingChecked);
+    assert_eq!(judge(&injected, &[promise("p", broken)]).outcome, Exit::Broken);
 }
 
 #[test]
@@ -129,7 +135,7 @@ fn a_table_names_every_promise_every_fault_and_why_one_was_skipped() {
         event("", FaultPhase::Healed),
     ];
     let promises = [promise("linearizable", broken), promise("watch-ordered", kept)];
-    let judgement = judge(&history(events), &promises, &Seen::default());
+    let judgement = judge(&history(events), &promises);
     let table = judgement.table();
     for expected in [
         "BROKEN     linearizable ",

@@ -11,6 +11,7 @@ const FOUND: &[(u64, &str)] = &[
     (300_053, "a replica whose disk failed while it waited to be taken in waited for ever"),
     (300_205, "a leader that had removed itself began another change of the membership"),
     (300_211, "a replica that was removed and started again was taken in again, under its old id"),
+    (940_130, "a damaged record of the log's progress passed for a fault of Raft's"),
     (300_468, "a member that had been away refused the leader, which it did not know"),
 ];
 

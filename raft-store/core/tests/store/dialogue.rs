@@ -45,7 +45,7 @@ impl Dialogue {
         match line {
             Line::Command(command) => self.apply(&Caller::Anyone, &command),
             Line::As { name, recognized, line } => {
-                let revision = recognized.unwrap_or(self.machine.auth().revision());
+                let revision = recognized.unwrap_or_else(|| self.machine.auth().revision());
                 self.answer_to(&Caller::User { name, revision }, *line)
             }
             Line::System(line) => self.answer_to(&Caller::System, *line),

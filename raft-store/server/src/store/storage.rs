@@ -78,6 +78,8 @@ impl Storage<'_> {
         let last = log.last()?;
         state.cover(last)?;
         let last = last.max(state.applied());
+        // Raft reads this too, and of a damaged record it would say only that it cannot begin.
+        meta.committed()?;
         let on_disk = OnDisk { last, vote: meta.vote()?, members: state.members()? };
         let (directory, sentinel) = (self.directory, self.sentinel);
         let started = Start { me: replica, directory, sentinel, state: state.shared() };
