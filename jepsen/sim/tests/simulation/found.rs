@@ -13,6 +13,11 @@ const FOUND: &[(u64, &str)] = &[
     (300_211, "a replica that was removed and started again was taken in again, under its old id"),
     (940_130, "a damaged record of the log's progress passed for a fault of Raft's"),
     (300_468, "a member that had been away refused the leader, which it did not know"),
+    (1_795_724_339_402, "a damaged vote passed for a fault of the system"),
+    (
+        1_795_724_339_558,
+        "a log whose new tail was lost in a crash, but not the state that was made of it, was taken for a corrupted one",
+    ),
 ];
 
 #[test]

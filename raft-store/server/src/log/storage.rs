@@ -75,6 +75,19 @@ impl LogAdapter {
         Ok(last.or(self.reader.meta.purged()?))
     }
 
+    /// Drops the tail which the state shows to be in conflict: what was applied at its place is of a later term, so it was
+    /// replaced, and a crash undid that. openraft takes such a log for a corrupted one.
+    pub(crate) fn cut_conflict(&self, applied: Option<LogPosition>) -> Result<(), EngineError> {
+        let Some((applied, last)) = applied.zip(self.last()?) else { return Ok(()) };
+        if applied.term > last.term && applied.index <= last.index {
+            tracing::warn!(?applied, ?last, "the log's tail was replaced before the crash: dropping it");
+            let mut batch = Batch::default();
+            batch.delete_range(Family::LogEntries, key(applied.index.get()), key(u64::MAX));
+            self.reader.engine.write(batch)?;
+        }
+        Ok(())
+    }
+
     fn write_entries(&mut self, entries: Vec<Entry>) -> Result<(), EngineError> {
         let mut batch = Batch::default();
         for entry in &entries {
