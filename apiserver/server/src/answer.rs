@@ -91,7 +91,9 @@ pub fn store_write_error(error: WriteError) -> ApiError {
         WriteError::Refused(refusal) => ApiError::internal(refusal),
         WriteError::Rejected(Rejection::Overloaded) => ApiError::too_many_requests(),
         WriteError::Rejected(Rejection::NoLeader) => without_retry(ApiError::unavailable(error.to_string())),
-        WriteError::Rejected(Rejection::Stopped | Rejection::InDoubt) => ApiError::unavailable(error.to_string()),
+        WriteError::Rejected(Rejection::Stopped | Rejection::InDoubt) => {
+            ApiError::unavailable(error.to_string())
+        }
         // The error's own text says that the outcome is unknown, and why.
         WriteError::Unknown(_) => ApiError::timeout(error.to_string()),
     }
