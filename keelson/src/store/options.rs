@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use keelson_store::Beginning;
+use keelson_store::export::BackupOptions;
 
 use super::flags::{
     self, ClientTlsFlags, ClusterFlags, CompactionMode, Flags, HistoryFlags, MemberFlags, PeerTlsFlags,
     TuningFlags,
 };
 use super::foreign::ForeignError;
+use crate::backup::{self, RetentionWithoutBackup};
 use crate::endpoint::{Endpoint, EndpointError, Scheme};
 use crate::initial_cluster::{self, InitialClusterError};
 use crate::replica::PeerFiles;
@@ -38,6 +40,10 @@ pub(crate) struct MemberOptions {
     pub(crate) cluster_token: String,
     /// Log entries between two snapshots.
     pub(crate) snapshot_every: u64,
+    /// From here on a write is slow.
+    pub(crate) slow_write: Duration,
+    /// How fast snapshots are sent to members that lag; 0 for as fast as it goes.
+    pub(crate) snapshot_bytes_per_second: u64,
     /// Between two heartbeats.
     pub(crate) heartbeat: Duration,
     /// Shortest wait before an election; the longest is twice this.
@@ -48,8 +54,8 @@ pub(crate) struct MemberOptions {
     pub(crate) compaction: AutoCompaction,
     /// Bytes of state beyond which writes that grow are refused.
     pub(crate) quota: Option<u64>,
-    /// Where every change is written down.
-    pub(crate) backup_dir: Option<PathBuf>,
+    /// Where every change is written down, and for how long it is kept.
+    pub(crate) backup: Option<BackupOptions>,
     /// After how long without events a watch reports its progress.
     pub(crate) watch_progress_interval: Duration,
     /// What the operator is told about flags that have no effect, and about defaults that are unsafe
@@ -144,6 +150,8 @@ pub(crate) enum OptionsError {
     Foreign(#[from] ForeignError),
     #[error("--auto-compaction-retention {given:?} is no {expected}; 0 switches automatic compaction off")]
     Retention { given: String, expected: &'static str },
+    #[error(transparent)]
+    Backup(#[from] RetentionWithoutBackup),
     #[error(
         "--listen-metrics-urls has https:// URLs, but --listen-client-urls are http:// ones, so there is no certificate to \
          show: use http:// for both, or https:// for both"
@@ -218,13 +226,15 @@ impl MemberOptions {
             beginning: initial_cluster_state.beginning(),
             cluster_token,
             snapshot_every,
+            slow_write: tuning.warning_apply_duration,
+            snapshot_bytes_per_second: tuning.snapshot_bytes_per_second,
             heartbeat,
             election_timeout,
             metrics,
             compaction: compaction(&history)?,
             // As in etcd, a negative quota is none.
             quota: u64::try_from(history.quota_backend_bytes).ok().filter(|quota| *quota > 0),
-            backup_dir: history.backup_dir,
+            backup: backup::options(history.backup_dir, history.backup_retention)?,
             watch_progress_interval: watch_progress_notify_interval.get(),
             notes,
         };

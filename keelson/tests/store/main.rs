@@ -27,5 +27,7 @@ mod full_disk;
 mod members;
 mod quorum;
 mod restarts;
+mod scale;
 mod snapshots;
+mod space;
 mod strangers;

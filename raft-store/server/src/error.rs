@@ -31,6 +31,9 @@ pub enum Rejection {
     /// This replica is stopping or has stopped.
     #[error("this replica has stopped")]
     Stopped,
+    /// The disk is nearly full, and the write would grow the store.
+    #[error("this replica's disk is nearly full: delete something first, or give it more room")]
+    NoSpace,
 }
 
 /// Why the fate of a write is unknown.

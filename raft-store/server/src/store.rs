@@ -19,8 +19,9 @@ use crate::{
     error::{LeaseError, OpenError, ReadError, WriteError},
     lease::{self as leases, LeaseKeeper},
     membership,
+    meters::Meters,
     options::{Member, StoreOptions, Timing},
-    peer::{Directory, Greeter, Identity, PeerServer, Transport},
+    peer::{Directory, Greeter, Identity, PeerServer, Sending, Transport},
     propose::Proposals,
     read::ReadIndex,
     reconfigure::{Change, ReconfigureError, Reconfigurer, keeper},
@@ -35,6 +36,8 @@ use crate::{
 };
 
 pub(crate) use identity::{LOG_STORE, cluster_of, founder_of};
+use space::Room;
+pub(crate) use space::grows;
 use storage::{Started, Storage};
 
 mod bootstrap;
@@ -42,6 +45,7 @@ mod farewell;
 mod identity;
 mod raft_config;
 mod rollback;
+mod space;
 mod storage;
 mod sweeper;
 
@@ -72,6 +76,8 @@ struct Inner {
     /// Where long reads go.
     offload: Offload,
     sentinel: Arc<Sentinel>,
+    /// What is left of the disk.
+    room: Room,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -109,32 +115,34 @@ impl Store {
         let (me, log) = identity::establish(&*disk, &transport, &options).await?;
         let directory = Arc::new(Directory::new(me.clone(), transport.clone()));
         let sentinel = Sentinel::open(log.meta.clone())?;
+        let sending = Sending::new(&options);
         let storage = Storage {
             disk: &disk,
             log: &log,
             me: &me,
             directory: &directory,
             sentinel: &sentinel,
+            sending: &sending,
             options: &options,
         };
         let Started { raft, state, machine } = storage.start().await?;
         directory.follow(&raft);
 
         let patience = options.request_timeout;
-        let proposals = Proposals::start(raft.clone(), directory.clone(), patience);
+        let proposals = Proposals::start(raft.clone(), directory.clone(), state.meters().clone(), &options);
         let reads = ReadIndex::start(raft.clone(), directory.clone(), state.clone(), patience);
-        let leases = LeaseKeeper::start(raft.clone(), directory.clone(), state.clone(), patience);
-        let leases = Arc::new(leases);
+        let leases = Arc::new(LeaseKeeper::start(raft.clone(), directory.clone(), state.clone(), patience));
         let reconfigurer = reconfigurer(&raft, &directory, &options);
         let server = Arc::new(PeerServer {
             me: Greeter { identity: me.clone(), member: options.member.clone(), beginning: log.beginning },
             raft: raft.clone(),
-            disk,
+            disk: disk.clone(),
             meta: log.meta.clone(),
             proposals: proposals.clone(),
             leases: leases.clone(),
             reconfigurer: reconfigurer.clone(),
             offload: options.offload,
+            sending,
             receiving: Default::default(),
         });
         let background = vec![
@@ -158,6 +166,7 @@ impl Store {
             timing: options.timing,
             offload: options.offload,
             sentinel,
+            room: Room::new(disk),
             background,
         };
         let store = Self { inner: Arc::new(inner) };
@@ -252,6 +261,16 @@ impl Store {
             self.inner.reads.barrier().await?;
         }
         Ok(self.inner.state.hub().watch(self.inner.state.clone(), interest, start))
+    }
+
+    /// Whether this replica's disk has so little room left that it takes no write that grows the store.
+    pub fn is_low_on_disk(&self) -> bool {
+        self.inner.room.is_low()
+    }
+
+    /// What this replica counts of its work.
+    pub(crate) fn meters(&self) -> &Meters {
+        self.inner.state.meters()
     }
 
     /// How many watches there are on this replica.
@@ -367,6 +386,7 @@ impl Store {
 
     async fn command(&self, command: Command) -> Result<Response, WriteError> {
         command.validate()?;
+        self.inner.room.check(&self.inner.state, &command)?;
         let outcome: Outcome = self.inner.proposals.propose(&command).await?;
         Ok(outcome?)
     }

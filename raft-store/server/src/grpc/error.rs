@@ -169,6 +169,7 @@ fn rejected(rejection: Rejection) -> Status {
         Rejection::NoLeader => no_leader(),
         Rejection::Overloaded => Status::resource_exhausted("etcdserver: too many requests"),
         Rejection::Stopped => stopped(),
+        Rejection::NoSpace => no_space(),
     }
 }
 
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn rejected_and_unknown_share_no_text() {
-        let rejections = [Rejection::NoLeader, Rejection::Overloaded, Rejection::Stopped];
+        let rejections = [Rejection::NoLeader, Rejection::Overloaded, Rejection::Stopped, Rejection::NoSpace];
         let doubts = [Doubt::Timeout, Doubt::LeaderLost, Doubt::Stopped];
         for rejection in rejections {
             let status = write(WriteError::Rejected(rejection));

@@ -24,6 +24,7 @@ use super::{
     tail::Tail,
 };
 use crate::{
+    meters::Meters,
     options::StoreOptions,
     record::{self, VoteRecord},
     types::{self, Entry, LogId, Types, Vote},
@@ -60,8 +61,13 @@ pub struct LogAdapter {
 
 impl LogAdapter {
     /// A log over `engine`, which belongs to `replica`.
-    pub fn open(engine: Arc<dyn Engine>, replica: ReplicaId, options: &StoreOptions) -> io::Result<Self> {
-        let syncer = Syncer::start(engine.clone(), options.offload)?;
+    pub(crate) fn open(
+        engine: Arc<dyn Engine>,
+        replica: ReplicaId,
+        options: &StoreOptions,
+        meters: Arc<Meters>,
+    ) -> io::Result<Self> {
+        let syncer = Syncer::start(engine.clone(), options.offload, meters)?;
         let meta = LogMeta::new(engine.clone());
         let vote = meta.vote().map_err(io::Error::other)?;
         let recent = Recent { tail: Tail::new(options.log_cache_bytes), vote };
@@ -76,6 +82,7 @@ impl LogAdapter {
     }
 
     fn write_entries(&mut self, entries: Vec<Entry>) -> Result<(), EngineError> {
+        let _station = tracing::debug_span!("append", entries = entries.len()).entered();
         let mut batch = Batch::default();
         for entry in &entries {
             batch.put(Family::LogEntries, key(entry.log_id.index()), record::encode_entry(entry));

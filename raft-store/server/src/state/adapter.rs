@@ -27,6 +27,7 @@ use crate::{
     log::LogMeta,
     options::{Member, StoreOptions},
     record::{self, MembershipRecord},
+    runtime::clock::Instant,
     types::{self, Answer, Entry, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, Types},
 };
 
@@ -114,6 +115,8 @@ impl StateAdapter {
     }
 
     fn apply_batch(&self, entries: Vec<EntryResponder<Types>>) -> Result<(), EngineError> {
+        let _station = tracing::debug_span!("apply", entries = entries.len()).entered();
+        let began = Instant::now();
         let mut answers: Vec<(Responder, Answer)> = Vec::with_capacity(entries.len());
         let applied = {
             let mut machine = lock(&self.machine);
@@ -124,6 +127,7 @@ impl StateAdapter {
             }
             batch.commit()?
         };
+        self.shared.meters().apply.since(began);
         self.shared.publish(&applied);
         answers.into_iter().for_each(|(responder, answer)| responder.send(answer));
         Ok(())

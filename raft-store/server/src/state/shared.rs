@@ -12,7 +12,12 @@ use keelson_store_core::{
 };
 use tokio::sync::{Notify, watch};
 
-use crate::{error::ReadError, runtime::clock::Instant, watch::WatchHub};
+use crate::{
+    error::ReadError,
+    meters::{Meters, count},
+    runtime::clock::Instant,
+    watch::WatchHub,
+};
 
 /// How far this replica has applied the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +40,7 @@ pub struct SharedState {
     /// Wakes whoever waits for the next deadline.
     leases_changed: Notify,
     hub: WatchHub,
+    meters: Arc<Meters>,
 }
 
 /// The state at one moment.
@@ -65,6 +71,7 @@ impl SharedState {
             started: Instant::now(),
             leases_changed: Notify::new(),
             hub: WatchHub::new(header, watch_history_bytes),
+            meters: Arc::default(),
         }
     }
 
@@ -88,6 +95,11 @@ impl SharedState {
     /// Who is to be told of changes.
     pub fn hub(&self) -> &WatchHub {
         &self.hub
+    }
+
+    /// What this replica counts of its work.
+    pub(crate) fn meters(&self) -> &Arc<Meters> {
+        &self.meters
     }
 
     /// The deadlines of leases. A poisoned lock means a bug inside the lessor, which leaves no state half done.
@@ -120,8 +132,14 @@ impl SharedState {
         let (mut lessor, now) = (self.lessor(), self.now());
         for change in changes {
             match *change {
-                LeaseChange::Granted(lease) => lessor.granted(now, lease),
-                LeaseChange::Revoked(id) => lessor.revoked(id),
+                LeaseChange::Granted(lease) => {
+                    count(&self.meters.leases_granted);
+                    lessor.granted(now, lease);
+                }
+                LeaseChange::Revoked(id) => {
+                    count(&self.meters.leases_revoked);
+                    lessor.revoked(id);
+                }
             }
         }
     }

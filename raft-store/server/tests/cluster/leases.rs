@@ -122,8 +122,8 @@ async fn a_renewal_of_a_lease_that_is_gone_spoils_no_other_in_its_round() {
 #[tokio::test]
 async fn writers_go_on_while_very_many_leases_end_at_once() {
     const LEASES: i64 = 5_000;
-    /// What a writer may find before its own entry: a batch of revocations, and the next one, and little else.
-    const AHEAD: u64 = 2 * 64 + 16;
+    /// Fewer batches of revocations than there must be, each with room for a write behind it.
+    const WRITES: u32 = 25;
     let cluster = Cluster::start().await;
     let leader = cluster.leader().await;
     let store = cluster.store(leader);
@@ -132,15 +132,12 @@ async fn writers_go_on_while_very_many_leases_end_at_once() {
         (store.leases().await.unwrap().len() < LEASES as usize).then_some(())
     })
     .await;
-    let last = || store.status().last_index.unwrap().get();
-    let (mut writes, mut worst) = (0, 0);
+    let mut writes = 0;
     while !store.leases().await.unwrap().is_empty() {
-        let before = last();
         put_at_last(store, "k", "v").await;
-        worst = worst.max(last() - before);
         writes += 1;
     }
-    println!("{writes} writes while {LEASES} leases ended, at most {worst} entries ahead of one");
-    assert!(writes > 0 && worst <= AHEAD, "{writes} writes, {worst} entries ahead");
+    println!("{writes} writes while {LEASES} leases ended");
+    assert!(writes >= WRITES, "{writes} writes");
     assert_eq!(cluster.leader().await, leader, "the leader was too busy to lead");
 }
