@@ -24,6 +24,7 @@ use super::{
     tail::Tail,
 };
 use crate::{
+    error::OpenError,
     options::StoreOptions,
     record::{self, VoteRecord},
     types::{self, Entry, LogId, Types, Vote},
@@ -60,10 +61,18 @@ pub struct LogAdapter {
 
 impl LogAdapter {
     /// A log over `engine`, which belongs to `replica`.
-    pub fn open(engine: Arc<dyn Engine>, replica: ReplicaId, options: &StoreOptions) -> io::Result<Self> {
-        let syncer = Syncer::start(engine.clone(), options.offload)?;
+    ///
+    /// # Errors
+    /// The vote cannot be read, or the system gives no thread.
+    pub fn open(
+        engine: Arc<dyn Engine>,
+        replica: ReplicaId,
+        options: &StoreOptions,
+    ) -> Result<Self, OpenError> {
+        let syncer = Syncer::start(engine.clone(), options.offload);
+        let syncer = syncer.map_err(|error| OpenError::System(error.to_string()))?;
         let meta = LogMeta::new(engine.clone());
-        let vote = meta.vote().map_err(io::Error::other)?;
+        let vote = meta.vote()?;
         let recent = Recent { tail: Tail::new(options.log_cache_bytes), vote };
         let reader = LogReader { meta, engine, recent: Arc::new(Mutex::new(recent)) };
         Ok(Self { reader, syncer, replica, leading: false, committed: None })
@@ -81,9 +90,7 @@ impl LogAdapter {
         let Some((applied, last)) = applied.zip(self.last()?) else { return Ok(()) };
         if applied.term > last.term && applied.index <= last.index {
             tracing::warn!(?applied, ?last, "the log's tail was replaced before the crash: dropping it");
-            let mut batch = Batch::default();
-            batch.delete_range(Family::LogEntries, key(applied.index.get()), key(u64::MAX));
-            self.reader.engine.write(batch)?;
+            self.reader.cut_from(applied.index.get())?;
         }
         Ok(())
     }
@@ -134,6 +141,13 @@ impl LogReader {
             cursor.next()?;
         }
         Ok(entries)
+    }
+
+    /// Drops what is on the disk from this index on.
+    fn cut_from(&self, index: u64) -> Result<(), EngineError> {
+        let mut batch = Batch::default();
+        batch.delete_range(Family::LogEntries, key(index), key(u64::MAX));
+        self.engine.write(batch)
     }
 
     fn last(&self) -> Result<Option<LogId>, EngineError> {
@@ -212,11 +226,9 @@ impl RaftLogStorage<Types> for LogAdapter {
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         let keep = last.map(|id| id.index());
-        let mut batch = Batch::default();
         if !mutant::is(Mutant::KeepConflict) {
-            batch.delete_range(Family::LogEntries, key(keep.map_or(0, |index| index + 1)), key(u64::MAX));
+            self.reader.cut_from(keep.map_or(0, |index| index + 1)).map_err(io::Error::other)?;
         }
-        self.reader.engine.write(batch).map_err(io::Error::other)?;
         self.reader.recent().tail.truncate_after(keep);
         Ok(())
     }

@@ -72,16 +72,15 @@ impl Storage<'_> {
 
     async fn attempt(&self) -> Result<Started, OpenError> {
         let (meta, replica) = (&self.log.meta, self.me.replica);
-        // Log and Raft read these too, and of a damaged one they would say only that they cannot begin.
-        let (vote, _) = (meta.vote()?, meta.committed()?);
         let state = StateAdapter::open(self.disk.clone(), meta.clone(), self.sentinel, self.options)?;
-        let log = LogAdapter::open(self.sentinel.guard(self.log.engine.clone()), replica, self.options);
-        let log = log.map_err(|error| OpenError::System(error.to_string()))?;
+        let log = LogAdapter::open(self.sentinel.guard(self.log.engine.clone()), replica, self.options)?;
+        // Raft reads this too, and of a damaged record it would say only that it cannot begin.
+        meta.committed()?;
         log.cut_conflict(state.applied())?;
         let last = log.last()?;
         state.cover(last)?;
         let last = last.max(state.applied());
-        let on_disk = OnDisk { last, vote, members: state.members()? };
+        let on_disk = OnDisk { last, vote: meta.vote()?, members: state.members()? };
         let (directory, sentinel) = (self.directory, self.sentinel);
         let started = Start { me: replica, directory, sentinel, state: state.shared() };
         let urls = rollback::others(self.options, &on_disk.members);
