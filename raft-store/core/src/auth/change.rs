@@ -91,9 +91,13 @@ impl Auth {
     }
 
     fn change_password(&mut self, name: &str, password: PasswordHash) -> Result<Changed, AuthError> {
+        let has_one = self.users.get(name).ok_or(AuthError::UserNotFound)?.password.is_some();
+        if has_one {
+            self.check_room(password.as_str().len())?;
+        }
         let next = self.revision.next();
         let user = self.users.get_mut(name).ok_or(AuthError::UserNotFound)?;
-        if user.password.is_some() {
+        if has_one {
             user.password = Some(password);
         }
         user.credentials = next;

@@ -5,7 +5,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 use crate::{
-    command::{AuthCommand, AuthError, Caller, KeyRange, Permission, ROOT},
+    command::{AuthCommand, AuthError, Caller, KeyRange, PasswordHash, Permission, ROOT},
     engine::{Disk as _, Role as StoreRole, mem::MemDisk},
 };
 
@@ -148,4 +148,21 @@ fn a_state_that_knows_no_users_is_read_as_one_without_any() {
     let everything = KeyRange::From(Bytes::from_static(b"\0"));
     assert_eq!(auth.rights(&Caller::Anyone).unwrap().write(&everything), Ok(()));
     assert_eq!(with(&[]).rights(&Caller::Anyone).unwrap_err(), AuthError::UserEmpty);
+}
+
+#[test]
+fn no_password_makes_the_record_too_long_to_be_read_again() {
+    let long = || PasswordHash::new("x".repeat(20 << 20));
+    let mut auth = Auth::default();
+    for name in ["a", "b"] {
+        let user = AuthCommand::UserAdd {
+            name: name.to_owned(),
+            password: Some(PasswordHash::new("short".to_owned())),
+        };
+        auth.change(user).unwrap();
+    }
+    let mut change =
+        |name: &str| auth.change(AuthCommand::UserChangePassword { name: name.to_owned(), password: long() });
+    change("a").unwrap();
+    assert_eq!(change("b").err(), Some(AuthError::TooLarge));
 }
