@@ -237,8 +237,8 @@ impl MemberOptions {
             election_timeout,
             metrics,
             compaction: compaction(&history)?,
-            // As in etcd, a negative quota is none.
             auth,
+            // As in etcd, a negative quota is none.
             quota: u64::try_from(history.quota_backend_bytes).ok().filter(|quota| *quota > 0),
             backup_dir: history.backup_dir,
             watch_progress_interval: watch_progress_notify_interval.get(),

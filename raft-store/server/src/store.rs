@@ -377,7 +377,10 @@ impl Store {
 
     /// Nobody is served by a replica whose state may be wrong.
     fn check_doubt(&self) -> Result<(), ReadError> {
-        self.inner.state.doubt().map_or(Ok(()), |doubt| Err(ReadError::NoQuorum(doubt)))
+        if !self.inner.state.is_in_doubt() {
+            return Ok(());
+        }
+        Err(ReadError::NoQuorum(self.inner.state.doubt().unwrap_or_default()))
     }
 
     async fn command(&self, command: Command) -> Result<Response, WriteError> {

@@ -77,7 +77,7 @@ pub(crate) async fn run(comparison: Comparison) {
     let mut compared = None;
     loop {
         let index = applied.borrow_and_update().index;
-        if index == compared && comparison.state.doubt().is_none() {
+        if index == compared && !comparison.state.is_in_doubt() {
             if applied.changed().await.is_err() {
                 return;
             }

@@ -48,9 +48,9 @@ const fn family(write: &Write) -> Family {
 }
 
 fn look<T>(sentinel: &Sentinel, family: Family, result: Result<T, EngineError>) -> Result<T, EngineError> {
-    match (&result, part(family)) {
-        (Err(_), Some(part)) => sentinel.look(part, result),
-        (Ok(_), _) | (Err(_), None) => result,
+    match part(family) {
+        Some(part) => sentinel.look(part, result),
+        None => result,
     }
 }
 

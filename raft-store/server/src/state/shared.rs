@@ -182,8 +182,10 @@ impl SharedState {
 
     /// From now on nothing is served for this reason; without one, everything.
     pub(crate) fn set_doubt(&self, doubt: Option<String>) {
+        let mut told = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
         let is_over = self.is_in_doubt.swap(doubt.is_some(), Ordering::Relaxed) && doubt.is_none();
-        *self.doubt.lock().unwrap_or_else(PoisonError::into_inner) = doubt;
+        *told = doubt;
+        drop(told);
         if is_over {
             self.hub.wake_everybody();
         }

@@ -15,8 +15,9 @@ use crate::{grpc::error, runtime::Offload};
 const MAX_BYTES: usize = 72;
 /// Hashes that are being made at once.
 const AT_ONCE: usize = 2;
-/// A hash that no password is known for. Whoever names a user that does not exist waits as long as for any other.
-const NOBODYS: &str = "$2a$10$hRB.B8VsOrIXHRBkpHmyJu7YjnQxwRoNNg/iObBOpMf6KzEUQ2UrC";
+/// Salt and hash of no password that is known. Whoever names a user that does not exist waits as long as for one whose hash
+/// was made at the present cost.
+const NOBODYS: &str = "hRB.B8VsOrIXHRBkpHmyJu7YjnQxwRoNNg/iObBOpMf6KzEUQ2UrC";
 
 /// Makes and checks hashes.
 #[derive(Clone)]
@@ -50,7 +51,9 @@ impl Passwords {
         password: String,
         known: Option<&PasswordHash>,
     ) -> Result<(), Status> {
-        let hash = known.map_or(NOBODYS, PasswordHash::as_str).to_owned();
+        let cost = self.cost;
+        let hash =
+            known.map_or_else(|| format!("$2a${cost:02}${NOBODYS}"), |known| known.as_str().to_owned());
         let is_someones = known.is_some();
         // What is no hash fits no password.
         let fits = self.aside(move || bcrypt::verify(password, &hash).unwrap_or(false)).await?;
