@@ -73,10 +73,13 @@ impl Authorizer {
         user: &User,
         asked: &Attributes<'_>,
     ) -> Result<Allowed, ApiError> {
-        if node_of(user).is_some() && !self.allows(user, asked) {
-            self.nodes.refresh(objects).await?;
+        match self.authorize(user, asked) {
+            Err(_) if node_of(user).is_some() => {
+                self.nodes.refresh(objects).await?;
+                self.authorize(user, asked)
+            }
+            decided => decided,
         }
-        self.authorize(user, asked)
     }
 
     /// Decides without the consequence.

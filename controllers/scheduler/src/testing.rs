@@ -369,7 +369,6 @@ impl MakePod {
         self.spec().affinity.get_or_insert_default()
     }
 
-    /// An empty value asks for the key alone, an empty effect means all.
     pub(crate) fn claim(mut self, name: &str) -> Self {
         let source = PersistentVolumeClaimVolumeSource { claim_name: name.into(), ..Default::default() };
         let volume = Volume { name: name.into(), persistent_volume_claim: Some(source), ..Volume::default() };
@@ -377,6 +376,7 @@ impl MakePod {
         self
     }
 
+    /// An empty value asks for the key alone, an empty effect means all.
     pub(crate) fn tolerates(mut self, key: &str, value: &str, effect: &str) -> Self {
         let operator = if value.is_empty() { "Exists" } else { "Equal" };
         self.spec().tolerations.get_or_insert_default().push(Toleration {

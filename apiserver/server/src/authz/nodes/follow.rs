@@ -109,10 +109,17 @@ impl Followed {
 
 /// Follows the changes for ever. Ends when the cache does.
 pub(crate) async fn follow(objects: &ObjectStore, nodes: &NodeAuthorizer) {
-    let mut pods = objects.changed(SOURCES[0].resource());
+    let [mut pods, mut volumes, mut attachments, mut slices] =
+        SOURCES.each_ref().map(|source| objects.changed(source.resource()));
     loop {
         nodes.catch_up(objects);
-        if pods.changed().await.is_err() {
+        let changed = tokio::select! {
+            changed = pods.changed() => changed,
+            changed = volumes.changed() => changed,
+            changed = attachments.changed() => changed,
+            changed = slices.changed() => changed,
+        };
+        if changed.is_err() {
             return;
         }
         sleep(PACE).await;

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use keelson_api_registry::{object::Object, request::RequestInfo, status::ApiError};
+use keelson_api_registry::{object::Object, status::ApiError};
 use keelson_api_schema::{
     DecodeError, Document, Encoding, FieldValidation,
     apply::{FieldManager, FieldSet},
@@ -80,7 +80,7 @@ impl Configuration {
         };
         check_length(&call.body, || value.to_string().len())?;
         let warnings = if validation == FieldValidation::Warn { repeated } else { Vec::new() };
-        Ok(Self { value, warnings, force: is_forced(&call.info) })
+        Ok(Self { value, warnings, force: call.info.flag("force") })
     }
 
     /// A scale as a configuration of the object itself.
@@ -147,11 +147,6 @@ impl Configuration {
         identity::check_name(&object, &call.request)?;
         Ok(Draft { object, warnings: self.warnings.clone() })
     }
-}
-
-/// Anything but `false` forces, as upstream reads it.
-fn is_forced(info: &RequestInfo) -> bool {
-    info.parameter("force").is_some_and(|force| !force.eq_ignore_ascii_case("false") && force != "0")
 }
 
 fn unreadable(error: &DecodeError) -> ApiError {
