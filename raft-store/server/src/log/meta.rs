@@ -169,8 +169,11 @@ impl LogMeta {
         if let Some(last) = snapshot.last.filter(|_| !keep_log) {
             put(&mut batch, PURGED, &last);
             put(&mut batch, COMMITTED, &last);
-            let all = 0_u64.to_be_bytes()..u64::MAX.to_be_bytes();
-            batch.delete_range(Family::LogEntries, all.start.to_vec(), all.end.to_vec());
+            // Two things that are done for two reasons, and that whoever watches the disk tells apart: what the snapshot
+            // has is purged, and what comes after it is no continuation.
+            let behind = last.index.next().get().to_be_bytes().to_vec();
+            batch.delete_range(Family::LogEntries, 0_u64.to_be_bytes().to_vec(), behind.clone());
+            batch.delete_range(Family::LogEntries, behind, u64::MAX.to_be_bytes().to_vec());
             if self.vote()?.is_none_or(|vote| vote.term < last.term) {
                 // Nobody votes in a term before that of its last entry. In that one somebody else leads already.
                 put(&mut batch, VOTE, &VoteRecord { term: last.term, voted_for: replica, committed: false });
