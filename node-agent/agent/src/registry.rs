@@ -3,7 +3,7 @@
 //! In: what the API wants, what the runtime has, what workers find out. Out: a [`Record`] per pod, which everybody shares
 //! who has to do with the pod: its worker, its probes, the node's own API.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +31,8 @@ pub(crate) struct View {
     /// Which look at the runtime `observed` comes from.
     look: u64,
     pub(crate) troubles: Troubles,
+    /// Instances that run, and whose `postStart` hook is not over yet.
+    pub(crate) hooked: BTreeSet<String>,
     /// The status that was told last; at first the API's.
     pub(crate) told: PodStatus,
 }
@@ -66,6 +68,7 @@ impl Record {
             observed: Observed::default(),
             look: 0,
             troubles: Troubles::new(),
+            hooked: BTreeSet::new(),
             told: desired.pod.status.clone().unwrap_or_default(),
         };
         Self {

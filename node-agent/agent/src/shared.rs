@@ -104,6 +104,7 @@ impl Shared {
                 old: &view.told,
                 verdicts: &verdicts,
                 troubles: &view.troubles,
+                hooked: &view.hooked,
                 state: &view.state,
                 runtime: &runtime,
                 node_addresses: &self.node_addresses,

@@ -1,5 +1,6 @@
 //! The whole status. Pure; upstream's `generateAPIPodStatus` and what its status manager adds.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Container, HostIP, Pod, PodIP, PodStatus};
@@ -23,6 +24,8 @@ pub(crate) struct Input<'a> {
     pub(crate) old: &'a PodStatus,
     pub(crate) verdicts: &'a Verdicts,
     pub(crate) troubles: &'a Troubles,
+    /// Instances whose `postStart` hook is not over yet: nobody is told that they run.
+    pub(crate) hooked: &'a BTreeSet<String>,
     pub(crate) state: &'a State,
     /// The runtime's name, which prefixes the ids of its containers.
     pub(crate) runtime: &'a str,

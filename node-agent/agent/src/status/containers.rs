@@ -68,7 +68,8 @@ fn status(
     container: &Container,
     old: Option<&&ContainerStatus>,
 ) -> ContainerStatus {
-    let mut instances = input.observed.instances.iter().filter(|it| it.name == container.name);
+    let is_shown = |it: &&Instance| it.name == container.name && !is_in_its_hook(input, it);
+    let mut instances = input.observed.instances.iter().filter(is_shown);
     let mut status = match instances.next() {
         Some(newest) => {
             let mut status = of_instance(input, container, newest);
@@ -90,6 +91,11 @@ fn status(
         Role::Ephemeral => {}
     }
     status
+}
+
+/// Whether an instance runs, and its `postStart` hook is not over: until then the container is as it was before.
+fn is_in_its_hook(input: &Input<'_>, instance: &Instance) -> bool {
+    matches!(instance.state, InstanceState::Running { .. }) && input.hooked.contains(&instance.id)
 }
 
 /// An end that was told is not told in another way later: what the container left behind may be gone by then.

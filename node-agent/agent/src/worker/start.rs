@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Container, EphemeralContainer, Pod, Secret};
+use k8s_openapi::api::core::v1::{Container, EphemeralContainer, LifecycleHandler, Pod, Secret};
 use k8s_openapi::jiff::Timestamp;
 use keelson_node_volumes::{HostName, MountRequest, ObjectSource, environment, mounts};
 use keelson_proto::cri::v1::{ContainerConfig, Image, PodSandboxConfig};
@@ -21,6 +21,7 @@ use crate::images::pull::Request;
 use crate::pod::backoff::go_text;
 use crate::pod::{hash, spec};
 use crate::references::pull_secrets;
+use crate::registry::Record;
 use crate::runtime::observed::Observed;
 use crate::status::Trouble;
 
@@ -57,6 +58,25 @@ struct Obstacle {
 impl Obstacle {
     fn new(reason: &'static str, message: String) -> Self {
         Self { trouble: Trouble { reason, message }, next: Next::after(PAUSE), is_told: false }
+    }
+}
+
+/// A container that is starting or in its `postStart` hook; also when the worker gives up in the middle of it.
+struct Hooked<'a> {
+    record: &'a Record,
+    id: &'a str,
+}
+
+impl<'a> Hooked<'a> {
+    fn enter(record: &'a Record, id: &'a str) -> Self {
+        record.view().hooked.insert(id.to_owned());
+        Self { record, id }
+    }
+}
+
+impl Drop for Hooked<'_> {
+    fn drop(&mut self) {
+        self.record.view().hooked.remove(self.id);
     }
 }
 
@@ -116,12 +136,17 @@ impl Worker {
         let id = made.map_err(|error| Obstacle::new("CreateContainerError", error.description()))?;
         let reference = spec::container_reference(place.pod, &job.container.name);
         self.shared.recorder.normal(&reference, "Created", "Container created");
+        let hook = job.container.lifecycle.as_ref().and_then(|it| it.post_start.as_ref());
+        let _hooked = hook.map(|_| Hooked::enter(&self.record, &id));
         runtime.start_container(&id).await.map_err(|error| Obstacle {
             next: Next::after(SOON),
             ..Obstacle::new("RunContainerError", error.description())
         })?;
         self.shared.recorder.normal(&reference, "Started", "Container started");
-        self.post_start(place, job.container, &id).await
+        match hook {
+            Some(hook) => self.post_start(place, job.container, hook, &id).await,
+            None => Ok(()),
+        }
     }
 
     async fn image(&self, place: Place<'_>, container: &Container) -> Result<Image, Obstacle> {
@@ -213,9 +238,13 @@ impl Worker {
         }
     }
 
-    async fn post_start(&self, place: Place<'_>, container: &Container, id: &str) -> Result<(), Obstacle> {
-        let handler = container.lifecycle.as_ref().and_then(|it| it.post_start.as_ref());
-        let Some(handler) = handler else { return Ok(()) };
+    async fn post_start(
+        &self,
+        place: Place<'_>,
+        container: &Container,
+        handler: &LifecycleHandler,
+        id: &str,
+    ) -> Result<(), Obstacle> {
         let address = self.record.view().observed.addresses().first().cloned().unwrap_or_default();
         let runtime = &self.shared.runtime;
         let Err(why) = hooks::run(runtime, handler, container, id, &address, POST_START).await else {

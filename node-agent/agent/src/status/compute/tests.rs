@@ -18,6 +18,7 @@ struct Case {
     old: PodStatus,
     verdicts: Verdicts,
     troubles: Troubles,
+    hooked: BTreeSet<String>,
     state: State,
 }
 
@@ -31,12 +32,13 @@ impl Case {
             old: PodStatus::default(),
             verdicts: Verdicts::default(),
             troubles: HashMap::new(),
+            hooked: BTreeSet::new(),
             state: State::Running,
         }
     }
 
     fn status(&self) -> PodStatus {
-        let Self { pod, observed, old, verdicts, troubles, state } = self;
+        let Self { pod, observed, old, verdicts, troubles, hooked, state } = self;
         let node_addresses = ["172.31.0.21".parse().unwrap()];
         compute(&Input {
             pod,
@@ -44,6 +46,7 @@ impl Case {
             old,
             verdicts,
             troubles,
+            hooked,
             state,
             runtime: "containerd",
             node_addresses: &node_addresses,
@@ -380,6 +383,30 @@ fn a_message_from_the_container_is_shown() {
 fn an_instance_that_was_only_made_waits() {
     let case = Case::new(one(json!({})), vec![instance("a", 1, InstanceState::Created)]);
     assert_eq!(facts(container(&case.status()), &["state"]), json!({"state": {"waiting": {}}}));
+}
+
+#[test]
+fn a_container_does_not_run_before_its_hook_is_over() {
+    let mut case = Case::new(one(json!({})), vec![instance("a", 1, running(1))]);
+    case.hooked.insert("a-1".to_owned());
+    let status = case.next();
+    let expected = json!({"state": {"waiting": {"reason": "ContainerCreating"}}, "ready": false});
+    assert_eq!(facts(container(&status), &["state", "ready"]), expected);
+    assert_eq!(status.phase.as_deref(), Some("Pending"));
+    // The end of a container is not kept back.
+    case.observed = observed(vec![instance("a", 1, exited(1, 3))]);
+    assert!(container(&case.status()).state.as_ref().unwrap().terminated.is_some());
+    case.observed = observed(vec![instance("a", 1, running(1))]);
+    case.hooked.clear();
+    assert!(container(&case.next()).ready);
+}
+
+#[test]
+fn while_a_hook_runs_again_the_end_before_it_is_shown() {
+    let mut case = Case::new(one(json!({})), vec![instance("a", 50, running(50)), instance("a", 1, exited(1, 3))]);
+    case.hooked.insert("a-50".to_owned());
+    let status = case.next();
+    assert_eq!(container(&status).state.as_ref().unwrap().terminated.as_ref().unwrap().exit_code, 3);
 }
 
 #[test]
