@@ -25,7 +25,7 @@ use crate::{
     id::{LeaseId, LogPosition, Revision},
     lease::{self, Lease},
     mutant::{self, Mutant},
-    mvcc::{self, Overlay, Writer},
+    mvcc::{self, Latest, Overlay, Writer},
     schema,
     watch::RevisionChanges,
 };
@@ -38,6 +38,7 @@ pub struct StateMachine {
     engine: Arc<dyn Engine>,
     header: Header,
     auth: Arc<Auth>,
+    latest: Latest,
 }
 
 /// Entries that are being applied together. Dropping it forgets them.
@@ -47,6 +48,8 @@ pub struct ApplyBatch<'m> {
     committed: &'m mut Header,
     /// The machine's users and roles, which change only there, too.
     committed_auth: &'m mut Arc<Auth>,
+    /// What the machine remembers of keys; the same.
+    latest: &'m mut Latest,
     header: Header,
     auth: Arc<Auth>,
     hash: RollingHash,
@@ -94,7 +97,7 @@ impl StateMachine {
             header.revision = header.revision.previous().max(header.compacted).max(Revision::FIRST);
         }
         let auth = Arc::new(Auth::load(engine.as_ref())?);
-        Ok(Self { engine, header, auth })
+        Ok(Self { engine, header, auth, latest: Latest::default() })
     }
 
     /// How far the state has come.
@@ -133,6 +136,7 @@ impl StateMachine {
             committed: &mut self.header,
             auth: self.auth.clone(),
             committed_auth: &mut self.auth,
+            latest: &mut self.latest,
             changes: Vec::new(),
             leases: Vec::new(),
             hashes: Vec::new(),
@@ -224,6 +228,7 @@ impl ApplyBatch<'_> {
             *self.committed = header;
         }
         self.committed_auth.clone_from(&self.auth);
+        self.changes.iter().for_each(|made| self.latest.take_in(made));
         Ok(Applied {
             header,
             changes: self.changes,
@@ -259,7 +264,7 @@ impl ApplyBatch<'_> {
     }
 
     fn txn(&mut self, txn: Txn) -> Result<Result<ResponseBody, CommandError>, EngineError> {
-        let mut writer = Writer::new(&mut self.overlay, &mut self.hash, self.header);
+        let mut writer = Writer::new(&mut self.overlay, self.latest, &mut self.hash, self.header);
         let answer = mvcc::execute(&mut writer, txn)?;
         let changes = writer.finish();
         self.publish(changes);
@@ -291,7 +296,7 @@ impl ApplyBatch<'_> {
         if mutant::is(Mutant::RevokeKeepsKey) {
             keys.pop();
         }
-        let mut writer = Writer::new(&mut self.overlay, &mut self.hash, self.header);
+        let mut writer = Writer::new(&mut self.overlay, self.latest, &mut self.hash, self.header);
         for key in keys {
             writer.delete_leased(id, key)?;
         }

@@ -66,6 +66,13 @@ impl<'e> Overlay<'e> {
         batch
     }
 
+    /// The first key that begins with `prefix` and is set here.
+    pub(super) fn first_put(&self, family: Family, prefix: &[u8]) -> Option<(&Bytes, &Bytes)> {
+        let ahead = (Bound::Included(prefix), Bound::Unbounded);
+        let mut ahead = self.pending[family as usize].range::<[u8], _>(ahead);
+        ahead.find_map(|(key, value)| Some((key, value.as_ref()?))).filter(|(key, _)| key.starts_with(prefix))
+    }
+
     fn take_cursor(&self, family: Family) -> BaseCursor<'e> {
         // A poisoned slot holds a whole cursor or none: taking it is one step.
         let idle = self.idle[family as usize].lock().unwrap_or_else(PoisonError::into_inner).take();

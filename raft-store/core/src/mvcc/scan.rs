@@ -30,7 +30,7 @@ pub struct Visible<'c> {
 
 impl<'c> Visible<'c> {
     /// `None` when the record says that the key was deleted.
-    fn of(prefix: &'c [u8], id: ChangeId, value: &'c [u8]) -> Result<Option<Self>, EngineError> {
+    pub(super) fn of(prefix: &'c [u8], id: ChangeId, value: &'c [u8]) -> Result<Option<Self>, EngineError> {
         Ok(match schema::decode_record(value)? {
             Record::Deleted => None,
             Record::Version { create_revision, version, lease, value } => {

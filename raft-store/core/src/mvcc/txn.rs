@@ -5,8 +5,9 @@
 use std::cmp::Ordering;
 
 use super::{
+    latest::Head,
     range::{answer, check_revision},
-    scan::{Scan, Visible, newest},
+    scan::{Scan, newest},
     writer::Writer,
 };
 use crate::{
@@ -40,9 +41,8 @@ pub(crate) fn execute(
     writer: &mut Writer<'_, '_>,
     txn: Txn,
 ) -> Result<Result<TxnResponse, CommandError>, EngineError> {
-    let outside = mutant::is(Mutant::CompareOutsideBatch);
-    let plan = decide(if outside { writer.state_before_batch() } else { writer.state() }, txn)?;
-    if let Err(refused) = check_puts(writer.state(), &plan)? {
+    let plan = decide(writer, txn)?;
+    if let Err(refused) = check_puts(writer, &plan)? {
         return Ok(Err(refused));
     }
     if let Err(refused) = check_ranges(writer, &plan) {
@@ -51,8 +51,8 @@ pub(crate) fn execute(
     run(writer, plan).map(Ok)
 }
 
-fn decide(state: &dyn Read, txn: Txn) -> Result<Plan, EngineError> {
-    let succeeded = all_hold(state, &txn.compare)?;
+fn decide(writer: &Writer<'_, '_>, txn: Txn) -> Result<Plan, EngineError> {
+    let succeeded = all_hold(writer, &txn.compare)?;
     let ops = if succeeded { txn.success } else { txn.failure };
     let mut steps = Vec::with_capacity(ops.len());
     for op in ops {
@@ -60,15 +60,24 @@ fn decide(state: &dyn Read, txn: Txn) -> Result<Plan, EngineError> {
             Op::Range(request) => Step::Range(request),
             Op::Put(request) => Step::Put(request),
             Op::DeleteRange(request) => Step::DeleteRange(request),
-            Op::Txn(txn) => Step::Txn(decide(state, txn)?),
+            Op::Txn(txn) => Step::Txn(decide(writer, txn)?),
         });
     }
     Ok(Plan { succeeded, steps })
 }
 
-fn all_hold(state: &dyn Read, compares: &[Compare]) -> Result<bool, EngineError> {
+fn all_hold(writer: &Writer<'_, '_>, compares: &[Compare]) -> Result<bool, EngineError> {
     for compare in compares {
-        if !holds(state, compare)? {
+        let held = match (&compare.range, &compare.operand) {
+            _ if mutant::is(Mutant::CompareOutsideBatch) => holds(writer.state_before_batch(), compare)?,
+            (KeyRange::Single(_), Operand::Value(_)) | (KeyRange::Span { .. } | KeyRange::From(_), _) => {
+                holds(writer.state(), compare)?
+            }
+            (KeyRange::Single(key), _) => {
+                writer.head(key)?.map_or_else(|| compare.holds_for_missing(), |head| compare.holds_for(&head, &[]))
+            }
+        };
+        if !held {
             return Ok(false);
         }
     }
@@ -78,26 +87,27 @@ fn all_hold(state: &dyn Read, compares: &[Compare]) -> Result<bool, EngineError>
 /// True when the condition holds for every key of the range.
 fn holds(state: &dyn Read, compare: &Compare) -> Result<bool, EngineError> {
     if let KeyRange::Single(key) = &compare.range {
-        let held = newest(state, key, |visible| compare.holds_for(&visible))?;
+        let held = newest(state, key, |visible| compare.holds_for(&Head::from(&visible), visible.value))?;
         return Ok(held.unwrap_or_else(|| compare.holds_for_missing()));
     }
     let mut scan = Scan::new(state, &compare.range, Revision::MAX)?;
     let Some(first) = scan.next_key()? else { return Ok(compare.holds_for_missing()) };
-    let mut held = compare.holds_for(&first);
+    let mut held = compare.holds_for(&Head::from(&first), first.value);
     while held && let Some(visible) = scan.next_key()? {
-        held = compare.holds_for(&visible);
+        held = compare.holds_for(&Head::from(&visible), visible.value);
     }
     Ok(held)
 }
 
 impl Compare {
-    fn holds_for(&self, visible: &Visible<'_>) -> bool {
+    /// Only a compare of values looks at the value.
+    fn holds_for(&self, head: &Head, value: &[u8]) -> bool {
         let ordering = match &self.operand {
-            Operand::Version(version) => visible.version.cmp(version),
-            Operand::CreateRevision(revision) => visible.create_revision.cmp(revision),
-            Operand::ModRevision(revision) => visible.id.revision.cmp(revision),
-            Operand::Value(value) => visible.value.cmp(value),
-            Operand::Lease(lease) => visible.lease.cmp(lease),
+            Operand::Version(version) => head.version.cmp(version),
+            Operand::CreateRevision(revision) => head.create_revision.cmp(revision),
+            Operand::ModRevision(revision) => head.id.revision.cmp(revision),
+            Operand::Value(wanted) => value.cmp(wanted),
+            Operand::Lease(lease) => head.lease.cmp(lease),
         };
         self.relation.admits(ordering)
     }
@@ -127,11 +137,11 @@ impl Relation {
 }
 
 /// Whether all that the puts rely on is there.
-fn check_puts(state: &dyn Read, plan: &Plan) -> Result<Result<(), CommandError>, EngineError> {
+fn check_puts(writer: &Writer<'_, '_>, plan: &Plan) -> Result<Result<(), CommandError>, EngineError> {
     for step in &plan.steps {
         let checked = match step {
-            Step::Put(put) => check_put(state, put)?,
-            Step::Txn(plan) => check_puts(state, plan)?,
+            Step::Put(put) => check_put(writer, put)?,
+            Step::Txn(plan) => check_puts(writer, plan)?,
             Step::Range(_) | Step::DeleteRange(_) => Ok(()),
         };
         if checked.is_err() {
@@ -141,11 +151,14 @@ fn check_puts(state: &dyn Read, plan: &Plan) -> Result<Result<(), CommandError>,
     Ok(Ok(()))
 }
 
-fn check_put(state: &dyn Read, put: &PutRequest) -> Result<Result<(), CommandError>, EngineError> {
-    if (put.ignore_value || put.ignore_lease) && newest(state, &put.key, |_| ())?.is_none() {
+fn check_put(
+    writer: &Writer<'_, '_>,
+    put: &PutRequest,
+) -> Result<Result<(), CommandError>, EngineError> {
+    if (put.ignore_value || put.ignore_lease) && writer.head(&put.key)?.is_none() {
         return Ok(Err(CommandError::KeyNotFound));
     }
-    if !put.lease.is_none() && lease::find(state, put.lease)?.is_none() {
+    if !put.lease.is_none() && lease::find(writer.state(), put.lease)?.is_none() {
         return Ok(Err(CommandError::LeaseNotFound));
     }
     Ok(Ok(()))

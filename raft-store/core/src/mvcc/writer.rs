@@ -4,14 +4,15 @@
 use bytes::Bytes;
 
 use super::{
+    latest::{Head, Latest},
     overlay::Overlay,
-    scan::{Scan, newest},
+    scan::{Scan, Visible, newest},
 };
 use crate::{
     apply::RollingHash,
     command::{DeleteRangeRequest, KeyRange, KeyValue, PutRequest},
     engine::{EngineError, Family, Read},
-    id::{ChangeId, LeaseId, Revision},
+    id::{ChangeId, LeaseId},
     lease,
     schema::{self, ChangeKind, ChangeRecord, Header},
     watch::{Change, RevisionChanges},
@@ -20,6 +21,7 @@ use crate::{
 /// One revision in the making.
 pub(crate) struct Writer<'w, 'e> {
     overlay: &'w mut Overlay<'e>,
+    latest: &'w Latest,
     hash: &'w mut RollingHash,
     /// The header before this revision.
     header: Header,
@@ -28,17 +30,19 @@ pub(crate) struct Writer<'w, 'e> {
 
 /// What a put needs to know about the version it replaces.
 struct Replaced {
-    id: ChangeId,
-    create_revision: Revision,
-    version: u64,
-    lease: LeaseId,
+    head: Head,
     /// With its value, where the put keeps or answers it.
     kv: Option<KeyValue>,
 }
 
 impl<'w, 'e> Writer<'w, 'e> {
-    pub(crate) const fn new(overlay: &'w mut Overlay<'e>, hash: &'w mut RollingHash, header: Header) -> Self {
-        Self { overlay, hash, header, changes: Vec::new() }
+    pub(crate) const fn new(
+        overlay: &'w mut Overlay<'e>,
+        latest: &'w Latest,
+        hash: &'w mut RollingHash,
+        header: Header,
+    ) -> Self {
+        Self { overlay, latest, hash, header, changes: Vec::new() }
     }
 
     /// The state with what this revision has changed so far.
@@ -49,6 +53,19 @@ impl<'w, 'e> Writer<'w, 'e> {
     /// The state without anything that the batch has changed.
     pub(super) const fn state_before_batch(&self) -> &dyn Read {
         self.overlay.base()
+    }
+
+    /// The newest version of a key, if the key exists.
+    pub(super) fn head(&self, key: &[u8]) -> Result<Option<Head>, EngineError> {
+        // What the batch has changed comes first: its versions are newer than all others, and it takes none away.
+        if let Some((record_key, value)) = self.overlay.first_put(Family::Keys, &schema::record_prefix(key)) {
+            let (prefix, id) = schema::split_record_key(record_key)?;
+            return Ok(Visible::of(prefix, id, value)?.map(|visible| Head::from(&visible)));
+        }
+        match self.latest.get(key) {
+            Some(known) => Ok(known),
+            None => newest(self.overlay, key, |visible| Head::from(&visible)),
+        }
     }
 
     /// The header that reads of this state go by (M4): it is at the new revision once there is a change.
@@ -72,23 +89,24 @@ impl<'w, 'e> Writer<'w, 'e> {
     pub(crate) fn put(&mut self, put: PutRequest) -> Result<Option<KeyValue>, EngineError> {
         let id = self.next_id();
         let replaced = self.replaced(&put)?;
+        let head = replaced.as_ref().map(|old| old.head);
         let value = match &replaced {
             Some(Replaced { kv: Some(kv), .. }) if put.ignore_value => kv.value.clone(),
             _ => put.value,
         };
-        let old_lease = replaced.as_ref().map_or(LeaseId::NONE, |old| old.lease);
+        let old_lease = head.map_or(LeaseId::NONE, |old| old.lease);
         let lease = if put.ignore_lease { old_lease } else { put.lease };
         let kv = KeyValue {
-            create_revision: replaced.as_ref().map_or(id.revision, |old| old.create_revision),
+            create_revision: head.map_or(id.revision, |old| old.create_revision),
             mod_revision: id.revision,
-            version: replaced.as_ref().map_or(0, |old| old.version) + 1,
+            version: head.map_or(0, |old| old.version) + 1,
             key: put.key,
             value,
             lease,
         };
         let record = schema::encode_version(kv.create_revision, kv.version, kv.lease, &kv.value);
         lease::move_key(self.overlay, &kv.key, old_lease, lease);
-        let previous = replaced.as_ref().map(|old| old.id);
+        let previous = head.map(|old| old.id);
         self.record(id, Change { kind: ChangeKind::Put, kv, previous }, record.into());
         Ok(replaced.filter(|_| put.prev_kv).and_then(|old| old.kv))
     }
@@ -112,9 +130,9 @@ impl<'w, 'e> Writer<'w, 'e> {
 
     /// Deletes a key that hangs on a lease.
     pub(crate) fn delete_leased(&mut self, id: LeaseId, key: Bytes) -> Result<(), EngineError> {
-        match newest(self.overlay, &key, |visible| (visible.id, visible.lease))? {
-            Some((previous, lease)) if lease == id => {
-                self.delete(previous, key, lease);
+        match self.head(&key)? {
+            Some(head) if head.lease == id => {
+                self.delete(head.id, key, id);
                 Ok(())
             }
             Some(_) | None => {
@@ -124,11 +142,11 @@ impl<'w, 'e> Writer<'w, 'e> {
     }
 
     fn replaced(&self, put: &PutRequest) -> Result<Option<Replaced>, EngineError> {
-        let wants_value = put.prev_kv || put.ignore_value;
+        if !(put.prev_kv || put.ignore_value) {
+            return Ok(self.head(&put.key)?.map(|head| Replaced { head, kv: None }));
+        }
         newest(self.overlay, &put.key, |visible| {
-            let kv = wants_value.then(|| visible.to_key_value()).transpose()?;
-            let (id, create_revision) = (visible.id, visible.create_revision);
-            Ok(Replaced { id, create_revision, version: visible.version, lease: visible.lease, kv })
+            Ok(Replaced { head: Head::from(&visible), kv: Some(visible.to_key_value()?) })
         })?
         .transpose()
     }
