@@ -14,7 +14,9 @@ mod validate;
 mod watch;
 
 pub use call::{Call, Consistency, MicroOp};
+pub(crate) use key::agree;
 pub use key::{Key, KeyRange, KeyVersion, LeaseId, Revision, Value};
+pub(crate) use log::Step;
 pub use log::{Change, Commit, CommitLog};
 pub use returned::{Freshness, MicroResult, Returned};
 pub use validate::{Flaw, Place};

@@ -13,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::edn;
 use crate::fate::{Fate, Fates};
-use crate::history::{Call, CommitLog, End, History, Key, Nanos, Returned, Value};
+use crate::history::{Call, CommitLog, End, History, Nanos, Returned, Step, Value};
 use crate::promise::{Findings, Promise, Verdict, Violation};
 
 /// The promise.
@@ -138,20 +138,13 @@ fn twice(history: &History, read: &Read<'_>, findings: &mut Findings) {
 
 /// Elements that a later commit removes, whether or not anybody has read them.
 fn removed(history: &History, log: &CommitLog, elements: &FxHashMap<u64, Element>, findings: &mut Findings) {
-    let mut now: FxHashMap<&Key, &Value> = FxHashMap::default();
-    for commit in &log.commits {
-        for change in &commit.changes {
-            let after = change.became.as_ref().map(|version| &version.value);
-            let before = match after {
-                Some(after) => now.insert(&change.key, after),
-                None => now.remove(&change.key),
-            };
-            let lost = before.and_then(|before| lacking(before, after, elements));
-            if let Some((value, element)) = lost {
-                let words = edn::words(element.added_by, &history.operations[element.added_by as usize]);
-                let text = format!("revision {} removes {value} of {words}", commit.revision);
-                findings.add(Violation::of_operations("lost element", text, [element.added_by]));
-            }
+    for Step { revision, change, before } in log.steps() {
+        let after = change.became.as_ref().map(|version| &version.value);
+        let lost = before.and_then(|before| lacking(&before.value, after, elements));
+        if let Some((value, element)) = lost {
+            let words = edn::words(element.added_by, &history.operations[element.added_by as usize]);
+            let text = format!("revision {revision} removes {value} of {words}");
+            findings.add(Violation::of_operations("lost element", text, [element.added_by]));
         }
     }
 }

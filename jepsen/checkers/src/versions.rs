@@ -13,7 +13,7 @@ use std::fmt;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::edn;
-use crate::history::{Commit, History, Key, KeyVersion, Operation, Returned, Revision};
+use crate::history::{Commit, History, Key, KeyVersion, Operation, Returned, Revision, agree};
 use crate::promise::{Findings, Promise, Verdict, Violation};
 
 /// The promise.
@@ -131,12 +131,8 @@ fn odd<'a>(
     }
     let mod_revision = version.mod_revision.told()?;
     let other = *seen.entry((key, mod_revision)).or_insert(version);
-    let is_same = other.value == version.value
-        && other.lease == version.lease
-        && agree(other.create_revision.0, version.create_revision.0)
-        && agree(other.version, version.version);
     let problem = || format!("{key} is {}, and elsewhere {}", Words(version), Words(other));
-    (!is_same).then(|| ("two versions of one revision", problem()))
+    (!other.may_be(version)).then(|| ("two versions of one revision", problem()))
 }
 
 /// What is odd about a version by itself.
@@ -150,10 +146,6 @@ fn itself(version: &KeyVersion) -> Problem {
     let most = modified.0 - created.0 + 1;
     let is_wrong = version.version != 0 && ((version.version == 1) != is_first || version.version > most);
     is_wrong.then(|| ("wrong version", "that does not fit its revisions".to_owned()))
-}
-
-fn agree(a: u64, b: u64) -> bool {
-    a == b || a == 0 || b == 0
 }
 
 struct Words<'a>(&'a KeyVersion);

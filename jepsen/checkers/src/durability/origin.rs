@@ -9,22 +9,20 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::edn;
 use crate::fate::{Fate, Fates};
 use crate::history::{
-    Call, Change, CommitLog, End, History, Key, KeyVersion, MicroOp, Operation, Returned, Revision, Value,
+    Call, Change, CommitLog, End, History, Key, MicroOp, Operation, Returned, Revision, Step, Value,
 };
 use crate::promise::{Findings, Violation};
 use crate::writers::Writers;
 
 pub(super) fn check(history: &History, log: &CommitLog, findings: &mut Findings) {
     let mut origins = Origins::of(history);
-    for commit in &log.commits {
-        for change in &commit.changes {
-            if let Some((class, what)) = origins.odd(commit.revision, change) {
-                let text = format!("revision {}: {} {what}", commit.revision, change.key);
-                let by = origins.writer(change);
-                let told = by.map(|op| format!(", of {}", edn::words(op, &history.operations[op as usize])));
-                let text = text + &told.unwrap_or_default();
-                findings.add(Violation::of_operations(class, text, by));
-            }
+    for step in log.steps() {
+        if let Some((class, what)) = origins.odd(&step) {
+            let text = format!("revision {}: {} {what}", step.revision, step.change.key);
+            let by = origins.writer(step.change);
+            let told = by.map(|op| format!(", of {}", edn::words(op, &history.operations[op as usize])));
+            let text = text + &told.unwrap_or_default();
+            findings.add(Violation::of_operations(class, text, by));
         }
         if findings.is_full() {
             return;
@@ -66,8 +64,6 @@ struct Origins<'a> {
     deleted: FxHashMap<&'a Key, Asked>,
     /// Totals of the counter are values that no call names.
     counts: bool,
-    /// What each key is.
-    now: FxHashMap<&'a Key, &'a KeyVersion>,
     happened: FxHashSet<u64>,
 }
 
@@ -78,7 +74,6 @@ impl<'a> Origins<'a> {
             acquired: FxHashMap::default(),
             deleted: FxHashMap::default(),
             counts: false,
-            now: FxHashMap::default(),
             happened: FxHashSet::default(),
         };
         let fates = Fates::of(history);
@@ -106,17 +101,15 @@ impl<'a> Origins<'a> {
         }
     }
 
-    fn odd(&mut self, revision: Revision, change: &'a Change) -> Option<(&'static str, String)> {
-        let key = &change.key;
-        let Some(became) = &change.became else {
-            let before = self.now.remove(key);
+    fn odd(&mut self, step: &Step<'_>) -> Option<(&'static str, String)> {
+        let Step { revision, change: Change { key, became }, before } = *step;
+        let Some(became) = became else {
             let goes_with_its_lease = before.is_some_and(|before| !before.lease.is_none());
             let is_asked = goes_with_its_lease
                 || self.deleted.get_mut(key).is_some_and(|deleted| deleted.explains(revision));
             return (!is_asked)
                 .then(|| ("delete from nowhere", "is deleted, and nobody asked for it".to_owned()));
         };
-        let before = self.now.insert(key, became);
         match &became.value {
             Value::Number(number) => self.odd_number(revision, key, *number),
             Value::List(list) => {

@@ -133,6 +133,22 @@ pub struct KeyVersion {
     pub lease: LeaseId,
 }
 
+impl KeyVersion {
+    /// Whether both may be one version of a key, as far as they tell.
+    pub(crate) fn may_be(&self, other: &Self) -> bool {
+        self.value == other.value
+            && self.lease == other.lease
+            && agree(self.create_revision.0, other.create_revision.0)
+            && agree(self.mod_revision.0, other.mod_revision.0)
+            && agree(self.version, other.version)
+    }
+}
+
+/// Whether two numbers are the same as far as they are told.
+pub(crate) const fn agree(a: u64, b: u64) -> bool {
+    a == b || a == 0 || b == 0
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn is_zero(number: &u64) -> bool {
     *number == 0

@@ -4,6 +4,7 @@
 //! last read (harness). Out: the order that unknown outcomes are resolved from. Deliberately absent: state; it is
 //! built where it is needed.
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Key, KeyVersion, Revision};
@@ -23,6 +24,30 @@ impl CommitLog {
     pub fn last(&self) -> Revision {
         self.commits.last().map_or(self.base, |commit| commit.revision)
     }
+
+    /// Every change in order, each beside what it changed.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        let mut now: FxHashMap<&Key, &KeyVersion> = FxHashMap::default();
+        self.commits
+            .iter()
+            .flat_map(|commit| commit.changes.iter().map(|change| (commit.revision, change)))
+            .map(move |(revision, change)| {
+                let before = match &change.became {
+                    Some(became) => now.insert(&change.key, became),
+                    None => now.remove(&change.key),
+                };
+                Step { revision, change, before }
+            })
+    }
+}
+
+/// A change of the log beside what it changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step<'a> {
+    pub(crate) revision: Revision,
+    pub(crate) change: &'a Change,
+    /// `None`: the key was not there.
+    pub(crate) before: Option<&'a KeyVersion>,
 }
 
 /// All changes of one revision.

@@ -11,7 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::graph::{Edges, Kind};
 use super::transactions::{KeyId, Part, Status, Transactions, TxnId};
 use crate::edn;
-use crate::history::{History, Value};
+use crate::history::{CommitLog, History, KeyVersion, Step, Value};
 use crate::promise::{Findings, Violation};
 
 /// All that is known of one list.
@@ -89,7 +89,7 @@ fn collect<'a>(history: &'a History, all: &Transactions<'a>) -> Vec<List<'a>> {
     }
     let commits = history.log.iter().flat_map(|log| &log.commits);
     for change in commits.flat_map(|commit| &commit.changes) {
-        if let Some(Value::List(list)) = change.became.as_ref().map(|version| &version.value)
+        if let Some(list) = change.became.as_ref().and_then(list)
             && let Some(key) = all.key_id(&change.key)
         {
             let known = &mut lists[key as usize];
@@ -103,30 +103,28 @@ fn collect<'a>(history: &'a History, all: &Transactions<'a>) -> Vec<List<'a>> {
 
 /// Appends that a later commit removes, whether or not anybody has read them.
 fn overwritten(history: &History, all: &Transactions<'_>, findings: &mut Findings) {
-    let mut now: FxHashMap<KeyId, &[u64]> = FxHashMap::default();
-    for commit in history.log.iter().flat_map(|log| &log.commits) {
-        for change in &commit.changes {
-            let Some(key) = all.key_id(&change.key) else { continue };
-            let Some(Value::List(list)) = change.became.as_ref().map(|version| &version.value) else {
-                now.remove(&key);
-                continue;
-            };
-            let before = now.insert(key, list).unwrap_or_default();
-            if list.starts_with(before) {
-                continue;
-            }
-            let lost = before.iter().find(|element| !list.contains(element));
-            let writer = lost.and_then(|element| all.writer(*element)).map(|writer| all.op(writer.txn));
-            let words = writer.map(|op| format!(", of {}", edn::words(op, &history.operations[op as usize])));
-            let text = format!(
-                "revision {} makes {} of {} {list:?}{}",
-                commit.revision,
-                change.key,
-                Value::List(before.into()),
-                words.unwrap_or_default()
-            );
-            findings.add(Violation::of_operations("overwritten append", text, writer));
+    for Step { revision, change, before } in history.log.iter().flat_map(CommitLog::steps) {
+        let (Some(list), Some(before)) = (change.became.as_ref().and_then(list), before.and_then(list))
+        else {
+            continue;
+        };
+        if list.starts_with(before) || all.key_id(&change.key).is_none() {
+            continue;
         }
+        let lost = before.iter().find(|element| !list.contains(element));
+        let writer = lost.and_then(|element| all.writer(*element)).map(|writer| all.op(writer.txn));
+        let words = writer.map(|op| format!(", of {}", edn::words(op, &history.operations[op as usize])));
+        let words = words.unwrap_or_default();
+        let text = format!("revision {revision} makes {} of {before:?} {list:?}{words}", change.key);
+        findings.add(Violation::of_operations("overwritten append", text, writer));
+    }
+}
+
+/// A list, where a key holds one.
+fn list(version: &KeyVersion) -> Option<&[u64]> {
+    match &version.value {
+        Value::List(list) => Some(list),
+        Value::Number(_) => None,
     }
 }
 

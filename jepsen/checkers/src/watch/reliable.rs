@@ -9,7 +9,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::history::{Change, CommitLog, Event, History, Key, KeyVersion, Revision, Value, Watch};
+use crate::history::{Change, CommitLog, Event, History, Key, Revision, Value, Watch};
 use crate::promise::{Findings, Promise, Verdict};
 use crate::writers::Writers;
 
@@ -101,18 +101,9 @@ fn is_committed(log: &CommitLog, event: &Event) -> bool {
 fn same(event: &Event, change: &Change) -> bool {
     match (&event.became, &change.became) {
         (None, None) => true,
-        (Some(event), Some(change)) => same_version(event, change),
+        (Some(event), Some(change)) => event.may_be(change),
         (None, Some(_)) | (Some(_), None) => false,
     }
-}
-
-fn same_version(a: &KeyVersion, b: &KeyVersion) -> bool {
-    let agree = |a: u64, b: u64| a == b || a == 0 || b == 0;
-    a.value == b.value
-        && agree(a.create_revision.0, b.create_revision.0)
-        && agree(a.mod_revision.0, b.mod_revision.0)
-        && agree(a.version, b.version)
-        && a.lease == b.lease
 }
 
 #[cfg(test)]
