@@ -107,7 +107,8 @@ impl<'a> Plan<'a> {
             println!("with the known bug {mutant}");
         }
         let mut cluster = self.start_cluster(&results, run).await?;
-        let (Finished { mut history, shortfalls }, evidence) = self.drive(&mut cluster).await?;
+        let (Finished { mut history, mut shortfalls, gap }, evidence) = self.drive(&mut cluster).await?;
+        shortfalls.extend(gap.map(|gap| gap.to_string()));
         folder::write(&results, "faults.txt", evidence.join("\n") + "\n")?;
         cluster.look()?;
         let crashes = cluster.all_crashes()?.iter().map(Crash::to_string).collect();
@@ -222,7 +223,7 @@ impl<'a> Plan<'a> {
 fn without_stock(recorder: &Recorder) -> Finished {
     let shortfall = "too many disks are damaged for the store to serve again: no stock was taken, and what was \
                      committed is not known";
-    Finished { history: recorder.so_far(), shortfalls: vec![shortfall.to_owned()] }
+    Finished { history: recorder.so_far(), shortfalls: vec![shortfall.to_owned()], gap: None }
 }
 
 /// The binary that was named, or the one beside this program.

@@ -10,6 +10,7 @@ mod foreign;
 mod membership;
 mod network;
 mod process;
+mod quiet;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -120,7 +120,8 @@ fn applied(cluster: &Cluster, node: Node) -> Option<LogIndex> {
     cluster.store(node)?.status().applied_index
 }
 
-async fn within<T>(bound: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+/// Looks again and again until something is found, or a while.
+pub(crate) async fn within<T>(bound: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + bound;
     loop {
         if let Some(found) = look() {

@@ -55,5 +55,5 @@ pub use client::{
 };
 pub use codec::{decode, encode};
 pub use recorder::Recorder;
-pub use run::{Control, Finished, Fleet, Limits, RunError, compact, run};
+pub use run::{Control, Finished, Fleet, Gap, Limits, RunError, compact, run};
 pub use table::{WORKLOADS, Workload};

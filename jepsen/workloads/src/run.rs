@@ -23,6 +23,7 @@ mod worker;
 
 pub use fleet::Fleet;
 pub use limits::{Control, Limits};
+pub use log::Gap;
 
 pub(crate) use follow::{Ended, Follower, Interest};
 pub(crate) use shared::Audience;
@@ -63,9 +64,12 @@ pub(crate) trait Load: Send + Sync {
 pub struct Finished {
     /// What happened.
     pub history: History,
-    /// What the run could not do: a last read without an answer, a watcher that did not catch up, a hole in the commit
-    /// log. Not empty: a violation that the history shows stands all the same, but nothing is a pass.
+    /// What the run could not do: a last read without an answer, a watcher that did not catch up. Not empty: a violation
+    /// that the history shows stands all the same, but nothing is a pass.
     pub shortfalls: Vec<String>,
+    /// Why the history has no commit log: what was compacted away before any observer saw it, nobody can tell afterwards.
+    /// One more shortfall, unless the driver knows what was committed.
+    pub gap: Option<Gap>,
 }
 
 /// Why there was no run.
@@ -117,11 +121,9 @@ pub async fn run(
     let (last, _) = tokio::join!(directing, observing);
 
     let mut history = recorder.take();
-    match log::assemble(&history, &processes, base, last) {
-        Ok(log) => history.log = Some(log),
-        Err(gap) => shared.fell_short(gap.to_string()),
-    }
-    Ok(Finished { history, shortfalls: shared.take_shortfalls() })
+    let assembled = log::assemble(&history, &processes, base, last);
+    let gap = assembled.map(|log| history.log = Some(log)).err();
+    Ok(Finished { history, shortfalls: shared.take_shortfalls(), gap })
 }
 
 /// Compacts for a driver, and records it as everybody's: promises about watches and old revisions must know. Up to

@@ -1,7 +1,7 @@
 //! A replica whose state is another one than it should be, though all checksums fit: it must be found out, and get the others'.
 //!
-//! Others decide, so for the length of the trial nothing else happens to them. Deliberately absent: what happens where they
-//! cannot; the store's own tests have that.
+//! Others decide, so for the length of the trial nothing else happens to them ([`super::quiet`]). Deliberately absent: what
+//! happens where they cannot; the store's own tests have that.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use keelson_store_core::{
     engine::{Batch, Disk as _, EngineError, Family, Role, mem::MemDisk},
     schema::Header,
 };
-use tokio::time::{Instant, sleep};
 
-use super::{Hit, Nemesis, Strike, disk::LOG_STORE, foreign::CALM};
+use super::{Hit, Nemesis, Strike, disk::LOG_STORE, quiet::SETTLES};
 use crate::{
     Node,
     cluster::Death,
     ghost::{Broken, Trust},
     invariant::Invariant,
+    progress::within,
 };
 
 /// How long a replica may take to be found out and to be whole again.
@@ -26,16 +26,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 impl Nemesis {
     pub(super) async fn diverge(&self, strike: &mut Strike) -> Hit {
         let _reserved = self.reserve()?;
-        let victim = self.victim(&mut strike.random);
-        self.check_free(victim)?;
-        self.may_damage(victim)?;
-        if self.state().active > 1 || self.state().is_quiet {
-            return Err("others decide only while nothing else happens to them");
-        }
+        let _quiet = self.quiet(strike.step.fault).await?;
+        let mut obstacle = "";
+        let found = within(SETTLES, || {
+            let victim = self.victim(&mut strike.random);
+            self.may_differ(victim).map_err(|why| obstacle = why).ok()
+        });
+        let Some((victim, lives)) = found.await else { return Err(obstacle) };
         let cluster = &self.inner.cluster;
-        let lives = self.lives_without(victim).ok_or("somebody who would decide does not serve")?;
-        self.state().is_quiet = true;
-        cluster.network().set_weather(CALM, |_, _| true);
         cluster.kill(victim, Death::Process);
         let is_other = change_hash(&cluster.disk(victim), strike.random.next() | 1);
         if is_other {
@@ -43,27 +41,22 @@ impl Nemesis {
             cluster.ghost().diverged(victim);
         }
         cluster.start(victim);
-        let is_whole = !is_other || self.becomes_whole(victim).await;
-        if is_whole {
+        let is_whole = || (!cluster.ghost().has_diverged(victim)).then_some(());
+        if within(PATIENCE, is_whole).await.is_some() {
             cluster.ghost().set_trust(victim, Trust::Whole);
         } else if self.lives_without(victim) == Some(lives) {
             let text = format!("{victim} has had another state than all others for {PATIENCE:?}");
             cluster.ghost().report(Broken(Invariant::Refilled, text));
         }
-        cluster.network().set_weather(self.inner.swarm.weather, |_, _| true);
-        self.state().is_quiet = false;
         if is_other { Ok(vec![victim]) } else { Err("it has applied nothing yet") }
     }
 
-    async fn becomes_whole(&self, victim: Node) -> bool {
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if !self.inner.cluster.ghost().has_diverged(victim) {
-                return true;
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-        false
+    /// Whether a replica may get another state: who would decide serves, and how often each of them was started.
+    fn may_differ(&self, victim: Node) -> Result<(Node, Vec<u64>), &'static str> {
+        self.check_free(victim)?;
+        self.may_damage(victim)?;
+        let lives = self.lives_without(victim).ok_or("somebody who would decide does not serve")?;
+        Ok((victim, lives))
     }
 
     /// How often each of the others was started; `None` unless all of them serve.

@@ -6,21 +6,19 @@ use keelson_store_core::{
     engine::mem::MemDisk,
     id::{LogIndex, Term},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::{Hit, Nemesis, Strike};
+use super::{Hit, Nemesis, Strike, quiet::SETTLES};
 use crate::{
-    Node, Weather,
+    Node,
     cluster::Death,
     ghost::{Broken, Trust},
     invariant::Invariant,
+    progress::within,
 };
 
 /// How long a replica on a disk that is not its own may take to be refused.
 const PATIENCE: Duration = Duration::from_secs(8);
-
-/// A network in which nobody waits too long for anybody.
-pub(super) const CALM: Weather = Weather { least_micros: 0, most_micros: 1000, loss_permille: 0 };
 
 /// Who leads, since when, and what it knows of the victim.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,23 +52,15 @@ impl Nemesis {
         let cluster = &self.inner.cluster;
         let (copy, before) = (cluster.disk(victim).copy(), cluster.ghost().durable_end(victim));
         sleep(strike.step.lasts).await;
+        let _quiet = self.quiet(strike.step.fault).await?;
+        let remembers = || self.memory_of(victim).filter(|memory| before.0 < Some(memory.matched));
+        let memory = within(SETTLES, remembers).await.ok_or("nobody remembers more of it")?;
         self.check_free(victim)?;
-        if self.state().active > 1 || self.state().is_quiet {
-            return Err("peers remember only while nothing else happens to them");
-        }
-        let memory = self.memory_of(victim).ok_or("nobody remembers it")?;
-        if before.0 >= Some(memory.matched) {
-            return Err("nothing has happened since");
-        }
-        self.state().is_quiet = true;
-        cluster.network().set_weather(CALM, |_, _| true);
         cluster.kill(victim, Death::Process);
         let outcome = self.try_disk(victim, copy).await;
         if outcome == Outcome::LetIn {
             self.judge(victim, memory);
         }
-        cluster.network().set_weather(self.inner.swarm.weather, |_, _| true);
-        self.state().is_quiet = false;
         Ok(vec![victim])
     }
 
@@ -119,17 +109,10 @@ impl Nemesis {
     }
 
     async fn outcome(&self, victim: Node) -> Outcome {
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if self.inner.cluster.refusal(victim).is_some() {
-                return Outcome::Refused;
-            }
-            if self.inner.cluster.store(victim).is_some() {
-                return Outcome::LetIn;
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-        Outcome::Undecided
+        let cluster = &self.inner.cluster;
+        let refused = || cluster.refusal(victim).map(|_| Outcome::Refused);
+        let let_in = || cluster.store(victim).map(|_| Outcome::LetIn);
+        within(PATIENCE, || refused().or_else(let_in)).await.unwrap_or(Outcome::Undecided)
     }
 
     /// Puts a replica's own disk back, and starts it.

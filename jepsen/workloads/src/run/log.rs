@@ -13,7 +13,7 @@ use keelson_checkers::history::{
 /// Why there is no commit log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no commit log: no observer saw revision {missing}, and the store got to {last}")]
-pub(crate) struct Gap {
+pub struct Gap {
     missing: Revision,
     last: Revision,
 }
