@@ -10,15 +10,22 @@ use keelson_checkers::promise::{self, PROMISES};
 use keelson_checkers::{edn, jsonl};
 
 use crate::exit::Exit;
-use crate::failure::{Doing as _, Result};
+use crate::failure::{Doing as _, Failure, Result};
 use crate::verdict::{self, Finding, Judged, Judgement};
 use crate::{folder, timeline};
+
+/// What a run calls what it has recorded.
+const HISTORY: &str = "history.jsonl";
 
 /// A long history takes a second per check.
 const MOST_CHECKS: usize = 200;
 
 /// Judges a recorded history by every promise.
 pub(crate) fn check(path: &Path) -> Result<Exit> {
+    if path.is_dir() {
+        let folder = path.display();
+        return Err(Failure::new(format!("{folder} is a folder: name a history, such as {folder}/{HISTORY}")));
+    }
     let file = File::open(path).doing(path.display())?;
     let history = jsonl::read(BufReader::new(file)).doing(path.display())?;
     let judged = verdict::judge(&history, PROMISES.iter().copied());
@@ -30,7 +37,7 @@ pub(crate) fn check(path: &Path) -> Result<Exit> {
 pub(crate) fn write(results: &Path, history: &History, judged: &Judgement) -> Result<()> {
     let mut lines = Vec::new();
     jsonl::write(history, &mut lines).doing("writing the history")?;
-    folder::write(results, "history.jsonl", lines)?;
+    folder::write(results, HISTORY, lines)?;
     let mut lines = Vec::new();
     edn::write(history, &mut lines).doing("writing the history")?;
     folder::write(results, "history.edn", lines)?;

@@ -9,6 +9,7 @@
 
 pub(crate) mod membership;
 pub(crate) mod node;
+mod reaction;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -315,6 +316,15 @@ impl Cluster {
         drawn(running, whom, leader, self.minority(), random)
     }
 
+    /// The first of such nodes: of the one that is meant, where there is only one.
+    pub(crate) async fn pick_one(
+        &self,
+        whom: Whom,
+        random: &mut StdRng,
+    ) -> std::result::Result<usize, Nobody> {
+        Ok(self.pick(whom, random).await?[0])
+    }
+
     /// How each node sees the cluster, if it answers.
     pub(crate) async fn views(&self) -> Vec<Option<View>> {
         join_all(self.connections.iter().map(async |connection| connection.view().await.ok())).await
@@ -372,7 +382,11 @@ async fn make_certificates(keelson: &Path, names: &[String]) -> Result<()> {
     for (number, name) in names.iter().enumerate() {
         line += &format!(" --member {name}={}", address(number));
     }
-    tool::run(&line).await.map(drop)
+    tool::run(&line).await?;
+    if folder.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{} has made no certificates: is it keelson?", keelson.display())))
 }
 
 #[cfg(test)]

@@ -100,6 +100,15 @@ fn bits_flip_in_the_state_itself() {
 }
 
 #[test]
+fn bits_that_flip_in_a_log_are_noticed() {
+    under_fault("bitflip-log", 12, |out| {
+        let seen = fs::read_to_string(out.join("faults.txt")).unwrap();
+        assert!(felt(out, "bitflip-log").0 > 0);
+        assert!(seen.contains("ended by itself, saying: ") || seen.contains(" said: "), "{seen}");
+    });
+}
+
+#[test]
 fn a_full_disk_is_felt() {
     under_fault("disk-full", 12, |out| {
         assert!(felt(out, "disk-full").0 > 0);
@@ -112,6 +121,8 @@ fn who_is_dead_already_is_not_hit_once_more() {
     under_fault("wipe", 30, |out| {
         let (injected, skipped) = felt(out, "wipe");
         assert!(injected > 0 && skipped.contains("dead already"), "{injected} times, {skipped}");
+        let seen = fs::read_to_string(out.join("faults.txt")).unwrap();
+        assert!(seen.contains("ended by itself, saying: ") && seen.contains("refuses this replica"), "{seen}");
     });
 }
 
@@ -260,6 +271,7 @@ fn what_makes_no_sense_is_refused_with_a_cure() {
         (vec!["run", "--workload=register", "--faults=kil", &binary], "there is no fault \"kil\""),
         (vec!["run", "--workload=register", "--binary=/nowhere"], "there is no keelson binary at /nowhere"),
         (vec!["check", "/nowhere"], "/nowhere: No such file"),
+        (vec!["check", "/"], "is a folder"),
         (vec!["matrix", "--resume", "/nowhere"], "/nowhere"),
     ] {
         let output = run(&arguments);

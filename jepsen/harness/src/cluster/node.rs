@@ -3,6 +3,7 @@
 //! A node that ended by itself is noticed here ([`Node::look`]); whether it was allowed to is for others to say.
 
 use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -198,9 +199,11 @@ impl Node {
 
     /// Its log, but for the first so many bytes.
     fn printed(&self, told: u64) -> Result<String> {
-        let printed = std::fs::read(&self.log).doing(self.log.display())?;
-        let since = usize::try_from(told).ok().and_then(|told| printed.get(told..)).unwrap_or_default();
-        Ok(String::from_utf8_lossy(since).into_owned())
+        let mut printed = Vec::new();
+        let mut log = File::open(&self.log).doing(self.log.display())?;
+        log.seek(SeekFrom::Start(told)).doing(self.log.display())?;
+        log.read_to_end(&mut printed).doing(self.log.display())?;
+        Ok(String::from_utf8_lossy(&printed).into_owned())
     }
 }
 

@@ -192,8 +192,8 @@ impl Fault for Damage {
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
-        async { cluster.start_all().map(|()| Felt::AtOnce) }.boxed()
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, since: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async { cluster.reactions(&since.nodes).await.map(Felt::Since) }.boxed()
     }
 }
 
@@ -220,8 +220,8 @@ impl Fault for Helix {
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
-        async { cluster.start_all().map(|()| Felt::AtOnce) }.boxed()
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, since: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async { cluster.reactions(&since.nodes).await.map(Felt::Since) }.boxed()
     }
 }
 

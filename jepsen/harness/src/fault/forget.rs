@@ -37,8 +37,8 @@ impl Fault for Wipe {
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
-        async { cluster.start_all().map(|()| Felt::AtOnce) }.boxed()
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, since: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+        async { cluster.reactions(&since.nodes).await.map(Felt::Since) }.boxed()
     }
 }
 
@@ -58,7 +58,7 @@ impl Fault for Rollback {
         .boxed()
     }
 
-    fn heal<'a>(&'a self, cluster: &'a mut Cluster, _: &'a Since) -> BoxFuture<'a, Result<Felt>> {
+    fn heal<'a>(&'a self, cluster: &'a mut Cluster, since: &'a Since) -> BoxFuture<'a, Result<Felt>> {
         async {
             let mut lost = Vec::new();
             for node in 0..cluster.nodes.len() {
@@ -70,13 +70,12 @@ impl Fault for Rollback {
                     tool::run(&format!("mv --no-target-directory {copy} {folder}")).await?;
                 }
             }
-            let lost = lost.join(", ");
-            cluster.start_all()?;
-            Ok(if lost.is_empty() {
-                Felt::Nothing("nothing was written that could have been lost".to_owned())
-            } else {
-                Felt::Since(format!("{lost} lost the end of the log"))
-            })
+            if lost.is_empty() {
+                cluster.start_all()?;
+                return Ok(Felt::Nothing("nothing was written that could have been lost".to_owned()));
+            }
+            let reactions = cluster.reactions(&since.nodes).await?;
+            Ok(Felt::Since(format!("{} lost the end of the log; {reactions}", lost.join(", "))))
         }
         .boxed()
     }

@@ -13,7 +13,7 @@ use rand::seq::IteratorRandom as _;
 
 use super::{Fault, Felt, Hit, Injected, Injection, Obstacle, Since};
 use crate::cluster::membership::Wanted;
-use crate::cluster::{Cluster, NO_NODE_RUNS, Whom};
+use crate::cluster::{Cluster, Whom};
 use crate::failure::Result;
 
 /// How long the store may take for what begins the fault. Other faults may forbid it meanwhile.
@@ -73,7 +73,7 @@ async fn sound_victim(cluster: &Cluster, random: &mut StdRng) -> std::result::Re
         return Err(Obstacle::not_now("a disk is damaged"));
     }
     let whom = if random.random_bool(0.5) { Whom::Leader } else { Whom::One };
-    cluster.pick(whom, random).await?.first().copied().ok_or_else(|| NO_NODE_RUNS.into())
+    Ok(cluster.pick_one(whom, random).await?)
 }
 
 async fn bring(cluster: &mut Cluster, victim: usize, wanted: Wanted) -> Injection {

@@ -9,7 +9,7 @@ use rand::seq::IndexedRandom as _;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Fault, Felt, Hit, Injected, Injection, Obstacle, Since};
-use crate::cluster::{Cluster, NO_NODE_RUNS, NOBODY_LEADS, PACE, Record, Whom};
+use crate::cluster::{Cluster, NOBODY_LEADS, PACE, Record, Whom};
 use crate::failure::Result;
 
 /// How long a compaction is waited for; without a quorum there is no answer.
@@ -64,17 +64,18 @@ impl Fault for Transfer {
 impl Fault for Compaction {
     fn inject<'a>(&'a self, cluster: &'a mut Cluster, random: &'a mut StdRng) -> BoxFuture<'a, Injection> {
         async {
-            let asked = cluster.pick(Whom::One, random).await?;
-            let client = asked.first().copied().ok_or(NO_NODE_RUNS)?;
+            let asked = cluster.pick_one(Whom::One, random).await?;
             let Some(Record { recorder, control, clients }) = &cluster.record else {
                 return Err(Obstacle::not_now("nobody keeps a record"));
             };
             let Some(revision) = control.logged().told() else {
                 return Err(Obstacle::not_now("there is no history yet"));
             };
-            let compacting = keelson_workloads::compact(recorder, &*clients[client], revision);
+            let compacting = keelson_workloads::compact(recorder, &*clients[asked], revision);
             match timeout(COMPACTION_PATIENCE, compacting).await {
-                Ok(true) => Ok(Injected::Struck(Hit::seen(asked, format!("compacted up to {revision}")))),
+                Ok(true) => {
+                    Ok(Injected::Struck(Hit::seen(vec![asked], format!("compacted up to {revision}"))))
+                }
                 Ok(false) => Err(Obstacle::not_now("the store did not do it")),
                 Err(_) => Err(Obstacle::not_now("no answer in time")),
             }
