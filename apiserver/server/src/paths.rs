@@ -13,7 +13,7 @@ use keelson_api_registry::{
     document::Document,
     openapi,
     request::{RequestInfo, Target},
-    resources::RESOURCES,
+    resources,
     status::ApiError,
 };
 use serde_json::json;
@@ -90,7 +90,7 @@ pub(crate) fn is_below_an_api(path: &str) -> bool {
         Some("api" | "version") => true,
         Some("apis") => {
             let group = parts.next().unwrap_or_default();
-            !group.is_empty() && RESOURCES.iter().any(|resource| resource.group == group)
+            !group.is_empty() && resources::groups().iter().any(|(served, _)| *served == group)
         }
         _ => false,
     }
@@ -112,29 +112,49 @@ fn discovery(path: &str, info: &RequestInfo, headers: &HeaderMap) -> Result<Resp
 
 /// A document of OpenAPI. Under the hash of its content it may be kept for ever; who asks under an older one is sent on.
 async fn openapi(info: &RequestInfo, headers: &HeaderMap, now: OffsetDateTime) -> Result<Response, ApiError> {
-    let document = openapi_document(info.path.clone(), accepted(headers).map(str::to_owned)).await?;
-    let named =
-        info.parameter("hash").filter(|hash| !hash.is_empty() && info.path.starts_with("/openapi/v3/"));
-    let Some(named) = named else { return Ok(conditional(&document, document.body.clone(), headers)) };
-    if named != document.hash {
-        let mut response = answer::empty(StatusCode::MOVED_PERMANENTLY);
-        let place = format!("{}?hash={}", info.path, document.hash);
-        let place = HeaderValue::from_str(&place).map_err(ApiError::internal)?;
-        response.headers_mut().insert(LOCATION, place);
-        return Ok(response);
+    let named = info.parameter("hash").filter(|hash| !hash.is_empty()).map(str::to_owned);
+    match find(info.path.clone(), named, accepted(headers).map(str::to_owned)).await? {
+        Found::Newest(document) => Ok(conditional(&document, document.body.clone(), headers)),
+        Found::Named(document) => {
+            let mut response = conditional(&document, document.body.clone(), headers);
+            let kept = response.headers_mut();
+            kept.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+            kept.insert(EXPIRES, http_date(now + KEPT)?);
+            Ok(response)
+        }
+        Found::Renamed { hash } => moved(&format!("{}?hash={hash}", info.path)),
     }
-    let mut response = conditional(&document, document.body.clone(), headers);
-    let kept = response.headers_mut();
-    kept.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
-    kept.insert(EXPIRES, http_date(now + KEPT)?);
-    Ok(response)
 }
 
-/// Writing one takes a while the first time, and the store's heartbeats must not wait for it.
-async fn openapi_document(path: String, accept: Option<String>) -> Result<Document, ApiError> {
-    let document = move || openapi::builtin().document(&path, accept.as_deref()).cloned();
-    let document = tokio::task::spawn_blocking(document).await.map_err(ApiError::internal)?;
-    document.ok_or_else(ApiError::no_such_path)
+/// What is at a path of OpenAPI.
+enum Found {
+    /// It may be another one tomorrow.
+    Newest(Document),
+    /// The client named it by its hash, and it is that one for ever.
+    Named(Document),
+    /// The client named an older one by its hash; this is the newest one's.
+    Renamed { hash: String },
+}
+
+/// Writing a document takes a while the first time, and the store's heartbeats must not wait for it. None is written for
+/// who has to ask again.
+async fn find(path: String, named: Option<String>, accept: Option<String>) -> Result<Found, ApiError> {
+    let found = move || {
+        let documents = openapi::builtin();
+        let newest = || documents.document(&path, accept.as_deref()).cloned();
+        match (documents.hash(&path), named) {
+            (Some(hash), Some(named)) if hash != named => Some(Found::Renamed { hash: hash.to_owned() }),
+            (Some(_), Some(_)) => newest().map(Found::Named),
+            (None, _) | (_, None) => newest().map(Found::Newest),
+        }
+    };
+    tokio::task::spawn_blocking(found).await.map_err(ApiError::internal)?.ok_or_else(ApiError::no_such_path)
+}
+
+fn moved(place: &str) -> Result<Response, ApiError> {
+    let mut response = answer::empty(StatusCode::MOVED_PERMANENTLY);
+    response.headers_mut().insert(LOCATION, HeaderValue::from_str(place).map_err(ApiError::internal)?);
+    Ok(response)
 }
 
 /// A time as HTTP's headers write it.
@@ -241,9 +261,10 @@ fn index() -> serde_json::Value {
         "/readyz",
         "/version",
     ];
-    let of_groups = RESOURCES.iter().flat_map(|resource| match resource.group {
-        "" => vec![format!("/api/{}", resource.version)],
-        group => vec![format!("/apis/{group}"), format!("/apis/{group}/{}", resource.version)],
+    let of_groups = resources::groups().iter().flat_map(|(group, versions)| {
+        let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
+        let of_versions: Vec<String> = versions.iter().map(|version| format!("{root}/{version}")).collect();
+        [vec![root], of_versions].concat()
     });
     let paths: BTreeSet<String> = alone.into_iter().map(str::to_owned).chain(of_groups).collect();
     json!({"paths": paths})

@@ -24,7 +24,7 @@ pub(crate) mod follow;
 mod references;
 mod relations;
 
-use follow::Followed;
+use follow::Cursors;
 use relations::{Kind, Relations, Thing};
 
 /// How nodes are called as users, and which group they are in.
@@ -51,19 +51,20 @@ pub(crate) fn node_of(user: &User) -> Option<&str> {
 /// Decides what nodes may do, by what runs on them.
 #[derive(Debug, Default)]
 pub(crate) struct NodeAuthorizer {
-    followed: RwLock<Followed>,
+    relations: RwLock<Relations>,
+    /// Held by who takes in changes, one after the other; decisions do not wait for it.
+    cursors: tokio::sync::Mutex<Cursors>,
 }
 
 impl NodeAuthorizer {
     /// Whether the node may do that.
     pub(super) fn decide(&self, node: &str, asked: &Attributes<'_>) -> Opinion {
-        let followed = self.followed.read().unwrap_or_else(PoisonError::into_inner);
-        decide(followed.relations(), node, asked)
+        decide(&self.relations.read().unwrap_or_else(PoisonError::into_inner), node, asked)
     }
 
     /// Takes in what the cache knows by now.
-    pub(super) fn catch_up(&self, objects: &ObjectStore) {
-        self.followed.write().unwrap_or_else(PoisonError::into_inner).catch_up(objects);
+    pub(super) async fn catch_up(&self, objects: &ObjectStore) {
+        self.cursors.lock().await.catch_up(objects, &self.relations).await;
     }
 
     /// Takes in everything that was acknowledged before the call: what a node learned from another server a moment
@@ -73,7 +74,7 @@ impl NodeAuthorizer {
     /// 504 and 503 without a quorum or before the cache is filled.
     pub(crate) async fn refresh(&self, objects: &ObjectStore) -> Result<(), ApiError> {
         follow::wait_for_all(objects).await?;
-        self.catch_up(objects);
+        self.catch_up(objects).await;
         Ok(())
     }
 }

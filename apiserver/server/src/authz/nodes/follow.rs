@@ -3,7 +3,11 @@
 //! In: changes of pods, volumes, attachments and slices. Out: [`Relations`]. Of an object that changed several times
 //! since the last look, only the last is read. Who needs the newest catches up first ([`wait_for_all`]).
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use keelson_api_registry::{
@@ -25,6 +29,9 @@ use crate::{
 
 /// How long changes are gathered: whoever is refused catches up at once.
 const PACE: Duration = Duration::from_millis(100);
+
+/// How many objects are read before other requests have their turn.
+const AT_ONCE: usize = 256;
 
 /// What says which objects a node needs: THE table.
 const SOURCES: [Source; 4] = [
@@ -54,56 +61,75 @@ impl Source {
     }
 }
 
-/// The relations, and up to where the cache has been looked at.
+/// Up to where the cache has been looked at.
 #[derive(Debug, Default)]
-pub(super) struct Followed {
-    relations: Relations,
-    cursors: [Revision; SOURCES.len()],
+pub(super) struct Cursors([Revision; SOURCES.len()]);
+
+/// What changed, by key; `None` is gone.
+type Changed = HashMap<Bytes, Option<Arc<CachedObject>>>;
+
+impl Cursors {
+    /// Takes in what has changed. Nothing is missed if it is dropped on its way: the next call begins where this began.
+    pub(super) async fn catch_up(&mut self, objects: &ObjectStore, relations: &RwLock<Relations>) {
+        for (cursor, source) in self.0.iter_mut().zip(&SOURCES) {
+            let Some((changed, through)) = changes(objects, source, *cursor, relations) else { continue };
+            take_in(source, changed.into_iter().collect(), relations).await;
+            *cursor = through;
+        }
+    }
 }
 
-impl Followed {
-    pub(super) const fn relations(&self) -> &Relations {
-        &self.relations
-    }
-
-    /// Takes in what has changed.
-    pub(super) fn catch_up(&mut self, objects: &ObjectStore) {
-        for (at, source) in SOURCES.iter().enumerate() {
-            self.cursors[at] = self.follow(objects, source, self.cursors[at]);
-        }
-    }
-
-    fn follow(&mut self, objects: &ObjectStore, source: &Source, mut cursor: Revision) -> Revision {
-        let resource = source.resource();
-        let (Ok(shard), Ok(everything)) = (objects.shard(resource), collection(resource, "")) else {
-            return cursor;
-        };
-        let mut changed: HashMap<Bytes, Option<Arc<CachedObject>>> = HashMap::new();
-        loop {
-            match shard.pull(cursor, &everything) {
-                Pulled::Events { through, .. } if through == cursor => break,
-                Pulled::Events { events, through } => {
-                    changed
-                        .extend(events.iter().map(|event| (event.key().clone(), event.current().cloned())));
-                    cursor = through;
-                }
-                Pulled::Forgotten => {
-                    // The revision first: what changes meanwhile is seen twice rather than never.
-                    cursor = shard.revision();
-                    let gone = self.relations.keys().filter(|key| everything.contains(key));
-                    changed = gone.map(|key| (key.clone(), None)).collect();
-                    changed.extend(shard.all().into_iter().map(|object| (object.key.clone(), Some(object))));
-                }
+/// What has changed after `cursor`, and up to which revision that is.
+fn changes(
+    objects: &ObjectStore,
+    source: &Source,
+    mut cursor: Revision,
+    relations: &RwLock<Relations>,
+) -> Option<(Changed, Revision)> {
+    let resource = source.resource();
+    let (shard, everything) = (objects.shard(resource).ok()?, collection(resource, "").ok()?);
+    let mut changed = Changed::new();
+    loop {
+        match shard.pull(cursor, &everything) {
+            Pulled::Events { through, .. } if through == cursor => return Some((changed, cursor)),
+            Pulled::Events { events, through } => {
+                changed.extend(events.iter().map(|event| (event.key().clone(), event.current().cloned())));
+                cursor = through;
+            }
+            Pulled::Forgotten => {
+                // The revision first: what changes meanwhile is seen twice rather than never.
+                cursor = shard.revision();
+                let known = relations.read().unwrap_or_else(PoisonError::into_inner);
+                let gone = known.keys().filter(|key| everything.contains(key));
+                changed = gone.map(|key| (key.clone(), None)).collect();
+                changed.extend(shard.all().into_iter().map(|object| (object.key.clone(), Some(object))));
             }
         }
-        for (key, object) in changed {
-            // Most that have a field for the node can be told from it to lead nowhere.
-            match object.filter(|object| object.field(NODE_NAME) != Some("")) {
-                Some(object) => self.relations.set(&key, (source.edges)(&object.object())),
-                None => self.relations.remove(&key),
-            }
+    }
+}
+
+/// Objects are read before the relations are locked, and not too many in a row: decisions and other requests go on.
+async fn take_in(
+    source: &Source,
+    changed: Vec<(Bytes, Option<Arc<CachedObject>>)>,
+    relations: &RwLock<Relations>,
+) {
+    for piece in changed.chunks(AT_ONCE) {
+        let edges: Vec<Vec<Edge>> =
+            piece.iter().map(|(_, object)| edges_of(source, object.as_deref())).collect();
+        {
+            let mut relations = relations.write().unwrap_or_else(PoisonError::into_inner);
+            piece.iter().zip(edges).for_each(|((key, _), edges)| relations.set(key, edges));
         }
-        cursor
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Most that have a field for the node can be told from it to lead nowhere.
+fn edges_of(source: &Source, object: Option<&CachedObject>) -> Vec<Edge> {
+    match object.filter(|object| object.field(NODE_NAME) != Some("")) {
+        Some(object) => (source.edges)(&object.object()),
+        None => Vec::new(),
     }
 }
 
@@ -112,7 +138,7 @@ pub(crate) async fn follow(objects: &ObjectStore, nodes: &NodeAuthorizer) {
     let [mut pods, mut volumes, mut attachments, mut slices] =
         SOURCES.each_ref().map(|source| objects.changed(source.resource()));
     loop {
-        nodes.catch_up(objects);
+        nodes.catch_up(objects).await;
         let changed = tokio::select! {
             changed = pods.changed() => changed,
             changed = volumes.changed() => changed,

@@ -3,6 +3,8 @@
 //! In: JSON of pods, persistent volumes, volume attachments, resource slices. Out: [`Edge`]s. Of a pod that runs nowhere
 //! yet there are none, and a mirror pod gives its node nothing: a node could make one that names what it wants to read.
 
+use std::collections::HashSet;
+
 use keelson_api_registry::object::Object;
 use serde_json::Value;
 
@@ -35,12 +37,11 @@ pub(super) fn of_pod(pod: &Object) -> Vec<Edge> {
         return Vec::new();
     }
     let namespace = pod.namespace();
-    let mut things = vec![Thing::new(Kind::Pod, namespace, pod.name())];
+    let mut things = HashSet::from([Thing::new(Kind::Pod, namespace, pod.name())]);
     if pod.get(&["metadata", "annotations", MIRROR]).is_none() {
         let mut add = |kind, name: &str| {
-            let thing = Thing::new(kind, namespace, name);
-            if !name.is_empty() && !things.contains(&thing) {
-                things.push(thing);
+            if !name.is_empty() {
+                things.insert(Thing::new(kind, namespace, name));
             }
         };
         add(Kind::ServiceAccount, pod.text(&["spec", "serviceAccountName"]));
@@ -100,11 +101,10 @@ pub(super) fn of_volume_object(volume: &Object) -> Vec<Edge> {
         return Vec::new();
     }
     let claim = Thing::new(Kind::Claim, namespace, name);
-    let mut things = vec![Thing::new(Kind::Volume, "", volume.name())];
+    let mut things = HashSet::from([Thing::new(Kind::Volume, "", volume.name())]);
     let mut add = |own: &str, name: &str| {
-        let thing = Thing::new(Kind::Secret, if own.is_empty() { namespace } else { own }, name);
-        if !name.is_empty() && !things.contains(&thing) {
-            things.push(thing);
+        if !name.is_empty() {
+            things.insert(Thing::new(Kind::Secret, if own.is_empty() { namespace } else { own }, name));
         }
     };
     let spec = |path: &[&str]| volume.text(&[&["spec"], path].concat());
