@@ -1,10 +1,14 @@
 //! An object of the API as an informer takes it: typed, or, where its type cannot hold it, its metadata alone.
 //!
-//! In: an object's JSON. Out: [`Decoded`]. A server keeps what its clients have sent, and clients may leave out what
-//! upstream's own types always write, or write a time that is null. One such object must not stop an informer: it would
-//! learn nothing more of any other. What upstream's types would read as their zero value is read so here;
-//! deliberately absent: more repairs than that.
+//! In: pages of lists and events of watches, as JSON. Out: [`Decoded`]. A server keeps what its clients have sent, and
+//! clients may leave out what upstream's own types always write, or write a time that is null. One such object must not
+//! stop an informer: it would learn nothing more of any other. What upstream's types would read as their zero value is
+//! read so here.
+//!
+//! What all can be read at once is read once; object by object only where that fails. Deliberately absent: more repairs
+//! than those.
 
+use kube::api::{ObjectList, WatchEvent};
 use kube::core::ObjectMeta;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
@@ -28,12 +32,31 @@ pub(super) enum Decoded<K> {
     },
 }
 
+/// A page of a list.
+pub(super) fn page<K: DeserializeOwned + Clone>(text: &str) -> serde_json::Result<ObjectList<Decoded<K>>> {
+    let Ok(ObjectList { types, metadata, items }) = serde_json::from_str::<ObjectList<K>>(text) else {
+        return serde_json::from_str(text);
+    };
+    Ok(ObjectList { types, metadata, items: items.into_iter().map(Decoded::Whole).collect() })
+}
+
+/// An event of a watch.
+pub(super) fn event<K: DeserializeOwned>(line: &str) -> serde_json::Result<WatchEvent<Decoded<K>>> {
+    let Ok(event) = serde_json::from_str::<WatchEvent<K>>(line) else {
+        return serde_json::from_str(line);
+    };
+    Ok(match event {
+        WatchEvent::Added(object) => WatchEvent::Added(Decoded::Whole(object)),
+        WatchEvent::Modified(object) => WatchEvent::Modified(Decoded::Whole(object)),
+        WatchEvent::Deleted(object) => WatchEvent::Deleted(Decoded::Whole(object)),
+        WatchEvent::Bookmark(bookmark) => WatchEvent::Bookmark(bookmark),
+        WatchEvent::Error(status) => WatchEvent::Error(status),
+    })
+}
+
 impl<'de, K: DeserializeOwned> Deserialize<'de> for Decoded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut object = Value::deserialize(deserializer)?;
-        if let Ok(whole) = K::deserialize(&object) {
-            return Ok(Self::Whole(whole));
-        }
         complete_conditions(&mut object);
         match K::deserialize(&object) {
             Ok(whole) => Ok(Self::Whole(whole)),

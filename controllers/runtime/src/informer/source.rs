@@ -3,10 +3,13 @@
 //! In: answers of the API. Out: objects for the cache. The place in history is kept over everything but a 410.
 
 use std::fmt::Debug;
+use std::future::ready;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{AsyncBufReadExt, Stream, StreamExt};
+use http::HeaderValue;
+use http::header::ACCEPT_ENCODING;
 use kube::api::{ListParams, ObjectList, WatchEvent, WatchParams};
 use kube::core::{ObjectMeta, Request};
 use kube::runtime::watcher;
@@ -15,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 
 use super::Informer;
-use super::decoded::Decoded;
+use super::decoded::{self, Decoded};
 use crate::backoff::Backoff;
 use crate::explain::explain;
 use crate::key::ObjectKey;
@@ -202,9 +205,11 @@ where
             true => self.request.list_metadata(params),
             false => self.request.list(params),
         };
-        self.client.request(request.map_err(kube::Error::BuildRequest)?).await
+        let text = self.client.request_text(request.map_err(kube::Error::BuildRequest)?).await?;
+        decoded::page(&text).map_err(kube::Error::SerdeError)
     }
 
+    /// The events of a watch. It ends when its connection does, for whatever reason: the next goes on there.
     async fn events(
         &self,
         params: &WatchParams,
@@ -214,7 +219,18 @@ where
             true => self.request.watch_metadata(params, version),
             false => self.request.watch(params, version),
         };
-        self.client.request_events(request.map_err(kube::Error::BuildRequest)?).await
+        let mut request = request.map_err(kube::Error::BuildRequest)?;
+        // Events that are compressed one by one are not decompressed on the way here.
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let lines = self.client.request_stream(request).await?.lines();
+        let lines = lines.take_while(|line| ready(line.is_ok())).filter_map(|line| ready(line.ok()));
+        Ok(lines.filter_map(|line| {
+            ready(match decoded::event(&line) {
+                // The connection broke within a line.
+                Err(error) if error.is_eof() => None,
+                event => Some(event.map_err(kube::Error::SerdeError)),
+            })
+        }))
     }
 
     /// Takes in a watch's events, until it ends.
