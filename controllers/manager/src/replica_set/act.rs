@@ -73,10 +73,11 @@ impl<K: Keeper> Actor<'_, K> {
 
     /// Writes the status, if it says anything new.
     pub(super) async fn tell(&self, status: ReplicaSetStatus) -> Result<(), Error> {
-        let set = self.set.with_status(status);
-        if set.status() == self.set.status() {
+        let status = K::told(status);
+        if self.set.own_status() == Some(&status) {
             return Ok(());
         }
+        let set = self.set.with_status(status);
         let sets: Api<K> = Api::namespaced(self.client.clone(), &self.key.namespace);
         match sets.replace_status(&self.key.name, &PostParams::default(), &set).await {
             Ok(_) => Ok(()),

@@ -21,6 +21,8 @@ pub(super) trait Keeper: Cached + Serialize + Resource<Scope = NamespaceResource
     const CONTROLLER: &'static str;
     /// The name of its queue.
     const QUEUE: &'static str;
+    /// The kind's own status.
+    type Status: PartialEq + Send + Sync;
 
     fn informer(context: &Context) -> Informer<Self>;
     fn replicas(&self) -> i32;
@@ -28,13 +30,17 @@ pub(super) trait Keeper: Cached + Serialize + Resource<Scope = NamespaceResource
     fn selector(&self) -> LabelSelector;
     fn template(&self) -> Option<&PodTemplateSpec>;
     fn status(&self) -> Option<ReplicaSetStatus>;
-    /// The same object with another status; what its kind does not tell is lost.
-    fn with_status(&self, status: ReplicaSetStatus) -> Self;
+    fn own_status(&self) -> Option<&Self::Status>;
+    /// What the kind does not tell is lost.
+    fn told(status: ReplicaSetStatus) -> Self::Status;
+    /// The same object with another status.
+    fn with_status(&self, status: Self::Status) -> Self;
 }
 
 impl Keeper for ReplicaSet {
     const CONTROLLER: &'static str = "replicaset-controller";
     const QUEUE: &'static str = "replica_set";
+    type Status = ReplicaSetStatus;
 
     fn informer(context: &Context) -> Informer<Self> {
         context.replica_sets()
@@ -60,6 +66,14 @@ impl Keeper for ReplicaSet {
         self.status.clone()
     }
 
+    fn own_status(&self) -> Option<&ReplicaSetStatus> {
+        self.status.as_ref()
+    }
+
+    fn told(status: ReplicaSetStatus) -> ReplicaSetStatus {
+        status
+    }
+
     fn with_status(&self, status: ReplicaSetStatus) -> Self {
         Self { status: Some(status), ..self.clone() }
     }
@@ -68,6 +82,7 @@ impl Keeper for ReplicaSet {
 impl Keeper for ReplicationController {
     const CONTROLLER: &'static str = "replicationcontroller-controller";
     const QUEUE: &'static str = "replication_controller";
+    type Status = ReplicationControllerStatus;
 
     fn informer(context: &Context) -> Informer<Self> {
         context.replication_controllers()
@@ -110,7 +125,11 @@ impl Keeper for ReplicationController {
         })
     }
 
-    fn with_status(&self, status: ReplicaSetStatus) -> Self {
+    fn own_status(&self) -> Option<&ReplicationControllerStatus> {
+        self.status.as_ref()
+    }
+
+    fn told(status: ReplicaSetStatus) -> ReplicationControllerStatus {
         let condition = |it: ReplicaSetCondition| ReplicationControllerCondition {
             type_: it.type_.unwrap_or_default(),
             status: it.status.unwrap_or_default(),
@@ -118,14 +137,17 @@ impl Keeper for ReplicationController {
             message: it.message,
             last_transition_time: it.last_transition_time,
         };
-        let status = ReplicationControllerStatus {
+        ReplicationControllerStatus {
             replicas: status.replicas,
             fully_labeled_replicas: status.fully_labeled_replicas,
             ready_replicas: status.ready_replicas,
             available_replicas: status.available_replicas,
             observed_generation: status.observed_generation,
             conditions: status.conditions.map(|all| all.into_iter().map(condition).collect()),
-        };
+        }
+    }
+
+    fn with_status(&self, status: ReplicationControllerStatus) -> Self {
         Self { status: Some(status), ..self.clone() }
     }
 }
