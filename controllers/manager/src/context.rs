@@ -17,6 +17,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::storagemigration::v1::StorageVersionMigration;
 use keelson_controller_runtime::{EventRecorder, Informer, Scope};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
@@ -187,6 +188,10 @@ impl Context {
     }
 
     pub(crate) fn disruption_budgets(&self) -> Informer<PodDisruptionBudget> {
+        self.informer(|_| {})
+    }
+
+    pub(crate) fn storage_version_migrations(&self) -> Informer<StorageVersionMigration> {
         self.informer(|_| {})
     }
 

@@ -29,6 +29,7 @@ mod refusals;
 mod replica_set;
 mod root_ca;
 mod service_account;
+mod storage_version_migrator;
 mod supervise;
 mod table;
 mod taint_eviction;

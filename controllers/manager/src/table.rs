@@ -8,8 +8,8 @@ use kube::Client;
 use crate::context::Context;
 use crate::{
     deployment, disruption, endpoint_slice, endpoint_slice_mirroring, endpoints, garbage_collector, job,
-    namespace, node_ipam, node_lifecycle, pod_gc, replica_set, root_ca, service_account, taint_eviction,
-    ttl_after_finished,
+    namespace, node_ipam, node_lifecycle, pod_gc, replica_set, root_ca, service_account,
+    storage_version_migrator, taint_eviction, ttl_after_finished,
 };
 
 /// One controller.
@@ -101,6 +101,11 @@ pub(crate) const CONTROLLERS: &[Controller] = &[
         name: "serviceaccount-controller",
         service_account: "service-account-controller",
         run: |context, client| Box::pin(service_account::run(context, client)),
+    },
+    Controller {
+        name: "storage-version-migrator-controller",
+        service_account: "storage-version-migrator-controller",
+        run: |context, client| Box::pin(storage_version_migrator::run(context, client)),
     },
     Controller {
         name: "taint-eviction-controller",

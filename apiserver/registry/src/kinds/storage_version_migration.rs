@@ -1,7 +1,6 @@
 //! StorageVersionMigration: a wish that all objects of a resource be written again.
 //!
-//! Deliberately absent: doing it. Objects of this server are stored in one version from the start, so there is nothing
-//! to write again; whoever waits for a migration's conditions waits for a controller.
+//! Deliberately absent: doing it, which a controller does.
 //!
 //! Source: `pkg/apis/storagemigration/validation`, `pkg/registry/storagemigration/storagemigration`.
 
