@@ -84,7 +84,9 @@ impl Refill<'_> {
             DamagedPart::State | DamagedPart::Diverged => purged,
             DamagedPart::Log => survey.last,
         };
-        let wish = SnapshotWish { at_least, meta: self.meta, disk: self.disk, offload: self.options.offload };
+        // Damage here is no peer's fault, and no other peer would help.
+        let live = self.meta.state_store()?;
+        let wish = SnapshotWish { at_least, live, disk: self.disk, offload: self.options.offload };
         let (store, contents) = self.fetch(&wish, &self.urls(survey)?).await?;
         let last = contents.last_log_id.as_ref().map(types::position);
         let goes_on = last == purged || last.map_or(Ok(true), |last| self.meta.holds(last))?;

@@ -18,7 +18,6 @@ use super::{
     wire::{self, Body},
 };
 use crate::{
-    log::LogMeta,
     options::Member,
     runtime::{Offload, clock::timeout},
     types::{self, Raft, Snapshot, SnapshotMeta},
@@ -36,7 +35,7 @@ pub(crate) struct SnapshotWish<'a> {
     /// The snapshot must hold this entry, or one of a later term.
     pub(crate) at_least: Option<LogPosition>,
     /// Which store is live.
-    pub(crate) meta: &'a LogMeta,
+    pub(crate) live: Option<String>,
     pub(crate) disk: &'a Arc<dyn Disk>,
     pub(crate) offload: Offload,
 }
@@ -59,7 +58,7 @@ pub(crate) async fn fetch(
         Body::Failed(Failed { reason }) => return Err(io::Error::other(reason)),
         _ => return Err(unexpected("instead of a snapshot")),
     };
-    let folder = staging_folder(wish.meta, peer.identity.replica, &begin)?;
+    let folder = staging_folder(wish.live.as_deref(), peer.identity.replica, &begin)?;
     tracing::info!(from = peer.identity.name, snapshot = begin.id, "receiving a snapshot");
     let inbox = Inbox { disk: wish.disk.clone(), folder, offload: wish.offload };
     let received = inbox.take(&mut connection, begin).await?;

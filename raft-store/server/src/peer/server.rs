@@ -317,7 +317,8 @@ impl PeerServer {
         begin: SnapshotBegin,
     ) -> io::Result<()> {
         let started = Instant::now();
-        let folder = snapshot::staging_folder(&self.meta, peer.replica, &begin)?;
+        let live = self.meta.state_store().map_err(io::Error::other)?;
+        let folder = snapshot::staging_folder(live.as_deref(), peer.replica, &begin)?;
         let _claim = FolderClaim::take(&self.receiving, &folder)?;
         self.clear_abandoned()?;
         let inbox = Inbox { disk: self.disk.clone(), folder: folder.clone(), offload: self.offload };

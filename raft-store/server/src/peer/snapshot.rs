@@ -228,14 +228,17 @@ impl Inbox {
 }
 
 /// A name that the same sender finds again for the same snapshot, and that is never the live store.
-pub(super) fn staging_folder(log: &LogMeta, sender: ReplicaId, begin: &SnapshotBegin) -> io::Result<String> {
+pub(super) fn staging_folder(
+    live: Option<&str>,
+    sender: ReplicaId,
+    begin: &SnapshotBegin,
+) -> io::Result<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if begin.id.is_empty() || begin.id.len() > 128 || !begin.id.chars().all(plain) {
         return Err(invalid(format!("{:?} is no snapshot's name", begin.id)));
     }
     let name = format!("{INCOMING_PREFIX}{:016x}-{}", sender.get(), begin.id);
-    let live = log.state_store().map_err(io::Error::other)?;
-    Ok(if live.as_deref() == Some(name.as_str()) { format!("{name}-again") } else { name })
+    Ok(if live == Some(name.as_str()) { format!("{name}-again") } else { name })
 }
 
 /// Whether a replica with this log follows the sender and has all that is in the snapshot: its acknowledgements were lost,
