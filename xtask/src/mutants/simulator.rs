@@ -1,8 +1,8 @@
 //! The simulator as a hunter: seed after seed, until one fails with the mutant, where none fails without it.
 //!
 //! In: a mutant, the first seed, a budget. Out: a catch. All seeds up to the one that fails are run without the mutant,
-//! too: with it a seed takes another course, on which something else may fail that was there before. The simulator's exit status is 0 when nothing was found and 1
-//! when something was; anything else is a failure of its own.
+//! too: with it a seed takes another course, on which something else may fail that was there before. The simulator's
+//! exit status is 0 when nothing was found and 1 when something was; anything else is a failure of its own.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
