@@ -1,7 +1,7 @@
 //! A replica whose state is another one than it should be, though all checksums fit: it must be found out, and get the others'.
 //!
-//! Others decide, so for the length of the trial nothing else happens to them ([`super::quiet`]). Deliberately absent: what
-//! happens where they cannot; the store's own tests have that.
+//! Others decide, so for the length of the trial nothing else happens to them ([`super::quiet`]), and all of them have what
+//! the replica has. Deliberately absent: what happens where they cannot decide; the store's own tests have that.
 
 use std::time::Duration;
 
@@ -56,7 +56,10 @@ impl Nemesis {
         self.check_free(victim)?;
         self.may_damage(victim)?;
         let lives = self.lives_without(victim).ok_or("somebody who would decide does not serve")?;
-        Ok((victim, lives))
+        let applied = |node| self.inner.cluster.store(node).and_then(|store| store.status().applied_index);
+        // Who needs a snapshot to decide gets none from those who differ.
+        let has_all = |node| applied(node) >= applied(victim);
+        if self.inner.cluster.nodes().all(has_all) { Ok((victim, lives)) } else { Err("somebody is behind") }
     }
 
     /// How often each of the others was started; `None` unless all of them serve.
