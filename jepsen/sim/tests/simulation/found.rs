@@ -18,6 +18,10 @@ const FOUND: &[(u64, &str)] = &[
         1_795_724_339_558,
         "a log whose new tail was lost in a crash, but not the state that was made of it, was taken for a corrupted one",
     ),
+    (
+        20_261_127_242,
+        "a replica whose disk did not say which store is live asked its peers for snapshots for ever",
+    ),
 ];
 
 #[test]
