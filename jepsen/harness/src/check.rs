@@ -24,7 +24,9 @@ const MOST_CHECKS: usize = 200;
 pub(crate) fn check(path: &Path) -> Result<Exit> {
     if path.is_dir() {
         let folder = path.display();
-        return Err(Failure::new(format!("{folder} is a folder: name a history, such as {folder}/{HISTORY}")));
+        return Err(Failure::new(format!(
+            "{folder} is a folder: name a history, such as {folder}/{HISTORY}"
+        )));
     }
     let file = File::open(path).doing(path.display())?;
     let history = jsonl::read(BufReader::new(file)).doing(path.display())?;

@@ -108,7 +108,7 @@ pub(crate) static FAULTS: &[Row] = faults! {
     "packets" {
         "packets-lost", "a tenth to a third of all packets between nodes is lost", [], network::Loss;
         "packets-delayed", "packets to nodes come 50 to 300 ms late, and out of order", [Delay], network::Delay;
-        "packets-queued", "nodes receive at 256 kbit/s at most: packets wait up to 800 ms", [], network::Narrow;
+        "packets-queued", "nodes receive at 256 kbit/s at most, or at what makes packets wait: up to 800 ms", [], network::Narrow;
     }
     "clock" {
         "clock-skew", "the wall clock of some nodes is wrong, by up to an hour", [FakeTime], clock::Skew;

@@ -122,7 +122,10 @@ fn who_is_dead_already_is_not_hit_once_more() {
         let (injected, skipped) = felt(out, "wipe");
         assert!(injected > 0 && skipped.contains("dead already"), "{injected} times, {skipped}");
         let seen = fs::read_to_string(out.join("faults.txt")).unwrap();
-        assert!(seen.contains("ended by itself, saying: ") && seen.contains("refuses this replica"), "{seen}");
+        assert!(
+            seen.contains("ended by itself, saying: ") && seen.contains("refuses this replica"),
+            "{seen}"
+        );
     });
 }
 

@@ -6,14 +6,17 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use tokio::time::sleep;
 
 use super::{Fault, Felt, Hit, Injected, Injection, Obstacle, Since};
 use crate::cluster::Cluster;
 use crate::failure::Result;
 use crate::lab::network::Dropped;
 
-/// A slow modem between nodes.
-const NARROW_KILOBITS: u32 = 256;
+/// Slow modems between nodes, one slower than the other: clients who ask for little fill none but the last.
+const NARROW_KILOBITS: [u32; 4] = [256, 128, 64, 32];
+/// How long packets may take to fill one.
+const FILLS: Duration = Duration::from_millis(500);
 
 /// A share of all packets is lost.
 pub(super) struct Loss;
@@ -68,7 +71,13 @@ impl Fault for Delay {
 impl Fault for Narrow {
     fn inject<'a>(&'a self, cluster: &'a mut Cluster, _: &'a mut StdRng) -> BoxFuture<'a, Injection> {
         async {
-            cluster.network.narrow(NARROW_KILOBITS).await?;
+            for kilobits in NARROW_KILOBITS {
+                cluster.network.narrow(kilobits).await?;
+                sleep(FILLS).await;
+                if cluster.network.waited().await? > 0 {
+                    break;
+                }
+            }
             Ok(Injected::Until(Hit::of(cluster.all())))
         }
         .boxed()
