@@ -2,8 +2,7 @@
 //!
 //! In: what the path says, and the objects that it names. Out: an address, and the path there.
 //!
-//! Deliberately absent: sending anything; choosing among endpoints; TLS to pods and Services, whose certificates nobody
-//! could check.
+//! Deliberately absent: sending anything; choosing among endpoints.
 //!
 //! Source: `pkg/registry/core/{pod,service,node}` (`ResourceLocation`), `k8s.io/apimachinery/pkg/util/{net,proxy}`.
 
@@ -16,9 +15,20 @@ use crate::{object::Object, status::ApiError};
 /// The port of HTTP.
 const HTTP: u16 = 80;
 
+/// What is spoken there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// What is meant where the path says nothing.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
 /// What a name in a path says: `name`, `name:port`, `scheme:name:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
+    /// What the other side speaks.
+    pub scheme: Scheme,
     /// The object.
     pub name: String,
     /// A number or a name; empty where the path says none.
@@ -29,7 +39,7 @@ impl Wish {
     /// Reads a name in the path of a `pod` or a `service`.
     ///
     /// # Errors
-    /// 400 for what is no name; 501 for a scheme that cannot be spoken.
+    /// 400 for what is no name, or of no scheme.
     pub fn parse(what: &str, text: &str) -> Result<Self, ApiError> {
         let parts: Vec<&str> = text.split(':').collect();
         let (scheme, name, port) = match parts[..] {
@@ -38,14 +48,15 @@ impl Wish {
             [scheme, name, port] => (scheme, name, port),
             _ => return Err(invalid(what, text)),
         };
-        if name.is_empty() || !matches!(scheme, "" | "http" | "https") {
+        let scheme = match scheme {
+            "" | "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            _ => return Err(invalid(what, text)),
+        };
+        if name.is_empty() {
             return Err(invalid(what, text));
         }
-        if scheme == "https" {
-            let why = format!("this server does not speak HTTPS to a {what}");
-            return Err(ApiError::new(http::StatusCode::NOT_IMPLEMENTED, "", why));
-        }
-        Ok(Self { name: name.to_owned(), port: port.to_owned() })
+        Ok(Self { scheme, name: name.to_owned(), port: port.to_owned() })
     }
 
     fn number(&self) -> Option<u16> {
@@ -149,13 +160,14 @@ mod tests {
 
     #[test]
     fn a_name_may_have_a_scheme_and_a_port() {
-        for (text, name, port) in [
-            ("web", "web", ""),
-            ("web:80", "web", "80"),
-            ("http:web:http", "web", "http"),
-            ("http:web:", "web", ""),
+        for (text, scheme, port) in [
+            ("web", Scheme::Http, ""),
+            ("web:80", Scheme::Http, "80"),
+            ("http:web:http", Scheme::Http, "http"),
+            ("http:web:", Scheme::Http, ""),
+            ("https:web:443", Scheme::Https, "443"),
         ] {
-            assert_eq!(wish(text), Wish { name: name.to_owned(), port: port.to_owned() });
+            assert_eq!(wish(text), Wish { scheme, name: "web".to_owned(), port: port.to_owned() });
         }
         for text in ["", ":80", "ftp:web:21", "a:b:c:d"] {
             let error = Wish::parse("service", text).unwrap_err();
@@ -164,7 +176,6 @@ mod tests {
                 (400, format!("invalid service request {text:?}"))
             );
         }
-        assert_eq!(Wish::parse("pod", "https:web:443").unwrap_err().code, 501);
     }
 
     #[test]

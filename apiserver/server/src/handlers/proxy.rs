@@ -3,24 +3,35 @@
 //! In: a request that the chain let pass. Out: whatever the other side answers, as it comes. Nothing by which the client
 //! has shown who it is goes along: to the other side it is this server that asks.
 //!
-//! Deliberately absent: where that is ([`keelson_api_registry::proxy`]); changing links in pages that are passed back.
+//! Deliberately absent: where that is ([`keelson_api_registry::proxy`]).
 //!
 //! Source: `k8s.io/apimachinery/pkg/util/proxy`.
+
+mod links;
+mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, BodyStream, Full, StreamBody};
-use hyper::{body::Incoming, client::conn::http1};
+use hyper::{
+    body::{Frame, Incoming},
+    client::conn::http1,
+};
 use hyper_util::rt::TokioIo;
 use keelson_api_registry::{
     object::Object,
     pod_streams::NodePlace,
-    proxy::{self, Wish},
+    proxy::{self, Scheme, Wish},
     resources,
     status::ApiError,
 };
-use tokio::{net::TcpStream, time::timeout};
+use links::Links;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_stream::StreamExt;
 
 use super::Call;
@@ -52,8 +63,8 @@ const IMPERSONATION: &str = "impersonate-";
 
 /// Who the request goes to.
 enum Other {
-    /// Something that speaks HTTP.
-    Plain(SocketAddr),
+    /// Something that speaks HTTP, or HTTPS.
+    Endpoint(Scheme, SocketAddr),
     /// A node's own API.
     Node(NodePlace),
 }
@@ -70,7 +81,7 @@ pub(super) async fn handle(server: &Arc<Server>, call: &Call) -> Result<Response
     let other = find(server, call).await?;
     let request = request(call, &other, rest)?;
     let answer = match &other {
-        Other::Plain(address) => send(*address, request).await?,
+        Other::Endpoint(scheme, address) => send(*scheme, *address, request).await?,
         Other::Node(place) => {
             let no_client = || ApiError::internal("this server has no certificate for calls to nodes");
             server.options.node_client.as_ref().ok_or_else(no_client)?.send(place, request).await?
@@ -121,7 +132,8 @@ async fn find(server: &Server, call: &Call) -> Result<Other, ApiError> {
         }
         "pods" => {
             let wish = Wish::parse("pod", &request.name)?;
-            proxy::pod_address(&get(&wish.name).await?, &wish).map(Other::Plain)
+            let address = proxy::pod_address(&get(&wish.name).await?, &wish)?;
+            Ok(Other::Endpoint(wish.scheme, address))
         }
         _ => {
             let wish = Wish::parse("service", &request.name)?;
@@ -130,7 +142,7 @@ async fn find(server: &Server, call: &Call) -> Result<Other, ApiError> {
             let addresses = proxy::service_addresses(&service, &slices, &wish)?;
             // Whichever: the moment of the request is as good as a die.
             let at = usize::try_from(call.now.nanosecond()).unwrap_or(0) % addresses.len();
-            Ok(Other::Plain(addresses[at]))
+            Ok(Other::Endpoint(wish.scheme, addresses[at]))
         }
     }
 }
@@ -147,7 +159,7 @@ async fn slices(server: &Server, service: &Object) -> Result<Vec<Object>, ApiErr
 /// The request as the other side gets it.
 fn request(call: &Call, other: &Other, rest: &str) -> Result<Request<Full<bytes::Bytes>>, ApiError> {
     let host = match other {
-        Other::Plain(address) => address.to_string(),
+        Other::Endpoint(_, address) => address.to_string(),
         Other::Node(place) => place.authority(),
     };
     let rest = if rest.is_empty() { "/" } else { rest };
@@ -174,7 +186,7 @@ fn request(call: &Call, other: &Other, rest: &str) -> Result<Request<Full<bytes:
 
 fn copy(from: &HeaderMap, to: &mut HeaderMap) {
     for (name, value) in from {
-        // The body has been read: how long it is now, its sender knows.
+        // How long a body is that was read, or changed, its sender knows.
         let is_own = NOT_PASSED_ON.contains(name) || *name == header::CONTENT_LENGTH;
         if !is_own && !name.as_str().starts_with(IMPERSONATION) {
             to.append(name.clone(), value.clone());
@@ -183,20 +195,38 @@ fn copy(from: &HeaderMap, to: &mut HeaderMap) {
 }
 
 async fn send(
+    scheme: Scheme,
     address: SocketAddr,
     request: Request<Full<bytes::Bytes>>,
 ) -> Result<http::Response<Incoming>, ApiError> {
-    let failed = |why: String| ApiError::unavailable(format!("error trying to reach service: {why}"));
-    let dial = |why: &dyn std::fmt::Display| failed(format!("dial tcp {address}: {why}"));
+    let dial = |why: &dyn std::fmt::Display| unreachable(format!("dial tcp {address}: {why}"));
     let stream = match timeout(DIAL_PATIENCE, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(dial(&error)),
         Err(_) => return Err(dial(&"i/o timeout")),
     };
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(error.to_string()))?;
+    match scheme {
+        Scheme::Http => exchange(stream, request).await,
+        Scheme::Https => match timeout(DIAL_PATIENCE, tls::connect(stream, address.ip())).await {
+            Ok(Ok(stream)) => exchange(stream, request).await,
+            Ok(Err(error)) => Err(unreachable(error.to_string())),
+            Err(_) => Err(unreachable("TLS handshake timeout".to_owned())),
+        },
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: Request<Full<bytes::Bytes>>,
+) -> Result<http::Response<Incoming>, ApiError> {
+    let failed = |error: hyper::Error| unreachable(error.to_string());
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     tokio::spawn(connection.with_upgrades());
-    sender.send_request(request).await.map_err(|error| failed(error.to_string()))
+    sender.send_request(request).await.map_err(failed)
+}
+
+fn unreachable(why: String) -> ApiError {
+    ApiError::unavailable(format!("error trying to reach service: {why}"))
 }
 
 /// The answer as the client gets it. Whoever sends it elsewhere on the same host stays behind this server.
@@ -205,8 +235,19 @@ fn passed_back(server: &Server, answer: http::Response<Incoming>, prefix: &str) 
     let frames = BodyStream::new(body.map_err(|error| {
         tracing::debug!(%error, "an answer that was passed on broke off");
     }));
-    let frames = frames.map_while(Result::ok).map(Ok::<_, std::convert::Infallible>);
+    let frames = frames.map_while(Result::ok);
     let frames = futures_util::StreamExt::take_until(frames, Box::pin(server.stopped()));
+    let mut links = is_page(&head.headers).then(|| Links::below(prefix)).flatten();
+    // Where there are no links to change, there is nothing held back either.
+    let frames = frames.map(Some).chain(tokio_stream::once(None)).filter_map(move |frame| {
+        let Some(links) = &mut links else { return frame };
+        match frame.map(Frame::into_data) {
+            Some(Ok(data)) => Some(Frame::data(links.push(&data).into())),
+            Some(Err(other)) => Some(other),
+            None => Some(Frame::data(links.rest().into())),
+        }
+    });
+    let frames = frames.map(Ok::<_, std::convert::Infallible>);
     let mut response = http::Response::new(StreamBody::new(frames).boxed_unsync());
     *response.status_mut() = head.status;
     let headers = response.headers_mut();
@@ -218,6 +259,12 @@ fn passed_back(server: &Server, answer: http::Response<Incoming>, prefix: &str) 
         headers.insert(header::LOCATION, to);
     }
     response
+}
+
+/// Whether an answer is HTML that can be read.
+fn is_page(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.starts_with("text/html") && !headers.contains_key(header::CONTENT_ENCODING)
 }
 
 #[cfg(test)]

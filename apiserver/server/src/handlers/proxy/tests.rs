@@ -52,8 +52,8 @@ fn a_request_goes_along_without_who_made_it_and_the_answer_comes_back() {
         let uri = format!("{WEB}/a%2Fb?x=1%202");
         let headers = [("authorization", "Bearer secret"), ("impersonate-user", "jane"), ("x-mine", "kept")];
         let call = testing::call(&site.server, "POST", &uri, &headers, "the end");
-        let request = request(&call, &Other::Plain(address), "/a%2Fb").unwrap();
-        let response = passed_back(&site.server, send(address, request).await.unwrap(), WEB);
+        let request = request(&call, &Other::Endpoint(Scheme::Http, address), "/a%2Fb").unwrap();
+        let response = passed_back(&site.server, send(Scheme::Http, address, request).await.unwrap(), WEB);
         let asked = other.await.unwrap().to_lowercase();
         assert!(asked.starts_with("post /a%2fb?x=1%202 http/1.1\r\n"), "{asked}");
         assert!(asked.contains("x-mine: kept") && asked.ends_with("\r\n\r\nthe end"), "{asked}");
@@ -68,14 +68,54 @@ fn a_request_goes_along_without_who_made_it_and_the_answer_comes_back() {
 }
 
 #[test]
+fn links_of_a_page_lead_through_this_server_again() {
+    with_server(async |site| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: 29\r\n\r\n\
+                      <a href=\"/rewriteme\">test</a>";
+        let other = tokio::spawn(answer_once(listener, answer));
+        let call = testing::call(&site.server, "POST", &format!("{WEB}/"), &[], "the end");
+        let request = request(&call, &Other::Endpoint(Scheme::Http, address), "/").unwrap();
+        let answer = send(Scheme::Http, address, request).await.unwrap();
+        let response = passed_back(&site.server, answer, WEB);
+        other.await.unwrap();
+        assert!(!response.headers().contains_key(header::CONTENT_LENGTH), "it is longer now");
+        assert_eq!(body(response).await, format!("<a href=\"{WEB}/rewriteme\">test</a>"));
+    });
+}
+
+#[test]
+fn a_pod_that_speaks_https_is_asked_whatever_its_certificate_says() {
+    with_server(async |site| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(testing::listening::tls_of(&site.authority));
+        let other = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            let mut piece = [0; 1024];
+            let length = stream.read(&mut piece).await.unwrap();
+            assert!(length > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        });
+        let call = testing::call(&site.server, "GET", &format!("{WEB}/"), &[], "");
+        let request = request(&call, &Other::Endpoint(Scheme::Https, address), "/").unwrap();
+        let response = send(Scheme::Https, address, request).await.unwrap();
+        other.await.unwrap();
+        assert_eq!(response.status(), 200);
+    });
+}
+
+#[test]
 fn nobody_there_is_told_and_may_be_tried_again() {
     with_server(async |site| {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
         let call = testing::call(&site.server, "GET", &format!("{WEB}/"), &[], "");
-        let request = request(&call, &Other::Plain(address), "/").unwrap();
-        let error = send(address, request).await.unwrap_err();
+        let request = request(&call, &Other::Endpoint(Scheme::Http, address), "/").unwrap();
+        let error = send(Scheme::Http, address, request).await.unwrap_err();
         assert_eq!((error.code.as_u16(), error.reason), (503, "ServiceUnavailable"));
         let start = format!("error trying to reach service: dial tcp {address}: ");
         assert!(error.message.starts_with(&start), "{}", error.message);
