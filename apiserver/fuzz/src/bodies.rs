@@ -3,7 +3,9 @@
 //! Promises: what can be read once can be written and read again, and says the same then.
 
 use keelson_api_registry::resources::{RESOURCES, ResourceInfo};
-use keelson_api_schema::{Document, Encoding, TypeId, builtin, decode_value, encode, encode_protobuf};
+use keelson_api_schema::{
+    Document, Encoding, Schema, TypeId, builtin, decode_value, encode, encode_protobuf,
+};
 use serde_json::Value;
 
 /// The resource that the first byte of an input chooses, and the rest.
@@ -38,20 +40,28 @@ fn text(input: &[u8], encoding: Encoding) {
 
 /// The body as a value of a type, if it is one.
 pub(crate) fn read(body: &[u8], encoding: Encoding, ty: TypeId) -> Option<Value> {
+    read_by(builtin(), body, encoding, ty)
+}
+
+fn read_by(schema: &Schema, body: &[u8], encoding: Encoding, ty: TypeId) -> Option<Value> {
     let document = Document::parse(body, encoding).ok()?;
     let _ = document.type_meta();
-    document.decode(builtin(), ty).ok().map(|decoded| decoded.value)
+    document.decode(schema, ty).ok().map(|decoded| decoded.value)
 }
 
 /// A canonical value stays as it is, whichever way it goes.
-pub(crate) fn check(ty: TypeId, value: &Value) {
-    let again = decode_value(builtin(), ty, value.clone()).expect("what was decoded can be decoded again");
-    assert_eq!(&again.value, value, "a canonical value is canonical");
-    let written = encode(builtin(), ty, value);
-    let back = read(&written, Encoding::Json, ty).expect("what was written can be read");
-    assert_eq!(encode(builtin(), ty, &back), written, "what was written is read as it was");
-
+fn check(ty: TypeId, value: &Value) {
+    check_text(builtin(), ty, value);
     let message = encode_protobuf(builtin(), ty, value);
     let back = read(&message, Encoding::Protobuf, ty).expect("a message that was written can be read");
     assert_eq!(encode_protobuf(builtin(), ty, &back), message, "a message is read as it was written");
+}
+
+/// The same, as JSON of any schema's type.
+pub(crate) fn check_text(schema: &Schema, ty: TypeId, value: &Value) {
+    let again = decode_value(schema, ty, value.clone()).expect("what was decoded can be decoded again");
+    assert_eq!(&again.value, value, "a canonical value is canonical");
+    let written = encode(schema, ty, value);
+    let back = read_by(schema, &written, Encoding::Json, ty).expect("what was written can be read");
+    assert_eq!(encode(schema, ty, &back), written, "what was written is read as it was");
 }

@@ -6,13 +6,14 @@
 //! An ordinary test runs every target over the seeds of `corpus/` and over thousands of their mutations, everywhere and
 //! alike each time. Where there is cargo-fuzz and a nightly compiler, `make fuzz` lets libFuzzer look for more.
 //!
-//! Deliberately absent: schemas of custom resources, which are not served yet, and whatever needs a server.
+//! Deliberately absent: whatever needs a server.
 
 mod bodies;
 mod changes;
 mod kinds;
 mod mutate;
 mod queries;
+mod schemas;
 
 pub use mutate::Mutations;
 
@@ -68,6 +69,25 @@ pub const TARGETS: &[Target] = &[
     Target { name: "strategic_merge_patch", run: changes::strategic_merge_patch, words: JSON },
     Target { name: "apply", run: changes::apply, words: JSON },
     Target { name: "kinds", run: kinds::kinds, words: JSON },
+    Target {
+        name: "schemas",
+        run: schemas::schemas,
+        words: &[
+            "\n",
+            "\na struct ",
+            " a:a",
+            "!",
+            "=1",
+            "@a",
+            " list ",
+            " map ",
+            " bool-or ",
+            " alias ",
+            "{}",
+            "[]",
+            "null",
+        ],
+    },
     Target {
         name: "selectors",
         run: queries::selectors,

@@ -8,6 +8,7 @@
 //! names; embedded Go structs are flattened into the fields of the struct that embeds them, in Go's order, and
 //! remembered in [`Struct::embedded`] because protobuf nests them.
 
+mod bounds;
 mod builder;
 
 use std::borrow::Cow;

@@ -42,6 +42,12 @@ pub enum SchemaError {
         /// The field.
         name: String,
     },
+    /// A value of a type would hold itself, or far too much, though nothing is set in it.
+    #[error("a value of type {name} would be too large, or without end")]
+    Endless {
+        /// The type.
+        name: String,
+    },
     /// A line of a table cannot be read.
     #[error("line {line} of the type table: {reason}")]
     BadTable {
@@ -236,6 +242,9 @@ impl SchemaBuilder {
             rules: draft.rules,
         });
         let types: Vec<Type> = types.collect();
+        if let Some(endless) = super::bounds::endless(&types) {
+            return Err(SchemaError::Endless { name: endless.name.clone().into_owned() });
+        }
         let has_defaults = with_defaults(&types);
         Ok(Schema { types, by_name: self.by_name, has_defaults })
     }
