@@ -46,6 +46,7 @@ invariants! {
         "After a crash a log is what was synced, and the first part of what was written after that.";
     JointChanges = "joint-changes",
         "Voters change through a joint membership alone, so that two majorities always have somebody in common.";
+    RemovedForGood = "removed-for-good", "Who was removed is never a member again under the same id.";
     // The state machine.
     SameState = "same-state", "Replicas that have applied the same entries have the same hash, revision and term.";
     SameLeases = "same-leases",

@@ -23,6 +23,7 @@ const EXPERIMENTAL: &str = "experimental-";
 /// Before the names of this program's own variables.
 const OWN: &str = "KEELSON_STORE_";
 const ETCDS: &str = "ETCD_";
+const ETCDS_EXPERIMENTAL: &str = "ETCD_EXPERIMENTAL_";
 
 /// Arguments for the parser.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,14 +71,19 @@ pub(crate) fn shape(
     Ok(Shaped { arguments, from_file: false, ignored: Vec::new() })
 }
 
-/// The value that the environment has for a flag. The parser itself looks at etcd's variables for flags of
-/// this store.
+/// The value that the environment has for a flag: this store's variable, then etcd's, then the one that etcd had while
+/// the flag was an experiment. Of flags of this store the parser itself looks at etcd's.
 fn from_environment(flag: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     let name = flag.to_uppercase().replace('-', "_");
-    let own = variable(&format!("{OWN}{name}"));
-    let experimental = || variable(&format!("{ETCDS}EXPERIMENTAL_{name}"));
-    let etcds = || variable(&format!("{ETCDS}{name}")).or_else(experimental);
-    own.or_else(|| if flag == CONFIG_FILE || foreign::is_foreign(flag) { etcds() } else { None })
+    let named = |prefix: &str| variable(&format!("{prefix}{name}"));
+    if let Some(own) = named(OWN) {
+        return Some(own);
+    }
+    match named(ETCDS) {
+        Some(_) if flag != CONFIG_FILE && !foreign::is_foreign(flag) => None,
+        Some(etcds) => Some(etcds),
+        None => named(ETCDS_EXPERIMENTAL),
+    }
 }
 
 /// The flag that a word gives.
@@ -156,6 +162,10 @@ mod tests {
         let environment = [("KEELSON_STORE_NAME", "own"), ("ETCD_PRE_VOTE", "true"), ("ETCD_NAME", "etcds")];
         assert_eq!(words(&[], &environment), ["--name=own", "--pre-vote=true"]);
         assert_eq!(words(&["--name=a", "--pre-vote=false"], &environment), ["--name=a", "--pre-vote=false"]);
+        let experimental = ("ETCD_EXPERIMENTAL_SNAPSHOT_CATCHUP_ENTRIES", "7");
+        assert_eq!(words(&[], &[experimental]), ["--snapshot-catchup-entries=7"]);
+        // The parser takes this one.
+        assert_eq!(words(&[], &[experimental, ("ETCD_SNAPSHOT_CATCHUP_ENTRIES", "8")]), [""; 0]);
     }
 
     #[test]

@@ -180,13 +180,7 @@ pub(crate) struct TuningFlags {
     #[arg(long, env = "ETCD_SNAPSHOT_COUNT", value_name = "ENTRIES", default_value_t = 100_000)]
     pub(crate) snapshot_count: u64,
     /// Log entries kept behind a snapshot, so that a member that was away briefly needs no snapshot.
-    #[arg(
-        long,
-        env = "ETCD_SNAPSHOT_CATCHUP_ENTRIES",
-        value_name = "ENTRIES",
-        default_value_t = 10_000,
-        alias = "experimental-snapshot-catchup-entries"
-    )]
+    #[arg(long, env = "ETCD_SNAPSHOT_CATCHUP_ENTRIES", value_name = "ENTRIES", default_value_t = 10_000)]
     pub(crate) snapshot_catchup_entries: u64,
     /// Milliseconds between the leader's heartbeats.
     #[arg(long, env = "ETCD_HEARTBEAT_INTERVAL", value_name = "MS", default_value_t = 75)]
@@ -195,13 +189,7 @@ pub(crate) struct TuningFlags {
     #[arg(long, env = "ETCD_ELECTION_TIMEOUT", value_name = "MS", default_value_t = 225)]
     pub(crate) election_timeout: u64,
     /// After how long without events a watch that asked for progress reports gets one: 10m, 30s.
-    #[arg(
-        long,
-        env = "ETCD_WATCH_PROGRESS_NOTIFY_INTERVAL",
-        value_name = "TIME",
-        default_value = "10m",
-        alias = "experimental-watch-progress-notify-interval"
-    )]
+    #[arg(long, env = "ETCD_WATCH_PROGRESS_NOTIFY_INTERVAL", value_name = "TIME", default_value = "10m")]
     pub(crate) watch_progress_notify_interval: Span,
     /// How much to log: error, warn, info, debug or trace. KEELSON_LOG, where set, has more say: for instance
     /// info,keelson_store::peer=debug.

@@ -22,7 +22,7 @@ use crate::{
     command::{AuthCommand, Caller, Command, CommandError, Outcome, Response, ResponseBody, Txn},
     compact::{self, Sweep},
     engine::{Batch, Engine, EngineError, Family, Read},
-    id::{LeaseId, LogPosition, Revision},
+    id::{LeaseId, LogPosition, ReplicaId, Revision},
     lease::{self, Lease},
     mutant::{self, Mutant},
     mvcc::{self, Latest, Overlay, Writer},
@@ -120,10 +120,9 @@ impl StateMachine {
         (self.engine.view(), self.header)
     }
 
-    /// What the last [`ApplyBatch::membership`] stored.
+    /// What the last [`ApplyBatch::set_membership`] stored.
     pub fn membership(&self) -> Result<Option<Bytes>, EngineError> {
-        let record = self.engine.get(Family::Meta, schema::MEMBERSHIP_KEY)?;
-        record.map(|bytes| schema::decode_membership(&bytes)).transpose()
+        membership(self.engine.as_ref())
     }
 
     /// Starts a batch.
@@ -160,6 +159,16 @@ impl StateMachine {
     }
 }
 
+fn membership(read: &dyn Read) -> Result<Option<Bytes>, EngineError> {
+    let record = read.get(Family::Meta, schema::MEMBERSHIP_KEY)?;
+    record.map(|bytes| schema::decode_membership(&bytes)).transpose()
+}
+
+/// Whether a replica was a member, and was removed: its id never comes back.
+pub fn was_removed(read: &dyn Read, replica: ReplicaId) -> Result<bool, EngineError> {
+    Ok(read.get(Family::Meta, &schema::removed_key(replica))?.is_some())
+}
+
 impl ApplyBatch<'_> {
     /// Applies a command that anyone may have asked for.
     ///
@@ -188,13 +197,21 @@ impl ApplyBatch<'_> {
         outcome.inspect_err(|error| self.broken = Some(error.clone()))
     }
 
-    /// Stores who the members are, as the Raft adapter encodes it.
+    /// Stores who the members are, as the Raft adapter encodes it, and who is none any more.
     ///
     /// # Panics
     /// When `at` is not the entry after the last one (A1).
-    pub fn membership(&mut self, at: LogPosition, encoded: &[u8]) {
+    pub fn set_membership(&mut self, at: LogPosition, encoded: &[u8], removed: &[ReplicaId]) {
         self.advance(at);
         self.overlay.put(Family::Meta, schema::MEMBERSHIP_KEY, schema::encode_membership(encoded));
+        for replica in removed {
+            self.overlay.put(Family::Meta, schema::removed_key(*replica), schema::REMOVED_MARK);
+        }
+    }
+
+    /// What [`Self::set_membership`] stored last, in this batch or before.
+    pub fn membership(&self) -> Result<Option<Bytes>, EngineError> {
+        membership(&self.overlay)
     }
 
     /// Applies an entry that changes nothing.

@@ -121,7 +121,7 @@ pub(crate) async fn left_for_good(raft: &Raft, replica: ReplicaId) {
 }
 
 /// Waits until this replica has applied an entry, or the membership is another one. True if it has.
-async fn applied_up_to(raft: &Raft, at: Option<LogId>) -> bool {
+pub(crate) async fn applied_up_to(raft: &Raft, at: Option<LogId>) -> bool {
     let mut metrics = raft.metrics();
     loop {
         if metrics.borrow_watched().last_applied >= at {

@@ -31,6 +31,7 @@ use crate::{
         wire::{self, Body},
     },
     runtime::clock::{Instant, timeout_at},
+    state::SharedState,
     types::{LogId, Membership, Raft, Types},
 };
 
@@ -104,6 +105,9 @@ pub enum Refusal {
     /// Too few of the remaining voters are there: the cluster would lose its quorum.
     #[error("re-configuration failed due to not enough started members")]
     NotEnoughStarted,
+    /// It was a member, and was removed: whatever asks for it now, or asked before, it does not come back.
+    #[error("the replica was removed from the cluster, and its id never comes back")]
+    Removed,
     /// The token is another cluster's.
     #[error("the cluster has another token: check --initial-cluster-token")]
     Token,
@@ -132,6 +136,7 @@ pub enum ReconfigureError {
 /// Changes memberships, on this replica or through the leader.
 pub(crate) struct Reconfigurer {
     raft: Raft,
+    state: Arc<SharedState>,
     directory: Arc<Directory>,
     token: String,
     timing: Timing,
@@ -151,12 +156,13 @@ enum Failure {
 impl Reconfigurer {
     pub(crate) fn new(
         raft: Raft,
+        state: Arc<SharedState>,
         directory: Arc<Directory>,
         token: String,
         timing: Timing,
         patience: Duration,
     ) -> Self {
-        Self { raft, directory, token, timing, patience, busy: tokio::sync::Mutex::default() }
+        Self { raft, state, directory, token, timing, patience, busy: tokio::sync::Mutex::default() }
     }
 
     /// Carries a change out, wherever the leader is.
@@ -204,28 +210,14 @@ impl Reconfigurer {
 
     /// The leader's part, for a peer.
     pub(crate) async fn answer_peer(&self, change: &Change) -> proto::ReconfigureReply {
-        use proto::reconfigure_reply::Result;
-        let result = match self.serve(change).await {
-            Ok(()) => Result::Done(proto::ReconfigureDone {}),
-            Err(Failure::Refused(refusal)) => Result::Refused(wire::put_refusal(&refusal)),
-            Err(Failure::NotTaken(_)) => Result::NotLeader(proto::NotLeader { leader: None }),
-            Err(Failure::Unknown(why)) => Result::Failed(why),
-        };
-        proto::ReconfigureReply { result: Some(result) }
+        reply(self.serve(change).await)
     }
 
-    /// Any member's part, for a replica that wants to become one.
+    /// Any member's part, for a replica that wants to become one. One attempt: whoever asks will ask again, and a request
+    /// that goes on without it could bring it back after it was removed.
     pub(crate) async fn answer_stranger(&self, change: &Change) -> proto::ReconfigureReply {
-        use proto::reconfigure_reply::Result;
-        let result = match self.run(change).await {
-            Ok(()) => Result::Done(proto::ReconfigureDone {}),
-            Err(ReconfigureError::Refused(refusal)) => Result::Refused(wire::put_refusal(&refusal)),
-            Err(ReconfigureError::NoLeader(_)) => Result::NotLeader(proto::NotLeader { leader: None }),
-            Err(other @ (ReconfigureError::Unknown(_) | ReconfigureError::Read(_))) => {
-                Result::Failed(other.to_string())
-            }
-        };
-        proto::ReconfigureReply { result: Some(result) }
+        let route = membership::route(&self.raft);
+        reply(self.attempt(change, &route, Instant::now() + self.patience).await)
     }
 
     /// The leader's part: plan on the membership in force, then have Raft carry out each step.
@@ -240,10 +232,28 @@ impl Reconfigurer {
         if !health.may_change(&membership) {
             return Err(Failure::NotTaken("this leader was removed".to_owned()));
         }
+        if let Change::Join { replica, .. } = change {
+            self.check_not_removed(*replica, at).await?;
+        }
         let step = plan::plan(&membership, &health, &self.token, change).map_err(Failure::Refused)?;
         match step {
             Step::Nothing => Ok(()),
             Step::Change(change) => self.carry_out(at, change).await,
+        }
+    }
+
+    /// Who was removed is not to come back: not by a request of its own that was under way meanwhile, nor because it
+    /// does not know. `at` put the membership in force on which the change is decided.
+    async fn check_not_removed(&self, replica: ReplicaId, at: Option<LogId>) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.timing.election_max;
+        match timeout_at(deadline, membership::applied_up_to(&self.raft, at)).await {
+            Ok(true) => {}
+            Ok(false) | Err(_) => return Err(Failure::Refused(Refusal::InProgress)),
+        }
+        match self.state.was_removed(replica) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Failure::Refused(Refusal::Removed)),
+            Err(error) => Err(Failure::NotTaken(error.to_string())),
         }
     }
 
@@ -305,6 +315,17 @@ fn failure(error: ClientWriteError<Types>) -> Failure {
     }
 }
 
+fn reply(result: Result<(), Failure>) -> proto::ReconfigureReply {
+    use proto::reconfigure_reply::Result;
+    let result = match result {
+        Ok(()) => Result::Done(proto::ReconfigureDone {}),
+        Err(Failure::Refused(refusal)) => Result::Refused(wire::put_refusal(&refusal)),
+        Err(Failure::NotTaken(_)) => Result::NotLeader(proto::NotLeader { leader: None }),
+        Err(Failure::Unknown(why)) => Result::Failed(why),
+    };
+    proto::ReconfigureReply { result: Some(result) }
+}
+
 fn outcome(reply: proto::ReconfigureReply) -> Result<(), Failure> {
     use proto::reconfigure_reply::Result;
     match reply.result {
@@ -318,6 +339,8 @@ fn outcome(reply: proto::ReconfigureReply) -> Result<(), Failure> {
 
 /// What a replica that asked to be taken in was told.
 pub(crate) enum Answer {
+    /// It never will be: it was, and was removed.
+    Removed,
     /// It never will be, as things are.
     Refused(String),
     /// Not now, or it is not known.
@@ -328,6 +351,7 @@ pub(crate) enum Answer {
 pub(crate) fn taken(reply: proto::ReconfigureReply) -> Result<(), Answer> {
     outcome(reply).map_err(|failure| match failure {
         Failure::Refused(Refusal::InProgress) => Answer::NotNow(Refusal::InProgress.to_string()),
+        Failure::Refused(Refusal::Removed) => Answer::Removed,
         Failure::Refused(refusal) => Answer::Refused(refusal.to_string()),
         Failure::NotTaken(why) | Failure::Unknown(why) => Answer::NotNow(why),
     })

@@ -131,7 +131,7 @@ impl Store {
         let reads = ReadIndex::start(raft.clone(), directory.clone(), state.clone(), patience);
         let leases = LeaseKeeper::start(raft.clone(), directory.clone(), state.clone(), patience);
         let leases = Arc::new(leases);
-        let reconfigurer = reconfigurer(&raft, &directory, &options);
+        let reconfigurer = reconfigurer(&raft, &state, &directory, &options);
         let server = Arc::new(PeerServer {
             me: Greeter { identity: me.clone(), member: options.member.clone(), beginning: log.beginning },
             raft: raft.clone(),
@@ -414,8 +414,13 @@ impl Store {
 }
 
 /// Who changes the membership, as the options want it.
-fn reconfigurer(raft: &Raft, directory: &Arc<Directory>, options: &StoreOptions) -> Arc<Reconfigurer> {
+fn reconfigurer(
+    raft: &Raft,
+    state: &Arc<SharedState>,
+    directory: &Arc<Directory>,
+    options: &StoreOptions,
+) -> Arc<Reconfigurer> {
     let token = options.cluster_token.clone();
-    let (raft, directory) = (raft.clone(), directory.clone());
-    Arc::new(Reconfigurer::new(raft, directory, token, options.timing, options.request_timeout))
+    let (raft, state, directory) = (raft.clone(), state.clone(), directory.clone());
+    Arc::new(Reconfigurer::new(raft, state, directory, token, options.timing, options.request_timeout))
 }

@@ -15,6 +15,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use crate::{
     call::{self, Connection},
+    figures,
     machine,
     processes::{self, Idle},
 };
@@ -67,7 +68,7 @@ impl Program {
     pub(crate) fn etcd() -> Option<Self> {
         let path = PathBuf::from("/usr/bin/etcd");
         let version = version(&path)?;
-        Some(Self { name: "etcd", version, path, subcommand: None, quota: Some(ETCDS_QUOTA) })
+        Some(Self { name: figures::ETCD, version, path, subcommand: None, quota: Some(ETCDS_QUOTA) })
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Logs {
     /// Terms of committed entries, by index.
     committed: BTreeMap<LogIndex, Term>,
     memberships: Memberships,
+    /// Who was in a committed membership, and is not in a later one.
+    removed: BTreeSet<ReplicaId>,
 }
 
 /// What is known of an entry besides its place.
@@ -88,6 +90,7 @@ impl Logs {
             leaders: BTreeMap::new(),
             committed: BTreeMap::new(),
             memberships: Memberships::default(),
+            removed: BTreeSet::new(),
         }
     }
 
@@ -107,12 +110,9 @@ impl Logs {
         self.in_force(*last)
     }
 
-    /// Whether a replica's disk belonged to the cluster, and does no more. One that never knew that it belonged is still
-    /// asking to be taken in.
+    /// Whether a replica's disk belonged to the cluster, and does no more.
     pub(super) fn was_removed(&self, replica: Node) -> bool {
-        let was_in = |id| self.memberships.has_founded(id) || self.disks[replica.index()].now.has_joined;
-        let is_out = |id| self.membership().is_some_and(|now| !now.members.contains(&id));
-        self.id(replica).is_some_and(|id| was_in(id) && is_out(id))
+        self.id(replica).is_some_and(|id| self.removed.contains(&id))
     }
 
     pub(super) fn trust(&self, replica: Node) -> Trust {
@@ -359,11 +359,27 @@ impl Logs {
             .collect();
         let mut checked = Ok(());
         for (index, term) in news {
+            let returned = self.check_return(index, term);
             self.committed.insert(index, term);
             let is_durable = self.check_durable(index, term, "is applied");
-            checked = checked.and(is_durable);
+            checked = checked.and(is_durable).and(returned);
         }
         checked
+    }
+
+    /// An entry is about to be committed: who leaves by it is never in a membership again.
+    fn check_return(&mut self, index: LogIndex, term: Term) -> Checked {
+        let Some(config) = self.memberships.at(index, term).cloned() else { return Ok(()) };
+        let left = self.membership().map(|before| before.members.difference(&config.members).copied());
+        let left: Vec<_> = left.into_iter().flatten().collect();
+        self.removed.extend(left);
+        match self.removed.intersection(&config.members).next() {
+            None => Ok(()),
+            Some(replica) => {
+                let text = format!("{replica} was removed, and is a member again since entry {index}");
+                Err(Broken(Invariant::RemovedForGood, text))
+            }
+        }
     }
 
     /// After a crash, what is committed must still be on the disks of a majority.

@@ -35,9 +35,9 @@ impl Memberships {
         self.known.range((index.next(), Term::new(0))..).map(|(_, config)| config)
     }
 
-    /// Whether a replica has founded the cluster.
-    pub(super) fn has_founded(&self, replica: ReplicaId) -> bool {
-        self.known.first_key_value().is_some_and(|(_, first)| first.members.contains(&replica))
+    /// The one that an entry has, if it has one.
+    pub(super) fn at(&self, index: LogIndex, term: Term) -> Option<&Config> {
+        self.known.get(&(index, term))
     }
 }
 

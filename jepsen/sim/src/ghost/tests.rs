@@ -245,6 +245,13 @@ fn a_disk_that_was_removed_is_known_as_such() {
     }
     assert_eq!(story.broken(), [""; 0]);
     assert!(story.ghost.was_removed(Node(2)) && story.ghost.votes_for_good(Node(1)));
+    // As a learner: whoever removed it is not asked.
+    let voters = vec![[0, 1].map(ReplicaId::new).into_iter().collect()];
+    let again = Config { voters, members: [0, 1, 2].map(ReplicaId::new).into_iter().collect() };
+    let entry = LogFact::Entry { at: at(3, 1), digest: 3, config: Some(again) };
+    (0..2).for_each(|node| story.syncs(node, [entry.clone()]));
+    story.applies(0, at(3, 1), 4);
+    story.breaks(Invariant::RemovedForGood);
 }
 
 #[test]

@@ -73,9 +73,9 @@ fn all_hold(writer: &Writer<'_, '_>, compares: &[Compare]) -> Result<bool, Engin
             (KeyRange::Single(_), Operand::Value(_)) | (KeyRange::Span { .. } | KeyRange::From(_), _) => {
                 holds(writer.state(), compare)?
             }
-            (KeyRange::Single(key), _) => {
-                writer.head(key)?.map_or_else(|| compare.holds_for_missing(), |head| compare.holds_for(&head, &[]))
-            }
+            (KeyRange::Single(key), _) => writer
+                .head(key)?
+                .map_or_else(|| compare.holds_for_missing(), |head| compare.holds_for(&head, &[])),
         };
         if !held {
             return Ok(false);
@@ -151,10 +151,7 @@ fn check_puts(writer: &Writer<'_, '_>, plan: &Plan) -> Result<Result<(), Command
     Ok(Ok(()))
 }
 
-fn check_put(
-    writer: &Writer<'_, '_>,
-    put: &PutRequest,
-) -> Result<Result<(), CommandError>, EngineError> {
+fn check_put(writer: &Writer<'_, '_>, put: &PutRequest) -> Result<Result<(), CommandError>, EngineError> {
     if (put.ignore_value || put.ignore_lease) && writer.head(&put.key)?.is_none() {
         return Ok(Err(CommandError::KeyNotFound));
     }

@@ -1,11 +1,11 @@
-//! Records of [`Family::Meta`]: the header, and the membership that the Raft adapter keeps here.
+//! Records of [`Family::Meta`]: the header, and what the Raft adapter keeps here: the membership, and who was removed.
 
 use bytes::Bytes;
 
 use super::{Fields, corrupt};
 use crate::{
     engine::{EngineError, Family, Read},
-    id::{ChangeId, LogIndex, LogPosition, Revision, Term},
+    id::{ChangeId, LogIndex, LogPosition, ReplicaId, Revision, Term},
 };
 
 const LAYOUT: u8 = 1;
@@ -13,6 +13,14 @@ const HEADER_KEY: &[u8] = b"header";
 
 /// Where the membership lies.
 pub const MEMBERSHIP_KEY: &[u8] = b"membership";
+
+/// What a record of a removed replica is; its key says which.
+pub const REMOVED_MARK: &[u8] = &[LAYOUT];
+
+/// Where it stands that a replica was removed.
+pub fn removed_key(replica: ReplicaId) -> Vec<u8> {
+    [b"removed/".as_slice(), &replica.get().to_be_bytes()].concat()
+}
 
 /// How far the state has come. Written in the same batch as whatever moved it.
 ///

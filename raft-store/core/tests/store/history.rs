@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use keelson_store_core::{
-    apply::{Header, LeaseChange, StateMachine},
+    apply::{self, Header, LeaseChange, StateMachine},
     command::{Command, CommandError, KeyRange, KeyValue, Op, PutRequest, RangeRequest, RangeResponse, Txn},
     compact,
     engine::{
         Cursor, Disk, Engine, Family, Read, Role,
         mem::{Fate, Faults, MemDisk},
     },
-    id::{LeaseId, LogIndex, LogPosition, Revision, Term},
+    id::{LeaseId, LogIndex, LogPosition, ReplicaId, Revision, Term},
     lease::{self, Lease},
     mvcc,
     watch::{self, Interest, Reader, RevisionChanges, hub::Matching},
@@ -325,7 +325,7 @@ fn membership_and_position_survive_together() {
     let mut machine = open(&disk);
     assert_eq!(machine.membership().unwrap(), None);
     let mut batch = machine.begin();
-    batch.membership(at(0), b"voters");
+    batch.set_membership(at(0), b"voters", &[ReplicaId::new(7)]);
     batch.blank(at(1));
     let applied = batch.commit().unwrap();
     assert_eq!(applied.header.applied, Some(at(1)));
@@ -333,6 +333,8 @@ fn membership_and_position_survive_together() {
     drop(machine);
     let machine = open(&disk);
     assert_eq!(machine.membership().unwrap().as_deref(), Some(&b"voters"[..]));
+    let was_removed = |id| apply::was_removed(machine.engine().as_ref(), ReplicaId::new(id)).unwrap();
+    assert!(was_removed(7) && !was_removed(8));
     assert_eq!(*machine.header(), applied.header);
 }
 

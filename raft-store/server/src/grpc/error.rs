@@ -153,6 +153,7 @@ pub(super) fn reconfigure(error: ReconfigureError) -> Status {
                 | Refusal::NotLearner
                 | Refusal::LearnerNotReady
                 | Refusal::NotEnoughStarted
+                | Refusal::Removed
                 | Refusal::Token => Status::failed_precondition(text),
             }
         }

@@ -317,6 +317,7 @@ pub(crate) fn put_refusal(refusal: &Refusal) -> proto::ReconfigureRefused {
         Refusal::NotLearner => Rule::NotLearner,
         Refusal::LearnerNotReady => Rule::LearnerNotReady,
         Refusal::NotEnoughStarted => Rule::Unhealthy,
+        Refusal::Removed => Rule::Removed,
         Refusal::Token => Rule::Token,
         Refusal::InProgress => Rule::InProgress,
     };
@@ -342,6 +343,7 @@ pub(crate) fn refusal(refused: proto::ReconfigureRefused) -> Refusal {
         Rule::NotLearner => Refusal::NotLearner,
         Rule::LearnerNotReady => Refusal::LearnerNotReady,
         Rule::Unhealthy => Refusal::NotEnoughStarted,
+        Rule::Removed => Refusal::Removed,
         Rule::Token => Refusal::Token,
         Rule::InProgress | Rule::Unspecified => Refusal::InProgress,
     }

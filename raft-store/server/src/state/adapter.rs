@@ -264,7 +264,12 @@ pub(crate) fn apply_entry(batch: &mut ApplyBatch<'_>, entry: Entry) -> Result<An
         }
         Payload::Membership(membership) => {
             let record = MembershipRecord::of(Some(&entry.log_id), &membership);
-            batch.membership(at, &record::encode(&record));
+            let before = batch.membership()?;
+            let before =
+                before.map(|bytes| record::decode::<MembershipRecord>("membership", &bytes)).transpose()?;
+            let before = before.iter().flat_map(|before| before.members.keys().copied());
+            let removed: Vec<_> = before.filter(|id| !record.members.contains_key(id)).collect();
+            batch.set_membership(at, &record::encode(&record), &removed);
         }
     }
     Ok(Answer::Nothing)

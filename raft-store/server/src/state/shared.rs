@@ -6,11 +6,11 @@ use std::sync::{
 };
 
 use keelson_store_core::{
-    apply::{Applied as AppliedBatch, ApplyBatch, Header, LeaseChange, StateMachine},
+    apply::{self, Applied as AppliedBatch, ApplyBatch, Header, LeaseChange, StateMachine},
     auth::Auth,
     command::{Caller, RangeRequest, RangeResponse},
     engine::{Engine, EngineError, Read},
-    id::{AuthRevision, LogIndex, Revision},
+    id::{AuthRevision, LogIndex, ReplicaId, Revision},
     lease::{Lessor, Millis},
     mvcc,
 };
@@ -178,6 +178,11 @@ impl SharedState {
     /// Why nothing may be served, if so.
     pub(crate) fn doubt(&self) -> Option<String> {
         self.doubt.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a replica was a member, as far as this state has come, and was removed.
+    pub(crate) fn was_removed(&self, replica: ReplicaId) -> Result<bool, EngineError> {
+        apply::was_removed(self.view()?.read(), replica)
     }
 
     /// From now on nothing is served for this reason; without one, everything.

@@ -81,6 +81,7 @@ async fn join(
             match directory.ask_to_join(&other.peer_url, &change, options.request_timeout).await {
                 Ok(reply) => match reconfigure::taken(reply) {
                     Ok(()) => break,
+                    Err(Answer::Removed) => return Err(OpenError::Removed),
                     Err(Answer::Refused(reason)) => {
                         return Err(OpenError::Refused { name: other.name.clone(), reason });
                     }

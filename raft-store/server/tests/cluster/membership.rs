@@ -9,7 +9,7 @@ use keelson_store::{
 };
 use keelson_store_core::id::ReplicaId;
 
-use crate::replicas::{Cluster, PATIENCE, eventually, put_at_last, value};
+use crate::replicas::{Cluster, PATIENCE, TOKEN, eventually, put_at_last, value};
 
 /// The member with a name, as a replica knows it.
 fn member(store: &Store, name: &str) -> Option<MemberStatus> {
@@ -68,8 +68,12 @@ async fn a_member_is_removed_and_its_disk_is_nobody_any_more() {
     let name = ["a", "b", "c"][gone];
     let asked = cluster.leader().await;
     let removed = id(cluster.store(asked), name).await;
+    let was = member(cluster.store(asked), name).unwrap().member;
     cluster.store(asked).reconfigure(Change::Remove(removed)).await.unwrap();
     assert!(member(cluster.store(asked), name).is_none());
+    // A request of its own may have been under way.
+    let late = Change::Join { replica: removed, member: was, token: TOKEN.to_owned() };
+    assert_eq!(refused(cluster.store(asked).reconfigure(late).await), Refusal::Removed);
     cluster.kill(gone);
     put_at_last(cluster.store(asked), "key", "1").await;
     assert_eq!(cluster.store(asked).status().members.iter().filter(|member| member.voter).count(), 2);
