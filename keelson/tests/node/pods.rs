@@ -30,6 +30,7 @@ const SCENARIOS: &[Scenario] = &[
     ("volumes of the node", volumes::of_the_node),
     ("tokens", tokens::a_pod_speaks_with_the_servers),
     ("limits", resources::limits),
+    ("resized", resources::resized),
     ("too large", resources::too_large_for_the_node),
     ("images that are not there", images::images_that_are_not_there),
     ("evictions wait for budgets", evictions::budgets_are_kept),

@@ -12,6 +12,7 @@ use crate::config::sandbox::dotted;
 use crate::pod::spec;
 use crate::pod::state::Failure;
 use crate::quantity::{self, Resources};
+use crate::status::PendingSize;
 
 /// Sysctls that belong to the pod alone, so that it may set them.
 const SAFE_SYSCTLS: [&str; 12] = [
@@ -29,6 +30,9 @@ const SAFE_SYSCTLS: [&str; 12] = [
     "net.ipv4.tcp_wmem",
 ];
 
+/// What messages about rejections begin with.
+pub(crate) const REJECTED: &str = "Pod was rejected: ";
+
 /// Judges a pod. `others`: the pods that this node has taken and that have not ended.
 pub(crate) fn judge<'a>(
     pod: &Pod,
@@ -43,8 +47,21 @@ pub(crate) fn judge<'a>(
     check_taints(pod, node)
 }
 
+/// Judges a pod that runs and asks for another size.
+pub(crate) fn judge_size<'a>(
+    pod: &Pod,
+    node: &Node,
+    others: &(impl Iterator<Item = &'a Pod> + Clone),
+) -> Result<(), PendingSize> {
+    let message = |failure: Failure| failure.message.trim_start_matches(REJECTED).to_owned();
+    let never = |failure| PendingSize { reason: PendingSize::INFEASIBLE, message: message(failure) };
+    let not_yet = |failure| PendingSize { reason: PendingSize::DEFERRED, message: message(failure) };
+    check_resources(pod, node, &std::iter::empty()).map_err(never)?;
+    check_resources(pod, node, others).map_err(not_yet)
+}
+
 fn rejection(reason: impl Into<String>, message: &str) -> Failure {
-    Failure { reason: reason.into(), message: format!("Pod was rejected: {message}") }
+    Failure { reason: reason.into(), message: format!("{REJECTED}{message}") }
 }
 
 /// The reason of the event about a rejection. Events have reasons from a list; a resource of another node's kind gets

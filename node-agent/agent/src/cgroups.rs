@@ -2,9 +2,10 @@
 //!
 //! In: pods. Out: folders below the mounted hierarchies of cgroup v1 or v2, with the kernel's numbers in their files.
 //! Paths and numbers are pure ([`paths`], [`crate::config::resources`]); [`hierarchy`] touches the kernel.
-//! Deliberately absent: systemd as the owner of control groups; containers' own groups, which the runtime makes inside
-//! the pod's.
+//! Containers' own groups, which the runtime makes inside the pod's, are only read ([`given`]). Deliberately absent:
+//! systemd as the owner of control groups.
 
+pub(crate) mod given;
 pub(crate) mod hierarchy;
 pub(crate) mod paths;
 

@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use tokio::sync::{Notify, watch};
 
+use crate::config::resources::Bounds;
 use crate::pod::spec;
 use crate::pod::state::State;
 use crate::runtime::observed::Observed;
-use crate::status::{self, Troubles};
+use crate::status::{self, PendingSize, Troubles};
 
 /// A pod as it shall be.
 #[derive(Clone, Debug)]
@@ -33,6 +34,10 @@ pub(crate) struct View {
     pub(crate) troubles: Troubles,
     /// Instances that run, and whose `postStart` hook is not over yet.
     pub(crate) hooked: BTreeSet<String>,
+    /// How large the runtime was told to make instances that ran already, by their ids.
+    pub(crate) resized: HashMap<String, Bounds>,
+    /// Why the pod does not get the size that it asks for.
+    pub(crate) pending: Option<PendingSize>,
     /// The status that was told last; at first the API's.
     pub(crate) told: PodStatus,
 }
@@ -69,6 +74,8 @@ impl Record {
             look: 0,
             troubles: Troubles::new(),
             hooked: BTreeSet::new(),
+            resized: HashMap::new(),
+            pending: None,
             told: desired.pod.status.clone().unwrap_or_default(),
         };
         Self {

@@ -1,5 +1,6 @@
 //! What all workers share.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,12 +14,14 @@ use kube::Client;
 use tokio::sync::watch;
 
 use crate::cgroups::Cgroups;
+use crate::config::resources::Bounds;
 use crate::images::pull::Images;
 use crate::node::health::RuntimeHealth;
 use crate::pod::backoff::Backoff;
 use crate::pod::spec;
 use crate::probes::manager::{self, Probes};
 use crate::registry::{Record, Registry};
+use crate::runtime::observed::{InstanceState, Observed, Size};
 use crate::runtime::observer::Observer;
 use crate::source::ApiSource;
 use crate::status::{self, writer::Statuses};
@@ -69,26 +72,44 @@ impl Shared {
 
     /// Looks at the pod in the runtime, follows its probes, and tells what there is.
     pub(crate) async fn observe(&self, record: &Record) -> Result<(), RuntimeError> {
+        self.look(record).await?;
+        if self.registry.holds(record) {
+            self.report(record);
+        }
+        Ok(())
+    }
+
+    /// Looks at the pod in the runtime, and follows its probes.
+    pub(crate) async fn look(&self, record: &Record) -> Result<(), RuntimeError> {
         let look = record.begin_look();
-        let observed = self.observer.observe(spec::uid(&record.pod())).await?;
+        let mut observed = self.observer.observe(spec::uid(&record.pod())).await?;
         if !self.registry.holds(record) {
             // Nothing of it is left meanwhile: nobody would forget what is noted now.
             return Ok(());
         }
         let pod = record.pod();
-        {
-            let mut view = record.view();
-            view.take_in(look, observed);
-            self.probes.follow(manager::View {
-                pod: &pod,
-                observed: &view.observed,
-                told: &view.told,
-                is_ending: view.state.is_ending(),
-                node_address: &self.node_addresses.first().map(ToString::to_string).unwrap_or_default(),
-            });
-        }
-        self.report(record);
+        let mut view = record.view();
+        self.measure(&pod, &mut observed, &mut view.resized);
+        view.take_in(look, observed);
+        self.probes.follow(manager::View {
+            pod: &pod,
+            observed: &view.observed,
+            told: &view.told,
+            is_ending: view.state.is_ending(),
+            node_address: &self.node_addresses.first().map(ToString::to_string).unwrap_or_default(),
+        });
         Ok(())
+    }
+
+    /// Notes how large the instances are that run.
+    fn measure(&self, pod: &Pod, observed: &mut Observed, resized: &mut HashMap<String, Bounds>) {
+        resized.retain(|id, _| observed.instances.iter().any(|instance| instance.id == *id));
+        for instance in &mut observed.instances {
+            if matches!(instance.state, InstanceState::Running { .. }) {
+                let told = resized.get(&instance.id).copied();
+                instance.size = self.cgroups.given(pod, &instance.id).map(|given| Size { given, told });
+            }
+        }
     }
 
     /// Tells the API how the pod is.
@@ -105,6 +126,7 @@ impl Shared {
                 verdicts: &verdicts,
                 troubles: &view.troubles,
                 hooked: &view.hooked,
+                pending: view.pending.as_ref(),
                 state: &view.state,
                 runtime: &runtime,
                 node_addresses: &self.node_addresses,

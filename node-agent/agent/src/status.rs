@@ -11,5 +11,5 @@ mod phase;
 pub(crate) mod writer;
 
 pub(crate) use compute::{Input, compute};
-pub(crate) use conditions::has_same_foreign_conditions;
+pub(crate) use conditions::{PendingSize, has_same_foreign_conditions};
 pub(crate) use containers::{Trouble, Troubles};

@@ -1,10 +1,12 @@
 //! Small builders for the tests of this crate.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Container, Pod};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::runtime::observed::{Instance, InstanceState, Observed, Sandbox};
+use crate::cgroups::given::Given;
+use crate::config::resources;
+use crate::runtime::observed::{Instance, InstanceState, Observed, Sandbox, Size};
 
 /// The pod `shop/web` with uid `uid-1` and this spec.
 pub(crate) fn pod(spec: Value) -> Pod {
@@ -41,6 +43,13 @@ pub(crate) fn instance(name: &str, created: i64, state: InstanceState) -> Instan
         image_ref: "sha256:1111".into(),
         ..Instance::default()
     }
+}
+
+/// An instance that runs since it was made, in the size that this container asks for.
+pub(crate) fn sized(created: i64, container: &Container) -> Instance {
+    let given = Given::exactly(&resources::bounds(container));
+    let size = Some(Size { given, told: None });
+    Instance { size, ..instance(&container.name, created, running(created)) }
 }
 
 /// Started at this moment.

@@ -6,6 +6,7 @@
 
 mod finish;
 mod hooks;
+mod resize;
 mod sandbox;
 mod start;
 mod stop;
@@ -191,7 +192,7 @@ impl Worker {
     }
 
     fn tell_rejection(&self, pod: &Pod, failure: &Failure) {
-        let message = failure.message.trim_start_matches("Pod was rejected: ");
+        let message = failure.message.trim_start_matches(admission::REJECTED);
         let reference = keelson_controller_runtime::reference_to(pod);
         self.shared.recorder.warning(&reference, admission::event_reason(&failure.reason), message);
     }

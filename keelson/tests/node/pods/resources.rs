@@ -1,5 +1,6 @@
 //! What containers may use.
 
+use crate::lab::condition;
 use crate::space::Space;
 
 const LIMITED: &str = r#"
@@ -46,13 +47,63 @@ pub(super) fn limits(space: &Space<'_>) {
     for (pod, class) in [("greedy", "Burstable"), ("modest", "Burstable"), ("exact", "Guaranteed")] {
         assert_eq!(space.pod(pod).unwrap()["status"]["qosClass"], class);
     }
+    assert_eq!(bounds(space, "modest"), "33554432\n50000\n");
+}
+
+/// Memory and CPU quota, as a container sees them.
+fn bounds(space: &Space<'_>, pod: &str) -> String {
     let version_1 = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.cfs_quota_us";
     let version_2 = "cat /sys/fs/cgroup/memory.max; cut -d' ' -f1 /sys/fs/cgroup/cpu.max";
-    let seen = space.shell(
-        "modest",
-        &format!("if [ -f /sys/fs/cgroup/memory.max ]; then {version_2}; else {version_1}; fi"),
-    );
-    assert_eq!(seen, "33554432\n50000\n");
+    space.shell(pod, &format!("if [ -f /sys/fs/cgroup/memory.max ]; then {version_2}; else {version_1}; fi"))
+}
+
+const SIZED: &str = r#"
+apiVersion: v1
+kind: Pod
+metadata: {name: sized}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: busybox:1.36
+    command: [sleep, "3600"]
+    resources: {requests: {cpu: 50m, memory: 16Mi}, limits: {cpu: 100m, memory: 32Mi}}
+    resizePolicy: [{resourceName: memory, restartPolicy: RestartContainer}]
+"#;
+
+/// A container gets another size while it runs, or is restarted for it where it says so, and nobody is told that it has
+/// what it does not have.
+pub(super) fn resized(space: &Space<'_>) {
+    space.apply(SIZED);
+    space.until_ready("sized");
+    let resize = |resources: &str| {
+        let patch =
+            format!("{{\"spec\":{{\"containers\":[{{\"name\":\"main\",\"resources\":{resources}}}]}}}}");
+        space.run(&["patch", "pod", "sized", "--subresource=resize", "--patch", &patch]).ok();
+    };
+    let until_told = |field: &str, amount: &str, restarts: u64| {
+        space.until_pod("sized", field, |pod| {
+            let status = &pod["status"]["containerStatuses"][0];
+            let is_told = status["resources"]["limits"][field] == amount;
+            (is_told && status["restartCount"] == restarts).then_some(())
+        });
+    };
+    resize(r#"{"limits":{"cpu":"200m"}}"#);
+    until_told("cpu", "200m", 0);
+    assert_eq!(bounds(space, "sized"), "33554432\n20000\n");
+    resize(r#"{"limits":{"memory":"64Mi"}}"#);
+    until_told("memory", "64Mi", 1);
+    assert_eq!(bounds(space, "sized"), "67108864\n20000\n");
+    resize(r#"{"requests":{"cpu":"1000"},"limits":{"cpu":"1000"}}"#);
+    space.until_pod("sized", "has no room", |pod| {
+        (condition(pod, "PodResizePending") == "True").then_some(())
+    });
+    until_told("cpu", "200m", 1);
+    assert_eq!(bounds(space, "sized"), "67108864\n20000\n");
+    resize(r#"{"requests":{"cpu":"50m"},"limits":{"cpu":"100m"}}"#);
+    until_told("cpu", "100m", 1);
+    let pod = space.pod("sized").unwrap();
+    assert_eq!(condition(&pod, "PodResizePending"), "", "{pod}");
 }
 
 const HUGE: &str = r#"

@@ -43,6 +43,18 @@ fn a_pod_that_asks_for_more_than_is_left_is_rejected_with_the_numbers() {
     assert_eq!(reason(&asking(json!({"example.com/other": "2"})), &[]), None);
 }
 
+#[test]
+fn another_size_waits_for_room_or_never_gets_it() {
+    let judged = |cpu: &str, others: &[Pod]| {
+        let judged = judge_size(&asking(json!({"cpu": cpu})), &node(&json!({})), &others.iter());
+        judged.map_err(|pending| pending.reason)
+    };
+    let others = [asking(json!({"cpu": "1500m"}))];
+    assert_eq!(judged("500m", &others), Ok(()));
+    assert_eq!(judged("501m", &others), Err(PendingSize::DEFERRED));
+    assert_eq!(judged("2001m", &others), Err(PendingSize::INFEASIBLE));
+}
+
 fn selecting(affinity: Value, selector: Value) -> Pod {
     pod(json!({"containers": [], "nodeSelector": selector, "affinity": {"nodeAffinity":
         {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": affinity}}}}))

@@ -11,8 +11,9 @@ use std::{fs, io};
 use k8s_openapi::api::core::v1::Pod;
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::given::Given;
 use super::{Version, paths};
-use crate::config::resources::{self, PodLimits, QUOTA_PERIOD};
+use crate::config::resources::{self, Bounds, QUOTA_PERIOD};
 use crate::pod::qos::Class;
 
 /// How often, and how long apart, the removal of a group is tried: its last process may still be dying.
@@ -42,6 +43,9 @@ pub(crate) struct CgroupError {
     doing: &'static str,
     error: io::Error,
 }
+
+/// A file of a control group, and what is written into it.
+type Number = (&'static str, String);
 
 /// The control groups of a node's pods.
 #[derive(Clone, Debug)]
@@ -78,27 +82,53 @@ impl Cgroups {
 
     /// Makes the groups that pods' groups lie in, and bounds all pods together.
     pub(crate) fn set_up_classes(&self, milli_cpu: i64, memory_bytes: i64) -> Result<(), CgroupError> {
-        let all = PodLimits {
+        let all = Bounds {
             cpu_shares: resources::shares(milli_cpu),
             cpu_quota: None,
             memory_bytes: Some(memory_bytes).filter(|it| *it > 0),
         };
         self.make(&paths::of_all_pods(&self.root), Some(all))?;
         self.make(&paths::of_class(&self.root, Class::Burstable), None)?;
-        let least = PodLimits { cpu_shares: resources::shares(0), cpu_quota: None, memory_bytes: None };
+        let least = Bounds { cpu_shares: resources::shares(0), cpu_quota: None, memory_bytes: None };
         self.make(&paths::of_class(&self.root, Class::BestEffort), Some(least))
     }
 
     /// Gives the pods of class Burstable together the weight of what they ask for.
     pub(crate) fn weigh_burstable(&self, milli_cpu: i64) -> Result<(), CgroupError> {
-        let weight =
-            PodLimits { cpu_shares: resources::shares(milli_cpu), cpu_quota: None, memory_bytes: None };
+        let weight = Bounds { cpu_shares: resources::shares(milli_cpu), cpu_quota: None, memory_bytes: None };
         self.make(&paths::of_class(&self.root, Class::Burstable), Some(weight))
     }
 
     /// Makes a pod's group and bounds it.
     pub(crate) fn set_up_pod(&self, pod: &Pod) -> Result<(), CgroupError> {
         self.make(&self.path_of(pod), Some(resources::of_pod(pod)))
+    }
+
+    /// Gives a pod's group what can be given of its bounds before its containers have been changed: a group's bounds must
+    /// not be above those of the group around it.
+    pub(crate) fn loosen_pod(&self, pod: &Pod) {
+        for (folder, numbers) in self.numbers(&self.path_of(pod), resources::of_pod(pod)) {
+            for number in &numbers {
+                // What is less than the containers have now is refused, and written when they have less.
+                let _ = write_all(&folder, std::slice::from_ref(number));
+            }
+        }
+    }
+
+    /// What a container of a pod has been given, if its group is where runtimes put it: inside the pod's, with its id for
+    /// a name.
+    pub(crate) fn given(&self, pod: &Pod, id: &str) -> Option<Given> {
+        let path = format!("{}/{id}", self.path_of(pod));
+        match &self.hierarchies {
+            Hierarchies::V1(all) => {
+                let of = |name: &str| {
+                    let (_, mount) = all.iter().find(|(all, _)| all.iter().any(|it| it == name))?;
+                    Some(below(mount, &path))
+                };
+                Given::read_v1(&of("cpu")?, &of("memory")?)
+            }
+            Hierarchies::V2(mount) => Given::read_v2(&below(mount, &path)),
+        }
     }
 
     /// The uids of the pods that have groups.
@@ -134,28 +164,39 @@ impl Cgroups {
             .try_for_each(|folder| remove_tree(folder).map_err(|error| failed(folder, "removing it", error)))
     }
 
-    fn make(&self, path: &str, limits: Option<PodLimits>) -> Result<(), CgroupError> {
-        match &self.hierarchies {
-            Hierarchies::V1(all) => {
-                let bounded = |controllers: &[String]| {
-                    BOUNDED.iter().any(|it| controllers.iter().any(|controller| controller == it))
-                };
-                for (controllers, mount) in all.iter().filter(|(controllers, _)| bounded(controllers)) {
-                    let folder = below(mount, path);
-                    fs::create_dir_all(&folder).map_err(|error| failed(&folder, "making it", error))?;
-                    if let Some(limits) = limits {
-                        write_all(&folder, &numbers_v1(controllers, limits))?;
-                    }
-                }
-                Ok(())
-            }
-            Hierarchies::V2(mount) => {
-                let folder = below(mount, path);
-                fs::create_dir_all(&folder).map_err(|error| failed(&folder, "making it", error))?;
+    fn make(&self, path: &str, bounds: Option<Bounds>) -> Result<(), CgroupError> {
+        for folder in self.bounded(path).map(|(folder, _)| folder) {
+            fs::create_dir_all(&folder).map_err(|error| failed(&folder, "making it", error))?;
+            if let Hierarchies::V2(mount) = &self.hierarchies {
                 delegate(mount, &folder);
-                write_all(&folder, &limits.map(numbers_v2).unwrap_or_default())
             }
         }
+        let numbers = bounds.map(|bounds| self.numbers(path, bounds)).unwrap_or_default();
+        numbers.iter().try_for_each(|(folder, numbers)| write_all(folder, numbers))
+    }
+
+    /// The folders of a group that the agent bounds, each with what controls it; nothing on version 2.
+    fn bounded(&self, path: &str) -> impl Iterator<Item = (PathBuf, &[String])> {
+        let is_bounded = |controllers: &[String]| {
+            BOUNDED.iter().any(|it| controllers.iter().any(|controller| controller == it))
+        };
+        let all: Vec<(PathBuf, &[String])> = match &self.hierarchies {
+            Hierarchies::V1(all) => {
+                let bounded = all.iter().filter(|(controllers, _)| is_bounded(controllers));
+                bounded.map(|(controllers, mount)| (below(mount, path), controllers.as_slice())).collect()
+            }
+            Hierarchies::V2(mount) => vec![(below(mount, path), &[])],
+        };
+        all.into_iter()
+    }
+
+    /// What is written into which folders to bound a group.
+    fn numbers(&self, path: &str, bounds: Bounds) -> Vec<(PathBuf, Vec<Number>)> {
+        let numbers = |controllers: &[String]| match &self.hierarchies {
+            Hierarchies::V1(_) => numbers_v1(controllers, bounds),
+            Hierarchies::V2(_) => numbers_v2(bounds),
+        };
+        self.bounded(path).map(|(folder, controllers)| (folder, numbers(controllers))).collect()
     }
 
     /// The folders of this group in all hierarchies.
@@ -192,7 +233,7 @@ fn hierarchies(mountinfo: &str) -> Option<Hierarchies> {
     Some(Hierarchies::V1(v1))
 }
 
-fn numbers_v1(controllers: &[String], limits: PodLimits) -> Vec<(&'static str, String)> {
+fn numbers_v1(controllers: &[String], limits: Bounds) -> Vec<Number> {
     let has = |name: &str| controllers.iter().any(|it| it == name);
     let mut numbers = Vec::new();
     if has("cpu") {
@@ -210,7 +251,7 @@ fn numbers_v1(controllers: &[String], limits: PodLimits) -> Vec<(&'static str, S
     numbers
 }
 
-fn numbers_v2(limits: PodLimits) -> Vec<(&'static str, String)> {
+fn numbers_v2(limits: Bounds) -> Vec<Number> {
     let mut numbers = vec![("cpu.weight", weight(limits.cpu_shares).to_string())];
     if let Some(quota) = limits.cpu_quota {
         numbers.push(("cpu.max", format!("{quota} {QUOTA_PERIOD}")));
@@ -222,7 +263,7 @@ fn numbers_v2(limits: PodLimits) -> Vec<(&'static str, String)> {
 }
 
 /// Shares of version 1 (2 to 262144) as a weight of version 2 (1 to 10000), the way runtimes convert them.
-fn weight(shares: i64) -> i64 {
+pub(super) fn weight(shares: i64) -> i64 {
     (1 + (shares - 2) * (MAX_WEIGHT - 1) / 262_142).clamp(1, MAX_WEIGHT)
 }
 
@@ -240,7 +281,7 @@ fn delegate(mount: &Path, folder: &Path) {
     }
 }
 
-fn write_all(folder: &Path, numbers: &[(&'static str, String)]) -> Result<(), CgroupError> {
+fn write_all(folder: &Path, numbers: &[Number]) -> Result<(), CgroupError> {
     for (file, number) in numbers {
         fs::write(folder.join(file), number)
             .map_err(|error| failed(&folder.join(file), "writing it", error))?;
@@ -312,7 +353,7 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_each_version_wants_them() {
-        let limits = PodLimits { cpu_shares: 1024, cpu_quota: Some(50_000), memory_bytes: Some(1 << 20) };
+        let limits = Bounds { cpu_shares: 1024, cpu_quota: Some(50_000), memory_bytes: Some(1 << 20) };
         let of =
             |names: &[&str]| numbers_v1(&names.iter().map(ToString::to_string).collect::<Vec<_>>(), limits);
         assert_eq!(

@@ -23,13 +23,12 @@ pub(crate) fn of_container(
     node_memory: i64,
     version: Version,
 ) -> LinuxContainerResources {
-    let (requests, limits) = (qos::requests(container), qos::limits(container));
-    let cpu_limit = quantity::thousandths_of(limits, "cpu");
-    let memory = quantity::units_of(limits, "memory");
+    let bounds = bounds(container);
+    let memory = bounds.memory_bytes.unwrap_or(0);
     let mut resources = LinuxContainerResources {
-        cpu_shares: shares(requested_cpu(requests, limits)),
-        cpu_quota: quota(cpu_limit).unwrap_or(0),
-        cpu_period: if cpu_limit > 0 { QUOTA_PERIOD } else { 0 },
+        cpu_shares: bounds.cpu_shares,
+        cpu_quota: bounds.cpu_quota.unwrap_or(0),
+        cpu_period: bounds.cpu_quota.map_or(0, |_| QUOTA_PERIOD),
         memory_limit_in_bytes: memory,
         oom_score_adj: qos::oom_score_adjustment(pod, container, node_memory),
         ..LinuxContainerResources::default()
@@ -42,24 +41,34 @@ pub(crate) fn of_container(
     resources
 }
 
-/// What bounds all containers of a pod together.
+/// What bounds a container, or all containers of a pod together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PodLimits {
+pub(crate) struct Bounds {
     pub(crate) cpu_shares: i64,
     /// In microseconds of [`QUOTA_PERIOD`].
     pub(crate) cpu_quota: Option<i64>,
     pub(crate) memory_bytes: Option<i64>,
 }
 
+/// The bounds of a container.
+pub(crate) fn bounds(container: &Container) -> Bounds {
+    let (requests, limits) = (qos::requests(container), qos::limits(container));
+    Bounds {
+        cpu_shares: shares(requested_cpu(requests, limits)),
+        cpu_quota: quota(quantity::thousandths_of(limits, "cpu")),
+        memory_bytes: Some(quantity::units_of(limits, "memory")).filter(|bytes| *bytes > 0),
+    }
+}
+
 /// The bounds of a pod: its requests; and its limits, where every container has one.
-pub(crate) fn of_pod(pod: &Pod) -> PodLimits {
+pub(crate) fn of_pod(pod: &Pod) -> Bounds {
     let cpu_request = pod_request(pod, "cpu", quantity::thousandths_of);
     let limit = |resource, amount: fn(Option<&Resources>, &str) -> i64| pod_limit(pod, resource, amount);
     let cpu_shares = match qos::Class::of(pod) {
         qos::Class::BestEffort => MIN_SHARES,
         qos::Class::Guaranteed | qos::Class::Burstable => shares(cpu_request),
     };
-    PodLimits {
+    Bounds {
         cpu_shares,
         cpu_quota: limit("cpu", quantity::thousandths_of).and_then(quota),
         memory_bytes: limit("memory", quantity::units_of),
@@ -176,10 +185,10 @@ mod tests {
                 {"name": "b", "resources": second},
             ]}))
         };
-        let expected = PodLimits { cpu_shares: 512, cpu_quota: None, memory_bytes: None };
+        let expected = Bounds { cpu_shares: 512, cpu_quota: None, memory_bytes: None };
         assert_eq!(of_pod(&pod_of(json!({}))), expected);
         let bounded = pod_of(json!({"limits": {"cpu": "1", "memory": "3Mi"}, "requests": {"cpu": "500m"}}));
-        let expected = PodLimits { cpu_shares: 1024, cpu_quota: Some(200_000), memory_bytes: Some(4 << 20) };
+        let expected = Bounds { cpu_shares: 1024, cpu_quota: Some(200_000), memory_bytes: Some(4 << 20) };
         assert_eq!(of_pod(&bounded), expected);
     }
 

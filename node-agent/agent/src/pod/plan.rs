@@ -5,6 +5,7 @@
 //! and the pod's end: once a pod is ending, nothing is planned for it any more.
 
 mod init;
+mod resize;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 
@@ -19,8 +20,8 @@ pub(crate) enum Plan {
     End,
     /// The sandbox is missing or of no use: stop everything in it, make another, start these in it.
     Renew { attempt: u32, replaced: Option<String>, start: Start },
-    /// The sandbox is good: stop these, then start these in it.
-    Keep { sandbox: String, stop: Vec<Stop>, start: Start },
+    /// The sandbox is good: stop these, give these that run another size, then start these in it.
+    Keep { sandbox: String, stop: Vec<Stop>, resize: Vec<Resize>, start: Start },
 }
 
 /// Containers to start, by their index in the spec, in this order.
@@ -39,6 +40,13 @@ pub(crate) struct Stop {
     /// What the event says.
     pub(crate) message: String,
     pub(crate) why: Why,
+}
+
+/// An instance that runs, and gets another size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resize {
+    pub(crate) id: String,
+    pub(crate) container: String,
 }
 
 /// Why an instance is stopped: a probe may have a grace period of its own.
@@ -104,7 +112,8 @@ fn plan_in(pod: &Pod, sandbox: &Sandbox, observed: &Observed, verdicts: &Verdict
             return Plan::End;
         }
     }
-    Plan::Keep { sandbox: sandbox.id.clone(), stop: work.stop, start: work.start }
+    let resize = resize::plan(pod, observed, &mut work);
+    Plan::Keep { sandbox: sandbox.id.clone(), stop: work.stop, resize, start: work.start }
 }
 
 /// What has been found to do so far.

@@ -120,6 +120,11 @@ pub(crate) fn is_sidecar(init_container: &Container) -> bool {
     init_container.restart_policy.as_deref() == Some("Always")
 }
 
+/// The containers that run as long as the pod does: sidecars and main containers.
+pub(crate) fn long_running(pod: &Pod) -> impl Iterator<Item = &Container> {
+    init_containers(pod).iter().filter(|it| is_sidecar(it)).chain(containers(pod))
+}
+
 /// Whether a container that has ended so is started again.
 pub(crate) fn restarts(pod: &Pod, container: &Container, exit_code: i32) -> bool {
     let rules = container.restart_policy_rules.as_deref().unwrap_or_default();

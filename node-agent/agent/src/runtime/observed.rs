@@ -6,6 +6,8 @@ use k8s_openapi::jiff::Timestamp;
 use keelson_proto::cri::v1 as cri;
 
 use super::labels::{CONTAINER_NAME, Marks};
+use crate::cgroups::given::Given;
+use crate::config::resources::Bounds;
 
 /// What the runtime has of one pod.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +49,24 @@ pub(crate) struct Instance {
     pub(crate) log_path: String,
     /// Who the first process runs as, if the runtime tells.
     pub(crate) user: Option<cri::LinuxContainerUser>,
+    /// What it has been given, while it runs and that can be read.
+    pub(crate) size: Option<Size>,
+}
+
+/// How large an instance is that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// What the kernel says.
+    pub(crate) given: Given,
+    /// What the runtime was told last, by this agent: not every kernel says it back in the same numbers.
+    pub(crate) told: Option<Bounds>,
+}
+
+impl Size {
+    /// Whether the instance has what is wanted.
+    pub(crate) fn is(&self, wanted: &Bounds) -> bool {
+        self.told == Some(*wanted) || (self.given.has_cpu_of(wanted) && self.given.has_memory_of(wanted))
+    }
 }
 
 /// Where an instance is in its life.
@@ -192,6 +212,7 @@ impl From<&cri::ContainerStatus> for Instance {
             message: status.message.clone(),
             log_path: status.log_path.clone(),
             user: status.user.as_ref().and_then(|user| user.linux.clone()),
+            size: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{Container, HostIP, Pod, PodIP, PodStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::conditions::conditions;
+use super::conditions::{PendingSize, conditions};
 use super::containers::{Role, Troubles, end, statuses, time};
 use super::phase::{Phase, phase};
 use crate::pod::qos::Class;
@@ -26,6 +26,8 @@ pub(crate) struct Input<'a> {
     pub(crate) troubles: &'a Troubles,
     /// Instances whose `postStart` hook is not over yet: nobody is told that they run.
     pub(crate) hooked: &'a BTreeSet<String>,
+    /// Why the pod does not get the size that it asks for.
+    pub(crate) pending: Option<&'a PendingSize>,
     pub(crate) state: &'a State,
     /// The runtime's name, which prefixes the ids of its containers.
     pub(crate) runtime: &'a str,

@@ -5,11 +5,38 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition, PodStatus};
 use super::Input;
 use super::containers::time;
 use super::phase::{Phase, has_started};
+use crate::config::resources;
 use crate::pod::{plan, spec};
 
 /// The conditions that a node writes; all others belong to somebody else.
-pub(super) const OWNED: [&str; 5] =
-    ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+pub(super) const OWNED: [&str; 7] = [
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+    RESIZE_PENDING,
+    RESIZE_IN_PROGRESS,
+];
+
+/// Those of them that are there only while they are true.
+pub(super) const PASSING: [&str; 2] = [RESIZE_PENDING, RESIZE_IN_PROGRESS];
+
+const RESIZE_PENDING: &str = "PodResizePending";
+const RESIZE_IN_PROGRESS: &str = "PodResizeInProgress";
+
+/// Why a pod that runs does not get the size that it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PendingSize {
+    /// [`Self::DEFERRED`]: it will when there is room. [`Self::INFEASIBLE`]: there never is.
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+}
+
+impl PendingSize {
+    pub(crate) const DEFERRED: &str = "Deferred";
+    pub(crate) const INFEASIBLE: &str = "Infeasible";
+}
 
 /// Whether two states of a pod agree in the conditions that others write.
 pub(crate) fn has_same_foreign_conditions(a: &Pod, b: &Pod) -> bool {
@@ -60,7 +87,24 @@ pub(super) fn conditions(
         ("ContainersReady", containers_ready(pod, phase, init, main)),
         ("PodScheduled", Finding::YES),
     ];
-    findings.into_iter().map(|(kind, finding)| condition(input, kind, finding)).collect()
+    let findings = findings.into_iter().chain(resizing(input));
+    findings.map(|(kind, finding)| condition(input, kind, finding)).collect()
+}
+
+/// What is to be said about a size that the pod does not have yet.
+fn resizing(input: &Input<'_>) -> Option<(&'static str, Finding)> {
+    if input.state.is_ending() {
+        return None;
+    }
+    if let Some(PendingSize { reason, message }) = input.pending {
+        let finding = Finding { is_true: true, reason: Some(reason), message: Some(message.clone()) };
+        return Some((RESIZE_PENDING, finding));
+    }
+    let is_under_way = spec::long_running(input.pod).any(|container| {
+        let size = input.observed.newest(&container.name).and_then(|instance| instance.size);
+        size.is_some_and(|size| !size.is(&resources::bounds(container)))
+    });
+    is_under_way.then_some((RESIZE_IN_PROGRESS, Finding::YES))
 }
 
 fn condition(input: &Input<'_>, kind: &str, finding: Finding) -> PodCondition {

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting,
-    ContainerStatus, ContainerUser, LinuxContainerUser,
+    ContainerStatus, ContainerUser, LinuxContainerUser, ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use super::Input;
+use crate::config::resources;
 use crate::pod::{plan, qos, spec};
 use crate::probes::verdicts::{Kind, Verdict};
+use crate::quantity::Resources;
 use crate::runtime::observed::{Instance, InstanceState};
 
 /// Why a container could not be started the last time, by its name.
@@ -72,7 +74,7 @@ fn status(
     let mut instances = input.observed.instances.iter().filter(is_shown);
     let mut status = match instances.next() {
         Some(newest) => {
-            let mut status = of_instance(input, container, newest);
+            let mut status = of_instance(input, container, newest, old.copied());
             keep_end(&mut status, old.copied());
             let before = old.and_then(|old| old.last_state.clone());
             // What is known to have ended is not also what ended before.
@@ -109,9 +111,14 @@ fn keep_end(status: &mut ContainerStatus, old: Option<&ContainerStatus>) {
     }
 }
 
-fn of_instance(input: &Input<'_>, container: &Container, instance: &Instance) -> ContainerStatus {
+fn of_instance(
+    input: &Input<'_>,
+    container: &Container,
+    instance: &Instance,
+    old: Option<&ContainerStatus>,
+) -> ContainerStatus {
     let is_running = matches!(instance.state, InstanceState::Running { .. });
-    let resources = container.resources.clone().filter(|it| it.requests.is_some() || it.limits.is_some());
+    let (allocated_resources, resources) = sizes(input, container, instance, old);
     ContainerStatus {
         name: container.name.clone(),
         state: Some(state(input, instance)),
@@ -119,10 +126,32 @@ fn of_instance(input: &Input<'_>, container: &Container, instance: &Instance) ->
         image: instance.image.clone(),
         image_id: instance.image_ref.clone(),
         container_id: Some(input.container_id(&instance.id)),
-        allocated_resources: qos::requests(container).cloned().filter(|_| is_running),
-        resources: resources.filter(|_| is_running),
+        allocated_resources,
+        resources,
         user: user(instance).filter(|_| is_running),
         ..ContainerStatus::default()
+    }
+}
+
+/// What the node has set aside for an instance that runs, and what the instance has. What it has is told only where it is
+/// known; of one that is to be resized it is what it was.
+fn sizes(
+    input: &Input<'_>,
+    container: &Container,
+    instance: &Instance,
+    old: Option<&ContainerStatus>,
+) -> (Option<Resources>, Option<ResourceRequirements>) {
+    let Some(size) = instance.size else { return (None, None) };
+    let wanted = (qos::requests(container).cloned(), container.resources.clone().unwrap_or_default());
+    if input.pending.is_none() && size.is(&resources::bounds(container)) {
+        return (wanted.0, Some(wanted.1));
+    }
+    let id = input.container_id(&instance.id);
+    let old = old.filter(|old| old.container_id.as_deref() == Some(id.as_str()));
+    let has = old.and_then(|old| old.resources.clone());
+    match input.pending {
+        Some(_) => (old.and_then(|old| old.allocated_resources.clone()), has),
+        None => (wanted.0, has),
     }
 }
 
@@ -151,8 +180,15 @@ fn state(input: &Input<'_>, instance: &Instance) -> ContainerState {
                 signal: None,
             })
         }
-        InstanceState::Created | InstanceState::Unknown => waiting(None, None),
+        // It is about to be started, and until then as it was before it was made.
+        InstanceState::Created => waiting(Some(before_start(input).to_owned()), None),
+        InstanceState::Unknown => waiting(None, None),
     }
+}
+
+/// What a container waits for that has not been started yet.
+fn before_start(input: &Input<'_>) -> &'static str {
+    if spec::init_containers(input.pod).is_empty() { "ContainerCreating" } else { "PodInitializing" }
 }
 
 /// A container of which the runtime knows nothing: not made yet, or removed behind the agent's back.
@@ -166,12 +202,10 @@ fn without_instance(
     if let Some(old) = old.filter(|old| has_terminated(&old.state)) {
         return old.clone();
     }
-    let reason =
-        if spec::init_containers(input.pod).is_empty() { "ContainerCreating" } else { "PodInitializing" };
     let mut status = ContainerStatus {
         name: container.name.clone(),
         image: container.image.clone().unwrap_or_default(),
-        state: Some(waiting(Some(reason.to_owned()), None)),
+        state: Some(waiting(Some(before_start(input).to_owned()), None)),
         restart_count: old.map_or(0, |old| old.restart_count),
         last_state: old.and_then(|old| old.last_state.clone()),
         ..ContainerStatus::default()

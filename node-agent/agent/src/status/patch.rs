@@ -6,7 +6,7 @@
 use k8s_openapi::api::core::v1::{PodCondition, PodStatus};
 use serde_json::{Map, Value, json};
 
-use super::conditions::OWNED;
+use super::conditions::{OWNED, PASSING};
 
 /// Fields that are written as they are.
 const PLAIN: [&str; 10] = [
@@ -71,7 +71,12 @@ fn changed_conditions(known: &PodStatus, wanted: &PodStatus) -> Vec<Value> {
         let old = known.conditions.iter().flatten().find(|old| old.type_ == new.type_);
         old.is_none_or(|old| !is_same(old, new))
     });
-    changed.map(whole_condition).collect()
+    let is_over = |kind: &str| {
+        let has = |status: &PodStatus| status.conditions.iter().flatten().any(|it| it.type_ == kind);
+        has(known) && !has(wanted)
+    };
+    let over = PASSING.into_iter().filter(|kind| is_over(kind));
+    changed.map(whole_condition).chain(over.map(|kind| json!({"type": kind, "$patch": "delete"}))).collect()
 }
 
 /// Probe times are nobody's business here.
@@ -101,6 +106,18 @@ mod tests {
 
     fn status(value: Value) -> PodStatus {
         serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_condition_that_is_there_only_while_it_is_true_is_removed() {
+        let condition = |kind: &str| {
+            let at = "2026-01-01T00:00:00Z";
+            status(json!({"conditions": [{"type": kind, "status": "True", "lastTransitionTime": at}]}))
+        };
+        let changes = patch("u", &condition("PodResizeInProgress"), &PodStatus::default()).unwrap();
+        let removed = json!([{"type": "PodResizeInProgress", "$patch": "delete"}]);
+        assert_eq!(changes["status"]["conditions"], removed);
+        assert_eq!(patch("u", &condition("Ready"), &PodStatus::default()), None);
     }
 
     #[test]

@@ -52,8 +52,7 @@ impl Worker {
             None => Next::Woken,
         };
         match self.carry_out(pod).await {
-            Ok(next) => next.or(deadline),
-            Err(Setback(next)) => next.or(deadline),
+            Ok(next) | Err(Setback(next)) => next.or(deadline).or(self.look_for_room()),
         }
     }
 
@@ -78,6 +77,7 @@ impl Worker {
         self.observe(pod).await?;
         let observed = self.record.view().observed.clone();
         self.clear_away(&observed).await;
+        let pod = &self.with_room(pod);
         match plan(pod, &observed, &self.shared.probes.verdicts(spec::uid(pod))) {
             Plan::End => {
                 self.happens(Event::Ended);
@@ -90,20 +90,22 @@ impl Worker {
                 self.observe(pod).await?;
                 Ok(self.start_all(Place { pod, sandbox: &sandbox, config: &config }, &start).await)
             }
-            Plan::Keep { sandbox, stop, start } => {
-                let has_stopped = !stop.is_empty();
+            Plan::Keep { sandbox, stop, resize, start } => {
+                let has_changed = !stop.is_empty() || !resize.is_empty();
                 self.stop_some(pod, &observed, &stop).await.map_err(|error| failed(pod, &error))?;
+                self.resize(pod, &resize).await.map_err(|error| failed(pod, &error))?;
                 if start != Start::default() {
                     self.prepare(pod, false).await?;
                     let attempt = observed.sandboxes.first().map_or(0, |sandbox| sandbox.attempt);
                     let config =
                         self.sandbox_config(pod, attempt).map_err(|why| self.no_sandbox(pod, &why))?;
-                    self.observe(pod).await?;
+                    // What was stopped only to be started again is told of when it runs.
+                    self.shared.look(&self.record).await.map_err(|error| failed(pod, &error))?;
                     return Ok(self
                         .start_all(Place { pod, sandbox: &sandbox, config: &config }, &start)
                         .await);
                 }
-                if has_stopped { Ok(Next::Now) } else { Ok(self.keep_fresh(pod).await) }
+                if has_changed { Ok(Next::Now) } else { Ok(self.keep_fresh(pod).await) }
             }
         }
     }
@@ -251,8 +253,12 @@ impl Worker {
         for container in start.main.iter().filter_map(|index| spec::containers(pod).get(*index)) {
             take_in(self.start(place, Job { container, ephemeral: None }).await);
         }
+        if has_started {
+            // The next round begins with a look, and tells what it sees.
+            return Next::Now;
+        }
         self.shared.report(&self.record);
-        if has_started { Next::Now } else { next }
+        next
     }
 
     /// Brings volumes up to date, if there is a reason to.

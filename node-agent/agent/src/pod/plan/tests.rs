@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::probes::verdicts::Verdict;
-use crate::testing::{exited, instance, observed, pod, running};
+use crate::testing::{exited, instance, observed, pod, running, sized};
 
 /// A pod with these init and main containers and this restart policy. A name that ends with `!` is a sidecar.
 fn pod_of(policy: &str, init: &[&str], main: &[&str]) -> Pod {
@@ -159,7 +159,7 @@ fn a_failed_probe_stops_a_container_which_the_policy_restarts() {
             let message = format!("Container a failed {word} probe{suffix}");
             let stop = vec![Stop { id: "a-1".into(), container: "a".into(), message, why }];
             let start = Start { main, ..Start::default() };
-            assert_eq!(plan, Plan::Keep { sandbox: "s".into(), stop, start });
+            assert_eq!(plan, Plan::Keep { sandbox: "s".into(), stop, resize: Vec::new(), start });
         }
     }
 }
@@ -305,4 +305,50 @@ fn ephemeral_containers_run_once_even_before_the_pod_is_initialized() {
         Plan::Keep { start, .. } => assert_eq!(start, Start { ephemeral: vec![1], ..Start::default() }),
         other => panic!("{other:?}"),
     }
+}
+
+/// A sidecar `s` and a container `a`, which ask for so much CPU, and are restarted for more of it or not.
+fn pod_asking(cpu: &str, policy: &str) -> Pod {
+    let container = |name: &str| {
+        json!({
+            "name": name, "restartPolicy": if name == "s" { Some("Always") } else { None },
+            "resources": {"requests": {"cpu": cpu}},
+            "resizePolicy": [{"resourceName": "cpu", "restartPolicy": policy}],
+        })
+    };
+    pod(json!({"initContainers": [container("s")], "containers": [container("a")]}))
+}
+
+#[test]
+fn a_container_that_runs_gets_the_size_that_it_asks_for_once() {
+    let (before, after) = (pod_asking("100m", "NotRequired"), pod_asking("200m", "NotRequired"));
+    let mut observed =
+        observed(spec::long_running(&before).zip([1, 2]).map(|(it, at)| sized(at, it)).collect());
+    let resize = |plan| match plan {
+        Plan::Keep { stop, resize, start, .. } => {
+            assert_eq!((stop, start), (vec![], Start::default()));
+            resize.into_iter().map(|it| it.id).collect::<Vec<String>>()
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(resize(quiet(&before, &observed)), Vec::<String>::new());
+    assert_eq!(resize(quiet(&after, &observed)), ["s-1", "a-2"]);
+    // Whatever the kernel makes of it, the runtime was told.
+    for instance in &mut observed.instances {
+        let bounds = crate::config::resources::bounds(spec::container(&after, &instance.name).unwrap());
+        instance.size.as_mut().unwrap().told = Some(bounds);
+    }
+    assert_eq!(resize(quiet(&after, &observed)), Vec::<String>::new());
+    observed.instances.iter_mut().for_each(|instance| instance.size = None);
+    assert_eq!(resize(quiet(&after, &observed)), Vec::<String>::new(), "nobody knows what it has");
+}
+
+#[test]
+fn a_container_whose_policy_says_so_is_restarted_for_another_size() {
+    let (before, after) = (pod_asking("100m", "RestartContainer"), pod_asking("200m", "RestartContainer"));
+    let observed = observed(spec::long_running(&before).zip([1, 2]).map(|(it, at)| sized(at, it)).collect());
+    let Plan::Keep { stop, resize, start, .. } = quiet(&after, &observed) else { panic!("it runs") };
+    let messages: Vec<&str> = stop.iter().map(|stop| stop.message.as_str()).collect();
+    assert_eq!(messages, ["Container s resize requires restart", "Container a resize requires restart"]);
+    assert_eq!((resize, start), (vec![], Start { init: vec![0], main: vec![0], ..Start::default() }));
 }

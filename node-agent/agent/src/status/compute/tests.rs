@@ -9,7 +9,7 @@ use super::*;
 use crate::probes::verdicts::{Kind, Verdict};
 use crate::runtime::observed::{Instance, InstanceState};
 use crate::status::Trouble;
-use crate::testing::{at, exited, instance, observed, pod, running};
+use crate::testing::{at, exited, instance, observed, pod, running, sized};
 
 /// A pod's situation; everything that a test does not care about is quiet.
 struct Case {
@@ -19,6 +19,7 @@ struct Case {
     verdicts: Verdicts,
     troubles: Troubles,
     hooked: BTreeSet<String>,
+    pending: Option<PendingSize>,
     state: State,
 }
 
@@ -33,12 +34,13 @@ impl Case {
             verdicts: Verdicts::default(),
             troubles: HashMap::new(),
             hooked: BTreeSet::new(),
+            pending: None,
             state: State::Running,
         }
     }
 
     fn status(&self) -> PodStatus {
-        let Self { pod, observed, old, verdicts, troubles, hooked, state } = self;
+        let Self { pod, observed, old, verdicts, troubles, hooked, pending, state } = self;
         let node_addresses = ["172.31.0.21".parse().unwrap()];
         compute(&Input {
             pod,
@@ -47,6 +49,7 @@ impl Case {
             verdicts,
             troubles,
             hooked,
+            pending: pending.as_ref(),
             state,
             runtime: "containerd",
             node_addresses: &node_addresses,
@@ -380,12 +383,6 @@ fn a_message_from_the_container_is_shown() {
 }
 
 #[test]
-fn an_instance_that_was_only_made_waits() {
-    let case = Case::new(one(json!({})), vec![instance("a", 1, InstanceState::Created)]);
-    assert_eq!(facts(container(&case.status()), &["state"]), json!({"state": {"waiting": {}}}));
-}
-
-#[test]
 fn a_container_does_not_run_before_its_hook_is_over() {
     let mut case = Case::new(one(json!({})), vec![instance("a", 1, running(1))]);
     case.hooked.insert("a-1".to_owned());
@@ -403,7 +400,8 @@ fn a_container_does_not_run_before_its_hook_is_over() {
 
 #[test]
 fn while_a_hook_runs_again_the_end_before_it_is_shown() {
-    let mut case = Case::new(one(json!({})), vec![instance("a", 50, running(50)), instance("a", 1, exited(1, 3))]);
+    let mut case =
+        Case::new(one(json!({})), vec![instance("a", 50, running(50)), instance("a", 1, exited(1, 3))]);
     case.hooked.insert("a-50".to_owned());
     let status = case.next();
     assert_eq!(container(&status).state.as_ref().unwrap().terminated.as_ref().unwrap().exit_code, 3);
@@ -420,4 +418,47 @@ fn an_end_that_somebody_else_has_told_stays() {
     let status = case.next();
     assert_eq!((status.phase.as_deref(), status.reason.as_deref()), (Some("Failed"), Some("Evicted")));
     assert!(container(&status).state.as_ref().unwrap().terminated.is_some());
+}
+
+#[test]
+fn what_a_container_has_is_told_and_not_what_it_asks_for() {
+    let asking = |cpu: &str| one(json!({"resources": {"requests": {"cpu": cpu}}}));
+    let small = pod(asking("100m"));
+    let instances = vec![sized(5, &spec::containers(&small)[0])];
+    let mut case = Case::new(asking("100m"), instances.clone());
+    let told = |status: &PodStatus| {
+        let facts = facts(container(status), &["allocatedResources", "resources"]);
+        let cpu = |value: &Value| value["cpu"].as_str().map(str::to_owned);
+        let kinds = status.conditions.iter().flatten().map(|it| it.type_.clone());
+        let resizing: Vec<String> = kinds.filter(|kind| kind.starts_with("PodResize")).collect();
+        (cpu(&facts["allocatedResources"]), cpu(&facts["resources"]["requests"]), resizing)
+    };
+    let some = |cpu: &str| Some(cpu.to_owned());
+    assert_eq!(told(&case.next()), (some("100m"), some("100m"), vec![]));
+    case.pod.spec = pod(asking("200m")).spec;
+    assert_eq!(told(&case.status()), (some("200m"), some("100m"), vec!["PodResizeInProgress".into()]));
+    case.pending = Some(PendingSize { reason: PendingSize::DEFERRED, message: "no room".into() });
+    let status = case.status();
+    assert_eq!(told(&status), (some("100m"), some("100m"), vec!["PodResizePending".into()]));
+    assert_eq!(condition(&status, "PodResizePending").reason.as_deref(), Some("Deferred"));
+    case.pending = None;
+    case.observed.instances[0] = sized(5, &spec::containers(&case.pod)[0]);
+    assert_eq!(told(&case.status()), (some("200m"), some("200m"), vec![]));
+    case.observed.instances[0].size = None;
+    assert_eq!(told(&case.status()), (None, None, vec![]), "nobody knows what it has");
+}
+
+#[test]
+fn a_container_that_is_made_and_not_started_waits_for_what_it_waited_for() {
+    let spec = json!({
+        "initContainers": [{"name": "i", "image": "busybox:1.36"}],
+        "containers": [{"name": "a", "image": "busybox:1.36"}],
+    });
+    let waiting =
+        |status: &ContainerStatus| status.state.as_ref().unwrap().waiting.as_ref().unwrap().reason.clone();
+    let case = Case::new(spec, vec![instance("i", 5, InstanceState::Created)]);
+    let init = &case.status().init_container_statuses.unwrap()[0];
+    assert_eq!(waiting(init).as_deref(), Some("PodInitializing"));
+    let case = Case::new(one(json!({})), vec![instance("a", 5, InstanceState::Created)]);
+    assert_eq!(waiting(container(&case.status())).as_deref(), Some("ContainerCreating"));
 }
