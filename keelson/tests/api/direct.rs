@@ -47,7 +47,6 @@ fn answer(
     runtime.block_on(async {
         let mut config = config(servers, asking).await;
         config.cluster_url = servers.url(server).parse().unwrap();
-        config.default_retry = false;
         match Client::try_from(config).unwrap().request_text(request).await {
             Ok(text) => Ok(text),
             Err(Error::Api(status)) => Err(status),
@@ -56,16 +55,19 @@ fn answer(
     })
 }
 
-async fn config(servers: &Servers, asking: Asking) -> Config {
+/// How a client without retries comes to the servers, whichever is alive.
+pub(crate) async fn config(servers: &Servers, asking: Asking) -> Config {
     // The first use in this process installs it.
     let _installed_already = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(servers.kubeconfig("clients/admin")).unwrap();
-    let admin = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    let mut admin = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    admin.default_retry = false;
     match asking {
         Asking::Admin => admin,
         Asking::Nobody => {
             let mut config = Config::new(admin.cluster_url.clone());
             config.root_cert = admin.root_cert;
+            config.default_retry = false;
             config
         }
     }

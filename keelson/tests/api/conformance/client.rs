@@ -9,13 +9,13 @@ use std::sync::Arc;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use http::{Method, Request};
 use keelson_api_schema::{Document, Encoding, TypeId, builtin, decode_value, encode_protobuf};
+use kube::Client;
 use kube::client::Body;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use super::watch::Watch;
+use crate::direct::{self, Asking};
 use crate::servers::Servers;
 
 pub(crate) const JSON: &str = "application/json";
@@ -55,16 +55,9 @@ pub(crate) struct Answer {
 impl Api {
     /// The cluster's administrator, at whichever server is alive.
     pub(crate) fn admin(servers: &Servers, wire: Wire) -> Self {
-        // The first use in this process installs it.
-        let _installed_already = rustls::crypto::ring::default_provider().install_default();
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let client = runtime.block_on(async {
-            let kubeconfig = Kubeconfig::read_from(servers.kubeconfig("clients/admin")).unwrap();
-            let options = KubeConfigOptions::default();
-            let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
-            config.default_retry = false;
-            Client::try_from(config).unwrap()
-        });
+        let client = runtime
+            .block_on(async { Client::try_from(direct::config(servers, Asking::Admin).await).unwrap() });
         Self { client, runtime: Arc::new(runtime), wire, headers: HeaderMap::new() }
     }
 
