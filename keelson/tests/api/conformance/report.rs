@@ -1,7 +1,7 @@
 //! Which of upstream's titles are covered, as a document.
 //!
-//! In: all titles, the tables of scenarios, and what is missing. Out: `docs/conformance.md`, compared with what is there;
-//! `UPDATE_GOLDEN=1` writes it.
+//! In: all titles, the tables of scenarios, what is missing, and what upstream's own program has said (`upstream.md`, by
+//! hand). Out: `docs/conformance.md`, compared with what is there; `UPDATE_GOLDEN=1` writes it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,6 +12,9 @@ use super::{Area, Title};
 /// flags.
 const TITLES: &str = include_str!("titles.txt");
 
+/// What a run of upstream's own program has said.
+const UPSTREAM: &str = include_str!("upstream.md");
+
 /// From the package's folder, in which its tests run.
 const DOCUMENT: &str = "../docs/conformance.md";
 
@@ -20,7 +23,7 @@ const INTRODUCTION: &str = "# Upstream's conformance suite
 Kubernetes 1.37 has 462 conformance tests. 159 of them need no container that runs: 118 the API server alone, 41
 controllers or the scheduler as well. For each of these, this table says which scenario of `keelson/tests/api/conformance/`
 does what upstream's test does, or why there is none. The scenarios are written anew from what upstream's tests ask; they
-are not upstream's suite, which has not been run. Each runs with a client that speaks JSON and with one that speaks
+are not upstream's suite: what that says stands below. Each runs with a client that speaks JSON and with one that speaks
 protobuf, against three servers: `cargo test -p keelson --test api conformance`. Titles are shortened. What needs containers
 is looked at by the suite `node`, though not by title.
 
@@ -91,7 +94,7 @@ fn document(covered: &[(&str, &Title)], missing: &[(&str, &str, &str)]) -> Strin
             writeln!(text, "| {sig} | {suite} | {title} | {row} |").unwrap();
         }
     }
-    text
+    text + UPSTREAM
 }
 
 /// The file with a title's scenario, or why there is none.
