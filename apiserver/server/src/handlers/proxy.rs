@@ -199,7 +199,7 @@ async fn send(
     address: SocketAddr,
     request: Request<Full<bytes::Bytes>>,
 ) -> Result<http::Response<Incoming>, ApiError> {
-    let dial = |why: &dyn std::fmt::Display| unreachable(format!("dial tcp {address}: {why}"));
+    let dial = |why: &dyn std::fmt::Display| unreachable(&format!("dial tcp {address}: {why}"));
     let stream = match timeout(DIAL_PATIENCE, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(dial(&error)),
@@ -209,8 +209,8 @@ async fn send(
         Scheme::Http => exchange(stream, request).await,
         Scheme::Https => match timeout(DIAL_PATIENCE, tls::connect(stream, address.ip())).await {
             Ok(Ok(stream)) => exchange(stream, request).await,
-            Ok(Err(error)) => Err(unreachable(error.to_string())),
-            Err(_) => Err(unreachable("TLS handshake timeout".to_owned())),
+            Ok(Err(error)) => Err(unreachable(&error.to_string())),
+            Err(_) => Err(unreachable("TLS handshake timeout")),
         },
     }
 }
@@ -219,13 +219,13 @@ async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     request: Request<Full<bytes::Bytes>>,
 ) -> Result<http::Response<Incoming>, ApiError> {
-    let failed = |error: hyper::Error| unreachable(error.to_string());
+    let failed = |error: hyper::Error| unreachable(&error.to_string());
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     tokio::spawn(connection.with_upgrades());
     sender.send_request(request).await.map_err(failed)
 }
 
-fn unreachable(why: String) -> ApiError {
+fn unreachable(why: &str) -> ApiError {
     ApiError::unavailable(format!("error trying to reach service: {why}"))
 }
 
