@@ -6,6 +6,8 @@ set -euo pipefail
 
 readonly PROGRAMS=$1
 readonly SIMULATION_SECONDS=${SIMULATION_SECONDS:-240}
+# The first seed; where it is not given, the time of day draws it.
+readonly SIMULATION_FROM=${SIMULATION_FROM:-}
 readonly MATRIX_SECONDS=${MATRIX_SECONDS:-180}
 readonly SECONDS_PER_RUN=${SECONDS_PER_RUN:-15}
 readonly MUTANTS=${MUTANTS:-3}
@@ -17,7 +19,7 @@ readonly FAULTS=none,kill,pause,restart,partition,packets,clock,power,disk,damag
 
 simulate() {
     echo "== simulation, $SIMULATION_SECONDS s"
-    cargo xtask sim --time-limit "$SIMULATION_SECONDS"
+    cargo xtask sim ${SIMULATION_FROM:+--from "$SIMULATION_FROM"} --time-limit "$SIMULATION_SECONDS"
 }
 
 hunt() {
