@@ -153,6 +153,12 @@ impl Observed {
         superfluous
     }
 
+    /// Instances whose sandbox is gone: one that was just being started may have been left behind.
+    pub(crate) fn stray(&self) -> Vec<&Instance> {
+        let is_there = |id: &str| self.sandboxes.iter().any(|sandbox| sandbox.id == id);
+        self.instances.iter().filter(|instance| !is_there(&instance.sandbox)).collect()
+    }
+
     /// Sandboxes that hold nothing, and that another one has replaced.
     pub(crate) fn abandoned(&self) -> Vec<&Sandbox> {
         let holds = |id: &str| self.instances.iter().any(|instance| instance.sandbox == id);
@@ -274,6 +280,15 @@ mod tests {
             Some(("a-2", at(3)))
         );
         assert!(observed.may_run());
+    }
+
+    #[test]
+    fn what_has_lost_its_sandbox_is_stray() {
+        let mut observed =
+            observed(vec![instance("a", 1, exited(1, 0)), instance("b", 2, InstanceState::Created)]);
+        assert_eq!(observed.stray(), [] as [&Instance; 0]);
+        observed.instances[0].sandbox = "gone".into();
+        assert_eq!(observed.stray().iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["b-2"]);
     }
 
     #[test]

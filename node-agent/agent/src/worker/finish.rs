@@ -43,7 +43,8 @@ impl Worker {
         Next::Never
     }
 
-    /// Whether the runtime has nothing of the pod any more. Its containers go with their sandboxes.
+    /// Whether the runtime has nothing of the pod any more. Its containers go with their sandboxes; what has lost its own
+    /// goes alone.
     async fn remove_from_runtime(&self, pod: &Pod) -> bool {
         let observed = match self.shared.observer.observe(spec::uid(pod)).await {
             Ok(observed) => observed,
@@ -54,11 +55,13 @@ impl Worker {
         };
         let runtime = &self.shared.runtime;
         let removed = join_all(observed.sandboxes.iter().map(|it| runtime.remove_pod_sandbox(&it.id))).await;
+        let stray = join_all(observed.stray().into_iter().map(|it| runtime.remove_container(&it.id))).await;
         removed
             .into_iter()
+            .chain(stray)
             .filter_map(Result::err)
             .inspect(|error| {
-                tracing::warn!(pod = spec::described(pod), %error, "a sandbox of the pod is still there");
+                tracing::warn!(pod = spec::described(pod), %error, "the runtime still has something of the pod");
             })
             .count()
             == 0
