@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::Title;
 use super::client::Answer;
-use super::cluster::{Cluster, Namespace};
+use super::cluster::{Cluster, Namespace, name_of};
 use super::life::{Life, contains};
+use crate::wait;
 
 pub(super) const TITLES: &[Title] = &[
     Title::new("API priority and fairness", "FlowSchema API operations", flow_schemas),
@@ -194,6 +195,26 @@ fn migrations(cluster: &Cluster<'_>) {
     );
     life.status = Some(json!({"status": {"conditions": [condition("Running")]}}));
     life.as_resource(cluster);
+    migrates(cluster);
+}
+
+/// Upstream's test asks for no more than that migrations are kept; here they are carried out, too.
+fn migrates(cluster: &Cluster<'_>) {
+    let path = "/apis/storagemigration.k8s.io/v1/storageversionmigrations";
+    let wish = json!({
+        "apiVersion": "storagemigration.k8s.io/v1", "kind": "StorageVersionMigration",
+        "metadata": {"generateName": "svm-"}, "spec": {"resource": {"group": "", "resource": "serviceaccounts"}},
+    });
+    let made = cluster.api.post(path, &wish).ok();
+    let one = format!("{path}/{}", name_of(&made));
+    wait::until("a migration has succeeded", || {
+        let migration = cluster.api.get(&one).ok();
+        let conditions = migration["status"]["conditions"].as_array();
+        let has_succeeded = conditions
+            .is_some_and(|all| all.iter().any(|it| it["type"] == "Succeeded" && it["status"] == "True"));
+        if has_succeeded { Ok(()) } else { Err(migration["status"].to_string()) }
+    });
+    cluster.api.delete(&one).ok();
 }
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
