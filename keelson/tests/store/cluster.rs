@@ -202,6 +202,12 @@ impl Member {
         self.process.is_some()
     }
 
+    /// What all its processes have printed so far.
+    pub(crate) fn all_printed(&self) -> String {
+        let log = |start| self.logs.join(format!("{}.{start}.log", self.name));
+        (0..self.starts).map(|start| std::fs::read_to_string(log(start)).unwrap()).collect()
+    }
+
     /// Its running process.
     pub(crate) fn process(&mut self) -> &mut Process {
         self.process.as_mut().unwrap()

@@ -89,6 +89,44 @@ async fn a_wiped_disk_under_its_old_name_does_not_join_and_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_member_whose_state_and_snapshot_are_damaged_says_so_and_is_refilled_by_the_others() {
+    let mut cluster = Cluster::start_with(&["--snapshot-count=50"]).await;
+    let damaged = cluster.follower().await;
+    let mut revision = 0;
+    for write in 0..200 {
+        let key = format!("k{}", write % 20);
+        revision = writer::put(&cluster.clients_from(damaged), &key, &write.to_string()).await;
+    }
+    cluster.applied(damaged, revision).await;
+    cluster.members[damaged].kill();
+    let tables = tables(&cluster.members[damaged].data_dir);
+    assert!(!tables.is_empty(), "a snapshot writes the state out");
+    for table in tables {
+        let mut bytes = fs::read(&table).unwrap();
+        // The first blocks are the records.
+        bytes[10] ^= 1;
+        fs::write(&table, bytes).unwrap();
+    }
+    cluster.members[damaged].start();
+    let client = cluster.members[damaged].client.clone();
+    let found = wait::until("the damaged member is whole", PATIENCE, async || {
+        if cluster.members[damaged].process().ended().is_some() {
+            // As a service manager would.
+            cluster.members[damaged].exit(PATIENCE).await;
+            cluster.members[damaged].start();
+        }
+        client.read_all(Read::Linearizable).await.ok()
+    })
+    .await;
+    assert_eq!(found.values["k19"], "199");
+    let printed = cluster.members[damaged].all_printed();
+    assert!(
+        printed.contains("is damaged") && printed.contains("refilled with a peer's snapshot"),
+        "{printed}"
+    );
+}
+
+#[tokio::test]
 async fn a_disk_that_was_rolled_back_harms_nobody_else() {
     let mut cluster = Cluster::start().await;
     let (leader, follower) = (cluster.leader().await, cluster.follower().await);
@@ -135,6 +173,14 @@ async fn with_some_data() -> Cluster {
     }
     cluster.members[0].kill();
     cluster
+}
+
+/// The tables of a member's state, and of its snapshots.
+fn tables(data_dir: &Path) -> Vec<PathBuf> {
+    let folders = fs::read_dir(data_dir).unwrap().map(|entry| entry.unwrap().path());
+    let states = folders.filter(|folder| folder.is_dir() && !folder.ends_with("log"));
+    let files = states.flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "sst")).collect()
 }
 
 /// The newest of the files that RocksDB logs its writes to.

@@ -219,6 +219,10 @@ impl PeerServer {
             matched: matched.as_ref().map(|(last, _)| wire::put_log_id(last)),
             matched_in: matched.map(|(_, term)| term.get()),
             vote: vote.map(|vote| wire::put_vote(&vote.vote())),
+            leader_urls: match membership::route(&self.raft) {
+                membership::Route::To(_, leader) => leader.peer_urls,
+                membership::Route::Here | membership::Route::Nowhere => Vec::new(),
+            },
         })
     }
 

@@ -4,7 +4,8 @@
 //! knows of: with its vote, entries could be lost that were acknowledged with its help. Its peers remember: who
 //! leads knows what the replica has acknowledged, and everybody knows whether they voted for it.
 //!
-//! Peers are those whom the flags name, and those whom the disk knows: who came later stands in no founder's flags.
+//! Peers are those whom the flags name, those whom the disk knows, for who came later stands in no founder's flags, and
+//! the leader whom they follow, for it may have come after this disk was copied.
 //!
 //! Deliberately absent: certainty. Peers remember only what they have seen since they started, and one that is
 //! away cannot be asked.
@@ -51,11 +52,24 @@ pub(super) async fn check(
     if mutant::is(Mutant::VoteAfterWipe) {
         return Ok(());
     }
-    let asked = join_all(others.iter().map(|url| directory.recall(url, PATIENCE))).await;
-    for (peer, remembered) in asked.into_iter().flatten() {
-        compare(&peer, remembered, on_disk)?;
+    let mut leaders = BTreeSet::new();
+    for (peer, remembered) in ask(directory, others.iter().copied()).await {
+        compare(&peer, &remembered, on_disk)?;
+        leaders.extend(remembered.leader_urls);
+    }
+    leaders.retain(|url| !others.contains(url.as_str()));
+    for (peer, remembered) in ask(directory, leaders.iter().map(String::as_str)).await {
+        compare(&peer, &remembered, on_disk)?;
     }
     Ok(())
+}
+
+/// What those remember who answer.
+async fn ask<'a>(
+    directory: &Directory,
+    urls: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = (Identity, RecallReply)> {
+    join_all(urls.map(|url| directory.recall(url, PATIENCE))).await.into_iter().flatten()
 }
 
 /// Where there may be somebody who remembers this replica.
@@ -66,11 +80,11 @@ pub(super) fn others<'a>(options: &'a StoreOptions, members: &'a [Member]) -> BT
     told.chain(known).filter(is_other).map(|(_, url)| url.as_str()).collect()
 }
 
-fn compare(peer: &Identity, remembered: RecallReply, on_disk: &OnDisk) -> Result<(), OpenError> {
+fn compare(peer: &Identity, remembered: &RecallReply, on_disk: &OnDisk) -> Result<(), OpenError> {
     let rolled_back =
         |seen: String, found: String| OpenError::RolledBack { peer: peer.name.clone(), seen, found };
     let own = on_disk.vote.map(VoteRecord::vote);
-    let matched = remembered.matched.map(|id| types::position(&wire::log_id(id)));
+    let matched = remembered.matched.clone().map(|id| types::position(&wire::log_id(id)));
     // What was acknowledged in a term before the disk's vote was on the disk when it voted: if it is gone, then a
     // later leader has taken it back. A crash may come between that and the entries that were to replace it.
     let outvoted = own.zip(remembered.matched_in).is_some_and(|(own, term)| own.leader_id.term > term);
@@ -109,11 +123,15 @@ mod tests {
         let peer = Identity { cluster: ClusterId::new(1), replica: ReplicaId::new(2), name: "b".into() };
         let vote = voted_in.map(|term| VoteRecord { term: Term::new(term), voted_for: me, committed: false });
         let on_disk = OnDisk { last, vote, members: Vec::new() };
-        compare(&peer, remembered, &on_disk).err().map(|error| error.to_string())
+        compare(&peer, &remembered, &on_disk).err().map(|error| error.to_string())
     }
 
     fn matched(term: u64, index: u64) -> RecallReply {
-        RecallReply { matched: Some(peer::LogId { term, index }), matched_in: Some(term), vote: None }
+        RecallReply {
+            matched: Some(peer::LogId { term, index }),
+            matched_in: Some(term),
+            ..RecallReply::default()
+        }
     }
 
     #[test]
