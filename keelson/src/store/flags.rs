@@ -163,6 +163,10 @@ pub(crate) struct HistoryFlags {
     pub(crate) backup_dir: Option<PathBuf>,
 }
 
+    /// How far back --backup-dir must lead, for instance 168h; files that only lead further back are removed
+    /// [default: none ever is].
+    #[arg(long, env = "KEELSON_STORE_BACKUP_RETENTION", value_name = "TIME")]
+    pub(crate) backup_retention: Option<Span>,
 /// What history is measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CompactionMode {
