@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use keelson_store::options::DEFAULT_SNAPSHOT_BYTES_PER_SECOND;
 use super::authentication::AuthFlags;
 use super::foreign::ForeignFlags;
 use crate::endpoint::Endpoint;
@@ -193,6 +194,15 @@ pub(crate) struct TuningFlags {
     )]
     pub(crate) snapshot_catchup_entries: u64,
     /// Milliseconds between the leader's heartbeats.
+    /// Bytes per second that this member sends of snapshots to members that lag far behind, all together. 0: as
+    /// fast as it goes.
+    #[arg(
+        long,
+        env = "KEELSON_STORE_SNAPSHOT_BYTES_PER_SECOND",
+        value_name = "BYTES",
+        default_value_t = DEFAULT_SNAPSHOT_BYTES_PER_SECOND
+    )]
+    pub(crate) snapshot_bytes_per_second: u64,
     #[arg(long, env = "ETCD_HEARTBEAT_INTERVAL", value_name = "MS", default_value_t = 75)]
     pub(crate) heartbeat_interval: u64,
     /// Milliseconds without a heartbeat before an election; the wait is random between once and twice this.

@@ -91,6 +91,8 @@ fn store_options(options: &MemberOptions) -> StoreOptions {
         beginning: options.beginning,
         snapshot_every: options.snapshot_every,
         keep_behind_snapshot: options.keep_behind_snapshot,
+        slow_write: options.slow_write,
+        snapshot_bytes_per_second: options.snapshot_bytes_per_second,
         ..StoreOptions::new(
             member,
             replica::initial_members(&options.initial_cluster),

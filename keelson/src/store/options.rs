@@ -44,6 +44,10 @@ pub(crate) struct MemberOptions {
     pub(crate) snapshot_every: u64,
     /// Log entries kept behind a snapshot.
     pub(crate) keep_behind_snapshot: u64,
+    /// From here on a write is slow.
+    pub(crate) slow_write: Duration,
+    /// How fast snapshots are sent to members that lag; 0 for as fast as it goes.
+    pub(crate) snapshot_bytes_per_second: u64,
     /// Between two heartbeats.
     pub(crate) heartbeat: Duration,
     /// Shortest wait before an election; the longest is twice this.
@@ -237,6 +241,8 @@ impl MemberOptions {
             cluster_token,
             snapshot_every,
             keep_behind_snapshot,
+            slow_write: tuning.warning_apply_duration,
+            snapshot_bytes_per_second: tuning.snapshot_bytes_per_second,
             heartbeat,
             election_timeout,
             metrics,

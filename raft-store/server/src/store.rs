@@ -26,7 +26,7 @@ use crate::{
     lease::{self as leases, LeaseKeeper},
     membership,
     options::{Member, StoreOptions, Timing},
-    peer::{Directory, Greeter, Identity, PeerServer, Transport},
+    peer::{Directory, Greeter, Identity, PeerServer, Sending, Transport},
     propose::Proposals,
     read::ReadIndex,
     reconfigure::{Change, ReconfigureError, Reconfigurer, keeper},
@@ -121,12 +121,14 @@ impl Store {
             me: &me,
             directory: &directory,
             sentinel: &sentinel,
+        let sending = Sending::new(&options);
             options: &options,
         };
         let Started { raft, state, machine } = storage.start().await?;
         directory.follow(&raft);
 
         let patience = options.request_timeout;
+            sending: &sending,
         let proposals = Proposals::start(raft.clone(), directory.clone(), patience);
         let reads = ReadIndex::start(raft.clone(), directory.clone(), state.clone(), patience);
         let leases = LeaseKeeper::start(raft.clone(), directory.clone(), state.clone(), patience);
@@ -147,6 +149,7 @@ impl Store {
         let background = vec![
             runtime::spawn(server.run(transport)),
             runtime::spawn(leases::expire(raft.clone(), state.clone(), proposals.clone())),
+            sending,
             runtime::spawn(sweeper::run(machine, state.clone())),
             runtime::spawn(read_history(state.clone(), state.hub().open_history(), options.offload)),
             runtime::spawn(keeper::run(reconfigurer.clone())),

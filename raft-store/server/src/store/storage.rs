@@ -17,7 +17,7 @@ use crate::{
     error::OpenError,
     log::LogAdapter,
     options::StoreOptions,
-    peer::{Directory, Identity, NetworkFactory},
+    peer::{Directory, Identity, NetworkFactory, Sending},
     state::{SharedState, StateAdapter},
     types::Raft,
 };
@@ -32,6 +32,7 @@ pub(super) struct Storage<'a> {
     pub(super) me: &'a Identity,
     pub(super) directory: &'a Arc<Directory>,
     pub(super) sentinel: &'a Arc<Sentinel>,
+    pub(super) sending: &'a Sending,
     pub(super) options: &'a StoreOptions,
 }
 
@@ -90,8 +91,12 @@ impl Storage<'_> {
         );
         met.and(alike)?;
         let (shared, machine) = (state.shared().clone(), state.machine());
-        let timing = self.options.timing;
-        let network = NetworkFactory { directory: directory.clone(), state: shared.clone(), timing };
+        let network = NetworkFactory {
+            directory: directory.clone(),
+            state: shared.clone(),
+            timing: self.options.timing,
+            sending: self.sending.clone(),
+        };
         let raft = Raft::new(replica, raft_config::of(self.options)?, network, log, state).await;
         let raft = raft.map_err(|error| OpenError::Raft(error.to_string()))?;
         Ok(Started { raft, state: shared, machine })
