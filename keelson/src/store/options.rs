@@ -158,12 +158,12 @@ pub(crate) enum OptionsError {
     Foreign(#[from] ForeignError),
     #[error("--auto-compaction-retention {given:?} is no {expected}; 0 switches automatic compaction off")]
     Retention { given: String, expected: &'static str },
+    #[error(transparent)]
+    Backup(#[from] RetentionWithoutBackup),
     #[error(
         "--listen-metrics-urls has https:// URLs, but --listen-client-urls are http:// ones, so there is no certificate to \
          show: use http:// for both, or https:// for both"
     )]
-    #[error(transparent)]
-    Backup(#[from] RetentionWithoutBackup),
     MetricsWithoutCertificate,
     #[error("--listen-peer-urls has {0} URLs: give one")]
     SeveralPeerListeners(usize),

@@ -54,6 +54,8 @@ pub struct StoreOptions {
     pub snapshot_bytes_per_second: u64,
     /// How long a write waits for its fate, a read for its read index.
     pub request_timeout: Duration,
+    /// From here on a write is slow: the log says where its time went.
+    pub slow_write: Duration,
     /// Bytes of recent log entries kept in memory.
     pub log_cache_bytes: usize,
     /// Bytes of recent changes kept in memory for watchers.
@@ -115,9 +117,10 @@ impl StoreOptions {
             timing: Timing::default(),
             snapshot_every: 100_000,
             keep_behind_snapshot: 10_000,
-            request_timeout: Duration::from_secs(7),
-            log_cache_bytes: 16 << 20,
             snapshot_bytes_per_second: DEFAULT_SNAPSHOT_BYTES_PER_SECOND,
+            request_timeout: Duration::from_secs(7),
+            slow_write: Duration::from_millis(100),
+            log_cache_bytes: 16 << 20,
             watch_history_bytes: 8 << 20,
             offload: Offload::Thread,
         }

@@ -25,6 +25,7 @@ use crate::{
     error::{LeaseError, OpenError, ReadError, Rejection, WriteError},
     lease::{self as leases, LeaseKeeper},
     membership,
+    meters::Meters,
     options::{Member, StoreOptions, Timing},
     peer::{Directory, Greeter, Identity, PeerServer, Sending, Transport},
     propose::Proposals,
@@ -128,8 +129,7 @@ impl Store {
         directory.follow(&raft);
 
         let patience = options.request_timeout;
-            sending: &sending,
-        let proposals = Proposals::start(raft.clone(), directory.clone(), patience);
+        let proposals = Proposals::start(raft.clone(), directory.clone(), state.meters().clone(), &options);
         let reads = ReadIndex::start(raft.clone(), directory.clone(), state.clone(), patience);
         let leases = LeaseKeeper::start(raft.clone(), directory.clone(), state.clone(), patience);
         let leases = Arc::new(leases);
@@ -273,6 +273,16 @@ impl Store {
     }
 
     /// Completes when a leader is known that is not `known`; says which.
+    /// Whether this replica's disk has so little room left that it takes no write that grows the store.
+    pub fn is_low_on_disk(&self) -> bool {
+        self.inner.room.is_low()
+    }
+
+    /// What this replica counts of its work.
+    pub(crate) fn meters(&self) -> &Meters {
+        self.inner.state.meters()
+    }
+
     pub(crate) async fn another_leader(&self, known: Option<ReplicaId>) -> ReplicaId {
         membership::another_leader(&self.inner.raft, known).await
     }

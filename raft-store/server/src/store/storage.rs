@@ -74,7 +74,8 @@ impl Storage<'_> {
     async fn attempt(&self) -> Result<Started, OpenError> {
         let (meta, replica) = (&self.log.meta, self.me.replica);
         let state = StateAdapter::open(self.disk.clone(), meta.clone(), self.sentinel, self.options)?;
-        let log = LogAdapter::open(self.sentinel.guard(self.log.engine.clone()), replica, self.options)?;
+        let log = self.sentinel.guard(self.log.engine.clone());
+        let log = LogAdapter::open(log, replica, self.options, state.shared().meters().clone())?;
         // Raft reads this too, and of a damaged record it would say only that it cannot begin.
         meta.committed()?;
         log.cut_conflict(state.applied())?;
