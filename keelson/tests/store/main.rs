@@ -28,6 +28,7 @@ mod libraries;
 mod members;
 mod quorum;
 mod restarts;
+mod scale;
 mod snapshots;
 mod strangers;
 mod users;
