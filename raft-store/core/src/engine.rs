@@ -195,6 +195,20 @@ pub trait Disk: Send + Sync {
 
     /// Makes a folder and all its files durable.
     fn sync_folder(&self, name: &str) -> Result<(), EngineError>;
+
+    /// How much room there is; `None` where nobody can say.
+    fn space(&self) -> Option<Space> {
+        None
+    }
+}
+
+/// The room on a disk, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// What can still be written.
+    pub free: u64,
+    /// All there is, used or not.
+    pub total: u64,
 }
 
 /// Changes that take effect together.

@@ -42,6 +42,8 @@ use crate::{
 };
 
 pub(crate) use identity::{LOG_STORE, cluster_of, founder_of};
+use space::Room;
+pub(crate) use space::grows;
 use storage::{Started, Storage};
 
 mod bootstrap;
@@ -49,6 +51,7 @@ mod farewell;
 mod identity;
 mod raft_config;
 mod rollback;
+mod space;
 mod storage;
 mod sweeper;
 
@@ -79,6 +82,8 @@ struct Inner {
     /// Where long reads go.
     offload: Offload,
     sentinel: Arc<Sentinel>,
+    /// What is left of the disk.
+    room: Room,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -116,13 +121,14 @@ impl Store {
         let (me, log) = identity::establish(&*disk, &transport, &options).await?;
         let directory = Arc::new(Directory::new(me.clone(), transport.clone()));
         let sentinel = Sentinel::open(log.meta.clone())?;
+        let sending = Sending::new(&options);
         let storage = Storage {
             disk: &disk,
             log: &log,
             me: &me,
             directory: &directory,
             sentinel: &sentinel,
-        let sending = Sending::new(&options);
+            sending: &sending,
             options: &options,
         };
         let Started { raft, state, machine } = storage.start().await?;
@@ -131,25 +137,24 @@ impl Store {
         let patience = options.request_timeout;
         let proposals = Proposals::start(raft.clone(), directory.clone(), state.meters().clone(), &options);
         let reads = ReadIndex::start(raft.clone(), directory.clone(), state.clone(), patience);
-        let leases = LeaseKeeper::start(raft.clone(), directory.clone(), state.clone(), patience);
-        let leases = Arc::new(leases);
+        let leases = Arc::new(LeaseKeeper::start(raft.clone(), directory.clone(), state.clone(), patience));
         let reconfigurer = reconfigurer(&raft, &directory, &options);
         let server = Arc::new(PeerServer {
             me: Greeter { identity: me.clone(), member: options.member.clone(), beginning: log.beginning },
             raft: raft.clone(),
             state: state.clone(),
-            disk,
+            disk: disk.clone(),
             meta: log.meta.clone(),
             proposals: proposals.clone(),
             leases: leases.clone(),
             reconfigurer: reconfigurer.clone(),
             offload: options.offload,
+            sending,
             receiving: Default::default(),
         });
         let background = vec![
             runtime::spawn(server.run(transport)),
             runtime::spawn(leases::expire(raft.clone(), state.clone(), proposals.clone())),
-            sending,
             runtime::spawn(sweeper::run(machine, state.clone())),
             runtime::spawn(read_history(state.clone(), state.hub().open_history(), options.offload)),
             runtime::spawn(keeper::run(reconfigurer.clone())),
@@ -169,6 +174,7 @@ impl Store {
             timing: options.timing,
             offload: options.offload,
             sentinel,
+            room: Room::new(disk),
             background,
         };
         let store = Self { inner: Arc::new(inner) };
@@ -267,12 +273,6 @@ impl Store {
         Ok(self.inner.state.hub().watch(self.inner.state.clone(), interest, start))
     }
 
-    /// How many watches there are on this replica.
-    pub fn watchers(&self) -> usize {
-        self.inner.state.hub().watchers()
-    }
-
-    /// Completes when a leader is known that is not `known`; says which.
     /// Whether this replica's disk has so little room left that it takes no write that grows the store.
     pub fn is_low_on_disk(&self) -> bool {
         self.inner.room.is_low()
@@ -283,6 +283,12 @@ impl Store {
         self.inner.state.meters()
     }
 
+    /// How many watches there are on this replica.
+    pub fn watchers(&self) -> usize {
+        self.inner.state.hub().watchers()
+    }
+
+    /// Completes when a leader is known that is not `known`; says which.
     pub(crate) async fn another_leader(&self, known: Option<ReplicaId>) -> ReplicaId {
         membership::another_leader(&self.inner.raft, known).await
     }
@@ -406,6 +412,7 @@ impl Store {
         if self.inner.state.is_in_doubt() {
             return Err(WriteError::Rejected(Rejection::InDoubt));
         }
+        self.inner.room.check(&self.inner.state, command)?;
         let outcome: Outcome = self.inner.proposals.propose(caller, command).await?;
         Ok(outcome?)
     }
