@@ -31,4 +31,5 @@ mod restarts;
 mod scale;
 mod snapshots;
 mod strangers;
+mod space;
 mod users;

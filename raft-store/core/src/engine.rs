@@ -169,6 +169,12 @@ pub trait Engine: Read {
 
     /// Bytes on disk, roughly.
     fn size(&self) -> u64;
+
+    /// Gives back the room of what was deleted. It may take long, and writers go on meanwhile. A no-op where that happens
+    /// at once by itself.
+    fn reclaim(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
 }
 
 /// Where the stores of one replica live: named stores, and named folders of files (checkpoints in transit).

@@ -42,6 +42,7 @@ use crate::{
 };
 
 pub(crate) use identity::{LOG_STORE, cluster_of, founder_of};
+use reclaim::Reclaimer;
 use space::Room;
 pub(crate) use space::grows;
 use storage::{Started, Storage};
@@ -50,6 +51,7 @@ mod bootstrap;
 mod farewell;
 mod identity;
 mod raft_config;
+mod reclaim;
 mod rollback;
 mod space;
 mod storage;
@@ -83,7 +85,7 @@ struct Inner {
     offload: Offload,
     sentinel: Arc<Sentinel>,
     /// What is left of the disk.
-    room: Room,
+    room: Arc<Room>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -152,10 +154,19 @@ impl Store {
             sending,
             receiving: Default::default(),
         });
+        let room = Arc::new(Room::new(disk));
+        let reclaimer = Reclaimer {
+            raft: raft.clone(),
+            log: sentinel.guard(log.engine.clone()),
+            state: state.clone(),
+            room: room.clone(),
+            offload: options.offload,
+        };
         let background = vec![
             runtime::spawn(server.run(transport)),
             runtime::spawn(leases::expire(raft.clone(), state.clone(), proposals.clone())),
-            runtime::spawn(sweeper::run(machine, state.clone())),
+            runtime::spawn(sweeper::run(machine, state.clone(), options.offload)),
+            runtime::spawn(reclaim::run(reclaimer)),
             runtime::spawn(read_history(state.clone(), state.hub().open_history(), options.offload)),
             runtime::spawn(keeper::run(reconfigurer.clone())),
             runtime::spawn(divergence::run(Comparison::of(&raft, &directory, &state, &sentinel))),
@@ -174,7 +185,7 @@ impl Store {
             timing: options.timing,
             offload: options.offload,
             sentinel,
-            room: Room::new(disk),
+            room,
             background,
         };
         let store = Self { inner: Arc::new(inner) };
