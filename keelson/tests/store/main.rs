@@ -12,6 +12,7 @@
 
 mod certificates;
 mod client;
+mod clocks;
 mod cluster;
 mod observer;
 mod process;
@@ -30,6 +31,6 @@ mod quorum;
 mod restarts;
 mod scale;
 mod snapshots;
-mod strangers;
 mod space;
+mod strangers;
 mod users;
