@@ -61,7 +61,7 @@ jepsen: build ## Break a store of three real processes for 40 s, as root, and sa
 	cargo build $(LOCKED) --release --package keelson-jepsen
 	$(CARGO_TARGET_DIR)/release/keelson-jepsen run --workload revisions --faults kill,pause,partition --time 40
 
-fuzz: ## Let libFuzzer look for input that breaks the API's promises, if cargo-fuzz and nightly are there.
+fuzz: ## Let libFuzzer look for input that breaks the API's or the store's promises, if cargo-fuzz and nightly are there.
 	@deploy/dev/fuzz.sh
 
 prove: rocksdb ## Prove the store anew, for 10 minutes: simulation, known bugs that must be found, real faults.

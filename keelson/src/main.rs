@@ -6,6 +6,8 @@
 //! Deliberately absent: any knowledge of what a store or an API server does. Each subcommand is a module that
 //! turns flags into the plain options of the crate that does the work.
 
+mod backup;
+
 mod cli;
 
 mod pki;

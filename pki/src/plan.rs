@@ -18,8 +18,9 @@ pub const CERTIFICATE_VALIDITY: Duration = Duration::days(365);
 /// A certificate is renewed, and an authority's end is reported, when it is nearer than this.
 pub const RENEW_BEFORE_END: Duration = Duration::days(90);
 
-/// Certificates begin this long before they are made, because the clocks of two hosts differ.
-pub const BACKDATED: Duration = Duration::minutes(5);
+/// Certificates begin this long before they are made, because the clocks of two hosts differ, by an hour where one of them
+/// was set to the wrong zone.
+pub const BACKDATED: Duration = Duration::hours(2);
 
 /// One change of the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]

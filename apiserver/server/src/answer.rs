@@ -90,7 +90,9 @@ pub fn store_write_error(error: WriteError) -> ApiError {
     match error {
         WriteError::Refused(refusal) => ApiError::internal(refusal),
         WriteError::Rejected(Rejection::Overloaded) => ApiError::too_many_requests(),
-        WriteError::Rejected(Rejection::NoLeader) => without_retry(ApiError::unavailable(error.to_string())),
+        WriteError::Rejected(Rejection::NoLeader | Rejection::NoSpace) => {
+            without_retry(ApiError::unavailable(error.to_string()))
+        }
         WriteError::Rejected(Rejection::Stopped | Rejection::InDoubt) => {
             ApiError::unavailable(error.to_string())
         }

@@ -80,6 +80,14 @@ pub(crate) struct StoreFlags {
     /// How long superseded versions stay readable, for watches that resume and lists that continue: 90s, 5m, 1h.
     #[arg(long, env = "KEELSON_HISTORY_RETENTION", value_name = "DURATION", default_value = "5m")]
     pub(crate) history_retention: Span,
+    /// A folder, this server's alone, into which every change of its store is written as it comes: `keelson store
+    /// snapshot restore` makes the disks of a cluster of it, as it was at any moment.
+    #[arg(long, env = "KEELSON_BACKUP_DIR", value_name = "DIR")]
+    pub(crate) backup_dir: Option<PathBuf>,
+    /// How far back --backup-dir must lead, for instance 168h; files that only lead further back are removed
+    /// [default: none ever is].
+    #[arg(long, env = "KEELSON_BACKUP_RETENTION", value_name = "DURATION")]
+    pub(crate) backup_retention: Option<Span>,
 }
 
 /// Certificates and keys: the folder that `keelson pki init` makes, or single files that are elsewhere.

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use super::flags::{ControllerFlags, Flags, PkiFlags, ServerFlags, ServiceFlags, StoreFlags};
 use keelson_store::Beginning;
+use keelson_store::export::BackupOptions;
 
+use crate::backup::{self, RetentionWithoutBackup};
 use crate::endpoint::{Endpoint, Scheme};
 use crate::initial_cluster::{self, InitialClusterError};
 use crate::pod_network::PodNetwork;
@@ -43,6 +45,8 @@ pub(crate) struct ServerOptions {
     pub(crate) cluster_token: String,
     /// How long superseded versions stay readable.
     pub(crate) history_retention: Duration,
+    /// Where every change of the store is written down, and for how long it is kept.
+    pub(crate) backup: Option<BackupOptions>,
     /// Certificates and keys.
     pub(crate) files: Files,
     /// The network of the Services.
@@ -128,6 +132,8 @@ pub(crate) enum OptionsError {
     )]
     NetworksOverlap { pods: PodNetwork, services: ServiceNetwork },
     #[error(transparent)]
+    Backup(#[from] RetentionWithoutBackup),
+    #[error(transparent)]
     InitialCluster(#[from] InitialClusterError),
 }
 
@@ -153,6 +159,8 @@ impl ServerOptions {
             initial_cluster_token,
             initial_cluster_state,
             history_retention,
+            backup_dir,
+            backup_retention,
         } = store;
         let peer_url = advertised_peer(peer_listen, peer_url)?;
         let own = std::slice::from_ref(&peer_url);
@@ -183,6 +191,7 @@ impl ServerOptions {
             beginning: initial_cluster_state.beginning(),
             cluster_token: initial_cluster_token,
             history_retention: history_retention.get(),
+            backup: backup::options(backup_dir, backup_retention)?,
             service_network,
             node_ports,
             pod_network,

@@ -18,7 +18,7 @@ use keelson_apiserver::server::{self as api, Server, ServiceAccountKeys};
 use keelson_apiserver::{bootstrap, tls};
 use keelson_store::options::{Member, StoreOptions};
 use keelson_store::runtime::{seeded, spawn};
-use keelson_store::{Store, compactor};
+use keelson_store::{Store, compactor, export};
 use tokio::net::TcpListener;
 
 use super::components::Components;
@@ -48,8 +48,10 @@ async fn start(options: &ServerOptions) -> Result<(), Box<dyn Error>> {
     let opened = replica::open(&options.data_dir, transport, store_options(options), &mut signals).await?;
     let Some(store) = opened else { return Ok(()) };
     let compactor = spawn(compactor::run(store.clone(), options.history_retention));
+    let backup = options.backup.clone().map(|backup| spawn(export::back_up(store.clone(), backup)));
     let served = serve(store.clone(), listeners, tls, pem, options, &mut signals).await;
     compactor.abort();
+    backup.inspect(|backup| backup.abort());
     store.shutdown().await;
     tracing::info!("stopped");
     served

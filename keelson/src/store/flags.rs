@@ -7,8 +7,10 @@
 //! store does not have ([`super::foreign`]).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use keelson_store::options::DEFAULT_SNAPSHOT_BYTES_PER_SECOND;
 
 use super::authentication::AuthFlags;
 use super::foreign::ForeignFlags;
@@ -158,9 +160,13 @@ pub(crate) struct HistoryFlags {
     )]
     pub(crate) quota_backend_bytes: i64,
     /// A folder, this member's alone, into which every change is written as it comes, so that `keelson store
-    /// snapshot restore` can go back to any moment. Old files in it are yours to remove.
+    /// snapshot restore` can go back to any moment.
     #[arg(long, env = "KEELSON_STORE_BACKUP_DIR", value_name = "DIR")]
     pub(crate) backup_dir: Option<PathBuf>,
+    /// How far back --backup-dir must lead, for instance 168h; files that only lead further back are removed
+    /// [default: none ever is].
+    #[arg(long, env = "KEELSON_STORE_BACKUP_RETENTION", value_name = "TIME")]
+    pub(crate) backup_retention: Option<Span>,
 }
 
 /// What history is measured in.
@@ -182,6 +188,15 @@ pub(crate) struct TuningFlags {
     /// Log entries kept behind a snapshot, so that a member that was away briefly needs no snapshot.
     #[arg(long, env = "ETCD_SNAPSHOT_CATCHUP_ENTRIES", value_name = "ENTRIES", default_value_t = 10_000)]
     pub(crate) snapshot_catchup_entries: u64,
+    /// Bytes per second that this member sends of snapshots to members that lag far behind, all together. 0: as
+    /// fast as it goes.
+    #[arg(
+        long,
+        env = "KEELSON_STORE_SNAPSHOT_BYTES_PER_SECOND",
+        value_name = "BYTES",
+        default_value_t = DEFAULT_SNAPSHOT_BYTES_PER_SECOND
+    )]
+    pub(crate) snapshot_bytes_per_second: u64,
     /// Milliseconds between the leader's heartbeats.
     #[arg(long, env = "ETCD_HEARTBEAT_INTERVAL", value_name = "MS", default_value_t = 75)]
     pub(crate) heartbeat_interval: u64,
@@ -191,8 +206,26 @@ pub(crate) struct TuningFlags {
     /// After how long without events a watch that asked for progress reports gets one: 10m, 30s.
     #[arg(long, env = "ETCD_WATCH_PROGRESS_NOTIFY_INTERVAL", value_name = "TIME", default_value = "10m")]
     pub(crate) watch_progress_notify_interval: Span,
+    /// From here on a write is slow, and the log says where its time went: 100ms, 1s.
+    #[arg(
+        long,
+        env = "ETCD_WARNING_APPLY_DURATION",
+        value_name = "TIME",
+        default_value = "100ms",
+        value_parser = short_time
+    )]
+    pub(crate) warning_apply_duration: Duration,
     /// How much to log: error, warn, info, debug or trace. KEELSON_LOG, where set, has more say: for instance
     /// info,keelson_store::peer=debug.
     #[arg(long, env = "ETCD_LOG_LEVEL", value_enum, default_value_t = LogLevel::Info)]
     pub(crate) log_level: LogLevel,
+}
+
+/// A span of time that may be shorter than a second.
+fn short_time(text: &str) -> Result<Duration, String> {
+    let millis = text.strip_suffix("ms").and_then(|count| count.parse().ok()).map(Duration::from_millis);
+    match millis.filter(|millis| !millis.is_zero()) {
+        Some(millis) => Ok(millis),
+        None => text.parse::<Span>().map(Span::get),
+    }
 }

@@ -151,7 +151,6 @@ const TABLE: &[Foreign] = &[
     ),
     row("compaction-batch-limit", Value, NoEffect, PACE),
     row("compaction-sleep-interval", Value, NoEffect, PACE),
-    row("warning-apply-duration", Value, NoEffect, SLOW),
     row("warning-unary-request-duration", Value, NoEffect, SLOW),
     row("enable-distributed-tracing", Switch, OFF, TRACING),
     row("distributed-tracing-address", Value, NoEffect, TRACING),

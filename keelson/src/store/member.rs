@@ -9,12 +9,12 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use keelson_store::Store;
 use keelson_store::compactor;
-use keelson_store::export;
+use keelson_store::export::{self, BackupOptions};
 use keelson_store::grpc::{self, ClientTls, ClientTlsFiles, GrpcOptions, Listeners};
 use keelson_store::options::{Member, StoreOptions, Timing};
 use keelson_store::runtime::seeded;
@@ -64,7 +64,7 @@ async fn serve(options: MemberOptions) -> Result<(), Box<dyn Error>> {
     let served = tokio::select! {
         served = serving => served,
         () = compact(&store, options.compaction) => unreachable!("compaction goes on for ever"),
-        () = back_up(&store, options.backup_dir.clone()) => unreachable!("a backup goes on for ever"),
+        () = back_up(&store, options.backup.clone()) => unreachable!("a backup goes on for ever"),
     };
     store.shutdown().await;
     tracing::info!("stopped");
@@ -91,6 +91,8 @@ fn store_options(options: &MemberOptions) -> StoreOptions {
         beginning: options.beginning,
         snapshot_every: options.snapshot_every,
         keep_behind_snapshot: options.keep_behind_snapshot,
+        slow_write: options.slow_write,
+        snapshot_bytes_per_second: options.snapshot_bytes_per_second,
         ..StoreOptions::new(
             member,
             replica::initial_members(&options.initial_cluster),
@@ -129,9 +131,9 @@ async fn compact(store: &Store, kept: AutoCompaction) {
 }
 
 /// Writes every change down, if that is wanted. Never completes.
-async fn back_up(store: &Store, folder: Option<PathBuf>) {
-    if let Some(folder) = folder {
-        let _never: Infallible = export::back_up(store.clone(), folder).await;
+async fn back_up(store: &Store, backup: Option<BackupOptions>) {
+    if let Some(backup) = backup {
+        let _never: Infallible = export::back_up(store.clone(), backup).await;
     }
     std::future::pending().await
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use keelson_store::Beginning;
+use keelson_store::export::BackupOptions;
 use keelson_store::grpc::AuthOptions;
 
 use super::authentication::AuthFlagError;
@@ -16,6 +17,7 @@ use super::flags::{
     TuningFlags,
 };
 use super::foreign::ForeignError;
+use crate::backup::{self, RetentionWithoutBackup};
 use crate::endpoint::{Endpoint, EndpointError, Scheme};
 use crate::initial_cluster::{self, InitialClusterError};
 use crate::replica::PeerFiles;
@@ -42,6 +44,10 @@ pub(crate) struct MemberOptions {
     pub(crate) snapshot_every: u64,
     /// Log entries kept behind a snapshot.
     pub(crate) keep_behind_snapshot: u64,
+    /// From here on a write is slow.
+    pub(crate) slow_write: Duration,
+    /// How fast snapshots are sent to members that lag; 0 for as fast as it goes.
+    pub(crate) snapshot_bytes_per_second: u64,
     /// Between two heartbeats.
     pub(crate) heartbeat: Duration,
     /// Shortest wait before an election; the longest is twice this.
@@ -54,8 +60,8 @@ pub(crate) struct MemberOptions {
     pub(crate) auth: AuthOptions,
     /// Bytes of state beyond which writes that grow are refused.
     pub(crate) quota: Option<u64>,
-    /// Where every change is written down.
-    pub(crate) backup_dir: Option<PathBuf>,
+    /// Where every change is written down, and for how long it is kept.
+    pub(crate) backup: Option<BackupOptions>,
     /// After how long without events a watch reports its progress.
     pub(crate) watch_progress_interval: Duration,
     /// What the operator is told about flags that have no effect, and about defaults that are unsafe
@@ -152,6 +158,8 @@ pub(crate) enum OptionsError {
     Foreign(#[from] ForeignError),
     #[error("--auto-compaction-retention {given:?} is no {expected}; 0 switches automatic compaction off")]
     Retention { given: String, expected: &'static str },
+    #[error(transparent)]
+    Backup(#[from] RetentionWithoutBackup),
     #[error(
         "--listen-metrics-urls has https:// URLs, but --listen-client-urls are http:// ones, so there is no certificate to \
          show: use http:// for both, or https:// for both"
@@ -233,6 +241,8 @@ impl MemberOptions {
             cluster_token,
             snapshot_every,
             keep_behind_snapshot,
+            slow_write: tuning.warning_apply_duration,
+            snapshot_bytes_per_second: tuning.snapshot_bytes_per_second,
             heartbeat,
             election_timeout,
             metrics,
@@ -240,7 +250,7 @@ impl MemberOptions {
             auth,
             // As in etcd, a negative quota is none.
             quota: u64::try_from(history.quota_backend_bytes).ok().filter(|quota| *quota > 0),
-            backup_dir: history.backup_dir,
+            backup: backup::options(history.backup_dir, history.backup_retention)?,
             watch_progress_interval: watch_progress_notify_interval.get(),
             notes,
         };

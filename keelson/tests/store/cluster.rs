@@ -39,6 +39,7 @@ pub(crate) struct Member {
     pub(crate) data_dir: PathBuf,
     pub(crate) client: Client,
     flags: Vec<String>,
+    environment: Vec<(&'static str, PathBuf)>,
     logs: PathBuf,
     starts: u32,
     process: Option<Process>,
@@ -82,6 +83,7 @@ impl Cluster {
                     pki.client_tls(Shown::Client),
                 ),
                 flags: own,
+                environment: Vec::new(),
                 logs: folder.path().to_owned(),
                 starts: 0,
                 process: None,
@@ -164,7 +166,11 @@ impl Member {
     }
 
     fn spawn(&self, arguments: &[String]) -> Process {
-        Process::spawn(arguments, self.logs.join(format!("{}.{}.log", self.name, self.starts)))
+        Process::spawn(
+            arguments,
+            &self.environment,
+            self.logs.join(format!("{}.{}.log", self.name, self.starts)),
+        )
     }
 
     /// A flag for all starts from now on, in place of one with the same name.
@@ -172,6 +178,11 @@ impl Member {
         let begins = format!("{flag}=");
         self.flags.retain(|given| !given.starts_with(&begins));
         self.flags.push(begins + value);
+    }
+
+    /// A variable of its environment for all starts from now on.
+    pub(crate) fn set_variable(&mut self, name: &'static str, value: impl Into<PathBuf>) {
+        self.environment.push((name, value.into()));
     }
 
     /// The command line that it is started with.

@@ -227,7 +227,7 @@ async fn the_load_of_a_small_store_is_measured_over_plain_http() {
         "-auto-compaction-retention=1".to_owned(),
         "-max-wals=5".to_owned(),
     ];
-    let process = Process::spawn(&arguments, folder.path().join("log"));
+    let process = Process::spawn(&arguments, &[], folder.path().join("log"));
     let typed = |arguments: &[&str]| {
         let mut command = Command::new("etcdctl");
         command.env("ETCDCTL_API", "3").arg(format!("--endpoints=http://127.0.0.1:{clients}"));

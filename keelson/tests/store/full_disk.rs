@@ -80,18 +80,19 @@ fn fill(data_dir: &Path) -> PathBuf {
 
 /// Puts a member's data on a small disk; false where this process may not, which is said by name.
 fn mount_small_disk(cluster: &mut Cluster, member: usize) -> bool {
-    cluster.disk = SmallDisk::mount(&cluster.members[member].data_dir);
+    cluster.disk = SmallDisk::mount(&cluster.members[member].data_dir, 24);
     cluster.disk.is_some()
 }
 
-/// A file system of a few MiB in memory. It is gone with this value.
+/// A small file system in memory. It is gone with this value.
 pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(path: &Path) -> Option<Self> {
+    /// `None` where this process may not, which is said by name.
+    pub(crate) fn mount(path: &Path, mebibytes: u32) -> Option<Self> {
         fs::create_dir(path).unwrap();
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(path).output();
+        let size = format!("size={mebibytes}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(path).output();
         match mounted {
             Ok(output) if output.status.success() => Some(Self(path.to_owned())),
             Ok(output) => {

@@ -27,7 +27,7 @@ impl Alone {
             format!("--listen-peer-urls=http://127.0.0.1:{peers}"),
             "--bcrypt-cost=4".to_owned(),
         ];
-        let process = Process::spawn(&arguments, folder.path().join("log"));
+        let process = Process::spawn(&arguments, &[], folder.path().join("log"));
         wait::until("it serves", PATIENCE, async || process.printed().contains("serving").then_some(()))
             .await;
         Self { _process: process, port, _folder: folder }

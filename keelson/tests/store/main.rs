@@ -12,6 +12,7 @@
 
 mod certificates;
 mod client;
+mod clocks;
 mod cluster;
 mod observer;
 mod process;
@@ -28,6 +29,8 @@ mod libraries;
 mod members;
 mod quorum;
 mod restarts;
+mod scale;
 mod snapshots;
+mod space;
 mod strangers;
 mod users;

@@ -33,11 +33,21 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts the binary; everything that it prints goes to the new file `log`.
-    pub(crate) fn spawn(arguments: &[String], log: PathBuf) -> Self {
+    pub(crate) fn spawn(arguments: &[String], environment: &[(&str, PathBuf)], log: PathBuf) -> Self {
         let file = File::create_new(&log).unwrap();
         let mut command = keelson();
-        command.args(arguments).stdout(file.try_clone().unwrap()).stderr(file);
+        command
+            .envs(environment.iter().cloned())
+            .args(arguments)
+            .stdout(file.try_clone().unwrap())
+            .stderr(file);
         Self { child: command.spawn().unwrap(), log }
+    }
+
+    /// Whether a library of that name is in it.
+    pub(crate) fn has_loaded(&self, library: &str) -> bool {
+        let maps = fs::read_to_string(Path::new("/proc").join(self.child.id().to_string()).join("maps"));
+        maps.unwrap().contains(library)
     }
 
     /// What it has printed so far.

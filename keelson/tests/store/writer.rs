@@ -32,8 +32,13 @@ pub(crate) struct Writer {
 
 /// Whether a failed call is worth a try at another member.
 fn is_worth_a_retry(status: &Status) -> bool {
-    // What tonic makes of a connection that breaks under a call depends on the moment.
-    matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown)
+    match status.code() {
+        // What tonic makes of a connection that breaks under a call depends on the moment.
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => true,
+        // A member whose disk is nearly full refuses what others take.
+        Code::ResourceExhausted => true,
+        _ => false,
+    }
 }
 
 /// Writes one key through the first member that takes it. A write whose fate is unknown is done again: the key and

@@ -169,6 +169,12 @@ pub trait Engine: Read {
 
     /// Bytes on disk, roughly.
     fn size(&self) -> u64;
+
+    /// Gives back the room of what was deleted. It may take long, and writers go on meanwhile. A no-op where that happens
+    /// at once by itself.
+    fn reclaim(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
 }
 
 /// Where the stores of one replica live: named stores, and named folders of files (checkpoints in transit).
@@ -195,6 +201,20 @@ pub trait Disk: Send + Sync {
 
     /// Makes a folder and all its files durable.
     fn sync_folder(&self, name: &str) -> Result<(), EngineError>;
+
+    /// How much room there is; `None` where nobody can say.
+    fn space(&self) -> Option<Space> {
+        None
+    }
+}
+
+/// The room on a disk, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// What can still be written.
+    pub free: u64,
+    /// All there is, used or not.
+    pub total: u64,
 }
 
 /// Changes that take effect together.

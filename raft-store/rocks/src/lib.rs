@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use keelson_store_core::engine::{Disk, Engine, EngineError, Role};
+use keelson_store_core::engine::{Disk, Engine, EngineError, Role, Space};
 
 pub use options::RocksOptions;
 
@@ -145,6 +145,11 @@ impl Disk for RocksDisk {
         folder::check_name(name)?;
         folder::sync_all(&self.place.dir.join(name))?;
         folder::sync_dir(&self.place.dir)
+    }
+
+    fn space(&self) -> Option<Space> {
+        let disk = rustix::fs::statvfs(&self.place.dir).ok()?;
+        Some(Space { free: disk.f_bavail * disk.f_frsize, total: disk.f_blocks * disk.f_frsize })
     }
 }
 

@@ -18,6 +18,9 @@ const MEBIBYTE: usize = 1 << 20;
 /// Tables of the log that are merged at once. RocksDB slows writers down at 20.
 const LOG_FILES_BEFORE_MERGE: i32 = 12;
 
+/// A table with at least this part of deletions is merged at once with what it deletes.
+const MOSTLY_DELETIONS: f64 = 0.75;
+
 /// How much memory and how many threads one disk may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RocksOptions {
@@ -134,6 +137,13 @@ fn for_family(family: Family, tuning: &Tuning) -> Options {
             let (young, old) = (DBCompressionType::None, DBCompressionType::Lz4);
             options.set_compression_per_level(&[young, old, old, old, old, old, old]);
             options.set_write_buffer_size(tuning.options.state_buffer_bytes);
+            // Else a table of deletions lies on top of what it deletes until there are other reasons to merge them.
+            options.add_compact_on_deletion_collector_factory(0, 0, MOSTLY_DELETIONS);
+            // The first level as large as what is merged into it; and what is merged at once must fit into the room that
+            // is kept on a disk that is nearly full.
+            options.set_max_bytes_for_level_base(4 * tuning.options.state_buffer_bytes as u64);
+            options.set_target_file_size_base(2 * tuning.options.state_buffer_bytes as u64);
+            options.set_max_compaction_bytes(8 * tuning.options.state_buffer_bytes as u64);
         }
     }
     options.set_max_write_buffer_number(3);

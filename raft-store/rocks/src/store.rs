@@ -4,8 +4,7 @@
 //! log syncs its write-ahead log, the state has none and writes out all its families at once.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use keelson_store_core::engine::{Batch, Cursor, Engine, EngineError, Family, Read, Role, Write};
@@ -22,8 +21,8 @@ pub(crate) struct Opened {
     database: DB,
     role: Role,
     path: PathBuf,
-    /// True since a write or a sync failed (E7).
-    has_failed: AtomicBool,
+    /// Why the first write or sync failed that did (E7).
+    failure: OnceLock<String>,
     claim: Claim,
 }
 
@@ -47,17 +46,18 @@ impl Opened {
     }
 
     fn check_usable(&self) -> Result<(), EngineError> {
-        if self.has_failed.load(Ordering::Acquire) {
-            Err(self.refusal("an earlier write or sync failed: open the store anew"))
-        } else {
-            Ok(())
+        match self.failure.get() {
+            None => Ok(()),
+            Some(cause) => {
+                Err(self.refusal(format!("an earlier write or sync failed ({cause}): open the store anew")))
+            }
         }
     }
 
     /// Ends writing through this handle when `result` is an error.
     fn settle(&self, action: &str, result: Result<(), rocksdb::Error>) -> Result<(), EngineError> {
         result.map_err(|error| {
-            self.has_failed.store(true, Ordering::Release);
+            let _ = self.failure.set(error.to_string());
             rocks_error(action, &self.path, error)
         })
     }
@@ -69,12 +69,12 @@ impl Opened {
         if errors.is_ok_and(|errors| errors.is_none_or(|count| count == 0)) {
             return Ok(());
         }
-        self.has_failed.store(true, Ordering::Release);
-        Err(self
-            .refusal("writing out or compacting failed in the background; the file LOG in there says why"))
+        let cause = "writing out or compacting failed in the background; the file LOG in there says why";
+        let _ = self.failure.set(cause.to_owned());
+        Err(self.refusal(cause))
     }
 
-    fn refusal(&self, cause: &str) -> EngineError {
+    fn refusal(&self, cause: impl Into<String>) -> EngineError {
         EngineError::Io { what: format!("write to {}", self.path.display()), cause: cause.into() }
     }
 }
@@ -87,7 +87,7 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(database: DB, role: Role, path: PathBuf, claim: Claim) -> Self {
-        let opened = Opened { database, role, path, has_failed: AtomicBool::new(false), claim };
+        let opened = Opened { database, role, path, failure: OnceLock::new(), claim };
         Self { opened: Arc::new(opened) }
     }
 
@@ -201,5 +201,14 @@ impl Engine for Store {
             Some(tables + number(properties::CUR_SIZE_ALL_MEM_TABLES)?)
         };
         Family::of(self.opened.role).filter_map(size_of).sum()
+    }
+
+    fn reclaim(&self) -> Result<(), EngineError> {
+        self.opened.check_usable()?;
+        self.opened.settle("write out", self.flush())?;
+        for family in Family::of(self.opened.role) {
+            self.opened.database.compact_range_cf(self.opened.family(family)?, None::<&[u8]>, None::<&[u8]>);
+        }
+        self.opened.check_background()
     }
 }

@@ -34,6 +34,9 @@ pub enum Rejection {
     /// Replicas have different states, and no majority of them says which is right.
     #[error("members have different states, and nobody can tell which is right")]
     InDoubt,
+    /// The disk is nearly full, and the write would grow the store.
+    #[error("this replica's disk is nearly full: delete something first, or give it more room")]
+    NoSpace,
 }
 
 /// Why the fate of a write is unknown.

@@ -25,7 +25,7 @@ mod restore;
 mod survivor;
 mod write;
 
-pub use backup::{Route, Until, route, run as back_up};
+pub use backup::{BackupOptions, Route, Until, route, run as back_up};
 pub use file::create as create_file;
 pub use format::{FormatError, Head, Totals};
 pub use read::{Contents, ImportError, Item, read};

@@ -28,6 +28,8 @@ pub mod log;
 
 pub mod membership;
 
+mod meters;
+
 pub mod options;
 
 pub mod peer;

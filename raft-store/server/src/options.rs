@@ -29,6 +29,9 @@ pub enum Calling {
     Learner,
 }
 
+/// What a leader can spare on two cores without its clients noticing much: 10 GiB in some three minutes.
+pub const DEFAULT_SNAPSHOT_BYTES_PER_SECOND: u64 = 64 << 20;
+
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
@@ -46,8 +49,13 @@ pub struct StoreOptions {
     pub snapshot_every: u64,
     /// Log entries kept behind a snapshot, so that a replica that was away briefly needs no snapshot.
     pub keep_behind_snapshot: u64,
+    /// Bytes per second of snapshots that this replica sends to lagging ones, all together; 0 sends as fast as it
+    /// goes.
+    pub snapshot_bytes_per_second: u64,
     /// How long a write waits for its fate, a read for its read index.
     pub request_timeout: Duration,
+    /// From here on a write is slow: the log says where its time went.
+    pub slow_write: Duration,
     /// Bytes of recent log entries kept in memory.
     pub log_cache_bytes: usize,
     /// Bytes of recent changes kept in memory for watchers.
@@ -109,7 +117,9 @@ impl StoreOptions {
             timing: Timing::default(),
             snapshot_every: 100_000,
             keep_behind_snapshot: 10_000,
+            snapshot_bytes_per_second: DEFAULT_SNAPSHOT_BYTES_PER_SECOND,
             request_timeout: Duration::from_secs(7),
+            slow_write: Duration::from_millis(100),
             log_cache_bytes: 16 << 20,
             watch_history_bytes: 8 << 20,
             offload: Offload::Thread,

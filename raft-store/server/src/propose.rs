@@ -7,7 +7,13 @@
 //! follower sends it to the leader in one frame. A batch that was never appended is tried again until its
 //! deadline; one that may have been appended is never sent twice.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use keelson_proto::peer::{self as proto, forward_outcome};
@@ -18,11 +24,13 @@ use keelson_store_core::{
 };
 use openraft::{errors::ClientWriteError, impls::ProgressResponder, raft::ClientWriteResult};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tracing::Instrument as _;
 
 use crate::{
     error::{Doubt, Rejection, WriteError},
     membership::{self, Route},
-    options::Member,
+    meters::{Meters, count},
+    options::{Member, StoreOptions},
     peer::{Directory, Link, LinkError, wire::Body},
     record,
     runtime::{
@@ -31,6 +39,10 @@ use crate::{
     },
     types::{Answer, EncodedCommand, Raft, Types},
 };
+
+mod slow;
+
+use slow::{SlowLog, Way};
 
 /// Commands in a batch at most.
 const BATCH_COMMANDS: usize = 512;
@@ -49,6 +61,7 @@ const FORMER_LEADER_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Carries commands to the leader.
 pub struct Proposals {
+    slow: SlowLog,
     raft: Raft,
     directory: Arc<Directory>,
     patience: Duration,
@@ -58,6 +71,7 @@ pub struct Proposals {
 /// One command that waits for its fate.
 struct Proposal {
     command: Bytes,
+    came: Instant,
     deadline: Instant,
     answer: oneshot::Sender<Result<Outcome, WriteError>>,
 }
@@ -73,19 +87,35 @@ enum Fate {
 }
 
 impl Proposals {
-    /// Starts carrying. `patience` bounds how long a command waits for its fate.
-    pub(crate) fn start(raft: Raft, directory: Arc<Directory>, patience: Duration) -> Arc<Self> {
+    /// Starts carrying.
+    pub(crate) fn start(
+        raft: Raft,
+        directory: Arc<Directory>,
+        meters: Arc<Meters>,
+        options: &StoreOptions,
+    ) -> Arc<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let proposals = Arc::new(Self { raft, directory, patience, queue });
+        let (slow, patience) = (SlowLog::new(meters, options.slow_write), options.request_timeout);
+        let proposals = Arc::new(Self { slow, raft, directory, patience, queue });
         runtime::spawn(Self::form_batches(Arc::downgrade(&proposals), waiting));
         proposals
     }
 
     /// Proposes what a caller asks for, and waits for its outcome.
     pub async fn propose(&self, caller: &Caller, command: &Command) -> Result<Outcome, WriteError> {
+        let meters = &self.slow.meters;
+        let _pending = Pending::of(&meters.pending);
+        let decided = self.decide(command.encode_for(caller)).await;
+        if decided.is_err() {
+            count(&meters.failed);
+        }
+        decided
+    }
+
+    async fn decide(&self, command: Bytes) -> Result<Outcome, WriteError> {
         let (answer, answered) = oneshot::channel();
-        let command = command.encode_for(caller);
-        let proposal = Proposal { command, deadline: Instant::now() + self.patience, answer };
+        let came = Instant::now();
+        let proposal = Proposal { command, came, deadline: came + self.patience, answer };
         self.queue.try_send(proposal).map_err(|error| {
             WriteError::Rejected(match error {
                 mpsc::error::TrySendError::Full(_) => Rejection::Overloaded,
@@ -107,7 +137,8 @@ impl Proposals {
             let Some(proposals) = proposals.upgrade() else { return };
             let permit = Arc::new(permit);
             for part in split_by_bytes(batch) {
-                runtime::spawn(proposals.clone().carry(part, permit.clone()));
+                let station = tracing::debug_span!("propose", commands = part.len());
+                runtime::spawn(proposals.clone().carry(part, permit.clone()).instrument(station));
             }
         }
     }
@@ -115,6 +146,7 @@ impl Proposals {
     /// Carries one batch until every command in it has its fate.
     async fn carry(self: Arc<Self>, mut batch: Vec<Proposal>, _permit: Arc<OwnedSemaphorePermit>) {
         let Some(deadline) = batch.iter().map(|proposal| proposal.deadline).min() else { return };
+        let began = Instant::now();
         loop {
             let route = membership::route(&self.raft);
             let commands: Vec<_> = batch.iter().map(|proposal| proposal.command.clone()).collect();
@@ -123,6 +155,11 @@ impl Proposals {
                 Route::To(leader, member) => self.forward(*leader, member, commands, deadline).await,
                 Route::Nowhere => commands.iter().map(|_| Fate::NotLeader).collect(),
             };
+            let decided = batch.iter().zip(&fates).filter(|(_, fate)| matches!(fate, Fate::Decided(_)));
+            let now = Instant::now();
+            for (Proposal { came, command, .. }, _) in decided {
+                self.slow.decided(now, &Way { came: *came, began, route: &route, bytes: command.len() });
+            }
             batch = settle(batch, fates);
             if batch.is_empty() {
                 return;
@@ -205,6 +242,22 @@ impl Proposals {
         let commands = commands.iter().map(|command| Bytes::copy_from_slice(command)).collect();
         let fates = decide_here(&self.raft, commands, Instant::now() + self.patience).await;
         proto::ForwardReply { outcomes: fates.into_iter().map(encode_fate).collect() }
+    }
+}
+
+/// Counts a write that waits, for as long as it does.
+struct Pending<'c>(&'c AtomicU64);
+
+impl<'c> Pending<'c> {
+    fn of(counter: &'c AtomicU64) -> Self {
+        count(counter);
+        Self(counter)
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

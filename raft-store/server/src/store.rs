@@ -25,8 +25,9 @@ use crate::{
     error::{LeaseError, OpenError, ReadError, Rejection, WriteError},
     lease::{self as leases, LeaseKeeper},
     membership,
+    meters::Meters,
     options::{Member, StoreOptions, Timing},
-    peer::{Directory, Greeter, Identity, PeerServer, Transport},
+    peer::{Directory, Greeter, Identity, PeerServer, Sending, Transport},
     propose::Proposals,
     read::ReadIndex,
     reconfigure::{Change, ReconfigureError, Reconfigurer, keeper},
@@ -40,14 +41,20 @@ use crate::{
     watch::{Watcher, read_history},
 };
 
+use identity::OpenLog;
 pub(crate) use identity::{LOG_STORE, cluster_of, founder_of};
+use reclaim::Reclaimer;
+use space::Room;
+pub(crate) use space::grows;
 use storage::{Started, Storage};
 
 mod bootstrap;
 mod farewell;
 mod identity;
 mod raft_config;
+mod reclaim;
 mod rollback;
+mod space;
 mod storage;
 mod sweeper;
 
@@ -78,6 +85,8 @@ struct Inner {
     /// Where long reads go.
     offload: Offload,
     sentinel: Arc<Sentinel>,
+    /// What is left of the disk.
+    room: Arc<Room>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -99,6 +108,93 @@ pub struct At<T> {
     pub answer: T,
 }
 
+/// What a replica stands on when it opens.
+struct Ground {
+    disk: Arc<dyn Disk>,
+    me: Identity,
+    log: OpenLog,
+    directory: Arc<Directory>,
+    sentinel: Arc<Sentinel>,
+    sending: Sending,
+}
+
+impl Ground {
+    fn storage<'g>(&'g self, options: &'g StoreOptions) -> Storage<'g> {
+        let Self { disk, me, log, directory, sentinel, sending } = self;
+        Storage { disk, log, me, directory, sentinel, sending, options }
+    }
+
+    /// Puts everything around Raft, and sets it going.
+    fn assemble(
+        &self,
+        Started { raft, state, machine }: Started,
+        transport: Arc<dyn Transport>,
+        options: &StoreOptions,
+    ) -> Inner {
+        let Self { directory, sentinel, .. } = self;
+        directory.follow(&raft);
+        let (patience, offload) = (options.request_timeout, options.offload);
+        let proposals = Proposals::start(raft.clone(), directory.clone(), state.meters().clone(), options);
+        let reads = ReadIndex::start(raft.clone(), directory.clone(), state.clone(), patience);
+        let leases = Arc::new(LeaseKeeper::start(raft.clone(), directory.clone(), state.clone(), patience));
+        let reconfigurer = reconfigurer(&raft, &state, directory, options);
+        let room = Arc::new(Room::new(self.disk.clone()));
+        let server = Arc::new(PeerServer {
+            me: Greeter {
+                identity: self.me.clone(),
+                member: options.member.clone(),
+                beginning: self.log.beginning,
+            },
+            raft: raft.clone(),
+            state: state.clone(),
+            disk: self.disk.clone(),
+            meta: self.log.meta.clone(),
+            proposals: proposals.clone(),
+            leases: leases.clone(),
+            reconfigurer: reconfigurer.clone(),
+            offload,
+            sending: self.sending.clone(),
+            receiving: Default::default(),
+        });
+        let background = vec![
+            runtime::spawn(server.run(transport)),
+            runtime::spawn(leases::expire(raft.clone(), state.clone(), proposals.clone())),
+            runtime::spawn(sweeper::run(machine, state.clone(), offload)),
+            runtime::spawn(reclaim::run(self.reclaimer(&raft, &state, &room, offload))),
+            runtime::spawn(read_history(state.clone(), state.hub().open_history(), offload)),
+            runtime::spawn(keeper::run(reconfigurer.clone())),
+            runtime::spawn(divergence::run(Comparison::of(&raft, directory, &state, sentinel))),
+        ];
+        Inner {
+            me: self.me.clone(),
+            raft,
+            directory: directory.clone(),
+            state,
+            reads,
+            proposals,
+            leases,
+            reconfigurer,
+            home: Home::open(),
+            timing: options.timing,
+            offload,
+            sentinel: sentinel.clone(),
+            room,
+            background,
+        }
+    }
+
+    fn reclaimer(
+        &self,
+        raft: &Raft,
+        state: &Arc<SharedState>,
+        room: &Arc<Room>,
+        offload: Offload,
+    ) -> Reclaimer {
+        let log = self.sentinel.guard(self.log.engine.clone());
+        Reclaimer { raft: raft.clone(), log, state: state.clone(), room: room.clone(), offload }
+    }
+}
+
 impl Store {
     /// Opens a replica: its disk, its peers' door, and its Raft. On a new disk it also brings the cluster into
     /// being, together with the other initial members, which may take until all of them are there.
@@ -113,63 +209,18 @@ impl Store {
         options: StoreOptions,
     ) -> Result<Self, OpenError> {
         let (me, log) = identity::establish(&*disk, &transport, &options).await?;
-        let directory = Arc::new(Directory::new(me.clone(), transport.clone()));
-        let sentinel = Sentinel::open(log.meta.clone())?;
-        let storage = Storage {
-            disk: &disk,
-            log: &log,
-            me: &me,
-            directory: &directory,
-            sentinel: &sentinel,
-            options: &options,
-        };
-        let Started { raft, state, machine } = storage.start().await?;
-        directory.follow(&raft);
-
-        let patience = options.request_timeout;
-        let proposals = Proposals::start(raft.clone(), directory.clone(), patience);
-        let reads = ReadIndex::start(raft.clone(), directory.clone(), state.clone(), patience);
-        let leases = LeaseKeeper::start(raft.clone(), directory.clone(), state.clone(), patience);
-        let leases = Arc::new(leases);
-        let reconfigurer = reconfigurer(&raft, &state, &directory, &options);
-        let server = Arc::new(PeerServer {
-            me: Greeter { identity: me.clone(), member: options.member.clone(), beginning: log.beginning },
-            raft: raft.clone(),
-            state: state.clone(),
+        let ground = Ground {
+            directory: Arc::new(Directory::new(me.clone(), transport.clone())),
+            sentinel: Sentinel::open(log.meta.clone())?,
+            sending: Sending::new(&options),
             disk,
-            meta: log.meta.clone(),
-            proposals: proposals.clone(),
-            leases: leases.clone(),
-            reconfigurer: reconfigurer.clone(),
-            offload: options.offload,
-            receiving: Default::default(),
-        });
-        let background = vec![
-            runtime::spawn(server.run(transport)),
-            runtime::spawn(leases::expire(raft.clone(), state.clone(), proposals.clone())),
-            runtime::spawn(sweeper::run(machine, state.clone())),
-            runtime::spawn(read_history(state.clone(), state.hub().open_history(), options.offload)),
-            runtime::spawn(keeper::run(reconfigurer.clone())),
-            runtime::spawn(divergence::run(Comparison::of(&raft, &directory, &state, &sentinel))),
-        ];
-        let home = Home::open();
-        let inner = Inner {
             me,
-            raft,
-            directory: directory.clone(),
-            state,
-            reads,
-            proposals,
-            leases,
-            reconfigurer,
-            home,
-            timing: options.timing,
-            offload: options.offload,
-            sentinel,
-            background,
+            log,
         };
-        let store = Self { inner: Arc::new(inner) };
-        let begun = bootstrap::run(&store.inner.raft, &directory, &log.meta, log.beginning, &options).await;
+        let started = ground.storage(&options).start().await?;
+        let store = Self { inner: Arc::new(ground.assemble(started, transport, &options)) };
+        let Ground { directory, log, .. } = &ground;
+        let begun = bootstrap::run(&store.inner.raft, directory, &log.meta, log.beginning, &options).await;
         if let Err(refused) = begun {
             store.stop().await;
             return Err(refused);
@@ -262,6 +313,16 @@ impl Store {
             self.inner.reads.barrier().await?;
         }
         Ok(self.inner.state.hub().watch(self.inner.state.clone(), interest, start))
+    }
+
+    /// Whether this replica's disk has so little room left that it takes no write that grows the store.
+    pub fn is_low_on_disk(&self) -> bool {
+        self.inner.room.is_low()
+    }
+
+    /// What this replica counts of its work.
+    pub(crate) fn meters(&self) -> &Meters {
+        self.inner.state.meters()
     }
 
     /// How many watches there are on this replica.
@@ -393,6 +454,7 @@ impl Store {
         if self.inner.state.is_in_doubt() {
             return Err(WriteError::Rejected(Rejection::InDoubt));
         }
+        self.inner.room.check(&self.inner.state, command)?;
         let outcome: Outcome = self.inner.proposals.propose(caller, command).await?;
         Ok(outcome?)
     }

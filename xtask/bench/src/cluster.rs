@@ -140,10 +140,16 @@ impl Cluster {
         Connection::open(self.members[number].client_port, &tls).await
     }
 
-    /// Processor time that the members have used together.
-    pub(crate) fn cpu(&self) -> Result<Duration, Box<dyn Error>> {
+    /// The numbers of all members.
+    pub(crate) fn all(&self) -> Vec<usize> {
+        (0..self.size()).collect()
+    }
+
+    /// Processor time that these members have used together.
+    pub(crate) fn cpu(&self, members: &[usize]) -> Result<Duration, Box<dyn Error>> {
+        let members = members.iter().map(|number| &self.members[*number]);
         let ticks = |member: &Running| machine::cpu_ticks(member.process.id()).ok_or("a member is gone");
-        let ticks = self.members.iter().map(ticks).sum::<Result<u64, _>>()?;
+        let ticks = members.map(ticks).sum::<Result<u64, _>>()?;
         Ok(Duration::from_millis(ticks * 10))
     }
 

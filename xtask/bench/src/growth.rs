@@ -28,7 +28,7 @@ pub(crate) async fn memory(
     number: usize,
     table: &mut Table,
 ) -> Result<(), Box<dyn Error>> {
-    load::fill(cluster, 0..keys, VALUE_BYTES, None).await?;
+    load::fill(cluster, &cluster.all(), 0..keys, VALUE_BYTES, None).await?;
     tokio::time::sleep(SETTLE).await;
     table.add(number, &KEYS, keys as f64);
     table.add(number, &MEMORY, cluster.resident_bytes() as f64 / f64::from(1 << 20));
@@ -44,7 +44,7 @@ pub(crate) async fn open(
     table: &mut Table,
 ) -> Result<(), Box<dyn Error>> {
     let keys = there.max(mib * 1024 * 1024 / VALUE_BYTES as u64);
-    load::fill(cluster, there..keys, VALUE_BYTES, None).await?;
+    load::fill(cluster, &cluster.all(), there..keys, VALUE_BYTES, None).await?;
     tokio::time::sleep(SETTLE).await;
     let follower = (cluster.leader().await? + 1) % cluster.size();
     cluster.kill(follower)?;

@@ -31,13 +31,14 @@ pub(crate) async fn measure(
     number: usize,
     table: &mut Table,
 ) -> Result<(), Box<dyn Error>> {
-    load::fill(cluster, 0..mib * 1024, VALUE_BYTES, Some(KEYS)).await?;
-    let before = load::run(cluster, Operation::Put, CLIENTS, seconds).await?.p99;
+    load::fill(cluster, &cluster.all(), 0..mib * 1024, VALUE_BYTES, Some(KEYS)).await?;
+    let before = load::run(cluster, &cluster.all(), Operation::Put, CLIENTS, seconds).await?.p99;
     let compaction = compact(cluster);
     let watching = async {
         let mut worst = Duration::ZERO;
         for _ in 0..LOOKS {
-            worst = worst.max(load::run(cluster, Operation::Put, CLIENTS, seconds).await?.p99);
+            worst =
+                worst.max(load::run(cluster, &cluster.all(), Operation::Put, CLIENTS, seconds).await?.p99);
         }
         Ok(worst)
     };

@@ -59,14 +59,15 @@ pub(crate) struct Point {
     pub(crate) cpu: Duration,
 }
 
-/// Load by `clients` clients, spread over all members.
+/// Load by `clients` clients, spread over these members.
 pub(crate) async fn run(
     cluster: &Cluster,
+    members: &[usize],
     operation: Operation,
     clients: usize,
     duration: Duration,
 ) -> Result<Point, Box<dyn Error>> {
-    let connections = connect(cluster).await?;
+    let connections = connect(cluster, members).await?;
     let begin = Instant::now() + WARM_UP;
     let end = begin + duration;
     let client = |number: usize| Client {
@@ -78,9 +79,9 @@ pub(crate) async fn run(
     let loops: Vec<_> =
         (0..clients).map(|number| tokio::spawn(client(number).work(operation, begin, end))).collect();
     tokio::time::sleep_until(begin.into()).await;
-    let before = cluster.cpu()?;
+    let before = cluster.cpu(members)?;
     tokio::time::sleep_until(end.into()).await;
-    let used = cluster.cpu()?.saturating_sub(before);
+    let used = cluster.cpu(members)?.saturating_sub(before);
     let mut latencies = Vec::new();
     for client in loops {
         latencies.extend(client.await?.map_err(|error| error.to_string())?);
@@ -97,12 +98,13 @@ pub(crate) async fn run(
 /// Puts `count` keys of `bytes` each, as fast as it goes; with `again`, the same few keys over and over.
 pub(crate) async fn fill(
     cluster: &Cluster,
+    members: &[usize],
     keys: std::ops::Range<u64>,
     bytes: usize,
     again: Option<u64>,
 ) -> Result<(), Box<dyn Error>> {
     const FILLERS: u64 = 256;
-    let connections = connect(cluster).await?;
+    let connections = connect(cluster, members).await?;
     let value = Bytes::from(vec![b'v'; bytes]);
     let fillers: Vec<_> = (0..FILLERS)
         .map(|filler| {
@@ -133,10 +135,10 @@ pub(crate) fn put(key: Bytes, value: Bytes) -> PutRequest {
     PutRequest { key, value, ..PutRequest::default() }
 }
 
-async fn connect(cluster: &Cluster) -> Result<Vec<Connection>, Box<dyn Error>> {
+async fn connect(cluster: &Cluster, members: &[usize]) -> Result<Vec<Connection>, Box<dyn Error>> {
     let mut connections = Vec::new();
-    for number in 0..cluster.size() * CONNECTIONS {
-        connections.push(cluster.connect(number % cluster.size()).await?);
+    for number in members.iter().cycle().take(members.len() * CONNECTIONS) {
+        connections.push(cluster.connect(*number).await?);
     }
     Ok(connections)
 }

@@ -18,6 +18,7 @@ mod figures;
 mod growth;
 
 mod history;
+mod lagging;
 
 mod load;
 
@@ -82,6 +83,9 @@ struct Options {
     /// MiB of history that is compacted away; a long run: 1,024.
     #[arg(long, default_value_t = 128)]
     history_mib: u64,
+    /// MiB of values that a member misses which then gets a snapshot; a long run: 1,024.
+    #[arg(long, default_value_t = 128)]
+    lag_mib: u64,
 }
 
 /// A part of the measurement.

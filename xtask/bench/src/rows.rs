@@ -12,7 +12,7 @@ use crate::{
     cluster::{Cluster, Program},
     failover,
     figures::{Aim, Figure, Table},
-    growth, history,
+    growth, history, lagging,
     load::{self, Operation},
     watchers,
 };
@@ -36,6 +36,8 @@ pub(crate) enum Row {
     Compaction,
     /// The leader is killed.
     Failover,
+    /// Puts while a member that was away gets a snapshot.
+    Lagging,
     /// Memory of a member that holds many keys.
     Memory,
     /// How long a member takes to open a large store.
@@ -156,7 +158,7 @@ async fn on_clusters(
     }
     if wanted(Row::Gets) {
         for cluster in &*clusters {
-            load::fill(cluster, 0..load::KEYS_READ, load::VALUE_BYTES, None).await?;
+            load::fill(cluster, &cluster.all(), 0..load::KEYS_READ, load::VALUE_BYTES, None).await?;
         }
     }
     for round in 1..=options.rounds {
@@ -169,6 +171,12 @@ async fn on_clusters(
         for (number, cluster) in clusters.iter().enumerate() {
             eprintln!("bench: making and dropping history of {}", programs[number].name);
             history::measure(cluster, options.history_mib, seconds, number, table).await?;
+        }
+    }
+    if wanted(Row::Lagging) {
+        for (number, cluster) in clusters.iter_mut().enumerate() {
+            eprintln!("bench: a member of {} misses what others do", programs[number].name);
+            lagging::measure(cluster, options.lag_mib, seconds, number, table).await?;
         }
     }
     if wanted(Row::Failover) {
@@ -211,7 +219,7 @@ async fn in_round(
                 watchers::measure(cluster, number, table).await?;
             }
         }
-        Row::Start | Row::Idle | Row::Compaction | Row::Failover | Row::Memory | Row::Open => {
+        Row::Start | Row::Idle | Row::Compaction | Row::Lagging | Row::Failover | Row::Memory | Row::Open => {
             unreachable!("{row:?} is not measured in rounds")
         }
     }
@@ -227,7 +235,7 @@ async fn loaded(
     number: usize,
     table: &mut Table,
 ) -> Result<Duration, Box<dyn Error>> {
-    let point = load::run(cluster, operation, load.clients, seconds).await?;
+    let point = load::run(cluster, &cluster.all(), operation, load.clients, seconds).await?;
     table.add(number, &load.rate, point.per_second);
     table.add(number, &load.cpu, point.cpu.as_secs_f64() * 1e6);
     table.add(number, &load.p50, point.p50.as_secs_f64() * 1e3);

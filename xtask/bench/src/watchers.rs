@@ -49,7 +49,7 @@ pub(crate) async fn measure(
         streams.push(watch(cluster, stream % cluster.size()).await?);
     }
     let connection = cluster.connect(0).await?;
-    let before = cluster.cpu()?;
+    let before = cluster.cpu(&cluster.all())?;
     let mut took = Vec::new();
     for turn in 0..PUTS {
         let put = load::put(KEY.into(), format!("{turn:0256}").into());
@@ -63,7 +63,7 @@ pub(crate) async fn measure(
         tokio::time::timeout(PATIENCE, both).await??;
         took.push(started.elapsed());
     }
-    let cpu = cluster.cpu()?.saturating_sub(before);
+    let cpu = cluster.cpu(&cluster.all())?.saturating_sub(before);
     took.sort_unstable();
     table.add(number, &LAST, share_of(&took, 0.5).as_secs_f64() * 1e3);
     table.add(number, &SLOWEST, share_of(&took, 0.99).as_secs_f64() * 1e3);

@@ -67,6 +67,11 @@ const LAYERS: &[Layer] = &[
         foreign: Foreign::Except(ENGINES),
     },
     Layer {
+        package: "keelson-store-fuzz",
+        own: Own::Only(&["keelson-proto", "keelson-store", "keelson-store-core"]),
+        foreign: Foreign::Except(ENGINES),
+    },
+    Layer {
         package: "keelson-api-schema",
         own: Own::Only(&[]),
         foreign: Foreign::Except(&["rocksdb", "tokio"]),

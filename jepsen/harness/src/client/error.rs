@@ -54,7 +54,9 @@ fn refusal(status: &Status) -> Option<Refusal> {
 /// The store says that it did not even try.
 fn is_rejection(said: &str, target: Target) -> bool {
     match said {
-        "etcdserver: too many requests" | "etcdserver: no leader" => true,
+        "etcdserver: too many requests"
+        | "etcdserver: no leader"
+        | "etcdserver: mvcc: database space exceeded" => true,
         // etcd says so of what it has proposed already.
         "etcdserver: server stopped" => match target {
             Target::Keelson => true,
@@ -88,6 +90,7 @@ mod tests {
             (Code::FailedPrecondition, "etcdserver: lease already exists", "refused"),
             (Code::InvalidArgument, "etcdserver: duplicate key given in txn request", "refused"),
             (Code::ResourceExhausted, "etcdserver: too many requests", "failed"),
+            (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded", "failed"),
             (Code::Unavailable, "etcdserver: no leader", "failed"),
             (Code::Unavailable, "etcdserver: server stopped", "failed"),
             (Code::Unavailable, "etcdserver: request timed out", "unknown"),

@@ -117,3 +117,11 @@ fn port_ranges_are_read_strictly() {
         assert!(text.parse::<NodePorts>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_backup_has_a_folder_and_may_end() {
+    assert_eq!(parse("").unwrap().backup, None);
+    let backup = parse("--backup-dir /b --backup-retention 48h").unwrap().backup.unwrap();
+    assert_eq!((backup.folder.to_str(), backup.keep), (Some("/b"), Some(Duration::from_secs(48 * 3600))));
+    assert!(refused("--backup-retention 48h").contains("--backup-dir"));
+}

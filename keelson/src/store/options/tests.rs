@@ -195,3 +195,13 @@ fn etcds_other_flags_are_noted_or_refused() {
     assert_eq!(options.notes.len(), 3, "{:?}", options.notes);
     assert!(refused(&format!("{PLAIN} --auto-tls")).starts_with("--auto-tls=true is not possible here"));
 }
+
+#[test]
+fn a_slow_write_a_pace_and_a_backup_that_ends_are_read() {
+    let options = parse("--warning-apply-duration 250ms --snapshot-bytes-per-second 0").unwrap();
+    assert_eq!((options.slow_write, options.snapshot_bytes_per_second), (Duration::from_millis(250), 0));
+    assert_eq!(parse("--warning-apply-duration 2s").unwrap().slow_write, Duration::from_secs(2));
+    let backup = parse("--backup-dir /b --backup-retention 48h").unwrap().backup.unwrap();
+    assert_eq!(backup.keep, Some(Duration::from_secs(48 * 3600)));
+    assert!(refused("--backup-retention 48h").contains("--backup-dir"));
+}

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Disk, Engine, EngineError, Family, Role};
+use super::{Disk, Engine, EngineError, Family, Role, Space};
 use contents::Contents;
 use handle::MemEngine;
 
@@ -165,6 +165,10 @@ impl Disk for MemDisk {
 
     fn sync_folder(&self, name: &str) -> Result<(), EngineError> {
         lock(&self.contents).sync_folder(name)
+    }
+
+    fn space(&self) -> Option<Space> {
+        lock(&self.contents).space()
     }
 }
 

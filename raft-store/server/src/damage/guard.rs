@@ -87,6 +87,10 @@ impl Engine for Guarded<dyn Engine> {
     fn size(&self) -> u64 {
         self.inner.size()
     }
+
+    fn reclaim(&self) -> Result<(), EngineError> {
+        self.inner.reclaim()
+    }
 }
 
 impl Cursor for GuardedCursor<'_> {

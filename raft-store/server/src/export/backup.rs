@@ -2,7 +2,8 @@
 //!
 //! In: a store, and a folder of the file system. Out: chapters in it. A chapter is a snapshot file and the
 //! journal that follows it; every start begins one, and so does history that was compacted away before it was
-//! written down, or a journal that has become long. Old chapters are the operator's to remove.
+//! written down, or a journal that has become long. Old chapters go when a newer one begins before everything
+//! that has to be kept; where nothing was said about that, they are the operator's to remove.
 //!
 //! What is in the folder may be a moment behind what was acknowledged: never more than one write of the file
 //! system. A folder that cannot be written stops nothing but the backup; it is tried again, and the log says
@@ -49,10 +50,19 @@ const JOURNAL_TIMES: u64 = 2;
 /// After a failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
-/// Writes a store down, for as long as it is polled. Each replica needs a folder of its own.
-pub async fn run(store: Store, folder: PathBuf) -> Infallible {
+/// Where a backup is, and how far back it leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupOptions {
+    /// A folder of one replica alone.
+    pub folder: PathBuf,
+    /// Every moment of the last so long can be restored; what only leads further back is removed. `None` keeps all.
+    pub keep: Option<Duration>,
+}
+
+/// Writes a store down, for as long as it is polled.
+pub async fn run(store: Store, BackupOptions { folder, keep }: BackupOptions) -> Infallible {
     loop {
-        match chapter(&store, &folder).await {
+        match chapter(&store, &folder, keep).await {
             Ok(()) => tracing::info!(folder = %folder.display(), "the backup begins a new chapter"),
             Err(error) => {
                 tracing::error!(folder = %folder.display(), %error, "THE BACKUP DOES NOT GO ON; it is tried again");
@@ -63,17 +73,27 @@ pub async fn run(store: Store, folder: PathBuf) -> Infallible {
 }
 
 /// One snapshot and its journal. `Ok` when it is time for the next one.
-async fn chapter(store: &Store, folder: &Path) -> io::Result<()> {
+async fn chapter(store: &Store, folder: &Path, keep: Option<Duration>) -> io::Result<()> {
     let mut auth_changes = store.auth_changes();
     let view = store.view(Consistency::Local).await.map_err(io::Error::other)?;
     let (status, revision) = (store.status(), view.header().revision);
     let mut seen = Seen { leases: BTreeSet::new(), auth: view.auth().clone(), last: revision };
     let head = Head { cluster: status.cluster, replica: status.replica, revision, taken_ms: now_ms() };
     let place = folder.to_owned();
-    let mut chapter = aside(move || Chapter::begin(&place, &view, head)).await?;
+    let begin = move || {
+        let chapter = Chapter::begin(&place, &view, head)?;
+        if let Some(keep) = keep
+            && let Err(error) = remove_outdated(&place, head.taken_ms.saturating_sub(millis(keep)))
+        {
+            tracing::warn!(folder = %place.display(), %error, "outdated chapters of the backup cannot be removed");
+        }
+        Ok(chapter)
+    };
+    let mut chapter = aside(begin).await?;
+    let ends_ms = keep.map(|keep| head.taken_ms.saturating_add(millis(keep)));
     let watching = store.watch(Interest::everything(), revision.next()).await;
     let mut watcher = watching.map_err(io::Error::other)?;
-    while !chapter.is_long() {
+    while !chapter.is_long() && ends_ms.is_none_or(|end| now_ms() < end) {
         let changes = tokio::select! {
             changes = watcher.next() => match changes {
                 Ok(changes) => Some(changes),
@@ -214,6 +234,16 @@ pub struct Route {
 /// # Errors
 /// There is none, or the files cannot be read.
 pub fn route(folder: &Path, until: Until) -> Result<Route, ImportError> {
+    let chapters = chapters(folder)?;
+    let newest = chapters.iter().map(|(head, ..)| head.revision).max().unwrap_or(Revision::ZERO);
+    let fitting = chapters.into_iter().filter(|(head, ..)| until.admits(head.revision, head.taken_ms));
+    let chosen = fitting.max_by_key(|(head, ..)| (head.revision, head.taken_ms));
+    let (_, base, journal) = chosen.ok_or(ImportError::NotCovered)?;
+    Ok(Route { base, journal, newest })
+}
+
+/// All chapters that have begun, each with its snapshot and its journal.
+fn chapters(folder: &Path) -> Result<Vec<(Head, PathBuf, PathBuf)>, ImportError> {
     let mut chapters = Vec::new();
     for entry in fs::read_dir(folder)? {
         let journal = entry?.path();
@@ -226,11 +256,26 @@ pub fn route(folder: &Path, until: Until) -> Result<Route, ImportError> {
             chapters.push((head, base, journal));
         }
     }
-    let newest = chapters.iter().map(|(head, ..)| head.revision).max().unwrap_or(Revision::ZERO);
-    let fitting = chapters.into_iter().filter(|(head, ..)| until.admits(head.revision, head.taken_ms));
-    let chosen = fitting.max_by_key(|(head, ..)| (head.revision, head.taken_ms));
-    let (_, base, journal) = chosen.ok_or(ImportError::NotCovered)?;
-    Ok(Route { base, journal, newest })
+    Ok(chapters)
+}
+
+/// Removes the chapters that lead to no moment from `since_ms` on: each whose successor begins before.
+fn remove_outdated(folder: &Path, since_ms: u64) -> io::Result<()> {
+    let mut chapters = chapters(folder).map_err(io::Error::other)?;
+    chapters.sort_by_key(|(head, ..)| (head.taken_ms, head.revision));
+    let outdated =
+        chapters.iter().zip(chapters.iter().skip(1)).filter(|(_, (next, ..))| next.taken_ms < since_ms);
+    for ((head, base, journal), _) in outdated {
+        // Without its snapshot a chapter does not count; so it goes first.
+        fs::remove_file(base)?;
+        fs::remove_file(journal)?;
+        tracing::info!(revision = %head.revision, folder = %folder.display(), "a chapter of the backup is outdated");
+    }
+    Ok(())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn name(folder: &Path, (prefix, suffix): (&str, &str), stem: &str) -> PathBuf {
@@ -284,5 +329,24 @@ mod tests {
         assert_eq!(begins(Until::Time(250)), "09-200");
         let early = route(folder, Until::Time(99));
         assert!(matches!(early, Err(ImportError::NotCovered)));
+    }
+
+    #[test]
+    fn a_chapter_goes_when_the_next_one_begins_before_everything_that_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        for (revision, taken_ms) in [(5, 100), (9, 200), (12, 300)] {
+            chapter(folder, revision, taken_ms, true);
+        }
+        let left = |since_ms| {
+            remove_outdated(folder, since_ms).unwrap();
+            let mut left: Vec<_> = chapters(folder).unwrap().iter().map(|(head, ..)| head.taken_ms).collect();
+            left.sort_unstable();
+            assert_eq!(fs::read_dir(folder).unwrap().count(), 2 * left.len(), "both files of each go");
+            left
+        };
+        assert_eq!(left(200), [100, 200, 300], "150 may be asked for");
+        assert_eq!(left(201), [200, 300]);
+        assert_eq!(left(u64::MAX), [300], "the last one goes on");
     }
 }

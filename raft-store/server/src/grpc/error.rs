@@ -201,6 +201,7 @@ fn rejected(rejection: Rejection) -> Status {
         Rejection::Overloaded => Status::resource_exhausted("etcdserver: too many requests"),
         Rejection::Stopped => stopped(),
         Rejection::InDoubt => Status::unavailable("etcdserver: corrupt cluster"),
+        Rejection::NoSpace => no_space(),
     }
 }
 
@@ -252,7 +253,13 @@ mod tests {
 
     #[test]
     fn rejected_and_unknown_share_no_text() {
-        let rejections = [Rejection::NoLeader, Rejection::Overloaded, Rejection::Stopped, Rejection::InDoubt];
+        let rejections = [
+            Rejection::NoLeader,
+            Rejection::Overloaded,
+            Rejection::Stopped,
+            Rejection::InDoubt,
+            Rejection::NoSpace,
+        ];
         let doubts = [Doubt::Timeout, Doubt::LeaderLost, Doubt::Stopped];
         for rejection in rejections {
             let status = write(WriteError::Rejected(rejection));

@@ -14,6 +14,7 @@
 
 mod health;
 mod metrics;
+mod stations;
 
 use std::{convert::Infallible, sync::Arc};
 

@@ -4,7 +4,10 @@
 //! late by seconds harms nobody, for a lease whose time has passed cannot be renewed any more; a store that
 //! takes no writes meanwhile would.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use keelson_store_core::{
     command::Command,
@@ -51,6 +54,7 @@ pub(crate) async fn expire(raft: Raft, state: Arc<SharedState>, proposals: Arc<P
             continue;
         }
         let began = Instant::now();
+        state.meters().leases_expired.fetch_add(due.len() as u64, Ordering::Relaxed);
         let commands = due.iter().map(|id| Command::LeaseRevoke(*id)).collect();
         let revoke = async {
             let revoked = proposals.decide_if_leading(&state.own_caller(), commands).await;

@@ -4,7 +4,7 @@
 //! on. Renewals that come in while a round is under way form the next one, so that a replica has one question
 //! in flight, whatever the number of its leases.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use keelson_store_core::id::LeaseId;
 use tokio::sync::{mpsc, oneshot};
@@ -51,6 +51,8 @@ pub(super) async fn run(leader: Arc<Leader>, mut waiting: mpsc::UnboundedReceive
         let Some(deadline) = round.iter().map(|renewal| renewal.deadline).max() else { continue };
         let ids = round.iter().map(|renewal| renewal.id).collect();
         let renewed = leader.call(Renew(ids), deadline).await;
+        let alive = renewed.iter().flatten().flatten().count();
+        leader.state.meters().leases_renewed.fetch_add(alive as u64, Ordering::Relaxed);
         tell(round, renewed);
     }
 }

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     error::OpenError,
+    meters::Meters,
     options::StoreOptions,
     record::{self, VoteRecord},
     types::{self, Entry, LogId, Types, Vote},
@@ -64,12 +65,13 @@ impl LogAdapter {
     ///
     /// # Errors
     /// The vote cannot be read, or the system gives no thread.
-    pub fn open(
+    pub(crate) fn open(
         engine: Arc<dyn Engine>,
         replica: ReplicaId,
         options: &StoreOptions,
+        meters: Arc<Meters>,
     ) -> Result<Self, OpenError> {
-        let syncer = Syncer::start(engine.clone(), options.offload);
+        let syncer = Syncer::start(engine.clone(), options.offload, meters);
         let syncer = syncer.map_err(|error| OpenError::System(error.to_string()))?;
         let meta = LogMeta::new(engine.clone());
         let vote = meta.vote()?;
@@ -96,6 +98,7 @@ impl LogAdapter {
     }
 
     fn write_entries(&mut self, entries: Vec<Entry>) -> Result<(), EngineError> {
+        let _station = tracing::debug_span!("append", entries = entries.len()).entered();
         let mut batch = Batch::default();
         for entry in &entries {
             batch.put(Family::LogEntries, key(entry.log_id.index()), record::encode_entry(entry));

@@ -22,6 +22,7 @@ use openraft::storage::IOFlushed;
 use tokio::sync::mpsc;
 
 use crate::{
+    meters::Meters,
     runtime::{self, Offload, clock::Instant},
     types::Types,
 };
@@ -41,12 +42,13 @@ pub(super) struct Syncer {
 struct TimedDisk {
     engine: Arc<dyn Engine>,
     is_slow: AtomicBool,
+    meters: Arc<Meters>,
 }
 
 impl Syncer {
     /// Starts what syncs aside. Must be called inside [`runtime::seeded`].
-    pub(super) fn start(engine: Arc<dyn Engine>, offload: Offload) -> io::Result<Self> {
-        let disk = Arc::new(TimedDisk { engine, is_slow: AtomicBool::new(false) });
+    pub(super) fn start(engine: Arc<dyn Engine>, offload: Offload, meters: Arc<Meters>) -> io::Result<Self> {
+        let disk = Arc::new(TimedDisk { engine, is_slow: AtomicBool::new(false), meters });
         let (queue, waiting) = mpsc::unbounded_channel();
         match offload {
             Offload::Inline => drop(runtime::spawn(sync_inline(disk.clone(), waiting))),
@@ -111,9 +113,11 @@ impl TimedDisk {
         if mutant::is(Mutant::SkipFsync) {
             return Ok(());
         }
+        let _station = tracing::debug_span!("fsync").entered();
         let started = Instant::now();
         let synced = self.engine.sync().map_err(io::Error::other);
         self.is_slow.store(started.elapsed() > SLOW, Ordering::Relaxed);
+        self.meters.fsync.since(started);
         synced
     }
 }

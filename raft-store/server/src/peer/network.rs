@@ -24,7 +24,7 @@ use super::{
     directory::Directory,
     handshake::Target,
     link::LinkError,
-    snapshot,
+    snapshot::{self, Sending},
     wire::{self, Body},
 };
 use crate::{
@@ -38,13 +38,15 @@ use crate::{
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Makes openraft's clients to peers.
-pub struct NetworkFactory {
+pub(crate) struct NetworkFactory {
     /// How peers are reached.
-    pub directory: Arc<Directory>,
+    pub(crate) directory: Arc<Directory>,
     /// What snapshots are made of.
-    pub state: Arc<SharedState>,
+    pub(crate) state: Arc<SharedState>,
     /// Raft's clocks, from which patience derives.
-    pub timing: Timing,
+    pub(crate) timing: Timing,
+    /// How snapshots are sent.
+    pub(crate) sending: Sending,
 }
 
 /// How a client carries appends.
@@ -56,19 +58,21 @@ enum Appends {
 }
 
 /// openraft's client to one peer.
-pub struct PeerClient {
+pub(crate) struct PeerClient {
     directory: Arc<Directory>,
     state: Arc<SharedState>,
     timing: Timing,
     target: ReplicaId,
     member: Member,
     appends: Appends,
+    sending: Sending,
 }
 
 impl NetworkFactory {
     fn client(&self, target: ReplicaId, member: &Member, appends: Appends) -> PeerClient {
         let (directory, state) = (self.directory.clone(), self.state.clone());
-        PeerClient { directory, state, timing: self.timing, target, member: member.clone(), appends }
+        let (timing, sending, member) = (self.timing, self.sending.clone(), member.clone());
+        PeerClient { directory, state, timing, target, member, appends, sending }
     }
 }
 
@@ -214,7 +218,7 @@ impl NetSnapshot<Types> for PeerClient {
         let send = async {
             let (target, member) = (self.target, &self.member);
             let connection = dial(&self.directory, target, member, Purpose::Snapshot, silence).await?;
-            snapshot::send(connection, &vote, &snapshot).await
+            snapshot::send(connection, &vote, &snapshot, &self.sending).await
         };
         tokio::select! {
             sent = send => sent.map(SnapshotResponse::new).map_err(|error| unreachable(error).into()),

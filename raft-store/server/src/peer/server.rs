@@ -22,7 +22,7 @@ use super::{
     connection::{Connection, FrameReader, FrameWriter, unexpected},
     handshake::{self, Greeter, Identity},
     refill,
-    snapshot::{self, Inbox},
+    snapshot::{self, Inbox, Sending},
     transport::{Accepted, Transport},
     wire::{self, Body},
 };
@@ -65,6 +65,8 @@ pub(crate) struct PeerServer {
     pub(crate) reconfigurer: Arc<Reconfigurer>,
     /// Where long work on them goes.
     pub(crate) offload: Offload,
+    /// How snapshots are sent.
+    pub(crate) sending: Sending,
     /// Folders that are being filled or installed.
     pub(crate) receiving: Receiving,
 }
@@ -311,7 +313,7 @@ impl PeerServer {
         let vote = self.meta.vote().map_err(io::Error::other)?.map(VoteRecord::vote);
         let vote = vote.ok_or_else(|| io::Error::other("this replica has no vote"))?;
         tracing::info!(to = peer.name, last = ?snapshot.meta.last_log_id, "a damaged replica gets a snapshot");
-        snapshot::send(connection, &vote, &snapshot).await.map(drop)
+        snapshot::send(connection, &vote, &snapshot, &self.sending).await.map(drop)
     }
 
     async fn receive_snapshot(

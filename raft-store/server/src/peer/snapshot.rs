@@ -18,26 +18,39 @@ use keelson_store_core::{
 
 use super::{
     connection::{Connection, invalid, unexpected},
+    pace::Pace,
     wire::{self, Body},
 };
 use crate::{
     log::LogMeta,
+    options::StoreOptions,
     record::VoteRecord,
-    runtime::{Offload, clock::timeout},
+    runtime::{
+        Offload,
+        clock::{Instant, sleep_until, timeout},
+    },
     state::{self, INCOMING_PREFIX, SnapshotFolder},
     types::{self, Raft, Snapshot, SnapshotMeta, Vote},
 };
 
-/// Bytes per chunk.
-const CHUNK: usize = 512 << 10;
+/// Bytes per chunk: what a sender reads, seals and sends without a pause.
+const CHUNK: usize = 256 << 10;
 /// The longest wait for the other side between two messages: it has a chunk to write to its disk at most.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long a follower may take to make a received snapshot its state. It reads all of it.
 const INSTALL_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Sends a snapshot and waits until it is installed. Returns the follower's vote.
-pub(super) async fn send(mut connection: Connection, vote: &Vote, snapshot: &Snapshot) -> io::Result<Vote> {
+///
+/// As long as it is under way the sender makes no newer one, and so its log keeps what the follower needs next.
+pub(super) async fn send(
+    mut connection: Connection,
+    vote: &Vote,
+    snapshot: &Snapshot,
+    sending: &Sending,
+) -> io::Result<Vote> {
     let folder = &snapshot.snapshot;
+    let _kept = folder.keep_newest();
     let files = folder.disk().files(folder.name()).map_err(io::Error::other)?;
     let begin = SnapshotBegin {
         vote: Some(wire::put_vote(vote)),
@@ -52,7 +65,7 @@ pub(super) async fn send(mut connection: Connection, vote: &Vote, snapshot: &Sna
         return Err(invalid("the follower resumes other files than were offered"));
     }
     for (number, ((name, len), offset)) in (0u32..).zip(files.iter().zip(resume.offsets)) {
-        send_file(&mut connection, folder, number, name, offset..*len).await?;
+        send_file(&mut connection, folder, sending, (number, name), offset..*len).await?;
     }
     let install = connection.ask(Body::SnapshotEnd(SnapshotEnd {}));
     let late = || io::Error::new(io::ErrorKind::TimedOut, "the follower does not finish installing");
@@ -71,22 +84,47 @@ pub(super) async fn send(mut connection: Connection, vote: &Vote, snapshot: &Sna
 async fn send_file(
     connection: &mut Connection,
     folder: &SnapshotFolder,
-    file: u32,
-    name: &str,
+    sending: &Sending,
+    (file, name): (u32, &str),
     range: std::ops::Range<u64>,
 ) -> io::Result<()> {
     let mut offset = range.start;
     while offset < range.end {
-        let data = folder.disk().read_file(folder.name(), name, offset, CHUNK).map_err(io::Error::other)?;
+        let data = sending.read(folder, name, offset).await?;
         if data.is_empty() {
             return Err(io::Error::other(format!("{name} of {} became shorter", folder.name())));
         }
         let len = data.len() as u64;
+        if let Some(goes) = sending.pace.reserve(Instant::now(), data.len()) {
+            sleep_until(goes).await;
+        }
         let chunk = SnapshotChunk { file, offset, crc32c: crc32c::crc32c(&data), data };
         soon(connection.writer.send(0, Body::SnapshotChunk(chunk))).await?;
         offset += len;
     }
     Ok(())
+}
+
+/// How snapshots are sent.
+#[derive(Clone)]
+pub(crate) struct Sending {
+    /// How fast, all together.
+    pace: Arc<Pace>,
+    /// Where their files are read.
+    offload: Offload,
+}
+
+impl Sending {
+    /// As the options want it.
+    pub(crate) fn new(options: &StoreOptions) -> Self {
+        Self { pace: Arc::new(Pace::new(options.snapshot_bytes_per_second)), offload: options.offload }
+    }
+
+    async fn read(&self, folder: &SnapshotFolder, name: &str, offset: u64) -> io::Result<Bytes> {
+        let (folder, name) = (folder.clone(), name.to_owned());
+        let read = move || folder.disk().read_file(folder.name(), &name, offset, CHUNK);
+        self.offload.run(read).await.map_err(io::Error::other)?.map_err(io::Error::other)
+    }
 }
 
 /// Waits for the other side, but not for ever.
@@ -136,10 +174,16 @@ impl Inbox {
         let vote = wire::vote(begin.vote).map_err(invalid)?;
         let meta = begin.meta.ok_or_else(|| unexpected("without meta data"))?;
         let meta = wire::snapshot_meta(meta).map_err(invalid)?;
-        let offsets = self.resume_points(&begin.files).map_err(io::Error::other)?;
+        let offsets = resume_points(&*self.disk, &self.folder, &begin.files).map_err(io::Error::other)?;
+        let already: u64 = offsets.iter().sum();
+        if already > 0 {
+            tracing::info!(snapshot = begin.id, bytes = already, "a transfer goes on where it broke off");
+        }
         connection.writer.send(0, Body::SnapshotResume(SnapshotResume { offsets })).await?;
         let end = self.receive_files(connection, &begin.files).await?;
-        self.disk.sync_folder(&self.folder).map_err(io::Error::other)?;
+        let (disk, folder) = (self.disk.clone(), self.folder.clone());
+        let synced = self.offload.run(move || disk.sync_folder(&folder)).await;
+        synced.map_err(io::Error::other)?.map_err(io::Error::other)?;
         Ok(Received { vote, meta, end })
     }
 
@@ -176,24 +220,6 @@ impl Inbox {
             Ok(response) => snapshot_reply::Result::Vote(wire::put_vote(&response.vote)),
             Err(fatal) => snapshot_reply::Result::Failed(fatal.to_string()),
         })
-    }
-
-    /// How much of each file is here from an attempt that broke off.
-    fn resume_points(&self, offered: &[SnapshotFile]) -> Result<Vec<u64>, EngineError> {
-        let is_offered =
-            |(name, len): &(String, u64)| offered.iter().any(|file| file.name == *name && file.len >= *len);
-        // What was opened already, to see whether it is whole, is a store and has become something else.
-        let have = self.disk.files(&self.folder).ok().filter(|have| have.iter().all(is_offered));
-        if have.is_none() {
-            self.disk.remove(&self.folder)?;
-        }
-        let have = have.unwrap_or_default();
-        let already = |name: &str| have.iter().find(|(have, _)| have == name).map_or(0, |(_, len)| *len);
-        // Empty files get no chunk, but they belong to the snapshot.
-        for file in offered.iter().filter(|file| file.len == 0) {
-            self.disk.write_file(&self.folder, &file.name, 0, &[])?;
-        }
-        Ok(offered.iter().map(|file| already(&file.name)).collect())
     }
 
     async fn receive_files(&self, connection: &mut Connection, files: &[SnapshotFile]) -> io::Result<u64> {
@@ -239,6 +265,24 @@ pub(super) fn staging_folder(
     }
     let name = format!("{INCOMING_PREFIX}{:016x}-{}", sender.get(), begin.id);
     Ok(if live == Some(name.as_str()) { format!("{name}-again") } else { name })
+}
+
+/// How much of each file is here from an attempt that broke off. What does not belong to this snapshot goes.
+fn resume_points(disk: &dyn Disk, folder: &str, offered: &[SnapshotFile]) -> Result<Vec<u64>, EngineError> {
+    let is_offered =
+        |(name, len): &(String, u64)| offered.iter().any(|file| file.name == *name && file.len >= *len);
+    // What was opened already, to see whether it is whole, is a store and has become something else.
+    let have = disk.files(folder).ok().filter(|have| have.iter().all(is_offered));
+    if have.is_none() {
+        disk.remove(folder)?;
+    }
+    let have = have.unwrap_or_default();
+    let already = |name: &str| have.iter().find(|(have, _)| have == name).map_or(0, |(_, len)| *len);
+    // Empty files get no chunk, but they belong to the snapshot.
+    for file in offered.iter().filter(|file| file.len == 0) {
+        disk.write_file(folder, &file.name, 0, &[])?;
+    }
+    Ok(offered.iter().map(|file| already(&file.name)).collect())
 }
 
 /// Whether a replica with this log follows the sender and has all that is in the snapshot: its acknowledgements were lost,
@@ -314,5 +358,54 @@ mod tests {
         assert!(!needless(engine.clone(), 3, at(3, 10)));
         assert!(!needless(engine.clone(), 3, at(2, 7)));
         assert!(!needless(engine, 4, at(3, 7)));
+    }
+
+    fn file(name: &str, len: u64) -> SnapshotFile {
+        SnapshotFile { name: name.to_owned(), len }
+    }
+
+    #[test]
+    fn a_transfer_that_broke_off_goes_on_where_it_did_unless_it_was_of_another_snapshot() {
+        let disk = MemDisk::new();
+        let offered = [file("a", 3), file("b", 9), file("empty", 0)];
+        assert_eq!(resume_points(&disk, "in", &offered).unwrap(), [0, 0, 0]);
+        disk.write_file("in", "a", 0, b"abc").unwrap();
+        disk.write_file("in", "b", 0, b"four").unwrap();
+        assert_eq!(resume_points(&disk, "in", &offered).unwrap(), [3, 4, 0]);
+        assert_eq!(resume_points(&disk, "in", &[file("a", 2), file("b", 9)]).unwrap(), [0, 0]);
+        assert!(disk.files("in").is_err(), "what belongs to another snapshot is gone");
+    }
+
+    /// The bytes that reach a follower that has these parts already.
+    async fn sent_to(folder: &SnapshotFolder, has: Vec<u64>) -> Vec<(u32, u64, Bytes)> {
+        let (here, there) = tokio::io::duplex(1 << 20);
+        let snapshot = Snapshot { meta: SnapshotMeta::default(), snapshot: folder.clone() };
+        let vote = types::vote(Term::new(3), LEADER, true);
+        let sending = Sending { pace: Arc::new(Pace::new(0)), offload: Offload::Inline };
+        let follower = async {
+            let mut connection = Connection::new(Box::new(there));
+            assert!(matches!(connection.reader.expect().await.unwrap().1, Body::SnapshotBegin(_)));
+            connection.writer.send(0, Body::SnapshotResume(SnapshotResume { offsets: has })).await.unwrap();
+            let mut chunks = Vec::new();
+            while let (_, Body::SnapshotChunk(chunk)) = connection.reader.expect().await.unwrap() {
+                chunks.push((chunk.file, chunk.offset, chunk.data));
+            }
+            chunks
+        };
+        let (sent, chunks) =
+            tokio::join!(send(Connection::new(Box::new(here)), &vote, &snapshot, &sending), follower);
+        assert!(sent.is_err(), "the follower went away before it had installed anything");
+        chunks
+    }
+
+    #[tokio::test]
+    async fn a_sender_leaves_out_what_the_follower_has_already() {
+        let disk = MemDisk::new();
+        disk.write_file("snapshot-1", "a", 0, b"abc").unwrap();
+        disk.write_file("snapshot-1", "b", 0, b"defghi").unwrap();
+        let folder = SnapshotFolder::new(Arc::new(disk), "snapshot-1".to_owned());
+        let whole = [(0, 0, Bytes::from_static(b"abc")), (1, 0, Bytes::from_static(b"defghi"))];
+        assert_eq!(sent_to(&folder, vec![0, 0]).await, whole);
+        assert_eq!(sent_to(&folder, vec![3, 4]).await, [(1, 4, Bytes::from_static(b"hi"))]);
     }
 }

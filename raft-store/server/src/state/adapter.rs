@@ -27,6 +27,7 @@ use crate::{
     log::LogMeta,
     options::{Member, StoreOptions},
     record::{self, MembershipRecord},
+    runtime::clock::Instant,
     types::{
         self, Answer, Entry, LogId, Membership, Payload, Snapshot, SnapshotMeta, StoredMembership, Types,
     },
@@ -131,6 +132,8 @@ impl StateAdapter {
     }
 
     fn apply_batch(&self, entries: Vec<EntryResponder<Types>>) -> Result<(), EngineError> {
+        let _station = tracing::debug_span!("apply", entries = entries.len()).entered();
+        let began = Instant::now();
         let mut answers: Vec<(Responder, Answer)> = Vec::with_capacity(entries.len());
         let applied = {
             let mut machine = lock(&self.machine);
@@ -144,6 +147,7 @@ impl StateAdapter {
             }
             self.shared.commit(batch)?
         };
+        self.shared.meters().apply.since(began);
         self.shared.publish(&applied);
         answers.into_iter().for_each(|(responder, answer)| responder.send(answer));
         Ok(())

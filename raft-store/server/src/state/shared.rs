@@ -17,7 +17,12 @@ use keelson_store_core::{
 use tokio::sync::{Notify, watch};
 
 use super::hashes::Hashes;
-use crate::{error::ReadError, runtime::clock::Instant, watch::WatchHub};
+use crate::{
+    error::ReadError,
+    meters::{Meters, count},
+    runtime::clock::Instant,
+    watch::WatchHub,
+};
 
 /// How far this replica has applied the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +47,7 @@ pub struct SharedState {
     /// Follows users and roles.
     auth_changed: watch::Sender<AuthRevision>,
     hub: WatchHub,
+    meters: Arc<Meters>,
     hashes: Mutex<Hashes>,
     /// Why nothing may be served. The flag says whether there is a reason.
     doubt: Mutex<Option<String>>,
@@ -94,6 +100,7 @@ impl SharedState {
             hashes: Mutex::new(Hashes::of(header)),
             doubt: Mutex::default(),
             is_in_doubt: AtomicBool::new(false),
+            meters: Arc::default(),
         }
     }
 
@@ -135,6 +142,11 @@ impl SharedState {
     /// Who is to be told of changes.
     pub fn hub(&self) -> &WatchHub {
         &self.hub
+    }
+
+    /// What this replica counts of its work.
+    pub(crate) fn meters(&self) -> &Arc<Meters> {
+        &self.meters
     }
 
     /// The deadlines of leases. A poisoned lock means a bug inside the lessor, which leaves no state half done.
@@ -217,8 +229,14 @@ impl SharedState {
         let (mut lessor, now) = (self.lessor(), self.now());
         for change in changes {
             match *change {
-                LeaseChange::Granted(lease) => lessor.granted(now, lease),
-                LeaseChange::Revoked(id) => lessor.revoked(id),
+                LeaseChange::Granted(lease) => {
+                    count(&self.meters.leases_granted);
+                    lessor.granted(now, lease);
+                }
+                LeaseChange::Revoked(id) => {
+                    count(&self.meters.leases_revoked);
+                    lessor.revoked(id);
+                }
             }
         }
     }

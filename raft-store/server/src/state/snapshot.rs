@@ -15,6 +15,7 @@ use keelson_store_core::{
     mutant::{self, Mutant},
 };
 use openraft::storage::RaftSnapshotBuilder;
+use tokio::sync::watch;
 
 use super::adapter::{check_snapshot, claim, live_store};
 use crate::{
@@ -38,7 +39,12 @@ struct Folder {
     name: String,
     obsolete: AtomicBool,
     damaged: AtomicBool,
+    /// How many wait for no other snapshot to take its place.
+    keepers: watch::Sender<usize>,
 }
+
+/// While it lives, its snapshot stays the newest one that this replica makes.
+pub(crate) struct Kept(SnapshotFolder);
 
 /// The newest complete snapshot of a replica, and how to make a newer one.
 #[derive(Clone)]
@@ -61,7 +67,20 @@ impl SnapshotFolder {
     /// A folder of `disk` that is complete.
     pub fn new(disk: Arc<dyn Disk>, name: String) -> Self {
         let [obsolete, damaged] = [AtomicBool::new(false), AtomicBool::new(false)];
-        Self(Arc::new(Folder { disk, name, obsolete, damaged }))
+        Self(Arc::new(Folder { disk, name, obsolete, damaged, keepers: watch::Sender::new(0) }))
+    }
+
+    /// Keeps the snapshot the newest one for a while. A newer one would let the log go on which whoever receives this
+    /// one depends next; on a busy leader a slow transfer would be followed by another one for ever.
+    pub(crate) fn keep_newest(&self) -> Kept {
+        self.0.keepers.send_modify(|keepers| *keepers += 1);
+        Kept(self.clone())
+    }
+
+    /// Completes when nobody keeps it the newest one any more.
+    async fn released(&self) {
+        // The sender lives as long as the folder.
+        let _ = self.0.keepers.subscribe().wait_for(|keepers| *keepers == 0).await;
     }
 
     /// Its name.
@@ -86,6 +105,12 @@ impl SnapshotFolder {
     /// Lets the folder go with its last holder.
     pub(crate) fn discard(&self) {
         self.0.obsolete.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.0.keepers.send_modify(|keepers| *keepers -= 1);
     }
 }
 
@@ -211,6 +236,10 @@ impl RaftSnapshotBuilder<Types> for SnapshotBuilder {
     type SnapshotData = SnapshotFolder;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
+        let current = self.snapshots.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, folder)) = current.filter(|(_, folder)| !folder.is_damaged()) {
+            folder.released().await;
+        }
         let (machine, snapshots) = (self.machine.clone(), self.snapshots.clone());
         let built = self.snapshots.offload.run(move || snapshots.build(&machine)).await;
         let snapshot = built.map_err(io::Error::other)?.map_err(io::Error::other)?;

@@ -17,7 +17,7 @@ use crate::{
     error::OpenError,
     log::LogAdapter,
     options::StoreOptions,
-    peer::{Directory, Identity, NetworkFactory},
+    peer::{Directory, Identity, NetworkFactory, Sending},
     state::{SharedState, StateAdapter},
     types::Raft,
 };
@@ -32,6 +32,7 @@ pub(super) struct Storage<'a> {
     pub(super) me: &'a Identity,
     pub(super) directory: &'a Arc<Directory>,
     pub(super) sentinel: &'a Arc<Sentinel>,
+    pub(super) sending: &'a Sending,
     pub(super) options: &'a StoreOptions,
 }
 
@@ -73,7 +74,8 @@ impl Storage<'_> {
     async fn attempt(&self) -> Result<Started, OpenError> {
         let (meta, replica) = (&self.log.meta, self.me.replica);
         let state = StateAdapter::open(self.disk.clone(), meta.clone(), self.sentinel, self.options)?;
-        let log = LogAdapter::open(self.sentinel.guard(self.log.engine.clone()), replica, self.options)?;
+        let log = self.sentinel.guard(self.log.engine.clone());
+        let log = LogAdapter::open(log, replica, self.options, state.shared().meters().clone())?;
         // Raft reads this too, and of a damaged record it would say only that it cannot begin.
         meta.committed()?;
         log.cut_conflict(state.applied())?;
@@ -90,8 +92,12 @@ impl Storage<'_> {
         );
         met.and(alike)?;
         let (shared, machine) = (state.shared().clone(), state.machine());
-        let timing = self.options.timing;
-        let network = NetworkFactory { directory: directory.clone(), state: shared.clone(), timing };
+        let network = NetworkFactory {
+            directory: directory.clone(),
+            state: shared.clone(),
+            timing: self.options.timing,
+            sending: self.sending.clone(),
+        };
         let raft = Raft::new(replica, raft_config::of(self.options)?, network, log, state).await;
         let raft = raft.map_err(|error| OpenError::Raft(error.to_string()))?;
         Ok(Started { raft, state: shared, machine })

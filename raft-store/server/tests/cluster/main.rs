@@ -18,5 +18,6 @@ mod reads_and_writes;
 mod regressions;
 mod restores;
 mod snapshots;
+mod space;
 mod strangers;
 mod watches;

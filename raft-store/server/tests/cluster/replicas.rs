@@ -228,6 +228,11 @@ impl Cluster {
         self.disks[number].set_faults(Faults { write_error: Some(Fate::Lost), ..Faults::default() });
     }
 
+    /// Gives a replica's disk so many bytes, or as many as it likes.
+    pub(crate) fn limit_disk(&self, number: usize, capacity_bytes: Option<u64>) {
+        self.disks[number].set_faults(Faults { capacity_bytes, ..Faults::default() });
+    }
+
     /// Takes a replica's disk away and gives it a new one.
     pub(crate) fn wipe(&mut self, number: usize) {
         self.disks[number] = MemDisk::new();

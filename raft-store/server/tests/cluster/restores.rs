@@ -5,7 +5,7 @@ use std::{cell::Cell, fs, io::Read, sync::Arc};
 use keelson_store::{
     Member, Store,
     error::ReadError,
-    export::{self, Head, RestoreOptions, Sealed, Source, Survivor, SurvivorError, Until},
+    export::{self, BackupOptions, Head, RestoreOptions, Sealed, Source, Survivor, SurvivorError, Until},
     store::Consistency,
 };
 use keelson_store_core::{
@@ -159,8 +159,8 @@ async fn a_backup_leads_to_every_moment_that_it_covers() {
     let source = Cluster::start_alone().await;
     let store = source.store(0).clone();
     put_at_last(&store, "a", "before").await;
-    let (backed_up, place) = (store.clone(), folder.path().to_owned());
-    let backing_up = tokio::spawn(async move { export::back_up(backed_up, place).await });
+    let (backed_up, backup) = (store.clone(), BackupOptions { folder: folder.path().to_owned(), keep: None });
+    let backing_up = tokio::spawn(async move { export::back_up(backed_up, backup).await });
     eventually("a first chapter", async || export::route(folder.path(), Until::End).ok()).await;
 
     store.grant_lease(Lease { id: LeaseId::new(5), ttl_seconds: 600 }).await.unwrap();
@@ -215,4 +215,22 @@ async fn a_backup_leads_to_every_moment_that_it_covers() {
     };
     let refused = export::restore(&disk, source, &options).unwrap_err();
     assert!(refused.to_string().contains("does not cover the wanted moment"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_stops_nothing_but_the_backup_which_goes_on_when_it_can() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("backup");
+    std::fs::write(&folder, "a file stands where the folder belongs").unwrap();
+    let source = Cluster::start_alone().await;
+    let store = source.store(0).clone();
+    let (backed_up, backup) = (store.clone(), BackupOptions { folder: folder.clone(), keep: None });
+    let backing_up = tokio::spawn(async move { export::back_up(backed_up, backup).await });
+    for write in 0..100 {
+        put_at_last(&store, "k", &write.to_string()).await;
+    }
+    assert!(!backing_up.is_finished());
+    std::fs::remove_file(&folder).unwrap();
+    eventually("a first chapter", async || export::route(&folder, Until::End).ok()).await;
+    backing_up.abort();
 }

@@ -14,7 +14,7 @@ use super::handle::{Health, Session};
 use super::image_file;
 use super::store::{Image, Store};
 use super::{AtRisk, Fate, Faults, lock};
-use crate::engine::{EngineError, Family, Role};
+use crate::engine::{EngineError, Family, Role, Space};
 
 /// No file of a simulation needs more; an absurd offset must not take the machine's memory.
 const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -212,8 +212,14 @@ impl Contents {
 
     /// True when the disk can grow by so many bytes. What does not grow always fits.
     pub(super) fn has_room_for(&self, growth: u64) -> bool {
-        let used = || -> u64 { self.folders.values().map(Folder::bytes).sum() };
-        growth == 0 || self.faults.capacity_bytes.is_none_or(|capacity| used() + growth <= capacity)
+        growth == 0 || self.space().is_none_or(|space| growth <= space.free)
+    }
+
+    /// The room that a limited disk has.
+    pub(super) fn space(&self) -> Option<Space> {
+        let total = self.faults.capacity_bytes?;
+        let used: u64 = self.folders.values().map(Folder::bytes).sum();
+        Some(Space { free: total.saturating_sub(used), total })
     }
 
     fn folder(&self, name: &str) -> Result<&BTreeMap<String, File>, EngineError> {

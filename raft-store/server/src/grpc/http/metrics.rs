@@ -3,8 +3,7 @@
 //! In: what the replica knows of itself, the calls that were counted, and what the system says of the
 //! process. Out: Prometheus' text format.
 //!
-//! Deliberately absent: names of etcd for which there is nothing here that means the same (its backend, its
-//! write-ahead log, its peers' streams).
+//! Deliberately absent: names of etcd for which there is nothing here that means the same (its peers' streams).
 
 use std::{
     collections::BTreeMap,
@@ -165,6 +164,7 @@ fn is_grpc(kind: &http::HeaderValue) -> bool {
 pub(super) fn page(front: &Front, calls: &Calls) -> String {
     let mut page = Page::default();
     replica(&mut page, front, calls);
+    super::stations::stations(&mut page, front.store.meters());
     grpc(&mut page, calls);
     process(&mut page);
     page.0
@@ -172,18 +172,18 @@ pub(super) fn page(front: &Front, calls: &Calls) -> String {
 
 /// Text under way.
 #[derive(Default)]
-struct Page(String);
+pub(super) struct Page(String);
 
 /// What a number is.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Counter,
     Gauge,
     Histogram,
 }
 
 impl Page {
-    fn begin(&mut self, name: &str, kind: Kind, help: &str) {
+    pub(super) fn begin(&mut self, name: &str, kind: Kind, help: &str) {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
@@ -192,12 +192,12 @@ impl Page {
         self.0 += &format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
-    fn sample(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
+    pub(super) fn sample(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
         let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
         writeln!(self.0, "{name}{labels} {value}").expect("a String grows as needed");
     }
 
-    fn one(&mut self, name: &str, kind: Kind, help: &str, value: impl std::fmt::Display) {
+    pub(super) fn one(&mut self, name: &str, kind: Kind, help: &str, value: impl std::fmt::Display) {
         self.begin(name, kind, help);
         self.sample(name, "", value);
     }

@@ -64,6 +64,14 @@ fn metrics_have_etcds_names_and_count_what_happened() {
         let (status, page) = ask(served.address, "GET", "/metrics").await.unwrap();
         assert_eq!(status, 200);
         for line in [
+            "etcd_server_proposals_failed_total 0",
+            "etcd_server_proposals_pending 0",
+            "etcd_disk_wal_fsync_duration_seconds_bucket{le=\"0.001\"}",
+            "etcd_disk_backend_commit_duration_seconds_count",
+        ] {
+            assert!(page.contains(&format!("\n{line}")), "{line} is not in\n{page}");
+        }
+        for line in [
             "etcd_server_has_leader 1",
             "etcd_server_is_leader 1",
             "etcd_server_leader_changes_seen_total 1",

@@ -1,0 +1,120 @@
+//! Room on the disk: the last of it is kept for what makes room.
+//!
+//! In: transactions. Out: whether they go on. While a member's disk has less left than the reserve, it takes
+//! no write that grows the store; deletes, compactions, leases, and updates that are no larger than what they
+//! replace (or small) always go on. A disk that is really full stops the member, and nothing can be deleted
+//! any more.
+//!
+//! It is decided at the door, by the disk and the state that this member has: nothing that was proposed may
+//! depend on it. Deliberately absent: the disks of other members; each looks after its own.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use keelson_store_core::{
+    command::{Command, Op, PutRequest, Txn},
+    engine::{Disk, EngineError, Space},
+    mvcc,
+};
+
+use crate::{
+    error::{Rejection, WriteError},
+    runtime::clock::Instant,
+    state::{SharedState, StateView},
+};
+
+/// What is kept of a large disk: enough for all that is in memory to be written out while an engine merges what is in the
+/// way, which takes room before it gives any.
+const RESERVE_BYTES: u64 = 512 << 20;
+/// What is kept of a small one: one part in so many.
+const RESERVE_SHARE: u64 = 4;
+/// How long an answer of the disk holds.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// An update of a key that is there, up to so many bytes, counts as one that does not grow.
+const SMALL_BYTES: usize = 16 << 10;
+
+/// Looks after the room on one disk.
+pub(super) struct Room {
+    disk: Arc<dyn Disk>,
+    opened: Instant,
+    /// When the disk was asked last: nanoseconds after `opened`.
+    asked: AtomicU64,
+    was_low: AtomicBool,
+}
+
+impl Room {
+    pub(super) fn new(disk: Arc<dyn Disk>) -> Self {
+        let was_low = AtomicBool::new(disk.space().is_some_and(is_low));
+        Self { disk, opened: Instant::now(), asked: AtomicU64::new(0), was_low }
+    }
+
+    /// Whether only the reserve is left. Asked before every write, so it takes no lock, and asks the disk now and then.
+    pub(super) fn is_low(&self) -> bool {
+        let now = u64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let asked = self.asked.load(Ordering::Relaxed);
+        if now.saturating_sub(asked) >= LOOK_EVERY.as_nanos() as u64 {
+            self.was_low.store(self.disk.space().is_some_and(is_low), Ordering::Relaxed);
+            self.asked.store(now, Ordering::Relaxed);
+        }
+        self.was_low.load(Ordering::Relaxed)
+    }
+
+    /// Lets a command pass that does not grow the store, or any while there is room.
+    pub(super) fn check(&self, state: &SharedState, command: &Command) -> Result<(), WriteError> {
+        let Command::Txn(txn) = command else { return Ok(()) };
+        if !self.is_low() {
+            return Ok(());
+        }
+        match state.view().and_then(|view| grows(&view, txn)) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(WriteError::Rejected(Rejection::NoSpace)),
+            Err(error) => {
+                tracing::error!(%error, "it cannot be told whether a write grows the store");
+                Err(WriteError::Rejected(Rejection::NoSpace))
+            }
+        }
+    }
+}
+
+fn is_low(Space { free, total }: Space) -> bool {
+    free < RESERVE_BYTES.min(total / RESERVE_SHARE)
+}
+
+/// Whether a transaction may make the store larger.
+pub(crate) fn grows(view: &StateView, txn: &Txn) -> Result<bool, EngineError> {
+    for op in txn.success.iter().chain(&txn.failure) {
+        let grows = match op {
+            Op::Range(_) | Op::DeleteRange(_) => false,
+            Op::Put(put) => put_grows(view, put)?,
+            Op::Txn(nested) => grows(view, nested)?,
+        };
+        if grows {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn put_grows(view: &StateView, put: &PutRequest) -> Result<bool, EngineError> {
+    let before = mvcc::newest(view.read(), &put.key, |visible| visible.value.len())?;
+    Ok(before.is_none_or(|before| put.value.len() > before.max(SMALL_BYTES)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarter_of_a_small_disk_is_kept_and_half_a_gib_of_a_large_one() {
+        let low = |free, total| is_low(Space { free, total });
+        assert!(low(99, 400) && !low(100, 400));
+        assert!(low(RESERVE_BYTES - 1, 1 << 40) && !low(RESERVE_BYTES, 1 << 40));
+        assert!(!low(0, 0), "a disk that says nothing of itself");
+    }
+}
