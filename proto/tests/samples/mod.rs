@@ -238,12 +238,17 @@ fn recollections() -> Vec<Named> {
                 matched: Some(log_id(7, 43)),
                 vote: Some(vote(7)),
                 matched_in: Some(8),
+                leader_urls: vec![],
             }),
         ),
         (
-            "recall_reply.nothing",
-            Body::RecallReply(RecallReply { matched: None, vote: None, matched_in: None }),
+            "recall_reply.leader",
+            Body::RecallReply(RecallReply {
+                leader_urls: vec!["https://delta:2380".into()],
+                ..RecallReply::default()
+            }),
         ),
+        ("recall_reply.nothing", Body::RecallReply(RecallReply::default())),
     ]
 }
 

@@ -26,9 +26,7 @@ mod leases;
 
 pub use auth::{AUTH_KEY, decode_auth, encode_auth};
 pub use changes::{ChangeKind, ChangeRecord, change_key, decode_change, decode_change_key, encode_change};
-pub use header::{
-    Header, MEMBERSHIP_KEY, REMOVED_MARK, decode_membership, encode_membership, removed_key,
-};
+pub use header::{Header, MEMBERSHIP_KEY, REMOVED_MARK, decode_membership, encode_membership, removed_key};
 pub use keys::{
     KeyBounds, Record, decode_record, encode_deleted, encode_version, first_past, record_key, record_prefix,
     split_record_key, unescape,

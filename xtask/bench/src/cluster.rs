@@ -15,8 +15,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use crate::{
     call::{self, Connection},
-    figures,
-    machine,
+    figures, machine,
     processes::{self, Idle},
 };
 

@@ -156,9 +156,12 @@ impl Api {
         self.until_pod(&format!("{name} is ready"), name, |pod| condition(pod, "Ready")["status"] == "True")
     }
 
-    /// Waits until the API does not have a pod any more.
-    pub(crate) fn until_gone(&self, name: &str) {
+    /// Waits until the API does not have a pod any more; the pod as it was at its end, where it was there.
+    pub(crate) fn until_gone(&self, name: &str) -> Option<Value> {
         self.until(&format!("{name} is gone"), |api| api.pod(name).is_none().then_some(()));
+        let state = self.lock();
+        let is_it = |it: &&Happened| it.resource == "pods" && it.object["metadata"]["name"] == name;
+        state.history.iter().rev().find(is_it).map(|it| it.object.clone())
     }
 
     /// Waits until an event about an object has this reason; its message.

@@ -138,12 +138,9 @@ fn a_pod_that_ends_gets_its_hooks_and_its_time_and_no_more() {
     lab.api.until_ready("stubborn");
     let begin = Instant::now();
     lab.api.delete("stubborn", 3);
-    let pod = lab.api.until_pod("stubborn was killed", "stubborn", |pod| {
-        !container(pod, "a")["state"]["terminated"].is_null()
-    });
-    assert_eq!(container(&pod, "a")["state"]["terminated"]["exitCode"], 137);
+    let pod = lab.api.until_gone("stubborn").unwrap();
+    assert_eq!(container(&pod, "a")["state"]["terminated"]["exitCode"], 137, "it was killed, and said to be");
     assert!(begin.elapsed().as_secs() >= 2, "it had its time");
-    lab.api.until_gone("stubborn");
     assert_eq!(std::fs::read_to_string(folder.join("log")).unwrap(), "started\nstopping: $$\n");
 }
 
