@@ -31,6 +31,7 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
         recollections(),
         reconfigurations(),
         self_checks(),
+        leaders(),
     ];
     let bodies = bodies.concat();
     let frame = |(number, (name, body))| (name, Frame { id: 1000 + number, body: Some(body) });
@@ -229,6 +230,12 @@ fn self_checks() -> Vec<Named> {
     ]
 }
 
+/// What came later; frames keep their numbers.
+fn leaders() -> Vec<Named> {
+    let leader_urls = vec!["https://delta:2380".into()];
+    vec![("recall_reply.leader", Body::RecallReply(RecallReply { leader_urls, ..RecallReply::default() }))]
+}
+
 fn recollections() -> Vec<Named> {
     vec![
         ("recall", Body::Recall(Recall {})),
@@ -239,13 +246,6 @@ fn recollections() -> Vec<Named> {
                 vote: Some(vote(7)),
                 matched_in: Some(8),
                 leader_urls: vec![],
-            }),
-        ),
-        (
-            "recall_reply.leader",
-            Body::RecallReply(RecallReply {
-                leader_urls: vec!["https://delta:2380".into()],
-                ..RecallReply::default()
             }),
         ),
         ("recall_reply.nothing", Body::RecallReply(RecallReply::default())),

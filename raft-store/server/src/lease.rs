@@ -90,7 +90,11 @@ impl Call for Renew {
     fn serve(&self, lessor: &mut Lessor, now: Millis) -> Result<Self::Answer, Failure> {
         let renew = |id: &LeaseId| match lessor.renew(now, *id) {
             Ok(seconds) => Ok(Some(seconds)),
-            Err(RenewError::NotFound | RenewError::Expired) => Ok(None),
+            Err(RenewError::NotFound) => Ok(None),
+            // It is gone when that is committed, and not before: the next leader would give it its time again.
+            Err(RenewError::Expired) => {
+                Err(Failure::Retry("a lease that has expired is being revoked".to_owned()))
+            }
             Err(RenewError::NotLeader) => Err(taking_over()),
         };
         self.0.iter().map(renew).collect()

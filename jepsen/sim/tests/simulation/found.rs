@@ -24,6 +24,10 @@ const FOUND: &[(u64, &str)] = &[
     ),
     (20_261_127_358, "a replica that was removed came back by a request of its own that was under way"),
     (20_261_127_772, "a replica that was removed, and did not know that it had been a member, came back"),
+    (
+        20_261_140_045,
+        "a lease was said to be gone before that was committed, and lived on under a new leader",
+    ),
     (20_261_130_695, "a disk was rolled back to before its leader had joined, and did not know whom to ask"),
 ];
 

@@ -48,7 +48,8 @@ pub enum RenewError {
     /// There is no such lease.
     #[error("etcdserver: requested lease not found")]
     NotFound,
-    /// Its time has passed; it will be revoked.
+    /// Its time has passed; it will be revoked. Until then nobody may be told that it is gone: a new leader would give
+    /// it its time again.
     #[error("the lease has expired")]
     Expired,
 }
@@ -118,11 +119,13 @@ impl Lessor {
         }
     }
 
-    /// Gives a lease its full time again; answers that time in seconds.
+    /// Gives a lease its full time again; answers that time in seconds. One whose time has passed is the next that is
+    /// due: somebody waits for its end.
     pub fn renew(&mut self, now: Millis, id: LeaseId) -> Result<u32, RenewError> {
         let timetable = self.leading.as_mut().ok_or(RenewError::NotLeader)?;
         let Timed { ttl_seconds, deadline } = *timetable.leases.get(&id).ok_or(RenewError::NotFound)?;
         if deadline <= now {
+            timetable.hasten(id);
             return Err(RenewError::Expired);
         }
         timetable.insert(now, Lease { id, ttl_seconds });
@@ -182,6 +185,15 @@ impl Timetable {
         let deadline = now.plus_seconds(lease.ttl_seconds);
         self.leases.insert(lease.id, Timed { ttl_seconds: lease.ttl_seconds, deadline });
         self.queue.insert((deadline, lease.id));
+    }
+
+    /// Moves a lease whose time has passed before all others.
+    fn hasten(&mut self, id: LeaseId) {
+        let Some(timed) = self.leases.get_mut(&id) else { return };
+        let former = std::mem::take(&mut timed.deadline);
+        if self.queue.remove(&(former, id)) {
+            self.queue.insert((Millis::default(), id));
+        }
     }
 
     fn remove(&mut self, id: LeaseId) {

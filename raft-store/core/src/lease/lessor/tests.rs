@@ -123,7 +123,10 @@ proptest! {
                     let id = LeaseId::new(id);
                     let expected = match model.get_mut(&id) {
                         None => Err(RenewError::NotFound),
-                        Some((_, deadline, _)) if *deadline <= now => Err(RenewError::Expired),
+                        Some((_, deadline, _)) if *deadline <= now => {
+                            *deadline = 0;
+                            Err(RenewError::Expired)
+                        }
                         Some((ttl, deadline, _)) => {
                             *deadline = now + u64::from(*ttl) * 1000;
                             Ok(*ttl)
