@@ -154,7 +154,9 @@ fn expect_kept(workload: &str) {
     let table = printed(&output);
     for fault in ["kill-leader", "partition-halves"] {
         let line = table.lines().find(|line| line.trim_start().starts_with("fault") && line.contains(fault));
-        assert!(line.unwrap().ends_with("1 times") || line.unwrap().ends_with("2 times"), "{table}");
+        // Once is enough: the next time nobody may lead.
+        let struck = line.and_then(|line| line.split_whitespace().nth(2)?.parse::<u32>().ok());
+        assert!(struck.is_some_and(|struck| struck > 0), "{table}");
     }
     let history = out.join("history.jsonl");
     let checked = run(&["check", history.to_str().unwrap()]);

@@ -28,6 +28,10 @@ const FOUND: &[(u64, &str)] = &[
         20_261_140_045,
         "a lease was said to be gone before that was committed, and lived on under a new leader",
     ),
+    (
+        20_261_150_221,
+        "a state was copied anew over the one that was live, and was half there when the disk was full",
+    ),
     (20_261_130_695, "a disk was rolled back to before its leader had joined, and did not know whom to ask"),
 ];
 

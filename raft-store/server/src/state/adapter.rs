@@ -177,7 +177,8 @@ struct Install {
 impl Install {
     fn run(&self, meta: &SnapshotMeta, folder: &SnapshotFolder) -> Result<(), EngineError> {
         let disk = self.snapshots.disk();
-        let store = claim(&**disk, folder.name())?;
+        let old = live_store(self.snapshots.meta())?;
+        let store = claim(&**disk, folder.name(), &old)?;
         let engine = self.sentinel.open_state(&**disk, &store)?;
         let machine = self.sentinel.look_at_state(open_machine(engine, &store, meta))?;
         if mutant::is(Mutant::SnapshotWithoutLeases) {
@@ -185,7 +186,6 @@ impl Install {
             batch.delete_range(Family::Leases, [0; 8].to_vec(), [u8::MAX; 8].to_vec());
             machine.engine().write(batch)?;
         }
-        let old = live_store(self.snapshots.meta())?;
         self.snapshots.build_for_install(&machine, &store)?;
         self.shared.replace(&machine);
         // The former machine is closed, which may take a while, only when nobody waits for the lock.
@@ -234,13 +234,17 @@ fn read_all(engine: &dyn Engine) -> Result<(), EngineError> {
 }
 
 /// The store that a snapshot folder becomes. A received folder is used as it is; a replica's own snapshot is
-/// copied, since it must stay what it is.
-pub(super) fn claim(disk: &dyn Disk, folder: &str) -> Result<String, EngineError> {
+/// copied, since it must stay what it is, and never over the `live` state, which may be such a copy itself: until the new
+/// one is whole it is all that there is.
+pub(super) fn claim(disk: &dyn Disk, folder: &str, live: &str) -> Result<String, EngineError> {
     const COPY_BYTES: usize = 1 << 20;
     if folder.starts_with(INCOMING_PREFIX) {
         return Ok(folder.to_owned());
     }
-    let store = format!("{INCOMING_PREFIX}own-{folder}");
+    let mut store = format!("{INCOMING_PREFIX}own-{folder}");
+    if store == live {
+        store.push_str("-again");
+    }
     disk.remove(&store)?;
     for (file, len) in disk.files(folder)? {
         let mut offset = 0;

@@ -297,7 +297,7 @@ pub(crate) fn rebuild(disk: &dyn Disk, meta: &LogMeta) -> Result<bool, EngineErr
         return meta.set_rebuilt(&live).map(|()| true);
     };
     let contents = SnapshotMeta { last_log_id: record.last.map(types::log_id), ..SnapshotMeta::default() };
-    let copied = claim(disk, &record.folder);
+    let copied = live_store(meta).and_then(|live| claim(disk, &record.folder, &live));
     match copied.and_then(|store| check_snapshot(disk, &store, &contents).map(|()| store)) {
         Ok(store) => meta.set_rebuilt(&store).map(|()| true),
         Err(error) => {
