@@ -28,7 +28,7 @@ async fn a_member_whose_disk_is_nearly_full_lives_on_and_deletes_make_room() {
     let client = cluster.members[0].client.clone();
     let large = incompressible(2 * VALUE_BYTES);
     let (written, refused) = fill(&client, &large).await;
-    println!("{} MiB written before writes were refused", written * large.len() >> 20);
+    println!("{} MiB written before writes were refused", (written * large.len()) >> 20);
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
     assert_eq!(refused.message(), "etcdserver: mvcc: database space exceeded");
     wait::until("the alarm is seen", PATIENCE, async || {

@@ -84,7 +84,7 @@ fn compare(peer: &Identity, remembered: &RecallReply, on_disk: &OnDisk) -> Resul
     let rolled_back =
         |seen: String, found: String| OpenError::RolledBack { peer: peer.name.clone(), seen, found };
     let own = on_disk.vote.map(VoteRecord::vote);
-    let matched = remembered.matched.clone().map(|id| types::position(&wire::log_id(id)));
+    let matched = remembered.matched.map(|id| types::position(&wire::log_id(id)));
     // What was acknowledged in a term before the disk's vote was on the disk when it voted: if it is gone, then a
     // later leader has taken it back. A crash may come between that and the entries that were to replace it.
     let outvoted = own.zip(remembered.matched_in).is_some_and(|(own, term)| own.leader_id.term > term);
@@ -118,12 +118,16 @@ mod tests {
         LogPosition { term: Term::new(term), index: LogIndex::new(index) }
     }
 
-    fn compared(remembered: RecallReply, last: Option<LogPosition>, voted_in: Option<u64>) -> Option<String> {
+    fn compared(
+        remembered: &RecallReply,
+        last: Option<LogPosition>,
+        voted_in: Option<u64>,
+    ) -> Option<String> {
         let me = ReplicaId::new(7);
         let peer = Identity { cluster: ClusterId::new(1), replica: ReplicaId::new(2), name: "b".into() };
         let vote = voted_in.map(|term| VoteRecord { term: Term::new(term), voted_for: me, committed: false });
         let on_disk = OnDisk { last, vote, members: Vec::new() };
-        compare(&peer, &remembered, &on_disk).err().map(|error| error.to_string())
+        compare(&peer, remembered, &on_disk).err().map(|error| error.to_string())
     }
 
     fn matched(term: u64, index: u64) -> RecallReply {
@@ -150,31 +154,34 @@ mod tests {
 
     #[test]
     fn a_disk_that_has_what_its_peers_have_seen_is_let_in() {
-        assert_eq!(compared(RecallReply::default(), None, None), None);
-        assert_eq!(compared(matched(3, 9), Some(at(3, 9)), Some(3)), None);
-        assert_eq!(compared(matched(3, 9), Some(at(4, 9)), Some(4)), None);
+        assert_eq!(compared(&RecallReply::default(), None, None), None);
+        assert_eq!(compared(&matched(3, 9), Some(at(3, 9)), Some(3)), None);
+        assert_eq!(compared(&matched(3, 9), Some(at(4, 9)), Some(4)), None);
     }
 
     #[test]
     fn a_disk_that_lacks_an_acknowledged_entry_was_rolled_back() {
-        let text = compared(matched(3, 9), Some(at(3, 8)), Some(3)).unwrap();
+        let text = compared(&matched(3, 9), Some(at(3, 8)), Some(3)).unwrap();
         assert!(text.contains("entry 9 of term 3") && text.contains("entry 8 of term 3"), "{text}");
-        assert!(compared(matched(3, 9), None, None).is_some());
+        assert!(compared(&matched(3, 9), None, None).is_some());
     }
 
     #[test]
     fn entries_that_a_later_leader_took_back_are_not_missed() {
-        assert_eq!(compared(matched(3, 9), Some(at(3, 6)), Some(4)), None);
+        assert_eq!(compared(&matched(3, 9), Some(at(3, 6)), Some(4)), None);
         let led_in_5 = RecallReply { matched_in: Some(5), ..matched(3, 9) };
-        assert!(compared(led_in_5, Some(at(3, 6)), Some(4)).is_some(), "it was acknowledged after that vote");
+        assert!(
+            compared(&led_in_5, Some(at(3, 6)), Some(4)).is_some(),
+            "it was acknowledged after that vote"
+        );
     }
 
     #[test]
     fn a_disk_that_has_forgotten_its_own_candidacy_was_rolled_back() {
         let vote = Some(peer::Vote { term: 5, voted_for: 7, committed: false });
         let voted = || RecallReply { vote, ..RecallReply::default() };
-        assert_eq!(compared(voted(), None, Some(5)), None);
-        assert!(compared(voted(), None, Some(4)).is_some());
-        assert!(compared(voted(), None, None).is_some());
+        assert_eq!(compared(&voted(), None, Some(5)), None);
+        assert!(compared(&voted(), None, Some(4)).is_some());
+        assert!(compared(&voted(), None, None).is_some());
     }
 }
