@@ -213,8 +213,7 @@ impl Reconfigurer {
         reply(self.serve(change).await)
     }
 
-    /// Any member's part, for a replica that wants to become one. One attempt: whoever asks will ask again, and a request
-    /// that goes on without it could bring it back after it was removed.
+    /// Any member's part, for a replica that wants to become one. One attempt: whoever asks will ask again.
     pub(crate) async fn answer_stranger(&self, change: &Change) -> proto::ReconfigureReply {
         let route = membership::route(&self.raft);
         reply(self.attempt(change, &route, Instant::now() + self.patience).await)

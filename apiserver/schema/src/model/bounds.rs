@@ -36,26 +36,14 @@ pub(super) fn endless(types: &[Type]) -> Option<&Type> {
 /// The types of which every value of a type holds one, whatever a document says, or is one.
 fn always_held(types: &[Type], ty: &Type) -> Vec<TypeId> {
     match &ty.shape {
-        Shape::BoolOr(other) | Shape::ListOr(other) | Shape::StringsOr(other) => vec![*other],
+        // They may be empty.
+        Shape::List { .. } | Shape::Map { .. } => Vec::new(),
         Shape::Struct(fields) => {
             let is_struct = |id: &TypeId| types[id.0 as usize].as_struct().is_some();
             let by_value = fields.fields.iter().filter(|field| !field.pointer).map(|field| field.ty);
             by_value.filter(is_struct).collect()
         }
-        Shape::Any
-        | Shape::Bool
-        | Shape::Bytes
-        | Shape::Duration
-        | Shape::Float64
-        | Shape::Int32
-        | Shape::Int64
-        | Shape::IntOrString
-        | Shape::List { .. }
-        | Shape::Map { .. }
-        | Shape::MicroTime
-        | Shape::Quantity
-        | Shape::String
-        | Shape::Time => Vec::new(),
+        other => other.inner(),
     }
 }
 
