@@ -8,7 +8,8 @@
 //! * **D1** Vote and log are promises, the state is not: it is dropped as soon as it is known to be damaged.
 //! * **D2** A log with a damaged entry is dropped only behind a snapshot of a peer that is past all of it. Then whatever
 //!   the replica has acknowledged is in that snapshot, or a later leader has taken it back.
-//! * **D3** Who cannot read its vote, or which disk this is, does not open: nobody but an operator can help.
+//! * **D3** Who cannot read its vote, or which disk this is, does not open, and ends where it is open: nobody but an
+//!   operator can help.
 //!
 //! Deliberately absent: damage that no checksum shows. Replicas compare their states for that ([`divergence`]).
 
@@ -16,7 +17,7 @@ pub(crate) mod divergence;
 mod guard;
 mod refill;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use keelson_store_core::engine::{Disk, Engine, EngineError, Role};
 use tokio::sync::Notify;
@@ -29,10 +30,15 @@ use crate::{
 use guard::Guarded;
 pub(crate) use refill::Refill;
 
+/// What becomes of a replica that has found damage.
+const REFILLED: &str = "what is damaged is made anew when this member is started again";
+
 /// Who notes what is found to be damaged. One per life of a replica.
 pub(crate) struct Sentinel {
     meta: LogMeta,
     noted: RwLock<Option<DamageRecord>>,
+    /// What cannot be read in this life and cannot be made anew either (D3).
+    lost: OnceLock<String>,
     /// Wakes whoever ends this life.
     news: Notify,
 }
@@ -41,7 +47,7 @@ impl Sentinel {
     /// Takes up what former lives have noted.
     pub(crate) fn open(meta: LogMeta) -> Result<Arc<Self>, EngineError> {
         let noted = RwLock::new(meta.damage()?);
-        Ok(Arc::new(Self { meta, noted, news: Notify::new() }))
+        Ok(Arc::new(Self { meta, noted, lost: OnceLock::new(), news: Notify::new() }))
     }
 
     /// What is damaged here, as far as it is known and not mended.
@@ -49,14 +55,28 @@ impl Sentinel {
         self.noted.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Completes when something is found in this life; says what. One caller at a time.
+    /// Completes when something is found in this life; says what, and what comes of it. One caller at a time.
     pub(crate) async fn finds(&self) -> String {
         loop {
             self.news.notified().await;
+            if let Some(what) = self.lost.get() {
+                return what.clone();
+            }
             if let Some(DamageRecord { what, .. }) = self.noted() {
-                return what;
+                return format!("{what}; {REFILLED}");
             }
         }
+    }
+
+    /// Ends this life, if a result says that something is damaged that cannot be made anew. The next start says what to do.
+    fn look_at_promises<T>(&self, result: Result<T, EngineError>) -> Result<T, EngineError> {
+        if let Err(error @ EngineError::Corrupt { .. }) = &result
+            && self.lost.set(error.to_string()).is_ok()
+        {
+            tracing::error!(%error, "damage is found that only an operator can help with: this replica ends");
+            self.news.notify_one();
+        }
+        result
     }
 
     /// Notes that a part is damaged, durably, unless worse is known.

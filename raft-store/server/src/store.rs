@@ -24,6 +24,7 @@ use crate::{
     },
     error::{LeaseError, OpenError, ReadError, Rejection, WriteError},
     lease::{self as leases, LeaseKeeper},
+    log::LogMeta,
     membership,
     meters::Meters,
     options::{Member, StoreOptions, Timing},
@@ -60,9 +61,6 @@ mod sweeper;
 
 /// How long a leader waits for another replica to take over before it stops.
 const HANDOVER_PATIENCE: Duration = Duration::from_secs(2);
-
-/// What becomes of a replica that has found damage.
-const REFILLED: &str = "what is damaged is made anew when this member is started again";
 
 /// A replica of the store. Clones share it.
 #[derive(Clone)]
@@ -148,7 +146,7 @@ impl Ground {
             raft: raft.clone(),
             state: state.clone(),
             disk: self.disk.clone(),
-            meta: self.log.meta.clone(),
+            meta: LogMeta::new(sentinel.guard(self.log.engine.clone())),
             proposals: proposals.clone(),
             leases: leases.clone(),
             reconfigurer: reconfigurer.clone(),
@@ -404,7 +402,7 @@ impl Store {
         tokio::select! {
             why = membership::stopped(&self.inner.raft) => format!("the store has failed: {why}"),
             () = farewell::removed(&self.inner.raft, &self.inner.directory) => farewell::REMOVED.to_owned(),
-            what = self.inner.sentinel.finds() => format!("the store has failed: {what}; {REFILLED}"),
+            what = self.inner.sentinel.finds() => format!("the store has failed: {what}"),
         }
     }
 

@@ -22,6 +22,10 @@ const FOUND: &[(u64, &str)] = &[
         20_261_127_242,
         "a replica whose disk did not say which store is live asked its peers for snapshots for ever",
     ),
+    (
+        172_613_245_537_537,
+        "a replica that could not read which store is live took no snapshot, for ever, and did not end",
+    ),
     (20_261_127_358, "a replica that was removed came back by a request of its own that was under way"),
     (20_261_127_772, "a replica that was removed, and did not know that it had been a member, came back"),
     (

@@ -28,7 +28,7 @@ impl<T: ?Sized> Guarded<T> {
     }
 }
 
-/// Which part a family belongs to. `None` where nothing can be made anew: then the store does not open (D3).
+/// Which part a family belongs to. `None` where nothing can be made anew: then the store ends, and does not open (D3).
 const fn part(family: Family) -> Option<DamagedPart> {
     match family {
         Family::LogMeta => None,
@@ -50,7 +50,7 @@ const fn family(write: &Write) -> Family {
 fn look<T>(sentinel: &Sentinel, family: Family, result: Result<T, EngineError>) -> Result<T, EngineError> {
     match part(family) {
         Some(part) => sentinel.look(part, result),
-        None => result,
+        None => sentinel.look_at_promises(result),
     }
 }
 
