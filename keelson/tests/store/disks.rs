@@ -1,6 +1,8 @@
 //! Data folders that a member must not work with: it ends with one sentence that names the file and the cure.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
@@ -175,12 +177,14 @@ async fn with_some_data() -> Cluster {
     cluster
 }
 
-/// The tables of a member's state, and of its snapshots.
+/// The tables of a member's state, and of its snapshots; one name of each, for a snapshot shares those that it can.
 fn tables(data_dir: &Path) -> Vec<PathBuf> {
     let folders = fs::read_dir(data_dir).unwrap().map(|entry| entry.unwrap().path());
     let states = folders.filter(|folder| folder.is_dir() && !folder.ends_with("log"));
     let files = states.flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
-    files.filter(|file| file.extension().is_some_and(|extension| extension == "sst")).collect()
+    let tables = files.filter(|file| file.extension().is_some_and(|extension| extension == "sst"));
+    let by_inode = tables.map(|table| (fs::metadata(&table).unwrap().ino(), table));
+    by_inode.collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
 /// The newest of the files that RocksDB logs its writes to.
