@@ -7,8 +7,8 @@ use std::path::Path;
 
 use keelson_store_core::engine::{EngineError, Family, Role};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel,
-    Options, WriteBufferManager,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBRecoveryMode, LogLevel, Options, WriteBufferManager,
 };
 
 use crate::error::{open_error, rocks_error};
@@ -158,6 +158,11 @@ fn tables(family: Family, tuning: &Tuning) -> BlockBasedOptions {
     tables.set_block_cache(&tuning.cache);
     tables.set_cache_index_and_filter_blocks(true);
     tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // In one piece the index of a large table is more than a part of the cache holds, and would be read and decompressed
+    // anew for every key.
+    tables.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    tables.set_partition_filters(true);
+    tables.set_pin_top_level_index_and_filter(true);
     if is_read_by_point(family) {
         tables.set_bloom_filter(10.0, false);
     }
