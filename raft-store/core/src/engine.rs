@@ -136,6 +136,14 @@ pub trait Read: Send + Sync {
 
     /// A cursor over one family, positioned nowhere.
     fn cursor(&self, family: Family) -> Box<dyn Cursor + '_>;
+
+    /// A cursor for what begins like the key that it was last sought at ([`schema::shared_prefix`]): of everything else it
+    /// may show a part only. It is never sent back. Where nothing begins so, it is much cheaper.
+    ///
+    /// [`schema::shared_prefix`]: crate::schema::shared_prefix
+    fn prefix_cursor(&self, family: Family) -> Box<dyn Cursor + '_> {
+        self.cursor(family)
+    }
 }
 
 /// A position in one family. Keys are ordered as bytes.

@@ -29,7 +29,7 @@ pub use changes::{ChangeKind, ChangeRecord, change_key, decode_change, decode_ch
 pub use header::{Header, MEMBERSHIP_KEY, REMOVED_MARK, decode_membership, encode_membership, removed_key};
 pub use keys::{
     KeyBounds, Record, decode_record, encode_deleted, encode_version, first_past, record_key, record_prefix,
-    split_record_key, unescape,
+    shared_prefix, split_record_key, unescape,
 };
 pub use leases::{
     LEASE_KEY_MARK, decode_lease, decode_lease_id, decode_lease_key, encode_lease, lease_id_key, lease_key,

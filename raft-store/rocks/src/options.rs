@@ -5,10 +5,13 @@
 
 use std::path::Path;
 
-use keelson_store_core::engine::{EngineError, Family, Role};
+use keelson_store_core::{
+    engine::{EngineError, Family, Role},
+    schema,
+};
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, LogLevel, Options, WriteBufferManager,
+    DBRecoveryMode, LogLevel, Options, SliceTransform, WriteBufferManager,
 };
 
 use crate::error::{open_error, rocks_error};
@@ -20,6 +23,9 @@ const LOG_FILES_BEFORE_MERGE: i32 = 12;
 
 /// A table with at least this part of deletions is merged at once with what it deletes.
 const MOSTLY_DELETIONS: f64 = 0.75;
+
+/// How much of a buffer its filter takes.
+const BUFFER_FILTER_RATIO: f64 = 0.01;
 
 /// How much memory and how many threads one disk may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +156,10 @@ fn for_family(family: Family, tuning: &Tuning) -> Options {
     // A family that holds next to nothing should cost next to nothing.
     options.set_arena_block_size(64 * 1024);
     options.set_block_based_table_factory(&tables(family, tuning));
+    if filter(family) == Filter::Prefixes {
+        options.set_prefix_extractor(shared_prefixes());
+        options.set_memtable_prefix_bloom_ratio(BUFFER_FILTER_RATIO);
+    }
     options
 }
 
@@ -163,17 +173,38 @@ fn tables(family: Family, tuning: &Tuning) -> BlockBasedOptions {
     tables.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
     tables.set_partition_filters(true);
     tables.set_pin_top_level_index_and_filter(true);
-    if is_read_by_point(family) {
+    let filter = filter(family);
+    if filter != Filter::None {
         tables.set_bloom_filter(10.0, false);
+        tables.set_whole_key_filtering(filter == Filter::Keys);
     }
     tables
 }
 
-/// Families that are asked for single keys which may be absent. The others are read by cursor, where a filter
-/// of whole keys is no help.
-const fn is_read_by_point(family: Family) -> bool {
+/// What a family's filters know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filter {
+    /// It is read by cursor over many keys, where a filter is no help.
+    None,
+    /// It is asked for single keys, which may be absent.
+    Keys,
+    /// It is asked for the versions of single keys, which may be new.
+    Prefixes,
+}
+
+const fn filter(family: Family) -> Filter {
     match family {
-        Family::LogMeta | Family::Meta | Family::Leases | Family::LeaseKeys => true,
-        Family::LogEntries | Family::Keys | Family::Changes => false,
+        Family::LogMeta | Family::Meta | Family::Leases | Family::LeaseKeys => Filter::Keys,
+        Family::Keys => Filter::Prefixes,
+        Family::LogEntries | Family::Changes => Filter::None,
     }
+}
+
+/// The prefix under which the filters know a key of [`Filter::Prefixes`]; what has none is not filtered.
+fn shared_prefixes() -> SliceTransform {
+    SliceTransform::create(
+        "keelson.shared-prefix",
+        |key| schema::shared_prefix(key).unwrap_or(key),
+        Some(|key| schema::shared_prefix(key).is_some()),
+    )
 }

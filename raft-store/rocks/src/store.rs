@@ -12,7 +12,7 @@ use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{ColumnFamily, DB, FlushOptions, WriteBatch, WriteOptions, properties};
 
 use crate::error::rocks_error;
-use crate::view::{RocksCursor, View};
+use crate::view::{Reach, RocksCursor, View};
 use crate::{CHECKPOINT, Claim, folder, format};
 
 /// A database with what belongs to it. Fields are dropped in this order: the name is free when it is closed.
@@ -91,6 +91,13 @@ impl Store {
         Self { opened: Arc::new(opened) }
     }
 
+    fn cursor_of(&self, family: Family, reach: Reach) -> Box<dyn Cursor + '_> {
+        let opened = &*self.opened;
+        let entries = opened.family(family);
+        let entries = entries.map(|handle| opened.database.raw_iterator_cf_opt(handle, reach.options()));
+        Box::new(RocksCursor::new(opened, entries))
+    }
+
     fn encode(&self, batch: &Batch) -> Result<WriteBatch, EngineError> {
         let mut encoded = WriteBatch::default();
         // RocksDB finds a family by its name: once a batch is enough.
@@ -145,9 +152,11 @@ impl Read for Store {
     }
 
     fn cursor(&self, family: Family) -> Box<dyn Cursor + '_> {
-        let opened = &*self.opened;
-        let entries = opened.family(family).map(|handle| opened.database.raw_iterator_cf(handle));
-        Box::new(RocksCursor::new(opened, entries))
+        self.cursor_of(family, Reach::Family)
+    }
+
+    fn prefix_cursor(&self, family: Family) -> Box<dyn Cursor + '_> {
+        self.cursor_of(family, Reach::Prefix)
     }
 }
 

@@ -31,6 +31,12 @@ impl View {
         let database: &'static DB = unsafe { &*database };
         Self { snapshot: database.snapshot(), opened }
     }
+
+    fn cursor_of(&self, family: Family, reach: Reach) -> Box<dyn Cursor + '_> {
+        let entries = self.opened.family(family);
+        let entries = entries.map(|handle| self.snapshot.raw_iterator_cf_opt(handle, reach.options()));
+        Box::new(RocksCursor::new(&self.opened, entries))
+    }
 }
 
 impl Read for View {
@@ -41,11 +47,28 @@ impl Read for View {
     }
 
     fn cursor(&self, family: Family) -> Box<dyn Cursor + '_> {
-        let entries = self
-            .opened
-            .family(family)
-            .map(|handle| self.snapshot.raw_iterator_cf_opt(handle, ReadOptions::default()));
-        Box::new(RocksCursor::new(&self.opened, entries))
+        self.cursor_of(family, Reach::Family)
+    }
+
+    fn prefix_cursor(&self, family: Family) -> Box<dyn Cursor + '_> {
+        self.cursor_of(family, Reach::Prefix)
+    }
+}
+
+/// What a cursor sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// All of its family.
+    Family,
+    /// What begins like the key it was sought at: buffers and tables whose filters have nothing of it are passed over.
+    Prefix,
+}
+
+impl Reach {
+    pub(crate) fn options(self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        options.set_total_order_seek(self == Self::Family);
+        options
     }
 }
 

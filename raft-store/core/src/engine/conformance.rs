@@ -31,6 +31,7 @@ pub const PROMISES: &[(&str, Promise)] = &[
     ("reads: next walks to the end and stays there", reads::next_walks_to_the_end_and_stays),
     ("reads: a fresh cursor stands nowhere", reads::fresh_cursor_stands_nowhere),
     ("reads: keys are ordered as unsigned bytes", reads::keys_are_ordered_as_unsigned_bytes),
+    ("reads: a prefix cursor finds what begins so", reads::prefix_cursor_finds_what_begins_so),
     ("reads: a cursor shows the moment it was made", reads::cursor_shows_the_moment_it_was_made),
     ("reads: views stand still (E5)", reads::views_stand_still),
     ("reads: views outlive their handle (E5)", reads::views_outlive_their_handle),

@@ -28,13 +28,18 @@ pub struct Overlay<'e> {
     base: &'e dyn Read,
     pending: [Pending; FAMILIES],
     /// Cursors that nobody is using, by family.
-    idle: [Mutex<Option<BaseCursor<'e>>>; FAMILIES],
+    idle: [Idle<'e>; FAMILIES],
+    /// The same of those that see one prefix at a time.
+    idle_prefix: [Idle<'e>; FAMILIES],
 }
+
+/// A place for a cursor that is kept for the next one who needs it.
+type Idle<'e> = Mutex<Option<BaseCursor<'e>>>;
 
 impl<'e> Overlay<'e> {
     /// No writes yet.
     pub fn new(base: &'e dyn Read) -> Self {
-        Self { base, pending: Default::default(), idle: Default::default() }
+        Self { base, pending: Default::default(), idle: Default::default(), idle_prefix: Default::default() }
     }
 
     /// The reader below.
@@ -73,10 +78,24 @@ impl<'e> Overlay<'e> {
         ahead.find_map(|(key, value)| Some((key, value.as_ref()?))).filter(|(key, _)| key.starts_with(prefix))
     }
 
-    fn take_cursor(&self, family: Family) -> BaseCursor<'e> {
+    /// A cursor over both halves, the lower one from `home`, or made there is none.
+    fn merging<'o>(
+        &'o self,
+        family: Family,
+        home: &'o Idle<'e>,
+        make: impl FnOnce() -> Box<dyn Cursor + 'e>,
+    ) -> Box<dyn Cursor + 'o> {
         // A poisoned slot holds a whole cursor or none: taking it is one step.
-        let idle = self.idle[family as usize].lock().unwrap_or_else(PoisonError::into_inner).take();
-        idle.unwrap_or_else(|| BaseCursor { cursor: self.base.cursor(family), sought: None })
+        let idle = home.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let pending = &self.pending[family as usize];
+        Box::new(MergingCursor {
+            base: Some(idle.unwrap_or_else(|| BaseCursor { cursor: make(), sought: None })),
+            home,
+            pending,
+            ahead: pending.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(&[][..]))),
+            head: None,
+            at: At::Nowhere,
+        })
     }
 }
 
@@ -89,15 +108,11 @@ impl Read for Overlay<'_> {
     }
 
     fn cursor(&self, family: Family) -> Box<dyn Cursor + '_> {
-        let pending = &self.pending[family as usize];
-        Box::new(MergingCursor {
-            base: Some(self.take_cursor(family)),
-            home: &self.idle[family as usize],
-            pending,
-            ahead: pending.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(&[][..]))),
-            head: None,
-            at: At::Nowhere,
-        })
+        self.merging(family, &self.idle[family as usize], || self.base.cursor(family))
+    }
+
+    fn prefix_cursor(&self, family: Family) -> Box<dyn Cursor + '_> {
+        self.merging(family, &self.idle_prefix[family as usize], || self.base.prefix_cursor(family))
     }
 }
 
@@ -162,7 +177,7 @@ enum At<'o> {
 struct MergingCursor<'o, 'e> {
     /// Always there until the cursor is dropped, when it goes home.
     base: Option<BaseCursor<'e>>,
-    home: &'o Mutex<Option<BaseCursor<'e>>>,
+    home: &'o Idle<'e>,
     pending: &'o Pending,
     /// The pending writes after `head`.
     ahead: btree_map::Range<'o, Bytes, Option<Bytes>>,

@@ -79,7 +79,10 @@ impl<'r> Scan<'r> {
     /// Starts before the first key.
     pub fn new(read: &'r dyn Read, range: &KeyRange, at: Revision) -> Result<Self, EngineError> {
         let bounds = KeyBounds::of(range);
-        let mut cursor = read.cursor(Family::Keys);
+        let mut cursor = match range {
+            KeyRange::Single(_) => read.prefix_cursor(Family::Keys),
+            KeyRange::Span { .. } | KeyRange::From(_) => read.cursor(Family::Keys),
+        };
         // Going straight to the revision makes a range of one key one seek.
         cursor.seek(&schema::record_key(bounds.start.clone(), ChangeId::last_of(at)))?;
         Ok(Self { cursor, bounds, at, answered: Vec::new() })
@@ -150,7 +153,7 @@ pub fn newest<T>(
     found: impl FnOnce(Visible<'_>) -> T,
 ) -> Result<Option<T>, EngineError> {
     let prefix = schema::record_prefix(key);
-    let mut cursor = read.cursor(Family::Keys);
+    let mut cursor = read.prefix_cursor(Family::Keys);
     cursor.seek(&prefix)?;
     let Some((record_key, value)) = cursor.entry().filter(|(key, _)| key.starts_with(&prefix)) else {
         return Ok(None);

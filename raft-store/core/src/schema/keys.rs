@@ -86,6 +86,13 @@ pub fn record_prefix(key: &[u8]) -> Vec<u8> {
     prefix
 }
 
+/// What the records of one key have in common, of anything that begins with it; `None` where there is no end of a key.
+pub fn shared_prefix(bytes: &[u8]) -> Option<&[u8]> {
+    // A zero within a key is escaped, so the first one that is not ends it.
+    let mark = bytes.windows(2).position(|pair| pair == [ESCAPED, END])?;
+    Some(&bytes[..mark + 2])
+}
+
 /// The place right after the last record with this prefix.
 pub fn first_past(prefix: &[u8]) -> Vec<u8> {
     let mut past = prefix.to_vec();

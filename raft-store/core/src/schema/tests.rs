@@ -40,6 +40,16 @@ proptest! {
     }
 
     #[test]
+    fn all_records_of_a_key_share_their_prefix_and_nothing_else_does(key in key(), id in change_id(), cut in 0..20_usize) {
+        let prefix = record_prefix(&key);
+        let full = full_key(&key, id);
+        prop_assert_eq!(shared_prefix(&prefix), Some(&prefix[..]));
+        prop_assert_eq!(shared_prefix(&full), Some(&prefix[..]));
+        let cut = &prefix[..prefix.len().saturating_sub(cut + 1)];
+        prop_assert_eq!(shared_prefix(cut), None);
+    }
+
+    #[test]
     fn no_key_lies_among_the_records_of_another(a in key(), b in key(), id in change_id()) {
         prop_assume!(a != b);
         let prefix = record_prefix(&a);

@@ -62,6 +62,10 @@ impl<T: Read + ?Sized> Read for Guarded<T> {
     fn cursor(&self, family: Family) -> Box<dyn Cursor + '_> {
         Box::new(GuardedCursor { inner: self.inner.cursor(family), family, sentinel: &self.sentinel })
     }
+
+    fn prefix_cursor(&self, family: Family) -> Box<dyn Cursor + '_> {
+        Box::new(GuardedCursor { inner: self.inner.prefix_cursor(family), family, sentinel: &self.sentinel })
+    }
 }
 
 impl Engine for Guarded<dyn Engine> {

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::{FAMILY, entries, get, keys, open, put, write};
-use crate::engine::{Cursor, Disk, Engine, Role};
+use crate::{
+    engine::{Cursor, Disk, Engine, Family, Role},
+    id::{ChangeId, Revision},
+    schema,
+};
 
 fn with_keys(disk: &dyn Disk, keys: &[&str]) -> Arc<dyn Engine> {
     let engine = open(disk, "store", Role::State);
@@ -74,7 +78,7 @@ pub fn fresh_cursor_stands_nowhere(disk: &dyn Disk) {
     assert_eq!(at(&*cursor), None);
     cursor.next().expect("next from nowhere");
     assert_eq!(at(&*cursor), None);
-    let mut cursor = engine.cursor(crate::engine::Family::Leases);
+    let mut cursor = engine.cursor(Family::Leases);
     cursor.seek(b"").expect("seek in an empty family");
     assert_eq!(at(&*cursor), None);
     cursor.seek_back(b"z").expect("seek_back in an empty family");
@@ -143,4 +147,46 @@ pub fn views_outlive_their_handle(disk: &dyn Disk) {
     let view = engine.view();
     drop(engine);
     assert_eq!(keys(&*view, FAMILY), ["a"]);
+}
+
+/// A prefix cursor, sought at or within the prefix of a key's versions, shows the first of them that follows, and walks on
+/// over the others; what it shows of an absent key does not begin so.
+pub fn prefix_cursor_finds_what_begins_so(disk: &dyn Disk) {
+    let engine = open(disk, "store", Role::State);
+    let version = |key: &str, revision| {
+        let id = ChangeId { revision: Revision::new(revision), sub: 0 };
+        schema::record_key(schema::record_prefix(key.as_bytes()), id)
+    };
+    let key = |number: u64| format!("key-{number:03}");
+    for number in (0..100).step_by(2) {
+        write(&*engine, |batch| {
+            [3, 5]
+                .iter()
+                .for_each(|revision| batch.put(Family::Keys, version(&key(number), *revision), key(number)));
+        });
+        // Both what is written out and what is not is to be searched.
+        if number == 60 {
+            super::sync(&*engine);
+        }
+    }
+    let mut cursor = engine.prefix_cursor(Family::Keys);
+    for number in [98, 0, 61, 60, 59, 2, 1, 50] {
+        let prefix = schema::record_prefix(key(number).as_bytes());
+        let mut sees = |target: &[u8]| {
+            cursor.seek(target).expect("seek");
+            let mut seen = Vec::new();
+            while let Some((found, _)) = cursor.entry().filter(|(found, _)| found.starts_with(&prefix)) {
+                seen.push(found.to_vec());
+                cursor.next().expect("next");
+            }
+            seen
+        };
+        let all = if number % 2 == 0 {
+            vec![version(&key(number), 5), version(&key(number), 3)]
+        } else {
+            Vec::new()
+        };
+        assert_eq!(sees(&prefix), all, "key {number}");
+        assert_eq!(sees(&version(&key(number), 4)), all.get(1..).unwrap_or_default(), "key {number} as of 4");
+    }
 }
