@@ -53,17 +53,21 @@ async fn a_data_folder_in_use_is_refused_and_its_member_is_not_disturbed() {
 }
 
 #[tokio::test]
-async fn data_of_a_newer_format_is_refused() {
-    for store in ["log", "state"] {
+async fn data_of_another_format_is_refused() {
+    for (store, format, cure) in [
+        ("log", 9, "newer version: run that version"),
+        ("state", 9, "newer version: run that version"),
+        ("log", 1, "begin anew"),
+    ] {
         let mut cluster = with_some_data().await;
         let found = folder_of_role(&cluster.members[0].data_dir, store);
         let file = found.join("FORMAT");
-        let facts = format!("keelson-store format=2 role={store}");
+        let facts = format!("keelson-store format={format} role={store}");
         fs::write(&file, format!("{facts} crc32c={:08x}\n", crc32c::crc32c(facts.as_bytes()))).unwrap();
         let arguments = cluster.members[0].arguments();
         let process = cluster.members[0].attempt(&arguments);
         let file = file.display().to_string();
-        expect_refusal(process, &[&file, "has format 2", "newer version", "run that version"]).await;
+        expect_refusal(process, &[&file, &format!("has format {format}"), cure]).await;
     }
 }
 

@@ -127,6 +127,19 @@ pub enum EngineError {
         /// The newest format known here.
         known: u32,
     },
+    /// The data carries a format number that this program no longer knows.
+    #[error(
+        "{what} has format {found}, and this program knows formats from {oldest} on: run the version that wrote it, or \
+         let this member begin anew on an empty folder"
+    )]
+    TooOld {
+        /// The file or record.
+        what: String,
+        /// The format found.
+        found: u32,
+        /// The oldest format known here.
+        oldest: u32,
+    },
 }
 
 /// Reads at one moment.

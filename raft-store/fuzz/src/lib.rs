@@ -27,6 +27,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "command", run: log::command },
     Target { name: "entry", run: log::entry },
     Target { name: "record", run: log::record },
+    Target { name: "segment", run: log::segment },
     Target { name: "row", run: rows::row },
     Target { name: "frame", run: messages::frame },
     Target { name: "message", run: messages::message },

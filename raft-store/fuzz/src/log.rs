@@ -10,6 +10,10 @@ use keelson_store_core::{
     engine::{Disk as _, Role, mem::MemDisk},
     id::{LogIndex, LogPosition, Term},
 };
+use keelson_store_log::{
+    record::HEADER_BYTES,
+    scan::{Position, scan},
+};
 
 /// The index under which entries are looked for.
 const INDEX: LogIndex = LogIndex::new(5);
@@ -35,6 +39,25 @@ pub(crate) fn entry(input: &[u8]) {
     let Ok(entry) = decode_entry(INDEX, &Bytes::copy_from_slice(input)) else { return };
     let again = decode_entry(INDEX, &encode_entry(&entry)).expect("what was read can be read again");
     assert_eq!(again, entry);
+}
+
+/// What is found in a segment lies in it, each record behind the one before it, and is what its bytes say.
+pub(crate) fn segment(input: &[u8]) {
+    for position in [Position::Last, Position::Sealed] {
+        let Ok(found) = scan(input, position, None) else { continue };
+        let mut end = 0;
+        for pair in found.records.windows(2) {
+            assert_eq!(pair[0].header.sequence.next(), pair[1].header.sequence);
+        }
+        for record in found.records {
+            assert_eq!(record.offset, end);
+            end += record.header.record_len();
+            let body = &input[record.offset + HEADER_BYTES..end];
+            assert_eq!(keelson_store_log::record::decode(&record.header, body), Some(record.ops));
+        }
+        assert_eq!(found.end, end);
+        assert_eq!(found.opening.bytes, input.len() as u64);
+    }
 }
 
 /// A record that is read is written so that it is read as the same one.

@@ -13,6 +13,8 @@ pub(crate) fn row(input: &[u8]) {
     }
     if let Ok((prefix, id)) = schema::split_record_key(input) {
         assert_eq!(schema::record_key(prefix.to_vec(), id), input);
+        let shared = schema::shared_prefix(input).expect("a key of a record has an end mark");
+        assert!(prefix.starts_with(shared));
         if let Ok(key) = schema::unescape(prefix) {
             assert_eq!(schema::record_prefix(&key), prefix);
         }

@@ -8,6 +8,7 @@
 //!
 //! The checksum covers what stands before its own field: a flipped bit is damage and not "a newer version".
 
+use std::cmp::Ordering;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -20,16 +21,21 @@ use crate::folder;
 /// Name of the file.
 pub(crate) const FILE_NAME: &str = "FORMAT";
 
-/// The newest format known here, and the one that is written. It counts changes of what lies in a store as
-/// RocksDB sees it: column families, their options, their comparators.
-pub(crate) const VERSION: u32 = 1;
+/// The format that is known here. It counts changes of what lies in a store below what the bytes mean: column families and
+/// their comparators, or the records of a log. The first format of a log was RocksDB, too.
+pub(crate) const fn version(role: Role) -> u32 {
+    match role {
+        Role::Log => 2,
+        Role::State => 1,
+    }
+}
 
 /// Writes the file, durably.
 pub(crate) fn write(store: &Path, role: Role) -> Result<(), EngineError> {
-    folder::write_whole(store, FILE_NAME, line(VERSION, role).as_bytes())
+    folder::write_whole(store, FILE_NAME, line(version(role), role).as_bytes())
 }
 
-/// Refuses a store of a newer format, of another role, or without a readable `FORMAT`.
+/// Refuses a store of another format, of another role, or without a readable `FORMAT`.
 pub(crate) fn check(store: &Path, role: Role) -> Result<(), EngineError> {
     let path = store.join(FILE_NAME);
     let text = match fs::read_to_string(&path) {
@@ -43,16 +49,16 @@ pub(crate) fn check(store: &Path, role: Role) -> Result<(), EngineError> {
         Err(error) if error.kind() == ErrorKind::InvalidData => return Err(corrupt(&path, "not text")),
         Err(error) => return Err(io_error("read", &path, &error)),
     };
-    let (version, found) =
-        parse(&text).ok_or_else(|| corrupt(&path, "not a format line with its checksum"))?;
-    if version > VERSION {
-        let what = path.display().to_string();
-        return Err(EngineError::TooNew { what, found: version, known: VERSION });
+    let (found, name) = parse(&text).ok_or_else(|| corrupt(&path, "not a format line with its checksum"))?;
+    if name != role_name(role) {
+        return Err(corrupt(store, format!("a {name} store was opened as a {} store", role_name(role))));
     }
-    if found != role_name(role) {
-        return Err(corrupt(store, format!("a {found} store was opened as a {} store", role_name(role))));
+    let (what, known) = (path.display().to_string(), version(role));
+    match found.cmp(&known) {
+        Ordering::Less => Err(EngineError::TooOld { what, found, oldest: known }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(EngineError::TooNew { what, found, known }),
     }
-    Ok(())
 }
 
 /// The file's contents.

@@ -1,37 +1,34 @@
-//! Reads a store's write-ahead logs and manifest before RocksDB does, and refuses what it would pass over.
+//! Reads a store's manifest before RocksDB does, and refuses what it would pass over.
 //!
 //! In: the folder of a closed store. Out: nothing, or [`EngineError::Corrupt`] with file and offset.
 //!
 //! # Why
 //!
-//! Logs open with `TolerateCorruptedTailRecords`, by name, because the default (`PointInTime`) drops everything
-//! behind a damaged record and says nothing. That mode refuses a record whose checksum does not fit. But it,
-//! too, ends or skips without a word (RocksDB 11.8, `db/log_reader.cc`) when
+//! RocksDB reads its manifest, and the write-ahead logs in which it notes things of its own, with
+//! `TolerateCorruptedTailRecords`, by name, because the default (`PointInTime`) drops everything behind a damaged record and
+//! says nothing. That mode refuses a record whose checksum does not fit. But it, too, ends or skips without a word
+//! (RocksDB 11.8, `db/log_reader.cc`) when
 //!
 //! * the *length* of a record in a file's last 32 KiB block was damaged so that it reaches past the end: this
 //!   is taken for an append that a crash cut short, and all that follows is gone;
 //! * a record's *type* became one of the "recyclable" types: the first record of a file is then taken for one
 //!   of a former file and the whole file is dropped; at a later one the reader never comes back;
-//! * a record's header reads as zeros: the rest of its block is skipped, and reading goes on behind the hole;
-//! * a log file in the middle ends early, or is gone.
-//!
-//! The manifest is read by the same code in the same mode, so it may lose its newest changes in the same way.
+//! * a record's header reads as zeros: the rest of its block is skipped, and reading goes on behind the hole.
 //!
 //! # What is accepted
 //!
-//! Every record is checked, and in the log each record's sequence number must follow from the one before it,
-//! across files. The one irregularity that is let pass is what a crash leaves: a last record that is cut short
+//! Every record is checked. The one irregularity that is let pass is what a crash leaves: a last record that is cut short
 //! by the end of its file, or zeros up to that end. A cut record must really be one: if some shorter length
 //! fits the checksum, then the length is what was damaged.
 //!
 //! Deliberately absent, because one replica alone cannot know it: a file that lost its end exactly between two
-//! records. The peers know how far this replica's log reached.
+//! records.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use keelson_store_core::engine::{EngineError, Role};
+use keelson_store_core::engine::EngineError;
 
 use crate::error::{corrupt, io_error};
 use crate::folder;
@@ -43,17 +40,9 @@ const BLOCK_BYTES: usize = 32 * 1024;
 const HEADER_BYTES: usize = 7;
 
 /// Checks everything that RocksDB will replay when it opens `store`.
-pub(crate) fn verify(store: &Path, role: Role) -> Result<(), EngineError> {
-    check_file(&manifest(store)?, &mut |_| Ok(()))?;
-    let mut sequence = Sequence::default();
-    for log in logs(store)? {
-        check_file(&log, &mut |record| match role {
-            Role::Log => sequence.follow(record),
-            // Its writes bypass the log; what RocksDB itself notes there is not gapless.
-            Role::State => Ok(()),
-        })?;
-    }
-    Ok(())
+pub(crate) fn verify(store: &Path) -> Result<(), EngineError> {
+    check_file(&manifest(store)?)?;
+    logs(store)?.iter().try_for_each(|log| check_file(log))
 }
 
 /// The manifest that `CURRENT` names.
@@ -74,9 +63,9 @@ fn logs(store: &Path) -> Result<Vec<PathBuf>, EngineError> {
     Ok(names.into_iter().map(|(_, name)| store.join(name)).collect())
 }
 
-fn check_file(path: &Path, visit: &mut Visit<'_>) -> Result<(), EngineError> {
+fn check_file(path: &Path) -> Result<(), EngineError> {
     let file = File::open(path).map_err(|error| missing_or_unreadable(path, &error))?;
-    match scan(file, visit) {
+    match scan(file, &mut |_| {}) {
         Ok(()) => Ok(()),
         Err(Fault::Io(error)) => Err(io_error("read", path, &error)),
         Err(Fault::Damage { offset, detail }) => Err(corrupt(path, format!("at byte {offset}: {detail}"))),
@@ -90,8 +79,8 @@ fn missing_or_unreadable(path: &Path, error: &io::Error) -> EngineError {
     }
 }
 
-/// Is shown every whole record; says what is wrong with it, if anything.
-type Visit<'a> = dyn FnMut(&[u8]) -> Result<(), &'static str> + 'a;
+/// Is shown every whole record.
+type Visit<'a> = dyn FnMut(&[u8]) + 'a;
 
 /// Why a file cannot be trusted.
 #[derive(Debug)]
@@ -152,17 +141,20 @@ impl Reader<'_, '_> {
 
     fn add(&mut self, piece: &Piece<'_>) -> Result<(), &'static str> {
         match (piece.kind, self.partial.take()) {
-            (Kind::Full, None) => (self.visit)(piece.payload),
+            (Kind::Full, None) => {
+                (self.visit)(piece.payload);
+                Ok(())
+            }
             (Kind::First, None) => {
                 self.partial = Some(piece.payload.to_vec());
                 Ok(())
             }
             (Kind::Middle | Kind::Last, Some(mut record)) => {
                 record.extend_from_slice(piece.payload);
-                if piece.kind == Kind::Last {
-                    return (self.visit)(&record);
+                match piece.kind {
+                    Kind::Last => (self.visit)(&record),
+                    Kind::Full | Kind::First | Kind::Middle => self.partial = Some(record),
                 }
-                self.partial = Some(record);
                 Ok(())
             }
             (Kind::Full | Kind::First, Some(_)) => Err("a record begins inside another one"),
@@ -228,26 +220,6 @@ fn some_prefix_fits(checksum: u32, kind: u8, rest: &[u8]) -> bool {
 /// Undoes what RocksDB does to checksums that it stores.
 const fn unmask(masked: u32) -> u32 {
     masked.wrapping_sub(0xa282_ead8).rotate_left(15)
-}
-
-/// The sequence numbers of write batches: each batch takes as many as it has writes.
-#[derive(Default)]
-struct Sequence {
-    next: Option<u64>,
-}
-
-impl Sequence {
-    /// Reads a batch's header: sequence number u64, number of writes u32, little-endian.
-    fn follow(&mut self, record: &[u8]) -> Result<(), &'static str> {
-        let (first, rest) = record.split_first_chunk::<8>().ok_or("a record is too short for a batch")?;
-        let writes = rest.first_chunk::<4>().ok_or("a record is too short for a batch")?;
-        let first = u64::from_le_bytes(*first);
-        if self.next.is_some_and(|next| next != first) {
-            return Err("batches are missing before this record");
-        }
-        self.next = Some(first.wrapping_add(u64::from(u32::from_le_bytes(*writes))));
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! The production storage engine: the disk contract of [`keelson_store_core::engine`], kept on RocksDB.
 //!
-//! In: a folder of the file system. Out: [`RocksDisk`], a [`Disk`] whose stores are RocksDB instances, each in
-//! a folder of its own beside the folders of copied files.
+//! In: a folder of the file system. Out: [`RocksDisk`], a [`Disk`] whose stores each have a folder of their own beside
+//! the folders of copied files: states are RocksDB instances, logs are those of [`keelson_store_log`].
 //!
 //! Two things are ours to add to what RocksDB promises:
 //!
-//! * **It must not lose the middle of a log in silence** (E4, E6). Even in the recovery mode chosen here it
-//!   does, for some kinds of damage; `journal.rs` reads the files first and says which.
+//! * **It must not lose the newest changes of a store in silence** (E4, E6). Even in the recovery mode chosen here it
+//!   does, for some kinds of damage of its manifest; `journal.rs` reads the files first and says which.
 //! * **A store must not come up empty because its files went missing.** A store gets its name only when it is
 //!   complete, and is never created in place; a `FORMAT` file says what it is and which version wrote it.
 //!
@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use keelson_store_core::engine::{Disk, Engine, EngineError, Role, Space};
+use keelson_store_log::Home;
 
 pub use options::RocksOptions;
 
@@ -101,9 +102,14 @@ impl Disk for RocksDisk {
             self.create(name, role)?;
         }
         format::check(&path, role)?;
-        journal::verify(&path, role)?;
-        let database = options::open(&path, role, &self.place.tuning)?;
-        Ok(Arc::new(Store::new(database, role, path, claim)))
+        match role {
+            Role::Log => keelson_store_log::open(&path, self.place.tuning.options.log, Arc::new(claim)),
+            Role::State => {
+                journal::verify(&path)?;
+                let database = options::open(&path, &self.place.tuning)?;
+                Ok(Arc::new(Store::new(database, path, claim)))
+            }
+        }
     }
 
     fn list(&self) -> Result<Vec<String>, EngineError> {
@@ -160,7 +166,10 @@ impl RocksDisk {
         let staging = self.place.dir.join(format!("{NEW}{name}"));
         folder::remove_all(&staging)?;
         fs::create_dir(&staging).map_err(|error| io_error("create", &staging, &error))?;
-        drop(options::create(&staging, role, &self.place.tuning)?);
+        match role {
+            Role::Log => keelson_store_log::create(&staging, self.place.tuning.options.log)?,
+            Role::State => drop(options::create(&staging, &self.place.tuning)?),
+        }
         format::write(&staging, role)?;
         folder::sync_all(&staging)?;
         folder::rename(&staging, &self.place.dir.join(name))
@@ -168,6 +177,28 @@ impl RocksDisk {
 }
 
 impl Place {
+    /// Has a copy of a store made in a folder that is not there yet, and gives that its name when it is complete.
+    fn add_checkpoint(
+        self: &Arc<Self>,
+        name: &str,
+        role: Role,
+        make: &mut dyn FnMut(&Path) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        folder::check_name(name)?;
+        let _claim = Claim::take(self, name)?;
+        let path = self.dir.join(name);
+        if folder::exists(&path)? {
+            let what = format!("make checkpoint {}", path.display());
+            return Err(EngineError::Io { what, cause: "the name is taken".into() });
+        }
+        let staging = self.dir.join(format!("{CHECKPOINT}{name}"));
+        folder::remove_all(&staging)?;
+        make(&staging)?;
+        format::write(&staging, role)?;
+        folder::sync_all(&staging)?;
+        folder::rename(&staging, &path)
+    }
+
     fn taken(&self) -> MutexGuard<'_, BTreeSet<String>> {
         // A set of names is whole after any panic: each change is one insertion or removal.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
@@ -190,6 +221,20 @@ impl Claim {
         } else {
             Err(place.is_taken(name))
         }
+    }
+}
+
+/// A claim is what keeps a log's folder.
+impl Home for Claim {
+    fn add_checkpoint(
+        &self,
+        name: &str,
+        make: &mut dyn FnMut(&Path) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        self.place.add_checkpoint(name, Role::Log, &mut |staging| {
+            fs::create_dir(staging).map_err(|error| io_error("create", staging, &error))?;
+            make(staging)
+        })
     }
 }
 

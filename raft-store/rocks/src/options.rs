@@ -9,6 +9,7 @@ use keelson_store_core::{
     engine::{EngineError, Family, Role},
     schema,
 };
+use keelson_store_log::LogOptions;
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRecoveryMode, LogLevel, Options, SliceTransform, WriteBufferManager,
@@ -17,9 +18,6 @@ use rocksdb::{
 use crate::error::{open_error, rocks_error};
 
 const MEBIBYTE: usize = 1 << 20;
-
-/// Tables of the log that are merged at once. RocksDB slows writers down at 20.
-const LOG_FILES_BEFORE_MERGE: i32 = 12;
 
 /// A table with at least this part of deletions is merged at once with what it deletes.
 const MOSTLY_DELETIONS: f64 = 0.75;
@@ -32,14 +30,12 @@ const BUFFER_FILTER_RATIO: f64 = 0.01;
 pub struct RocksOptions {
     /// Cache of table blocks, indexes and filters, shared by all stores of the disk. Bytes.
     pub block_cache_bytes: usize,
-    /// How much a family of the log collects in memory before it is written out. Bytes.
-    pub log_buffer_bytes: usize,
+    /// How logs lie on the disk.
+    pub log: LogOptions,
     /// How much a family of the state collects in memory before all families are written out. Bytes.
     pub state_buffer_bytes: usize,
     /// When the buffers of all stores together pass this, the fullest store is written out. Bytes.
     pub all_buffers_bytes: usize,
-    /// When the write-ahead log passes this, the families that hold it back are written out. Bytes.
-    pub max_wal_bytes: u64,
     /// Threads for writing out and compacting, shared by the process.
     pub background_jobs: u16,
 }
@@ -48,10 +44,9 @@ impl Default for RocksOptions {
     fn default() -> Self {
         Self {
             block_cache_bytes: 16 * MEBIBYTE,
-            log_buffer_bytes: 8 * MEBIBYTE,
+            log: LogOptions::default(),
             state_buffer_bytes: 16 * MEBIBYTE,
             all_buffers_bytes: 32 * MEBIBYTE,
-            max_wal_bytes: 64 * MEBIBYTE as u64,
             background_jobs: 2,
         }
     }
@@ -59,7 +54,7 @@ impl Default for RocksOptions {
 
 /// The options, and what all stores of a disk share.
 pub(crate) struct Tuning {
-    options: RocksOptions,
+    pub(crate) options: RocksOptions,
     cache: Cache,
     buffers: WriteBufferManager,
 }
@@ -82,39 +77,36 @@ impl std::fmt::Debug for Tuning {
 }
 
 /// Makes a database in an empty folder.
-pub(crate) fn create(path: &Path, role: Role, tuning: &Tuning) -> Result<DB, EngineError> {
-    let mut options = for_role(role, tuning);
+pub(crate) fn create(path: &Path, tuning: &Tuning) -> Result<DB, EngineError> {
+    let mut options = for_database(tuning);
     options.create_if_missing(true);
     options.set_error_if_exists(true);
     options.create_missing_column_families(true);
-    let opened = DB::open_cf_descriptors(&options, path, families(role, tuning));
+    let opened = DB::open_cf_descriptors(&options, path, families(tuning));
     opened.map_err(|error| rocks_error("create", path, error))
 }
 
 /// Opens a database that is there; one whose parts are missing is not made anew.
-pub(crate) fn open(path: &Path, role: Role, tuning: &Tuning) -> Result<DB, EngineError> {
-    let opened = DB::open_cf_descriptors(&for_role(role, tuning), path, families(role, tuning));
+pub(crate) fn open(path: &Path, tuning: &Tuning) -> Result<DB, EngineError> {
+    let opened = DB::open_cf_descriptors(&for_database(tuning), path, families(tuning));
     opened.map_err(|error| open_error(path, error))
 }
 
-fn families(role: Role, tuning: &Tuning) -> Vec<ColumnFamilyDescriptor> {
-    Family::of(role)
+fn families(tuning: &Tuning) -> Vec<ColumnFamilyDescriptor> {
+    Family::of(Role::State)
         .map(|family| ColumnFamilyDescriptor::new(family.name(), for_family(family, tuning)))
         .collect()
 }
 
 /// The options of a whole database. The first block is what the contract hangs on.
-fn for_role(role: Role, tuning: &Tuning) -> Options {
+fn for_database(tuning: &Tuning) -> Options {
     let mut options = Options::default();
     options.create_if_missing(false);
     options.set_paranoid_checks(true);
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     options.set_track_and_verify_wals_in_manifest(true);
-    match role {
-        Role::Log => options.set_max_total_wal_size(tuning.options.max_wal_bytes),
-        // Its writes bypass the log: without this its families would come back from different moments.
-        Role::State => options.set_atomic_flush(true),
-    }
+    // Writes bypass RocksDB's own log: without this the families would come back from different moments.
+    options.set_atomic_flush(true);
     // Every table stays open, so that readers of a removed store never need its folder again.
     options.set_max_open_files(-1);
 
@@ -131,27 +123,17 @@ fn for_role(role: Role, tuning: &Tuning) -> Options {
 
 fn for_family(family: Family, tuning: &Tuning) -> Options {
     let mut options = Options::default();
-    match family.role() {
-        // What is in the log is soon gone: it is written out as it is, and merged as late as readers allow.
-        Role::Log => {
-            options.set_compression_type(DBCompressionType::None);
-            options.set_level_zero_file_num_compaction_trigger(LOG_FILES_BEFORE_MERGE);
-            options.set_write_buffer_size(tuning.options.log_buffer_bytes);
-        }
-        // What is written out first is soon merged into what is there, and compressed then.
-        Role::State => {
-            let (young, old) = (DBCompressionType::None, DBCompressionType::Lz4);
-            options.set_compression_per_level(&[young, old, old, old, old, old, old]);
-            options.set_write_buffer_size(tuning.options.state_buffer_bytes);
-            // Else a table of deletions lies on top of what it deletes until there are other reasons to merge them.
-            options.add_compact_on_deletion_collector_factory(0, 0, MOSTLY_DELETIONS);
-            // The first level as large as what is merged into it; and what is merged at once must fit into the room that
-            // is kept on a disk that is nearly full.
-            options.set_max_bytes_for_level_base(4 * tuning.options.state_buffer_bytes as u64);
-            options.set_target_file_size_base(2 * tuning.options.state_buffer_bytes as u64);
-            options.set_max_compaction_bytes(8 * tuning.options.state_buffer_bytes as u64);
-        }
-    }
+    // What is written out first is soon merged into what is there, and compressed then.
+    let (young, old) = (DBCompressionType::None, DBCompressionType::Lz4);
+    options.set_compression_per_level(&[young, old, old, old, old, old, old]);
+    options.set_write_buffer_size(tuning.options.state_buffer_bytes);
+    // Else a table of deletions lies on top of what it deletes until there are other reasons to merge them.
+    options.add_compact_on_deletion_collector_factory(0, 0, MOSTLY_DELETIONS);
+    // The first level as large as what is merged into it; and what is merged at once must fit into the room that is kept
+    // on a disk that is nearly full.
+    options.set_max_bytes_for_level_base(4 * tuning.options.state_buffer_bytes as u64);
+    options.set_target_file_size_base(2 * tuning.options.state_buffer_bytes as u64);
+    options.set_max_compaction_bytes(8 * tuning.options.state_buffer_bytes as u64);
     options.set_max_write_buffer_number(3);
     // A family that holds next to nothing should cost next to nothing.
     options.set_arena_block_size(64 * 1024);

@@ -1,7 +1,7 @@
 //! One open store: writes, syncs, checkpoints, and reads of the present moment.
 //!
-//! In: calls of the [`Engine`] contract. Out: the same on a RocksDB instance, in the way its role asks for: the
-//! log syncs its write-ahead log, the state has none and writes out all its families at once.
+//! In: calls of the [`Engine`] contract. Out: the same on a RocksDB instance without a write-ahead log: a sync writes out
+//! all families at once.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -11,15 +11,14 @@ use keelson_store_core::engine::{Batch, Cursor, Engine, EngineError, Family, Rea
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{ColumnFamily, DB, FlushOptions, WriteBatch, WriteOptions, properties};
 
+use crate::Claim;
 use crate::error::rocks_error;
 use crate::view::{Reach, RocksCursor, View};
-use crate::{CHECKPOINT, Claim, folder, format};
 
 /// A database with what belongs to it. Fields are dropped in this order: the name is free when it is closed.
 #[derive(Debug)]
 pub(crate) struct Opened {
     database: DB,
-    role: Role,
     path: PathBuf,
     /// Why the first write or sync failed that did (E7).
     failure: OnceLock<String>,
@@ -36,7 +35,7 @@ impl Opened {
         let handle = self.database.cf_handle(family.name());
         handle.ok_or_else(|| EngineError::Io {
             what: format!("access to family {} in {}", family.name(), self.path.display()),
-            cause: format!("a {:?} store has no such family", self.role),
+            cause: "a State store has no such family".into(),
         })
     }
 
@@ -86,8 +85,8 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) fn new(database: DB, role: Role, path: PathBuf, claim: Claim) -> Self {
-        let opened = Opened { database, role, path, failure: OnceLock::new(), claim };
+    pub(crate) fn new(database: DB, path: PathBuf, claim: Claim) -> Self {
+        let opened = Opened { database, path, failure: OnceLock::new(), claim };
         Self { opened: Arc::new(opened) }
     }
 
@@ -120,27 +119,16 @@ impl Store {
         Ok(encoded)
     }
 
-    fn write_options(&self) -> WriteOptions {
-        let mut options = WriteOptions::default();
-        options.disable_wal(match self.opened.role {
-            Role::Log => false,
-            Role::State => true,
-        });
-        options
-    }
-
     /// Writes out every family up to the same moment.
     fn flush(&self) -> Result<(), rocksdb::Error> {
         let families: Vec<&ColumnFamily> =
-            Family::of(self.opened.role).filter_map(|family| self.opened.family(family).ok()).collect();
+            Family::of(Role::State).filter_map(|family| self.opened.family(family).ok()).collect();
         self.opened.database.flush_cfs_opt(&families, &FlushOptions::default())
     }
 
     fn make_checkpoint(&self, staging: &Path) -> Result<(), EngineError> {
         let made = Checkpoint::new(&self.opened.database).and_then(|it| it.create_checkpoint(staging));
-        made.map_err(|error| rocks_error("make a checkpoint of", &self.opened.path, error))?;
-        format::write(staging, self.opened.role)?;
-        folder::sync_all(staging)
+        made.map_err(|error| rocks_error("make a checkpoint of", &self.opened.path, error))
     }
 }
 
@@ -171,37 +159,25 @@ impl Engine for Store {
         if encoded.is_empty() {
             return Ok(());
         }
-        let written = self.opened.database.write_opt(encoded, &self.write_options());
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        let written = self.opened.database.write_opt(encoded, &options);
         self.opened.settle("write to", written)
     }
 
     fn sync(&self) -> Result<(), EngineError> {
         self.opened.check_usable()?;
-        let synced = match self.opened.role {
-            Role::Log => self.opened.database.flush_wal(true),
-            Role::State => self.flush(),
-        };
-        self.opened.settle("sync", synced)?;
+        self.opened.settle("sync", self.flush())?;
         self.opened.check_background()
     }
 
     fn checkpoint(&self, name: &str) -> Result<(), EngineError> {
-        folder::check_name(name)?;
         self.opened.check_usable()?;
         let place = &self.opened.claim.place;
-        let _claim = Claim::take(place, name)?;
-        let path = place.dir.join(name);
-        if folder::exists(&path)? {
-            let what = format!("make checkpoint {}", path.display());
-            return Err(EngineError::Io { what, cause: "the name is taken".into() });
-        }
-        let staging = place.dir.join(format!("{CHECKPOINT}{name}"));
-        folder::remove_all(&staging)?;
-        self.make_checkpoint(&staging)?;
-        folder::rename(&staging, &path)
+        place.add_checkpoint(name, Role::State, &mut |staging| self.make_checkpoint(staging))
     }
 
-    /// Tables and what is still in memory. Not the write-ahead log, which `RocksOptions::max_wal_bytes` bounds.
+    /// Tables and what is still in memory.
     fn size(&self) -> u64 {
         let size_of = |family| {
             let handle = self.opened.family(family).ok()?;
@@ -209,13 +185,13 @@ impl Engine for Store {
             let tables = number(properties::LIVE_SST_FILES_SIZE)?;
             Some(tables + number(properties::CUR_SIZE_ALL_MEM_TABLES)?)
         };
-        Family::of(self.opened.role).filter_map(size_of).sum()
+        Family::of(Role::State).filter_map(size_of).sum()
     }
 
     fn reclaim(&self) -> Result<(), EngineError> {
         self.opened.check_usable()?;
         self.opened.settle("write out", self.flush())?;
-        for family in Family::of(self.opened.role) {
+        for family in Family::of(Role::State) {
             self.opened.database.compact_range_cf(self.opened.family(family)?, None::<&[u8]>, None::<&[u8]>);
         }
         self.opened.check_background()

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use keelson_store_core::engine::conformance::{self, Crashable};
 use keelson_store_core::engine::{Batch, Family, Read};
+use keelson_store_log::LogOptions;
 use tempfile::TempDir;
 
 use super::*;
@@ -16,10 +17,9 @@ use super::*;
 /// Buffers so small that every mechanism is reached by a test's little data.
 const SMALL: RocksOptions = RocksOptions {
     block_cache_bytes: 1 << 20,
-    log_buffer_bytes: 64 << 10,
+    log: LogOptions { segment_bytes: 64 << 10 },
     state_buffer_bytes: 64 << 10,
     all_buffers_bytes: 1 << 20,
-    max_wal_bytes: 1 << 20,
     background_jobs: 2,
 };
 
@@ -196,20 +196,6 @@ fn failed_sync_ends_the_handle() {
 }
 
 #[test]
-fn failure_to_begin_another_log_file_surfaces() {
-    let dir = tempfile::tempdir().unwrap();
-    let engine = disk_in(dir.path()).open("log", Role::Log).unwrap();
-    fs::rename(dir.path().join("log"), dir.path().join("elsewhere")).unwrap();
-    let value = "x".repeat(1 << 10);
-    let failed = (0..10_000).find_map(|number| {
-        let written = put(&*engine, Family::LogEntries, &number.to_string(), &value);
-        written.and_then(|()| engine.sync()).err()
-    });
-    assert!(matches!(failed, Some(EngineError::Io { .. })), "{failed:?}");
-    put(&*engine, Family::LogEntries, "more", "1").expect_err("the handle is done for (E7)");
-}
-
-#[test]
 fn failure_in_the_background_surfaces() {
     let dir = tempfile::tempdir().unwrap();
     let elsewhere = dir.path().join("elsewhere");
@@ -225,24 +211,4 @@ fn failure_in_the_background_surfaces() {
     let failed = kicked.and_then(|()| engine.sync());
     assert!(matches!(failed, Err(EngineError::Io { .. })), "{failed:?}");
     put(&*engine, Family::Keys, "more", "1").expect_err("the handle is done for (E7)");
-}
-
-#[test]
-fn log_grows_and_shrinks_without_end() {
-    let dir = tempfile::tempdir().unwrap();
-    let engine = disk_in(dir.path()).open("log", Role::Log).unwrap();
-    put(&*engine, Family::LogMeta, "vote", "1").unwrap();
-    let value = "x".repeat(4 << 10);
-    for index in 0..4000_u64 {
-        let mut batch = Batch::default();
-        batch.put(Family::LogEntries, index.to_be_bytes().to_vec(), value.clone());
-        if index % 100 == 99 {
-            batch.delete_range(Family::LogEntries, vec![], (index - 50).to_be_bytes().to_vec());
-        }
-        engine.write(batch).unwrap();
-    }
-    engine.sync().unwrap();
-    let logs = folder::files(&dir.path().join("log")).unwrap();
-    let wal: u64 = logs.iter().filter(|(name, _)| name.ends_with(".log")).map(|(_, length)| length).sum();
-    assert!(wal < 4 << 20, "{wal} bytes of write-ahead log are left of 16 MiB written: {logs:?}");
 }

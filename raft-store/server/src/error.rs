@@ -87,7 +87,10 @@ fn next_step(error: &EngineError) -> &'static str {
         EngineError::Io { cause, .. } if cause.contains("No space left on device") => {
             ". The file system is full, and nothing that was acknowledged is lost: make room, then start again"
         }
-        EngineError::Io { .. } | EngineError::Corrupt { .. } | EngineError::TooNew { .. } => "",
+        EngineError::Io { .. }
+        | EngineError::Corrupt { .. }
+        | EngineError::TooNew { .. }
+        | EngineError::TooOld { .. } => "",
     }
 }
 
@@ -163,7 +166,9 @@ impl From<EngineError> for OpenError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Corrupt { .. } => Self::Damaged(error),
-            EngineError::Io { .. } | EngineError::TooNew { .. } => Self::Engine(error),
+            EngineError::Io { .. } | EngineError::TooNew { .. } | EngineError::TooOld { .. } => {
+                Self::Engine(error)
+            }
         }
     }
 }

@@ -60,7 +60,16 @@ const LAYERS: &[Layer] = &[
         own: Own::Only(&[]),
         foreign: Foreign::Only(&["bincode", "bytes", "crc32c", "serde", "thiserror", "xxhash-rust"]),
     },
-    Layer { package: "keelson-store-rocks", own: Own::Only(&["keelson-store-core"]), foreign: Foreign::Any },
+    Layer {
+        package: "keelson-store-log",
+        own: Own::Only(&["keelson-store-core"]),
+        foreign: Foreign::Only(&["bytes", "crc32c", "rustix"]),
+    },
+    Layer {
+        package: "keelson-store-rocks",
+        own: Own::Only(&["keelson-store-core", "keelson-store-log"]),
+        foreign: Foreign::Any,
+    },
     Layer {
         package: "keelson-store",
         own: Own::Only(&["keelson-proto", "keelson-store-core"]),
@@ -68,7 +77,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "keelson-store-fuzz",
-        own: Own::Only(&["keelson-proto", "keelson-store", "keelson-store-core"]),
+        own: Own::Only(&["keelson-proto", "keelson-store", "keelson-store-core", "keelson-store-log"]),
         foreign: Foreign::Except(ENGINES),
     },
     Layer {

@@ -17,17 +17,50 @@ use keelson_store_core::{
         Permission, PermissionRange, PutRequest, RangeRequest, Relation, Response, ResponseBody, Sort,
         SortBy, Txn,
     },
+    engine::{Batch, Family},
     id::{AuthRevision, ChangeId, LeaseId, LogIndex, LogPosition, ReplicaId, Revision, Term},
     schema::{self, ChangeKind, ChangeRecord},
 };
 use keelson_store_fuzz::files;
+use keelson_store_log::{
+    pattern,
+    record::{Opening, Place, Salt, Sequence},
+};
 use prost::Message as _;
 
 /// A target, the name of a file, and what is in it.
 pub(crate) type Seed = (&'static str, &'static str, Vec<u8>);
 
 pub(crate) fn all() -> Vec<Seed> {
-    [commands(), entries_and_records(), rows(), messages(), requests(), exported()].concat()
+    [commands(), entries_and_records(), segments(), rows(), messages(), requests(), exported()].concat()
+}
+
+/// A segment with room left, and one whose last record is torn.
+fn segments() -> Vec<Seed> {
+    let mut written = vec![0; 2048];
+    let opening = Opening { number: 1, bytes: written.len() as u64, salt: Salt(7) };
+    let mut end = 0;
+    for (sequence, place) in
+        (1..).zip([Place::First(opening), Place::Behind(Salt(7)), Place::Behind(Salt(7))])
+    {
+        let mut batch = Batch::default();
+        batch.put(Family::LogMeta, "vote", "a");
+        batch.put(Family::LogEntries, sequence.to_string(), "b".repeat(300));
+        batch.delete_range(Family::LogEntries, "0", "1");
+        let mut bytes = Vec::new();
+        keelson_store_log::record::encode(place, Sequence(sequence), 0, &batch, &mut bytes).unwrap();
+        pattern::cover(end as u64, &mut bytes);
+        written[end..end + bytes.len()].copy_from_slice(&bytes);
+        end += bytes.len();
+    }
+    let mut torn = written.clone();
+    torn[1024..].fill(0);
+    [("whole", written), ("torn", torn)]
+        .map(|(name, mut bytes)| {
+            pattern::cover(0, &mut bytes);
+            ("segment", name, bytes)
+        })
+        .into()
 }
 
 fn put(key: &'static str, lease: i64) -> Op {

@@ -197,7 +197,9 @@ impl Inbox {
                 tracing::warn!(%damaged, "refused a snapshot");
                 Ok(Some(damaged.to_string()))
             }
-            Err(own @ (EngineError::Io { .. } | EngineError::TooNew { .. })) => Err(io::Error::other(own)),
+            Err(own @ (EngineError::Io { .. } | EngineError::TooNew { .. } | EngineError::TooOld { .. })) => {
+                Err(io::Error::other(own))
+            }
         }
     }
 

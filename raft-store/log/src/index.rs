@@ -1,0 +1,123 @@
+//! What a log holds, and where.
+//!
+//! In: the ops of records, in order. Out: by key, the records beside the entries themselves, and of the entries the places
+//! of their values; and of each segment, how many entries it still has.
+
+use std::{
+    collections::{BTreeMap, btree_map},
+    ops::Bound,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use keelson_store_core::engine::{EngineError, Family};
+
+use crate::{
+    error::refused,
+    record::{Op, Refusal},
+    segment::Segment,
+};
+
+/// Where the value of an entry lies.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    segment: Arc<Segment>,
+    offset: u64,
+    len: usize,
+    crc: u32,
+}
+
+/// A value.
+#[derive(Clone, Debug)]
+pub(crate) enum Slot {
+    /// In memory.
+    Here(Bytes),
+    /// In a file.
+    There(Place),
+}
+
+/// A family.
+pub(crate) type Slots = BTreeMap<Box<[u8]>, Slot>;
+
+/// All contents at one moment. A clone costs nothing until the next change.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Index {
+    meta: Arc<Slots>,
+    entries: Arc<Slots>,
+}
+
+impl Slot {
+    /// The value.
+    pub(crate) fn load(&self) -> Result<Bytes, EngineError> {
+        match self {
+            Self::Here(value) => Ok(value.clone()),
+            Self::There(Place { segment, offset, len, crc }) => segment.read(*offset, *len, *crc),
+        }
+    }
+}
+
+impl Index {
+    /// What a family holds.
+    pub(crate) fn slots(&self, family: Family) -> Result<&Slots, EngineError> {
+        match family {
+            Family::LogMeta => Ok(&self.meta),
+            Family::LogEntries => Ok(&self.entries),
+            Family::Meta | Family::Keys | Family::Changes | Family::Leases | Family::LeaseKeys => {
+                Err(refused(Refusal::Family(family)))
+            }
+        }
+    }
+
+    /// The value under a key.
+    pub(crate) fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        self.slots(family)?.get(key).map(Slot::load).transpose()
+    }
+
+    /// The records beside the entries.
+    pub(crate) fn meta(&self) -> btree_map::Iter<'_, Box<[u8]>, Slot> {
+        self.meta.iter()
+    }
+
+    /// Takes in one op of a record that lies at `at` in a segment; `record` is the record.
+    pub(crate) fn take_in(&mut self, segment: &Arc<Segment>, at: u64, record: &[u8], op: &Op) {
+        match op {
+            Op::Opening(_) => {}
+            Op::Put { family, key, value, crc } => {
+                let slot = match family {
+                    Family::LogMeta => Slot::Here(Bytes::copy_from_slice(&record[value.clone()])),
+                    _ => {
+                        segment.gains();
+                        let offset = at + value.start as u64;
+                        Slot::There(Place { segment: segment.clone(), offset, len: value.len(), crc: *crc })
+                    }
+                };
+                let replaced = self.change(*family).insert(key[..].into(), slot);
+                replaced.iter().for_each(goes);
+            }
+            Op::Delete { family, key } => self.change(*family).remove(&key[..]).iter().for_each(goes),
+            Op::DeleteRange { family, start, end } => self.remove(*family, start, end),
+        }
+    }
+
+    fn remove(&mut self, family: Family, start: &[u8], end: &[u8]) {
+        if start >= end {
+            return;
+        }
+        let slots = self.change(family);
+        let range = (Bound::Included(start), Bound::Excluded(end));
+        let keys: Vec<_> = slots.range::<[u8], _>(range).map(|(key, _)| key.clone()).collect();
+        keys.iter().filter_map(|key| slots.remove(key)).for_each(|slot| goes(&slot));
+    }
+
+    /// The contents of a family, to be changed; whoever has a clone keeps what it has.
+    fn change(&mut self, family: Family) -> &mut Slots {
+        Arc::make_mut(if family == Family::LogMeta { &mut self.meta } else { &mut self.entries })
+    }
+}
+
+/// A value is not the log's any more.
+fn goes(slot: &Slot) {
+    if let Slot::There(place) = slot {
+        place.segment.loses();
+    }
+}

@@ -1,0 +1,356 @@
+//! How a batch lies in a segment.
+//!
+//! In: a [`Batch`]. Out: bytes, and where each value lies in them; and the same of bytes that are read.
+//!
+//! ```text
+//! record   header (32 bytes), heads, values, zeros up to a multiple of 16
+//! header   magic 4, sequence u64, pending u32, length of heads u32, of values u32, checksum of heads u32, of this u32
+//! head     kind u8, family u8, two lengths u32, checksum u32, key, for a range its end
+//! ```
+//!
+//! Numbers are little-endian, checksums CRC-32C. A head has the checksum of its value, so that a damaged value damages
+//! nothing else (L4). The checksum of a header begins with the segment's [`Salt`]: no value can be taken for a record.
+//! Deliberately absent: the pattern that lies over it in the file.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use keelson_store_core::engine::{Batch, Family, Write};
+
+/// A record begins at a multiple of this. It divides a sector: what of a record lies in one is never only a few bytes.
+pub const ALIGNMENT: usize = 16;
+
+/// Length of a header.
+pub const HEADER_BYTES: usize = 32;
+
+const MAGIC: [u8; 4] = *b"KLR1";
+const HEAD_BYTES: usize = 14;
+
+const PUT: u8 = 1;
+const DELETE: u8 = 2;
+const DELETE_RANGE: u8 = 3;
+const OPENING: u8 = 4;
+
+const META: u8 = 0;
+const ENTRIES: u8 = 1;
+
+/// Counts the records of a log, across segments, from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(pub u64);
+
+impl Sequence {
+    /// The record after this one.
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// Drawn for each segment, and known to nobody who can choose values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Salt(pub u32);
+
+impl Salt {
+    /// That of a segment's opening record, which tells the other one.
+    pub const NONE: Self = Self(0);
+}
+
+/// What stands before a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Which record it is.
+    pub sequence: Sequence,
+    /// How many records right before it were not known to be durable when it was made.
+    pub pending: u32,
+    heads_len: u32,
+    values_len: u32,
+    heads_crc: u32,
+}
+
+impl Header {
+    /// The last record that was durable when this one was made.
+    pub const fn durable(&self) -> Sequence {
+        Sequence(self.sequence.0.saturating_sub(1 + self.pending as u64))
+    }
+
+    /// Length of the heads.
+    pub const fn heads_len(&self) -> usize {
+        self.heads_len as usize
+    }
+
+    /// Length of the record, padding included.
+    pub const fn record_len(&self) -> usize {
+        (HEADER_BYTES + self.heads_len as usize + self.values_len as usize).next_multiple_of(ALIGNMENT)
+    }
+
+    /// Reads a header; `None` when its checksum does not fit.
+    pub fn decode(salt: Salt, bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
+        let (facts, crc) = bytes.split_last_chunk::<4>()?;
+        if !facts.starts_with(&MAGIC) || crc32c::crc32c_append(salt.0, facts) != u32::from_le_bytes(*crc) {
+            return None;
+        }
+        let mut fields = Fields(&facts[MAGIC.len()..]);
+        Some(Self {
+            sequence: Sequence(fields.u64()?),
+            pending: fields.u32()?,
+            heads_len: fields.u32()?,
+            values_len: fields.u32()?,
+            heads_crc: fields.u32()?,
+        })
+    }
+
+    fn encode(&self, salt: Salt) -> [u8; HEADER_BYTES] {
+        let mut bytes = Vec::with_capacity(HEADER_BYTES);
+        bytes.extend(MAGIC);
+        bytes.extend(self.sequence.0.to_le_bytes());
+        for number in [self.pending, self.heads_len, self.values_len, self.heads_crc] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(crc32c::crc32c_append(salt.0, &bytes).to_le_bytes());
+        bytes.try_into().expect("the fields are of fixed lengths, which add up to the header's")
+    }
+}
+
+/// What one write of a batch does, as the file says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Sets a key.
+    Put {
+        /// Where.
+        family: Family,
+        /// The key.
+        key: Bytes,
+        /// Where its value lies in the record.
+        value: Range<usize>,
+        /// The value's checksum.
+        crc: u32,
+    },
+    /// Removes a key.
+    Delete {
+        /// Where.
+        family: Family,
+        /// The key.
+        key: Bytes,
+    },
+    /// Removes the keys in `start..end`.
+    DeleteRange {
+        /// Where.
+        family: Family,
+        /// First key to go.
+        start: Bytes,
+        /// First key to stay.
+        end: Bytes,
+    },
+    /// The first of a segment.
+    Opening(Opening),
+}
+
+/// Why a batch is not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The log has no such family.
+    Family(Family),
+    /// Its keys or its values are longer than 4 GiB.
+    TooLong,
+}
+
+/// What a segment's first record says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// Which segment.
+    pub number: u64,
+    /// Its length, bytes.
+    pub bytes: u64,
+    /// That of the records behind this one.
+    pub salt: Salt,
+}
+
+/// Where a record stands in its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At the beginning of a segment.
+    First(Opening),
+    /// Behind others, in the segment with this salt.
+    Behind(Salt),
+}
+
+/// Whether a log has room for what a batch is about.
+///
+/// # Errors
+/// It has no such family.
+pub fn check(batch: &Batch) -> Result<(), Refusal> {
+    batch.writes.iter().try_for_each(|write| match write {
+        Write::Put { family, .. } | Write::Delete { family, .. } | Write::DeleteRange { family, .. } => {
+            code(*family).map(drop)
+        }
+    })
+}
+
+/// Appends the record of a batch to `out`, whose end must be aligned; answers what it does.
+///
+/// # Errors
+/// A [`Refusal`]; `out` is then as it was.
+pub fn encode(
+    place: Place,
+    sequence: Sequence,
+    pending: u32,
+    batch: &Batch,
+    out: &mut Vec<u8>,
+) -> Result<Vec<Op>, Refusal> {
+    let start = out.len();
+    let (opening, salt) = match place {
+        Place::First(opening) => (Some(opening), Salt::NONE),
+        Place::Behind(salt) => (None, salt),
+    };
+    let encoded = encode_heads(opening, batch, out, start);
+    if encoded.is_err() {
+        out.truncate(start);
+    }
+    let (mut ops, heads_len) = encoded?;
+    let mut values = HEADER_BYTES + heads_len;
+    let of_batch = ops.len() - batch.writes.len();
+    for (op, write) in ops[of_batch..].iter_mut().zip(&batch.writes) {
+        if let (Op::Put { value, .. }, Write::Put { value: bytes, .. }) = (op, write) {
+            out.extend_from_slice(bytes);
+            *value = values..values + bytes.len();
+            values += bytes.len();
+        }
+    }
+    let length = |len: usize| u32::try_from(len).map_err(|_| Refusal::TooLong);
+    let lengths = length(heads_len).and_then(|heads| Ok((heads, length(values - HEADER_BYTES - heads_len)?)));
+    if lengths.is_err() {
+        out.truncate(start);
+    }
+    let (heads_len, values_len) = lengths?;
+    let heads_crc = crc32c::crc32c(&out[start + HEADER_BYTES..][..heads_len as usize]);
+    let header = Header { sequence, pending, heads_len, values_len, heads_crc };
+    out[start..start + HEADER_BYTES].copy_from_slice(&header.encode(salt));
+    out.resize(start + header.record_len(), 0);
+    Ok(ops)
+}
+
+/// Room for the header, and the heads; answers the ops, whose values have no place yet, and the length of the heads.
+fn encode_heads(
+    opening: Option<Opening>,
+    batch: &Batch,
+    out: &mut Vec<u8>,
+    start: usize,
+) -> Result<(Vec<Op>, usize), Refusal> {
+    out.resize(start + HEADER_BYTES, 0);
+    let mut ops = Vec::with_capacity(batch.writes.len() + 1);
+    if let Some(opening) = opening {
+        head(out, OPENING, META, [0, 0], 0);
+        out.extend(opening.number.to_le_bytes());
+        out.extend(opening.bytes.to_le_bytes());
+        out.extend(opening.salt.0.to_le_bytes());
+        ops.push(Op::Opening(opening));
+    }
+    let length = |bytes: &Bytes| u32::try_from(bytes.len()).map_err(|_| Refusal::TooLong);
+    for write in &batch.writes {
+        ops.push(match write {
+            Write::Put { family, key, value } => {
+                let crc = crc32c::crc32c(value);
+                head(out, PUT, code(*family)?, [length(key)?, length(value)?], crc);
+                out.extend_from_slice(key);
+                Op::Put { family: *family, key: key.clone(), value: 0..0, crc }
+            }
+            Write::Delete { family, key } => {
+                head(out, DELETE, code(*family)?, [length(key)?, 0], 0);
+                out.extend_from_slice(key);
+                Op::Delete { family: *family, key: key.clone() }
+            }
+            Write::DeleteRange { family, start, end } => {
+                head(out, DELETE_RANGE, code(*family)?, [length(start)?, length(end)?], 0);
+                out.extend_from_slice(start);
+                out.extend_from_slice(end);
+                Op::DeleteRange { family: *family, start: start.clone(), end: end.clone() }
+            }
+        });
+    }
+    Ok((ops, out.len() - start - HEADER_BYTES))
+}
+
+fn head(out: &mut Vec<u8>, kind: u8, family: u8, lengths: [u32; 2], crc: u32) {
+    out.extend([kind, family]);
+    for number in [lengths[0], lengths[1], crc] {
+        out.extend(number.to_le_bytes());
+    }
+}
+
+/// What a record does: `body` is what follows its header. `None` when its heads are not as they were written.
+pub fn decode(header: &Header, body: &[u8]) -> Option<Vec<Op>> {
+    let heads = body.get(..header.heads_len())?;
+    if crc32c::crc32c(heads) != header.heads_crc {
+        return None;
+    }
+    let mut fields = Fields(heads);
+    let mut values = HEADER_BYTES + heads.len();
+    let mut ops = Vec::with_capacity(heads.len() / HEAD_BYTES);
+    while !fields.0.is_empty() {
+        ops.push(decode_head(&mut fields, &mut values)?);
+    }
+    let all_values = HEADER_BYTES + heads.len() + header.values_len as usize;
+    (values == all_values).then_some(ops)
+}
+
+fn decode_head(fields: &mut Fields<'_>, values: &mut usize) -> Option<Op> {
+    let [kind, family] = fields.take::<2>()?;
+    let (first, second, crc) = (fields.u32()? as usize, fields.u32()? as usize, fields.u32()?);
+    let family = family_of(family)?;
+    Some(match kind {
+        PUT => {
+            let key = fields.bytes(first)?;
+            let value = *values..values.checked_add(second)?;
+            *values = value.end;
+            Op::Put { family, key, value, crc }
+        }
+        DELETE => Op::Delete { family, key: fields.bytes(first)? },
+        DELETE_RANGE => Op::DeleteRange { family, start: fields.bytes(first)?, end: fields.bytes(second)? },
+        OPENING => {
+            Op::Opening(Opening { number: fields.u64()?, bytes: fields.u64()?, salt: Salt(fields.u32()?) })
+        }
+        _ => return None,
+    })
+}
+
+const fn code(family: Family) -> Result<u8, Refusal> {
+    match family {
+        Family::LogMeta => Ok(META),
+        Family::LogEntries => Ok(ENTRIES),
+        Family::Meta | Family::Keys | Family::Changes | Family::Leases | Family::LeaseKeys => {
+            Err(Refusal::Family(family))
+        }
+    }
+}
+
+const fn family_of(code: u8) -> Option<Family> {
+    match code {
+        META => Some(Family::LogMeta),
+        ENTRIES => Some(Family::LogEntries),
+        _ => None,
+    }
+}
+
+/// What is left to be read.
+struct Fields<'b>(&'b [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn bytes(&mut self, len: usize) -> Option<Bytes> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(Bytes::copy_from_slice(taken))
+    }
+}
