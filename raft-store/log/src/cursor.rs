@@ -7,7 +7,7 @@ use keelson_store_core::engine::{Cursor, EngineError, Family, Read};
 
 use crate::{
     Home,
-    index::{Index, Slot, Slots},
+    index::{Index, Key, Slot, Slots},
 };
 
 /// A log at one moment.
@@ -37,7 +37,7 @@ impl Read for View {
 pub(crate) struct LogCursor {
     index: Index,
     family: Family,
-    at: Option<(Box<[u8]>, Bytes)>,
+    at: Option<(Key, Bytes)>,
 }
 
 impl LogCursor {
@@ -48,7 +48,7 @@ impl LogCursor {
     /// Moves to an entry; after an error the cursor stands nowhere.
     fn stand(
         &mut self,
-        find: impl for<'s> FnOnce(&'s Slots) -> Option<(&'s Box<[u8]>, &'s Slot)>,
+        find: impl for<'s> FnOnce(&'s Slots) -> Option<(&'s Key, &'s Slot)>,
     ) -> Result<(), EngineError> {
         self.at = None;
         if let Some((key, slot)) = find(self.index.slots(self.family)?) {

@@ -4,6 +4,8 @@
 //! of their values; and of each segment, how many entries it still has.
 
 use std::{
+    borrow::Borrow,
+    cmp::Ordering,
     collections::{BTreeMap, btree_map},
     ops::Bound,
     sync::Arc,
@@ -37,7 +39,62 @@ pub(crate) enum Slot {
 }
 
 /// A family.
-pub(crate) type Slots = BTreeMap<Box<[u8]>, Slot>;
+pub(crate) type Slots = BTreeMap<Key, Slot>;
+
+/// Length of the keys of entries.
+const SHORT: usize = 8;
+
+/// A key. Those of entries, of which there are many, take no room of their own.
+#[derive(Clone, Debug)]
+pub(crate) enum Key {
+    /// One of an entry's length.
+    Short([u8; SHORT]),
+    /// Any other.
+    Other(Box<[u8]>),
+}
+
+impl std::ops::Deref for Key {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Short(key) => key,
+            Self::Other(key) => key,
+        }
+    }
+}
+
+impl From<&[u8]> for Key {
+    fn from(key: &[u8]) -> Self {
+        key.try_into().map_or_else(|_| Self::Other(key.into()), Self::Short)
+    }
+}
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        self
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(other)
+    }
+}
 
 /// All contents at one moment. A clone costs nothing until the next change.
 #[derive(Clone, Debug, Default)]
@@ -74,12 +131,12 @@ impl Index {
     }
 
     /// The records beside the entries.
-    pub(crate) fn meta(&self) -> btree_map::Iter<'_, Box<[u8]>, Slot> {
+    pub(crate) fn meta(&self) -> btree_map::Iter<'_, Key, Slot> {
         self.meta.iter()
     }
 
     /// Takes in one op of a record that lies at `at` in a segment; `record` is the record.
-    pub(crate) fn take_in(&mut self, segment: &Arc<Segment>, at: u64, record: &[u8], op: &Op) {
+    pub(crate) fn take_in(&mut self, segment: &Arc<Segment>, at: u64, record: &[u8], op: &Op<'_>) {
         match op {
             Op::Opening(_) => {}
             Op::Put { family, key, value, crc } => {
@@ -91,10 +148,10 @@ impl Index {
                         Slot::There(Place { segment: segment.clone(), offset, len: value.len(), crc: *crc })
                     }
                 };
-                let replaced = self.change(*family).insert(key[..].into(), slot);
+                let replaced = self.change(*family).insert((*key).into(), slot);
                 replaced.iter().for_each(goes);
             }
-            Op::Delete { family, key } => self.change(*family).remove(&key[..]).iter().for_each(goes),
+            Op::Delete { family, key } => self.change(*family).remove(*key).iter().for_each(goes),
             Op::DeleteRange { family, start, end } => self.remove(*family, start, end),
         }
     }

@@ -112,13 +112,13 @@ impl Header {
 
 /// What one write of a batch does, as the file says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Op {
+pub enum Op<'b> {
     /// Sets a key.
     Put {
         /// Where.
         family: Family,
         /// The key.
-        key: Bytes,
+        key: &'b [u8],
         /// Where its value lies in the record.
         value: Range<usize>,
         /// The value's checksum.
@@ -129,16 +129,16 @@ pub enum Op {
         /// Where.
         family: Family,
         /// The key.
-        key: Bytes,
+        key: &'b [u8],
     },
     /// Removes the keys in `start..end`.
     DeleteRange {
         /// Where.
         family: Family,
         /// First key to go.
-        start: Bytes,
+        start: &'b [u8],
         /// First key to stay.
-        end: Bytes,
+        end: &'b [u8],
     },
     /// The first of a segment.
     Opening(Opening),
@@ -189,13 +189,13 @@ pub fn check(batch: &Batch) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// A [`Refusal`]; `out` is then as it was.
-pub fn encode(
+pub fn encode<'b>(
     place: Place,
     sequence: Sequence,
     pending: u32,
-    batch: &Batch,
+    batch: &'b Batch,
     out: &mut Vec<u8>,
-) -> Result<Vec<Op>, Refusal> {
+) -> Result<Vec<Op<'b>>, Refusal> {
     let start = out.len();
     let (opening, salt) = match place {
         Place::First(opening) => (Some(opening), Salt::NONE),
@@ -229,12 +229,12 @@ pub fn encode(
 }
 
 /// Room for the header, and the heads; answers the ops, whose values have no place yet, and the length of the heads.
-fn encode_heads(
+fn encode_heads<'b>(
     opening: Option<Opening>,
-    batch: &Batch,
+    batch: &'b Batch,
     out: &mut Vec<u8>,
     start: usize,
-) -> Result<(Vec<Op>, usize), Refusal> {
+) -> Result<(Vec<Op<'b>>, usize), Refusal> {
     out.resize(start + HEADER_BYTES, 0);
     let mut ops = Vec::with_capacity(batch.writes.len() + 1);
     if let Some(opening) = opening {
@@ -251,18 +251,18 @@ fn encode_heads(
                 let crc = crc32c::crc32c(value);
                 head(out, PUT, code(*family)?, [length(key)?, length(value)?], crc);
                 out.extend_from_slice(key);
-                Op::Put { family: *family, key: key.clone(), value: 0..0, crc }
+                Op::Put { family: *family, key, value: 0..0, crc }
             }
             Write::Delete { family, key } => {
                 head(out, DELETE, code(*family)?, [length(key)?, 0], 0);
                 out.extend_from_slice(key);
-                Op::Delete { family: *family, key: key.clone() }
+                Op::Delete { family: *family, key }
             }
             Write::DeleteRange { family, start, end } => {
                 head(out, DELETE_RANGE, code(*family)?, [length(start)?, length(end)?], 0);
                 out.extend_from_slice(start);
                 out.extend_from_slice(end);
-                Op::DeleteRange { family: *family, start: start.clone(), end: end.clone() }
+                Op::DeleteRange { family: *family, start, end }
             }
         });
     }
@@ -277,7 +277,7 @@ fn head(out: &mut Vec<u8>, kind: u8, family: u8, lengths: [u32; 2], crc: u32) {
 }
 
 /// What a record does: `body` is what follows its header. `None` when its heads are not as they were written.
-pub fn decode(header: &Header, body: &[u8]) -> Option<Vec<Op>> {
+pub fn decode<'b>(header: &Header, body: &'b [u8]) -> Option<Vec<Op<'b>>> {
     let heads = body.get(..header.heads_len())?;
     if crc32c::crc32c(heads) != header.heads_crc {
         return None;
@@ -292,7 +292,7 @@ pub fn decode(header: &Header, body: &[u8]) -> Option<Vec<Op>> {
     (values == all_values).then_some(ops)
 }
 
-fn decode_head(fields: &mut Fields<'_>, values: &mut usize) -> Option<Op> {
+fn decode_head<'b>(fields: &mut Fields<'b>, values: &mut usize) -> Option<Op<'b>> {
     let [kind, family] = fields.take::<2>()?;
     let (first, second, crc) = (fields.u32()? as usize, fields.u32()? as usize, fields.u32()?);
     let family = family_of(family)?;
@@ -333,7 +333,7 @@ const fn family_of(code: u8) -> Option<Family> {
 /// What is left to be read.
 struct Fields<'b>(&'b [u8]);
 
-impl Fields<'_> {
+impl<'b> Fields<'b> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
@@ -348,9 +348,9 @@ impl Fields<'_> {
         self.take().map(u64::from_le_bytes)
     }
 
-    fn bytes(&mut self, len: usize) -> Option<Bytes> {
+    fn bytes(&mut self, len: usize) -> Option<&'b [u8]> {
         let (taken, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
-        Some(Bytes::copy_from_slice(taken))
+        Some(taken)
     }
 }

@@ -26,22 +26,22 @@ pub enum Position {
 
 /// A record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct Found<'p> {
     /// Where it begins.
     pub offset: usize,
     /// Its header.
     pub header: Header,
     /// What it does.
-    pub ops: Vec<Op>,
+    pub ops: Vec<Op<'p>>,
 }
 
 /// What a segment holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scan {
+pub struct Scan<'p> {
     /// What it says of itself.
     pub opening: Opening,
     /// Its records, the opening one included.
-    pub records: Vec<Found>,
+    pub records: Vec<Found<'p>>,
     /// Where the next record goes.
     pub end: usize,
     /// Whether nothing lies behind the end, not even what was lost in a crash.
@@ -58,10 +58,10 @@ pub struct Damage {
 }
 
 /// What lies at one place.
-enum Step {
-    Record(Found),
+enum Step<'p> {
+    Record(Found<'p>),
     /// A record that was not written out whole; what can still be read of it.
-    Torn(Option<Found>),
+    Torn(Option<Found<'p>>),
     /// Room that is free.
     Free,
     Damaged(&'static str),
@@ -71,7 +71,7 @@ enum Step {
 ///
 /// # Errors
 /// It is damaged.
-pub fn scan(plain: &[u8], position: Position, first: Option<Sequence>) -> Result<Scan, Damage> {
+pub fn scan(plain: &[u8], position: Position, first: Option<Sequence>) -> Result<Scan<'_>, Damage> {
     let (opening, found) = opening(plain, first)?;
     let mut end = found.offset + found.header.record_len();
     let mut next = found.header.sequence.next();
@@ -103,7 +103,7 @@ pub fn scan(plain: &[u8], position: Position, first: Option<Sequence>) -> Result
 }
 
 /// The first record of a segment.
-fn opening(plain: &[u8], first: Option<Sequence>) -> Result<(Opening, Found), Damage> {
+fn opening(plain: &[u8], first: Option<Sequence>) -> Result<(Opening, Found<'_>), Damage> {
     let damage = |detail| Damage { offset: 0, detail };
     let Step::Record(found) = step(plain, 0, Salt::NONE, first) else {
         return Err(damage("its first record is not the one that belongs there"));
@@ -117,7 +117,7 @@ fn opening(plain: &[u8], first: Option<Sequence>) -> Result<(Opening, Found), Da
     Ok((*opening, found))
 }
 
-fn step(plain: &[u8], at: usize, salt: Salt, expected: Option<Sequence>) -> Step {
+fn step(plain: &[u8], at: usize, salt: Salt, expected: Option<Sequence>) -> Step<'_> {
     let Some(bytes) = plain.get(at..).and_then(|rest| rest.first_chunk::<HEADER_BYTES>()) else {
         return Step::Free;
     };
@@ -147,7 +147,7 @@ fn step(plain: &[u8], at: usize, salt: Salt, expected: Option<Sequence>) -> Step
     }
 }
 
-fn no_header(at: usize, bytes: &[u8]) -> Step {
+fn no_header(at: usize, bytes: &[u8]) -> Step<'static> {
     let at = at as u64;
     if pattern::untouched(at, bytes) >= MOSTLY {
         Step::Free
@@ -159,7 +159,7 @@ fn no_header(at: usize, bytes: &[u8]) -> Step {
 }
 
 /// The families of the values of a record that are not as they were written.
-fn damaged(plain: &[u8], found: &Found) -> impl Iterator<Item = Family> {
+fn damaged(plain: &[u8], found: &Found<'_>) -> impl Iterator<Item = Family> {
     found.ops.iter().filter_map(|op| match op {
         Op::Put { family, value, crc, .. } => {
             let value = &plain[found.offset + value.start..found.offset + value.end];
@@ -169,7 +169,7 @@ fn damaged(plain: &[u8], found: &Found) -> impl Iterator<Item = Family> {
     })
 }
 
-fn has_damaged_meta(plain: &[u8], found: &Found) -> bool {
+fn has_damaged_meta(plain: &[u8], found: &Found<'_>) -> bool {
     damaged(plain, found).any(|family| family == Family::LogMeta)
 }
 

@@ -124,8 +124,7 @@ impl State {
             return Err(corrupt(dir, "it has no log file"));
         };
         let (mut index, mut segments) = (Index::default(), VecDeque::new());
-        let mut expected = None;
-        let mut end = None;
+        let (mut expected, mut written) = (None, None);
         for (number, follows) in numbers.iter().zip(numbers[0]..) {
             if *number != follows {
                 let missing = dir.join(segment::file_name(follows));
@@ -136,11 +135,11 @@ impl State {
             let segment = Arc::new(segment);
             let found = read(&segment, &plain, position, expected, &mut index)?;
             expected = found.records.last().map(|last| last.header.sequence.next());
+            written = Some((found.opening, found.end));
             segments.push_back(segment);
-            end = Some(found);
         }
         // There is at least one segment, and it has at least the record that it begins with.
-        let (Some(Scan { opening, end, .. }), Some(next)) = (end, expected) else {
+        let (Some((opening, end)), Some(next)) = (written, expected) else {
             return Err(corrupt(dir, "it has no log file"));
         };
         let (end, durable) = (end as u64, Sequence(next.0 - 1));
@@ -179,7 +178,7 @@ impl State {
         Ok(())
     }
 
-    fn encode(&mut self, batch: &Batch) -> Result<Vec<Op>, EngineError> {
+    fn encode<'b>(&mut self, batch: &'b Batch) -> Result<Vec<Op<'b>>, EngineError> {
         let (place, pending) = (Place::Behind(self.opening.salt), self.pending());
         self.buffer.clear();
         record::encode(place, self.next, pending, batch, &mut self.buffer).map_err(refused)
@@ -212,7 +211,7 @@ impl State {
     }
 
     /// The segments that can go: the deletion of what was in them is durable.
-    fn to_remove(&mut self) -> Vec<Arc<Segment>> {
+    fn take_retired(&mut self) -> Vec<Arc<Segment>> {
         let durable = self.durable;
         let count = self.retired.iter().take_while(|(deleted, _)| *deleted <= durable).count();
         self.retired.drain(..count).map(|(_, segment)| segment).collect()
@@ -220,13 +219,13 @@ impl State {
 }
 
 /// Takes in what a segment holds, and frees what a crash has left behind its end.
-fn read(
+fn read<'p>(
     segment: &Arc<Segment>,
-    plain: &[u8],
+    plain: &'p [u8],
     position: Position,
     first: Option<Sequence>,
     index: &mut Index,
-) -> Result<Scan, EngineError> {
+) -> Result<Scan<'p>, EngineError> {
     let found = scan::scan(plain, position, first)
         .map_err(|damage| corrupt(segment.path(), format!("at byte {}: {}", damage.offset, damage.detail)))?;
     if found.opening.number != segment.number {
@@ -307,12 +306,12 @@ impl Engine for Log {
         };
         // Others write meanwhile: what they add may be durable then, too, but nobody knows.
         self.settle(segment.sync())?;
-        let to_remove = {
+        let gone = {
             let mut state = self.state();
             state.durable = state.durable.max(written);
-            state.to_remove()
+            state.take_retired()
         };
-        self.settle(to_remove.iter().try_for_each(|segment| segment.remove()))
+        self.settle(gone.iter().try_for_each(|segment| segment.remove()))
     }
 
     fn checkpoint(&self, name: &str) -> Result<(), EngineError> {

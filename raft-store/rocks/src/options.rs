@@ -107,6 +107,8 @@ fn for_database(tuning: &Tuning) -> Options {
     options.set_track_and_verify_wals_in_manifest(true);
     // Writes bypass RocksDB's own log: without this the families would come back from different moments.
     options.set_atomic_flush(true);
+    // The state machine is the only writer: each insertion begins where the one before it ended.
+    options.set_allow_concurrent_memtable_write(false);
     // Every table stays open, so that readers of a removed store never need its folder again.
     options.set_max_open_files(-1);
 
