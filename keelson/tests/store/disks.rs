@@ -191,7 +191,7 @@ fn tables(data_dir: &Path) -> Vec<PathBuf> {
     by_inode.collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
-/// The newest of the files that RocksDB logs its writes to.
+/// The newest segment of a log.
 fn newest_log(store: &Path) -> PathBuf {
     let files = fs::read_dir(store).unwrap().map(|entry| entry.unwrap().path());
     files.filter(|path| path.extension().is_some_and(|extension| extension == "log")).max().unwrap()

@@ -1,7 +1,7 @@
 //! The seam between the store and whatever keeps its bytes.
 //!
-//! Two engines stand behind it: RocksDB in production and [`mem`] in the simulation, which loses, tears and
-//! corrupts whatever this contract allows. [`conformance`] is the suite that both must pass.
+//! What stands behind it: log files and RocksDB in production, and [`mem`] in the simulation, which loses, tears and
+//! corrupts whatever this contract allows. [`conformance`] is the suite that all must pass.
 //!
 //! # The contract
 //!

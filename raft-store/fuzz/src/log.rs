@@ -44,7 +44,7 @@ pub(crate) fn entry(input: &[u8]) {
 /// What is found in a segment lies in it, each record behind the one before it, and is what its bytes say.
 pub(crate) fn segment(input: &[u8]) {
     for position in [Position::Last, Position::Sealed] {
-        let Ok(found) = scan(input, position, None) else { continue };
+        let Ok(found) = scan(input, position) else { continue };
         let mut end = 0;
         for pair in found.records.windows(2) {
             assert_eq!(pair[0].header.sequence.next(), pair[1].header.sequence);

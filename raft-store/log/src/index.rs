@@ -20,9 +20,9 @@ use crate::{
     segment::Segment,
 };
 
-/// Where the value of an entry lies.
+/// Where the value of an entry lies in its file.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Extent {
     segment: Arc<Segment>,
     offset: u64,
     len: usize,
@@ -35,7 +35,7 @@ pub(crate) enum Slot {
     /// In memory.
     Here(Bytes),
     /// In a file.
-    There(Place),
+    There(Extent),
 }
 
 /// A family.
@@ -96,7 +96,7 @@ impl Ord for Key {
     }
 }
 
-/// All contents at one moment. A clone costs nothing until the next change.
+/// All contents at one moment. A clone costs nothing, but the next change while it lives copies the family that it changes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     meta: Arc<Slots>,
@@ -108,7 +108,7 @@ impl Slot {
     pub(crate) fn load(&self) -> Result<Bytes, EngineError> {
         match self {
             Self::Here(value) => Ok(value.clone()),
-            Self::There(Place { segment, offset, len, crc }) => segment.read(*offset, *len, *crc),
+            Self::There(Extent { segment, offset, len, crc }) => segment.read(*offset, *len, *crc),
         }
     }
 }
@@ -138,14 +138,14 @@ impl Index {
     /// Takes in one op of a record that lies at `at` in a segment; `record` is the record.
     pub(crate) fn take_in(&mut self, segment: &Arc<Segment>, at: u64, record: &[u8], op: &Op<'_>) {
         match op {
-            Op::Opening(_) => {}
+            Op::Opening(_) | Op::Oldest(_) => {}
             Op::Put { family, key, value, crc } => {
                 let slot = match family {
                     Family::LogMeta => Slot::Here(Bytes::copy_from_slice(&record[value.clone()])),
                     _ => {
                         segment.gains();
                         let offset = at + value.start as u64;
-                        Slot::There(Place { segment: segment.clone(), offset, len: value.len(), crc: *crc })
+                        Slot::There(Extent { segment: segment.clone(), offset, len: value.len(), crc: *crc })
                     }
                 };
                 let replaced = self.change(*family).insert((*key).into(), slot);

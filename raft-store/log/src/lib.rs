@@ -5,11 +5,11 @@
 //! which each batch is one checksummed record behind the one before it; and reads of what they hold.
 //!
 //! A log is written once, read back from memory, and soon dropped. Here that costs one copy into the page cache and one
-//! `fdatasync` that changes no metadata, for a segment has its full length and its room from the beginning.
+//! `fdatasync` that changes no length, for a segment has its full length and its room from the beginning.
 //!
 //! # What a crash leaves, and what is damage
 //!
-//! * **L1** Room that was never written reads as zeros, and nothing that is written has a sector of zeros
+//! * **L1** Room that was never written reads as zeros, and nothing that is written has 16 aligned bytes of zeros
 //!   ([`pattern`]): a record with such a hole was not written out whole, one without has changed since.
 //! * **L2** A record says how many before it were not known to be durable. What is behind that line must be whole; what is
 //!   not was lost in a crash only if nothing after it proves that it had been synced.
@@ -17,8 +17,11 @@
 //!   durable. So only the last one can end in a torn record.
 //! * **L4** A value whose checksum does not fit takes nothing else along: its key is known, and reading it says what is
 //!   damaged. A damaged head or header is where a log ends that nobody can use.
-//! * **L5** The records beside the entries stand anew at the beginning of each segment, so segments go, oldest first, as
-//!   soon as the deletion of their last entry is durable.
+//! * **L5** The records beside the entries stand anew at the beginning of each segment, so segments go, oldest first, when
+//!   the deletion of their last entry is durable, and a record that says which one is the oldest that counts. Every one from
+//!   there on has to be there.
+//! * **L6** What is read when a log is opened is durable before anybody is answered: what may have been left to the system
+//!   only, by a process that was killed, is written once more.
 //!
 //! Deliberately absent: what the bytes mean; the folder's name; threads; what one replica alone cannot know, a log that
 //! lost its end exactly between two records.

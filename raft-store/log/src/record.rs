@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Numbers are little-endian, checksums CRC-32C. A head has the checksum of its value, so that a damaged value damages
-//! nothing else (L4). The checksum of a header begins with the segment's [`Salt`]: no value can be taken for a record.
+//! nothing else (L4). The checksum of a header begins with the segment's [`Salt`]: nobody can make a value that is taken for
+//! a record.
 //! Deliberately absent: the pattern that lies over it in the file.
 
 use std::ops::Range;
@@ -17,8 +18,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use keelson_store_core::engine::{Batch, Family, Write};
 
-/// A record begins at a multiple of this. It divides a sector: what of a record lies in one is never only a few bytes.
-pub const ALIGNMENT: usize = 16;
+use crate::pattern::UNIT;
 
 /// Length of a header.
 pub const HEADER_BYTES: usize = 32;
@@ -30,6 +30,7 @@ const PUT: u8 = 1;
 const DELETE: u8 = 2;
 const DELETE_RANGE: u8 = 3;
 const OPENING: u8 = 4;
+const OLDEST: u8 = 5;
 
 const META: u8 = 0;
 const ENTRIES: u8 = 1;
@@ -42,6 +43,11 @@ impl Sequence {
     /// The record after this one.
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
+    }
+
+    /// The record before this one, which is not the first.
+    pub const fn before(self) -> Self {
+        Self(self.0 - 1)
     }
 }
 
@@ -79,7 +85,7 @@ impl Header {
 
     /// Length of the record, padding included.
     pub const fn record_len(&self) -> usize {
-        (HEADER_BYTES + self.heads_len as usize + self.values_len as usize).next_multiple_of(ALIGNMENT)
+        (HEADER_BYTES + self.heads_len as usize + self.values_len as usize).next_multiple_of(UNIT)
     }
 
     /// Reads a header; `None` when its checksum does not fit.
@@ -142,6 +148,8 @@ pub enum Op<'b> {
     },
     /// The first of a segment.
     Opening(Opening),
+    /// Segments before this one do not count any more.
+    Oldest(u64),
 }
 
 /// Why a batch is not written.
@@ -160,6 +168,8 @@ pub struct Opening {
     pub number: u64,
     /// Its length, bytes.
     pub bytes: u64,
+    /// The oldest one that counts.
+    pub oldest: u64,
     /// That of the records behind this one.
     pub salt: Salt,
 }
@@ -173,100 +183,117 @@ pub enum Place {
     Behind(Salt),
 }
 
-/// Whether a log has room for what a batch is about.
-///
-/// # Errors
-/// It has no such family.
-pub fn check(batch: &Batch) -> Result<(), Refusal> {
-    batch.writes.iter().try_for_each(|write| match write {
-        Write::Put { family, .. } | Write::Delete { family, .. } | Write::DeleteRange { family, .. } => {
-            code(*family).map(drop)
+/// A batch that a log has room for: its families are the log's, its bytes less than 4 GiB.
+#[derive(Clone, Copy, Debug)]
+pub struct Checked<'b>(&'b Batch);
+
+impl<'b> Checked<'b> {
+    /// Checks a batch.
+    ///
+    /// # Errors
+    /// It is about something else, or too long.
+    pub fn new(batch: &'b Batch) -> Result<Self, Refusal> {
+        let mut bytes = 0;
+        for write in &batch.writes {
+            let (family, first, second) = match write {
+                Write::Put { family, key, value } => (*family, key.len(), value.len()),
+                Write::Delete { family, key } => (*family, key.len(), 0),
+                Write::DeleteRange { family, start, end } => (*family, start.len(), end.len()),
+            };
+            if code(family).is_none() {
+                return Err(Refusal::Family(family));
+            }
+            bytes += HEAD_BYTES + first + second;
         }
-    })
+        if bytes < u32::MAX as usize { Ok(Self(batch)) } else { Err(Refusal::TooLong) }
+    }
 }
 
 /// Appends the record of a batch to `out`, whose end must be aligned; answers what it does.
-///
-/// # Errors
-/// A [`Refusal`]; `out` is then as it was.
 pub fn encode<'b>(
     place: Place,
     sequence: Sequence,
     pending: u32,
-    batch: &'b Batch,
+    Checked(batch): Checked<'b>,
     out: &mut Vec<u8>,
-) -> Result<Vec<Op<'b>>, Refusal> {
+) -> Vec<Op<'b>> {
     let start = out.len();
-    let (opening, salt) = match place {
-        Place::First(opening) => (Some(opening), Salt::NONE),
-        Place::Behind(salt) => (None, salt),
+    out.resize(start + HEADER_BYTES, 0);
+    let mut ops = Vec::with_capacity(batch.writes.len() + 1);
+    let salt = match place {
+        Place::First(opening) => {
+            encode_opening(opening, out);
+            ops.push(Op::Opening(opening));
+            Salt::NONE
+        }
+        Place::Behind(salt) => salt,
     };
-    let encoded = encode_heads(opening, batch, out, start);
-    if encoded.is_err() {
-        out.truncate(start);
-    }
-    let (mut ops, heads_len) = encoded?;
-    let mut values = HEADER_BYTES + heads_len;
-    let of_batch = ops.len() - batch.writes.len();
-    for (op, write) in ops[of_batch..].iter_mut().zip(&batch.writes) {
+    let own = ops.len();
+    ops.extend(batch.writes.iter().map(|write| encode_head(write, out)));
+    let heads_len = out.len() - start - HEADER_BYTES;
+    for (op, write) in ops[own..].iter_mut().zip(&batch.writes) {
         if let (Op::Put { value, .. }, Write::Put { value: bytes, .. }) = (op, write) {
+            *value = out.len() - start..out.len() - start + bytes.len();
             out.extend_from_slice(bytes);
-            *value = values..values + bytes.len();
-            values += bytes.len();
         }
     }
-    let length = |len: usize| u32::try_from(len).map_err(|_| Refusal::TooLong);
-    let lengths = length(heads_len).and_then(|heads| Ok((heads, length(values - HEADER_BYTES - heads_len)?)));
-    if lengths.is_err() {
-        out.truncate(start);
-    }
-    let (heads_len, values_len) = lengths?;
-    let heads_crc = crc32c::crc32c(&out[start + HEADER_BYTES..][..heads_len as usize]);
+    finish(salt, sequence, pending, heads_len, start, out);
+    ops
+}
+
+/// Appends a record that says which segment is the oldest that counts, to `out`, whose end must be aligned.
+pub fn encode_oldest(salt: Salt, sequence: Sequence, pending: u32, oldest: u64, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + HEADER_BYTES, 0);
+    head(out, OLDEST, META, [0, 0], 0);
+    out.extend(oldest.to_le_bytes());
+    let heads_len = out.len() - start - HEADER_BYTES;
+    finish(salt, sequence, pending, heads_len, start, out);
+}
+
+/// Gives a record that begins at `start` its header and its padding.
+fn finish(salt: Salt, sequence: Sequence, pending: u32, heads_len: usize, start: usize, out: &mut Vec<u8>) {
+    let values_len = out.len() - start - HEADER_BYTES - heads_len;
+    let heads_crc = crc32c::crc32c(&out[start + HEADER_BYTES..][..heads_len]);
+    // A checked batch is shorter than 4 GiB, and what is added to it is a few bytes.
+    let (heads_len, values_len) = (heads_len as u32, values_len as u32);
     let header = Header { sequence, pending, heads_len, values_len, heads_crc };
     out[start..start + HEADER_BYTES].copy_from_slice(&header.encode(salt));
     out.resize(start + header.record_len(), 0);
-    Ok(ops)
 }
 
-/// Room for the header, and the heads; answers the ops, whose values have no place yet, and the length of the heads.
-fn encode_heads<'b>(
-    opening: Option<Opening>,
-    batch: &'b Batch,
-    out: &mut Vec<u8>,
-    start: usize,
-) -> Result<(Vec<Op<'b>>, usize), Refusal> {
-    out.resize(start + HEADER_BYTES, 0);
-    let mut ops = Vec::with_capacity(batch.writes.len() + 1);
-    if let Some(opening) = opening {
-        head(out, OPENING, META, [0, 0], 0);
-        out.extend(opening.number.to_le_bytes());
-        out.extend(opening.bytes.to_le_bytes());
-        out.extend(opening.salt.0.to_le_bytes());
-        ops.push(Op::Opening(opening));
+fn encode_opening(opening: Opening, out: &mut Vec<u8>) {
+    head(out, OPENING, META, [0, 0], 0);
+    for number in [opening.number, opening.bytes, opening.oldest] {
+        out.extend(number.to_le_bytes());
     }
-    let length = |bytes: &Bytes| u32::try_from(bytes.len()).map_err(|_| Refusal::TooLong);
-    for write in &batch.writes {
-        ops.push(match write {
-            Write::Put { family, key, value } => {
-                let crc = crc32c::crc32c(value);
-                head(out, PUT, code(*family)?, [length(key)?, length(value)?], crc);
-                out.extend_from_slice(key);
-                Op::Put { family: *family, key, value: 0..0, crc }
-            }
-            Write::Delete { family, key } => {
-                head(out, DELETE, code(*family)?, [length(key)?, 0], 0);
-                out.extend_from_slice(key);
-                Op::Delete { family: *family, key }
-            }
-            Write::DeleteRange { family, start, end } => {
-                head(out, DELETE_RANGE, code(*family)?, [length(start)?, length(end)?], 0);
-                out.extend_from_slice(start);
-                out.extend_from_slice(end);
-                Op::DeleteRange { family: *family, start, end }
-            }
-        });
+    out.extend(opening.salt.0.to_le_bytes());
+}
+
+/// Appends the head of a write; answers what it does, without the place of its value.
+fn encode_head<'b>(write: &'b Write, out: &mut Vec<u8>) -> Op<'b> {
+    let code = |family| code(family).expect("a checked batch has families of a log only");
+    // So much was checked, too.
+    let length = |bytes: &Bytes| bytes.len() as u32;
+    match write {
+        Write::Put { family, key, value } => {
+            let crc = crc32c::crc32c(value);
+            head(out, PUT, code(*family), [length(key), length(value)], crc);
+            out.extend_from_slice(key);
+            Op::Put { family: *family, key, value: 0..0, crc }
+        }
+        Write::Delete { family, key } => {
+            head(out, DELETE, code(*family), [length(key), 0], 0);
+            out.extend_from_slice(key);
+            Op::Delete { family: *family, key }
+        }
+        Write::DeleteRange { family, start, end } => {
+            head(out, DELETE_RANGE, code(*family), [length(start), length(end)], 0);
+            out.extend_from_slice(start);
+            out.extend_from_slice(end);
+            Op::DeleteRange { family: *family, start, end }
+        }
     }
-    Ok((ops, out.len() - start - HEADER_BYTES))
 }
 
 fn head(out: &mut Vec<u8>, kind: u8, family: u8, lengths: [u32; 2], crc: u32) {
@@ -305,20 +332,22 @@ fn decode_head<'b>(fields: &mut Fields<'b>, values: &mut usize) -> Option<Op<'b>
         }
         DELETE => Op::Delete { family, key: fields.bytes(first)? },
         DELETE_RANGE => Op::DeleteRange { family, start: fields.bytes(first)?, end: fields.bytes(second)? },
-        OPENING => {
-            Op::Opening(Opening { number: fields.u64()?, bytes: fields.u64()?, salt: Salt(fields.u32()?) })
-        }
+        OPENING => Op::Opening(Opening {
+            number: fields.u64()?,
+            bytes: fields.u64()?,
+            oldest: fields.u64()?,
+            salt: Salt(fields.u32()?),
+        }),
+        OLDEST => Op::Oldest(fields.u64()?),
         _ => return None,
     })
 }
 
-const fn code(family: Family) -> Result<u8, Refusal> {
+const fn code(family: Family) -> Option<u8> {
     match family {
-        Family::LogMeta => Ok(META),
-        Family::LogEntries => Ok(ENTRIES),
-        Family::Meta | Family::Keys | Family::Changes | Family::Leases | Family::LeaseKeys => {
-            Err(Refusal::Family(family))
-        }
+        Family::LogMeta => Some(META),
+        Family::LogEntries => Some(ENTRIES),
+        Family::Meta | Family::Keys | Family::Changes | Family::Leases | Family::LeaseKeys => None,
     }
 }
 

@@ -1,15 +1,15 @@
 //! Finds the records of a segment in its bytes.
 //!
-//! In: a segment's bytes without the pattern, where it stands among the others, and which record it must begin with. Out:
-//! its records and where they end, or where it is damaged. Pure: it reads nothing itself.
+//! In: a segment's bytes without the pattern, and where it stands among the others. Out: its records and where they end, or
+//! where it is damaged. Pure: it reads nothing itself.
 //!
 //! Deliberately absent: values that are damaged, if nothing else is (L4). Whoever reads one finds it.
 
 use keelson_store_core::engine::Family;
 
 use crate::{
-    pattern,
-    record::{self, ALIGNMENT, HEADER_BYTES, Header, Op, Opening, Salt, Sequence},
+    pattern::{self, UNIT},
+    record::{self, HEADER_BYTES, Header, Op, Opening, Salt, Sequence},
 };
 
 /// At least so many bytes of a header that is none were never written: bits flipped in room that is still free.
@@ -42,10 +42,12 @@ pub struct Scan<'p> {
     pub opening: Opening,
     /// Its records, the opening one included.
     pub records: Vec<Found<'p>>,
+    /// Where the first record begins that nothing proves to be durable.
+    pub settled: usize,
     /// Where the next record goes.
     pub end: usize,
-    /// Whether nothing lies behind the end, not even what was lost in a crash.
-    pub is_clean: bool,
+    /// Where what was ever written ends: behind `end`, where a crash has left something.
+    pub used: usize,
 }
 
 /// Where a segment is not as it was left.
@@ -67,12 +69,12 @@ enum Step<'p> {
     Damaged(&'static str),
 }
 
-/// Reads a segment. `first` is the record that must be the first one; `None` where nobody knows.
+/// Reads a segment.
 ///
 /// # Errors
 /// It is damaged.
-pub fn scan(plain: &[u8], position: Position, first: Option<Sequence>) -> Result<Scan<'_>, Damage> {
-    let (opening, found) = opening(plain, first)?;
+pub fn scan(plain: &[u8], position: Position) -> Result<Scan<'_>, Damage> {
+    let (opening, found) = opening(plain)?;
     let mut end = found.offset + found.header.record_len();
     let mut next = found.header.sequence.next();
     let mut records = vec![found];
@@ -98,14 +100,21 @@ pub fn scan(plain: &[u8], position: Position, first: Option<Sequence>) -> Result
         next = next.next();
         records.push(found);
     }
-    let is_clean = pattern::is_untouched(end as u64, &plain[end.min(plain.len())..]);
-    Ok(Scan { opening, records, end, is_clean })
+    let used = pattern::used_until(end as u64, &plain[end..]) as usize;
+    let settled = settled(&records).unwrap_or(end);
+    Ok(Scan { opening, records, settled, end, used })
+}
+
+/// Where the first record begins that no other one proves to be durable (L2).
+fn settled(records: &[Found<'_>]) -> Option<usize> {
+    let durable = records.iter().map(|found| found.header.durable()).max()?;
+    records.iter().find(|found| found.header.sequence > durable).map(|found| found.offset)
 }
 
 /// The first record of a segment.
-fn opening(plain: &[u8], first: Option<Sequence>) -> Result<(Opening, Found<'_>), Damage> {
+fn opening(plain: &[u8]) -> Result<(Opening, Found<'_>), Damage> {
     let damage = |detail| Damage { offset: 0, detail };
-    let Step::Record(found) = step(plain, 0, Salt::NONE, first) else {
+    let Step::Record(found) = step(plain, 0, Salt::NONE, None) else {
         return Err(damage("its first record is not the one that belongs there"));
     };
     let Some(Op::Opening(opening)) = found.ops.first() else {
@@ -165,7 +174,7 @@ fn damaged(plain: &[u8], found: &Found<'_>) -> impl Iterator<Item = Family> {
             let value = &plain[found.offset + value.start..found.offset + value.end];
             (crc32c::crc32c(value) != *crc).then_some(*family)
         }
-        Op::Delete { .. } | Op::DeleteRange { .. } | Op::Opening(_) => None,
+        Op::Delete { .. } | Op::DeleteRange { .. } | Op::Opening(_) | Op::Oldest(_) => None,
     })
 }
 
@@ -175,10 +184,13 @@ fn has_damaged_meta(plain: &[u8], found: &Found<'_>) -> bool {
 
 /// Whether a record behind `from` proves that `sequence` was durable (L2).
 fn was_durable(plain: &[u8], from: usize, salt: Salt, sequence: Sequence) -> bool {
-    let behind = plain.get(from..).unwrap_or_default();
-    let headers = (0..behind.len()).step_by(ALIGNMENT).filter_map(|at| {
-        let bytes = behind[at..].first_chunk::<HEADER_BYTES>()?;
-        Header::decode(salt, bytes)
-    });
-    headers.filter(|header| header.sequence > sequence).any(|header| header.durable() >= sequence)
+    (from..plain.len()).step_by(UNIT).any(|at| {
+        let header = plain[at..].first_chunk().and_then(|bytes| Header::decode(salt, bytes));
+        header.is_some_and(|header| {
+            let record = plain[at..].get(HEADER_BYTES..header.record_len());
+            header.sequence > sequence
+                && header.durable() >= sequence
+                && record.is_some_and(|body| record::decode(&header, body).is_some())
+        })
+    })
 }

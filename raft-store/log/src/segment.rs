@@ -5,15 +5,21 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io,
+    io::{self, Read as _},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
 use keelson_store_core::engine::EngineError;
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::{
+    fs::{FallocateFlags, fallocate},
+    io::Errno,
+};
 
 use crate::{
     error::{corrupt, io_error},
@@ -27,10 +33,14 @@ const STAGING: &str = ".new";
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) number: u64,
+    /// Its length.
+    pub(crate) bytes: u64,
     path: PathBuf,
     file: File,
-    /// Entries whose values lie here and that are not deleted.
-    entries: AtomicU64,
+    /// How many entries have their values here and are not deleted.
+    live: AtomicU64,
+    /// Held during a sync; whether one has failed. The system tells that one caller only.
+    sync_failed: Mutex<bool>,
 }
 
 impl Segment {
@@ -47,35 +57,52 @@ impl Segment {
         let make = || -> io::Result<File> {
             let file =
                 OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&staging)?;
-            reserve(&file, 0, bytes)?;
+            reserve(&file, bytes)?;
             file.write_all_at(&opening, 0)?;
             file.sync_all()?;
             fs::rename(&staging, &path)?;
             sync_dir(dir)?;
             Ok(file)
         };
-        let file = make().map_err(|error| io_error("create", &path, &error))?;
-        Ok(Self { number, path, file, entries: AtomicU64::new(0) })
+        let file = make().map_err(|error| {
+            // Its room may be what somebody else needs.
+            let _ = fs::remove_file(&staging);
+            io_error("create", &path, &error)
+        })?;
+        Ok(Self::of(number, bytes, path, file))
     }
 
     /// Opens a segment; answers its bytes without the pattern.
     pub(crate) fn open(dir: &Path, number: u64) -> Result<(Self, Vec<u8>), EngineError> {
         let path = dir.join(file_name(number));
         let file = OpenOptions::new().read(true).write(true).open(&path);
-        let file = file.map_err(|error| io_error("open", &path, &error))?;
-        let mut plain = fs::read(&path).map_err(|error| io_error("read", &path, &error))?;
+        let mut file = file.map_err(|error| io_error("open", &path, &error))?;
+        let mut plain = Vec::new();
+        file.read_to_end(&mut plain).map_err(|error| io_error("read", &path, &error))?;
         pattern::cover(0, &mut plain);
-        Ok((Self { number, path, file, entries: AtomicU64::new(0) }, plain))
+        Ok((Self::of(number, plain.len() as u64, path, file), plain))
     }
 
-    /// The numbers of the segments in a folder, in order.
+    fn of(number: u64, bytes: u64, path: PathBuf, file: File) -> Self {
+        Self { number, bytes, path, file, live: AtomicU64::new(0), sync_failed: Mutex::new(false) }
+    }
+
+    /// The numbers of the segments in a folder, in order. Makes durable which they are, and removes one that was not
+    /// finished.
     pub(crate) fn list(dir: &Path) -> Result<Vec<u64>, EngineError> {
         let list = || -> io::Result<Vec<u64>> {
-            let names = fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name()));
-            let names = names.collect::<io::Result<Vec<_>>>()?;
-            let number = |name: &str| name.strip_suffix(ENDING)?.parse().ok();
-            let mut numbers: Vec<u64> = names.iter().filter_map(|name| number(name.to_str()?)).collect();
+            let mut numbers = Vec::new();
+            for entry in fs::read_dir(dir)? {
+                let name = entry?.file_name();
+                let name = name.to_str().unwrap_or_default();
+                if name == STAGING {
+                    fs::remove_file(dir.join(name))?;
+                }
+                let number = name.strip_suffix(ENDING).and_then(|number| number.parse().ok());
+                numbers.extend(number.filter(|number| file_name(*number) == name));
+            }
             numbers.sort_unstable();
+            sync_dir(dir)?;
             Ok(numbers)
         };
         list().map_err(|error| io_error("list", dir, &error))
@@ -107,39 +134,58 @@ impl Segment {
         }
     }
 
-    /// Makes all that was written durable.
+    /// Makes all that was written durable. Once that has failed it fails for ever: the system may have dropped what it
+    /// could not write.
     pub(crate) fn sync(&self) -> Result<(), EngineError> {
-        self.file.sync_data().map_err(|error| io_error("sync", &self.path, &error))
+        let mut failed = self.sync_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *failed {
+            let cause = "an earlier sync of it failed".to_owned();
+            return Err(EngineError::Io { what: format!("sync {}", self.path.display()), cause });
+        }
+        self.file.sync_data().map_err(|error| {
+            *failed = true;
+            io_error("sync", &self.path, &error)
+        })
     }
 
-    /// Makes what lies behind `end` free again, durably.
-    pub(crate) fn clear_from(&self, end: u64, bytes: u64) -> Result<(), EngineError> {
-        let clear = || -> io::Result<()> {
-            self.file.set_len(end)?;
-            reserve(&self.file, end, bytes - end)?;
-            self.file.sync_all()
+    /// Writes once more what was read but may not be durable, frees the room behind it, and makes both durable. The file
+    /// keeps its length, so this can be interrupted and done again.
+    pub(crate) fn settle(
+        &self,
+        plain: &[u8],
+        from: usize,
+        end: usize,
+        used: usize,
+    ) -> Result<(), EngineError> {
+        let mut covered = plain[from..end].to_vec();
+        pattern::cover(from as u64, &mut covered);
+        covered.resize(used.max(end) - from, 0);
+        self.write(from as u64, &covered)?;
+        self.sync()
+    }
+
+    /// Deletes files, durably.
+    pub(crate) fn remove_all(dir: &Path, numbers: impl Iterator<Item = u64>) -> Result<(), EngineError> {
+        let remove = || -> io::Result<()> {
+            for number in numbers {
+                fs::remove_file(dir.join(file_name(number)))?;
+            }
+            sync_dir(dir)
         };
-        clear().map_err(|error| io_error("clear the end of", &self.path, &error))
-    }
-
-    /// Deletes the file, durably.
-    pub(crate) fn remove(&self) -> Result<(), EngineError> {
-        let dir = self.path.parent().unwrap_or(&self.path);
-        let removed = fs::remove_file(&self.path).and_then(|()| sync_dir(dir));
-        removed.map_err(|error| io_error("remove", &self.path, &error))
+        remove().map_err(|error| io_error("remove segments of", dir, &error))
     }
 
     pub(crate) fn gains(&self) {
-        self.entries.fetch_add(1, Ordering::Relaxed);
+        self.live.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn loses(&self) {
-        self.entries.fetch_sub(1, Ordering::Relaxed);
+        self.live.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Whether no entry lies here any more.
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.load(Ordering::Relaxed) == 0
+        self.live.load(Ordering::Relaxed) == 0
     }
 }
 
@@ -148,15 +194,15 @@ pub(crate) fn file_name(number: u64) -> String {
     format!("{number:016}{ENDING}")
 }
 
-/// Gives a file this room, which reads as zeros.
-fn reserve(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
-    if bytes == 0 {
-        return Ok(());
-    }
-    match fallocate(file, FallocateFlags::empty(), offset, bytes) {
-        // There are file systems that cannot; then the room is taken when it is written.
-        Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(offset + bytes),
-        reserved => reserved.map_err(io::Error::from),
+/// Gives a new file its room, which reads as zeros.
+fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    loop {
+        match fallocate(file, FallocateFlags::empty(), 0, bytes) {
+            Err(Errno::INTR) => {}
+            // There are file systems that cannot; then the room is taken when it is written.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return file.set_len(bytes),
+            reserved => return reserved.map_err(io::Error::from),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! In: calls of the [`Engine`] contract. Out: records behind each other, in one segment after the other.
 
 use std::{
+    cmp::Ordering,
     collections::VecDeque,
     hash::{BuildHasher as _, RandomState},
     path::{Path, PathBuf},
@@ -18,7 +19,7 @@ use crate::{
     error::{corrupt, refused},
     index::Index,
     pattern,
-    record::{self, Op, Opening, Place, Salt, Sequence},
+    record::{self, Checked, Op, Opening, Place, Salt, Sequence},
     scan::{self, Position, Scan},
     segment::{self, Segment},
 };
@@ -35,7 +36,8 @@ const FIRST: u64 = 1;
 /// The handle that [`open`](crate::open) gives out.
 pub(crate) struct Log {
     state: Mutex<State>,
-    options: LogOptions,
+    /// Held while segments go, so that they go in order.
+    removing: Mutex<()>,
     dir: PathBuf,
     /// Why the first write or sync failed that did (E7).
     failure: OnceLock<String>,
@@ -43,10 +45,12 @@ pub(crate) struct Log {
 }
 
 struct State {
+    dir: PathBuf,
+    options: LogOptions,
     index: Index,
     /// Oldest first; the last one is written to.
     segments: VecDeque<Arc<Segment>>,
-    opening: Opening,
+    salt: Salt,
     /// Where the next record goes in the last segment.
     end: u64,
     next: Sequence,
@@ -59,9 +63,9 @@ struct State {
 
 /// Makes an empty log.
 pub(crate) fn create(dir: &Path, options: LogOptions) -> Result<(), EngineError> {
-    let first = Sequence::default().next();
-    let (opening, record) = first_record(FIRST, options, first, 0, &Batch::default(), 0)?;
-    Segment::create(dir, FIRST, opening.bytes, record).map(drop)
+    let (first, nothing) = (Sequence::default().next(), Batch::default());
+    let begin = Beginning { number: FIRST, oldest: FIRST, sequence: first, room: 0 };
+    begin.write(dir, options, &nothing).map(drop)
 }
 
 /// Opens a log that is there.
@@ -70,14 +74,15 @@ pub(crate) fn open(
     options: LogOptions,
     home: Arc<dyn Home>,
 ) -> Result<Arc<dyn Engine>, EngineError> {
-    let state = Mutex::new(State::load(dir)?);
-    Ok(Arc::new(Log { state, options, dir: dir.to_owned(), failure: OnceLock::new(), home }))
+    let state = Mutex::new(State::load(dir, options)?);
+    let removing = Mutex::default();
+    Ok(Arc::new(Log { state, removing, dir: dir.to_owned(), failure: OnceLock::new(), home }))
 }
 
 /// Makes a log with the same contents in an empty folder, durably.
 fn copy(index: &Index, dir: &Path, options: LogOptions) -> Result<(), EngineError> {
     create(dir, options)?;
-    let mut copy = State::load(dir)?;
+    let mut copy = State::load(dir, options)?;
     let (mut batch, mut bytes) = (Batch::default(), 0);
     for family in Family::of(Role::Log) {
         for (key, slot) in index.slots(family)? {
@@ -85,66 +90,91 @@ fn copy(index: &Index, dir: &Path, options: LogOptions) -> Result<(), EngineErro
             bytes += value.len();
             batch.put(family, Bytes::copy_from_slice(key), value);
             if bytes > COPIED_AT_ONCE {
-                copy.append(dir, options, &std::mem::take(&mut batch))?;
+                copy.append(Checked::new(&std::mem::take(&mut batch)).map_err(refused)?)?;
                 bytes = 0;
             }
         }
     }
-    copy.append(dir, options, &batch)?;
+    copy.append(Checked::new(&batch).map_err(refused)?)?;
     copy.last().sync()
 }
 
-/// A segment's opening, and its first record, which holds `batch` and leaves `room` for another one.
-fn first_record(
+/// A segment that is to begin.
+struct Beginning {
     number: u64,
-    options: LogOptions,
+    oldest: u64,
+    /// Of its first record.
     sequence: Sequence,
-    pending: u32,
-    batch: &Batch,
+    /// What must fit behind that, bytes.
     room: u64,
-) -> Result<(Opening, Vec<u8>), EngineError> {
-    // Not to be guessed is all that it has to be.
-    let salt = Salt(RandomState::new().hash_one(number) as u32);
-    let mut opening = Opening { number, bytes: 0, salt };
-    let mut record = Vec::new();
-    let mut encode = |opening| {
+}
+
+impl Beginning {
+    /// Makes the segment, durably, its first record holding `batch`; answers its salt, too, and where that record ends.
+    fn write(
+        &self,
+        dir: &Path,
+        options: LogOptions,
+        batch: &Batch,
+    ) -> Result<(Segment, Salt, u64), EngineError> {
+        let batch = Checked::new(batch).map_err(refused)?;
+        // Not to be guessed is all that it has to be.
+        let salt = Salt(RandomState::new().hash_one(self.number) as u32);
+        let mut opening = Opening { number: self.number, bytes: 0, oldest: self.oldest, salt };
+        let mut record = Vec::new();
+        // Everything before it was made durable.
+        record::encode(Place::First(opening), self.sequence, 0, batch, &mut record);
+        opening.bytes = options.segment_bytes.max(record.len() as u64 + self.room);
         record.clear();
-        record::encode(Place::First(opening), sequence, pending, batch, &mut record).map_err(refused)?;
-        Ok(record.len() as u64)
-    };
-    opening.bytes = options.segment_bytes.max(encode(opening)? + room);
-    encode(opening)?;
-    Ok((opening, record))
+        record::encode(Place::First(opening), self.sequence, 0, batch, &mut record);
+        let end = record.len() as u64;
+        Ok((Segment::create(dir, self.number, opening.bytes, record)?, salt, end))
+    }
 }
 
 impl State {
-    fn load(dir: &Path) -> Result<Self, EngineError> {
+    /// Reads a log. What is read is durable then: a process that was killed may have left it to the system only.
+    fn load(dir: &Path, options: LogOptions) -> Result<Self, EngineError> {
         let numbers = Segment::list(dir)?;
-        let Some(last) = numbers.last() else {
+        let Some(last) = numbers.last().copied() else {
             return Err(corrupt(dir, "it has no log file"));
         };
-        let (mut index, mut segments) = (Index::default(), VecDeque::new());
-        let (mut expected, mut written) = (None, None);
-        for (number, follows) in numbers.iter().zip(numbers[0]..) {
-            if *number != follows {
-                let missing = dir.join(segment::file_name(follows));
+        let (last, plain) = Segment::open(dir, last)?;
+        let newest = look_through(&last, &plain, Position::Last)?;
+        let oldest = oldest_that_counts(&newest);
+        let mut index = Index::default();
+        let mut segments = VecDeque::new();
+        let mut expected = None;
+        for number in oldest..last.number {
+            if numbers.binary_search(&number).is_err() {
+                let missing = dir.join(segment::file_name(number));
                 return Err(corrupt(&missing, "it is missing, and the log goes on after it"));
             }
-            let position = if number == last { Position::Last } else { Position::Sealed };
-            let (segment, plain) = Segment::open(dir, *number)?;
-            let segment = Arc::new(segment);
-            let found = read(&segment, &plain, position, expected, &mut index)?;
-            expected = found.records.last().map(|last| last.header.sequence.next());
-            written = Some((found.opening, found.end));
-            segments.push_back(segment);
+            let (segment, plain) = Segment::open(dir, number)?;
+            let found = look_through(&segment, &plain, Position::Sealed)?;
+            check_follows(expected, &found, segments.back(), &segment)?;
+            expected = Some(next_after(&found));
+            segments.push_back(take_in(segment, &plain, &found, &mut index));
         }
-        // There is at least one segment, and it has at least the record that it begins with.
-        let (Some((opening, end)), Some(next)) = (written, expected) else {
-            return Err(corrupt(dir, "it has no log file"));
+        check_follows(expected, &newest, segments.back(), &last)?;
+        last.settle(&plain, newest.settled, newest.end, newest.used)?;
+        let next = next_after(&newest);
+        segments.push_back(take_in(last, &plain, &newest, &mut index));
+        Segment::remove_all(dir, numbers.iter().copied().take_while(|number| *number < oldest))?;
+        let mut state = Self {
+            dir: dir.to_owned(),
+            options,
+            index,
+            segments,
+            salt: newest.opening.salt,
+            end: newest.end as u64,
+            next,
+            durable: next.before(),
+            retired: VecDeque::new(),
+            buffer: Vec::new(),
         };
-        let (end, durable) = (end as u64, Sequence(next.0 - 1));
-        let (retired, buffer) = (VecDeque::new(), Vec::new());
-        Ok(Self { index, segments, opening, end, next, durable, retired, buffer })
+        state.retire(state.durable);
+        Ok(state)
     }
 
     fn last(&self) -> &Arc<Segment> {
@@ -153,92 +183,132 @@ impl State {
 
     /// How many records are not known to be durable.
     fn pending(&self) -> u32 {
-        u32::try_from(self.next.0 - 1 - self.durable.0).unwrap_or(u32::MAX)
+        u32::try_from(self.next.before().0 - self.durable.0).unwrap_or(u32::MAX)
     }
 
     /// Writes a record behind the last one, or begins another segment with room for it first.
-    fn append(&mut self, dir: &Path, options: LogOptions, batch: &Batch) -> Result<(), EngineError> {
-        let mut ops = self.encode(batch)?;
-        if self.end + self.buffer.len() as u64 > self.opening.bytes {
-            self.begin_segment(dir, options, self.buffer.len() as u64)?;
-            ops = self.encode(batch)?;
+    fn append(&mut self, batch: Checked<'_>) -> Result<(), EngineError> {
+        let mut ops = self.encode(batch);
+        if self.end + self.buffer.len() as u64 > self.last().bytes {
+            self.begin_segment(self.buffer.len() as u64)?;
+            ops = self.encode(batch);
         }
-        let segment = self.last().clone();
-        pattern::cover(self.end, &mut self.buffer);
-        segment.write(self.end, &self.buffer)?;
+        let (segment, at) = (self.last().clone(), self.end);
+        self.write_buffer()?;
         // The index takes from here what it keeps in memory.
-        pattern::cover(self.end, &mut self.buffer);
-        ops.iter().for_each(|op| self.index.take_in(&segment, self.end, &self.buffer, op));
-        self.end += self.buffer.len() as u64;
-        self.retire();
-        self.next = self.next.next();
+        pattern::cover(at, &mut self.buffer);
+        ops.iter().for_each(|op| self.index.take_in(&segment, at, &self.buffer, op));
+        self.retire(self.next.before());
         if self.buffer.capacity() > LONGEST_BUFFER {
             self.buffer = Vec::new();
         }
         Ok(())
     }
 
-    fn encode<'b>(&mut self, batch: &'b Batch) -> Result<Vec<Op<'b>>, EngineError> {
-        let (place, pending) = (Place::Behind(self.opening.salt), self.pending());
+    fn encode<'b>(&mut self, batch: Checked<'b>) -> Vec<Op<'b>> {
+        let (place, pending) = (Place::Behind(self.salt), self.pending());
         self.buffer.clear();
-        record::encode(place, self.next, pending, batch, &mut self.buffer).map_err(refused)
+        record::encode(place, self.next, pending, batch, &mut self.buffer)
     }
 
-    /// Goes on in another segment, when all that was written is durable.
-    fn begin_segment(&mut self, dir: &Path, options: LogOptions, room: u64) -> Result<(), EngineError> {
-        self.last().sync()?;
-        self.durable = Sequence(self.next.0 - 1);
-        let mut meta = Batch::default();
-        for (key, slot) in self.index.meta() {
-            meta.put(Family::LogMeta, Bytes::copy_from_slice(key), slot.load()?);
-        }
-        let number = self.last().number + 1;
-        let (opening, record) = first_record(number, options, self.next, 0, &meta, room)?;
-        self.end = record.len() as u64;
-        let segment = Segment::create(dir, number, opening.bytes, record)?;
-        self.segments.push_back(Arc::new(segment));
-        self.opening = opening;
-        self.durable = self.next;
+    /// Writes the record in the buffer behind the last one. The pattern lies over it then.
+    fn write_buffer(&mut self) -> Result<(), EngineError> {
+        pattern::cover(self.end, &mut self.buffer);
+        self.last().write(self.end, &self.buffer)?;
+        self.end += self.buffer.len() as u64;
         self.next = self.next.next();
         Ok(())
     }
 
-    /// Sets aside the oldest segments whose last entry the record has deleted that was just written.
-    fn retire(&mut self) {
+    /// Goes on in another segment, when all that was written is durable.
+    fn begin_segment(&mut self, room: u64) -> Result<(), EngineError> {
+        self.last().sync()?;
+        self.durable = self.next.before();
+        let mut meta = Batch::default();
+        for (key, slot) in self.index.meta() {
+            meta.put(Family::LogMeta, Bytes::copy_from_slice(key), slot.load()?);
+        }
+        let oldest = self.retired.front().map_or(&self.segments[0], |(_, segment)| segment).number;
+        let begin = Beginning { number: self.last().number + 1, oldest, sequence: self.next, room };
+        let (segment, salt, end) = begin.write(&self.dir, self.options, &meta)?;
+        self.segments.push_back(Arc::new(segment));
+        (self.salt, self.end, self.durable) = (salt, end, self.next);
+        self.next = self.next.next();
+        Ok(())
+    }
+
+    /// Sets aside the oldest segments whose last entry was deleted by this record or before.
+    fn retire(&mut self, deleted: Sequence) {
         while self.segments.len() > 1 && self.segments[0].is_empty() {
-            self.retired.extend(self.segments.pop_front().map(|segment| (self.next, segment)));
+            self.retired.extend(self.segments.pop_front().map(|segment| (deleted, segment)));
         }
     }
 
-    /// The segments that can go: the deletion of what was in them is durable.
-    fn take_retired(&mut self) -> Vec<Arc<Segment>> {
+    /// Takes the segments that can go, for the deletion of what was in them is durable, and writes down that they do not
+    /// count any more.
+    fn take_retired(&mut self) -> Result<Vec<Arc<Segment>>, EngineError> {
         let durable = self.durable;
         let count = self.retired.iter().take_while(|(deleted, _)| *deleted <= durable).count();
-        self.retired.drain(..count).map(|(_, segment)| segment).collect()
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let oldest = self.retired.get(count).map_or(&self.segments[0], |(_, segment)| segment).number;
+        self.buffer.clear();
+        record::encode_oldest(self.salt, self.next, self.pending(), oldest, &mut self.buffer);
+        if self.end + self.buffer.len() as u64 > self.last().bytes {
+            // The next segment has room for it.
+            return Ok(Vec::new());
+        }
+        self.write_buffer()?;
+        Ok(self.retired.drain(..count).map(|(_, segment)| segment).collect())
     }
 }
 
-/// Takes in what a segment holds, and frees what a crash has left behind its end.
-fn read<'p>(
-    segment: &Arc<Segment>,
-    plain: &'p [u8],
-    position: Position,
-    first: Option<Sequence>,
-    index: &mut Index,
-) -> Result<Scan<'p>, EngineError> {
-    let found = scan::scan(plain, position, first)
+/// What a segment holds.
+fn look_through<'p>(segment: &Segment, plain: &'p [u8], position: Position) -> Result<Scan<'p>, EngineError> {
+    let found = scan::scan(plain, position)
         .map_err(|damage| corrupt(segment.path(), format!("at byte {}: {}", damage.offset, damage.detail)))?;
-    if found.opening.number != segment.number {
-        return Err(corrupt(segment.path(), format!("it is segment {}", found.opening.number)));
+    if found.opening.number == segment.number {
+        Ok(found)
+    } else {
+        Err(corrupt(segment.path(), format!("it is segment {}", found.opening.number)))
     }
+}
+
+/// The oldest segment that counts, by what the last one says.
+fn oldest_that_counts(newest: &Scan<'_>) -> u64 {
+    let ops = newest.records.iter().flat_map(|record| &record.ops);
+    ops.fold(newest.opening.oldest, |oldest, op| if let Op::Oldest(number) = op { *number } else { oldest })
+}
+
+/// The record after a segment's last one.
+fn next_after(found: &Scan<'_>) -> Sequence {
+    let last = found.records.last().expect("a segment has the record that it begins with");
+    last.header.sequence.next()
+}
+
+/// That a segment begins where the one before it ends.
+fn check_follows(
+    expected: Option<Sequence>,
+    found: &Scan<'_>,
+    before: Option<&Arc<Segment>>,
+    segment: &Segment,
+) -> Result<(), EngineError> {
+    let (Some(expected), Some(before)) = (expected, before) else { return Ok(()) };
+    match found.records[0].header.sequence.cmp(&expected) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(corrupt(before.path(), "its last records are missing")),
+        Ordering::Less => Err(corrupt(segment.path(), "it begins before the one before it ends")),
+    }
+}
+
+fn take_in(segment: Segment, plain: &[u8], found: &Scan<'_>, index: &mut Index) -> Arc<Segment> {
+    let segment = Arc::new(segment);
     for record in &found.records {
         let bytes = &plain[record.offset..record.offset + record.header.record_len()];
-        record.ops.iter().for_each(|op| index.take_in(segment, record.offset as u64, bytes, op));
+        record.ops.iter().for_each(|op| index.take_in(&segment, record.offset as u64, bytes, op));
     }
-    if position == Position::Last && !found.is_clean {
-        segment.clear_from(found.end as u64, found.opening.bytes)?;
-    }
-    Ok(found)
+    segment
 }
 
 impl Log {
@@ -262,6 +332,23 @@ impl Log {
         }
     }
 
+    /// Makes everything durable that was written before the call.
+    fn sync_written(&self) -> Result<(), EngineError> {
+        let (segment, written) = {
+            let state = self.state();
+            self.check_usable()?;
+            if state.pending() == 0 {
+                return Ok(());
+            }
+            (state.last().clone(), state.next.before())
+        };
+        // Others write meanwhile: what they add may be durable then, too, but nobody knows.
+        self.settle(segment.sync())?;
+        let mut state = self.state();
+        state.durable = state.durable.max(written);
+        Ok(())
+    }
+
     /// Ends writing through this handle when `result` is an error.
     fn settle<T>(&self, result: Result<T, EngineError>) -> Result<T, EngineError> {
         result.inspect_err(|error| {
@@ -272,7 +359,8 @@ impl Log {
 
 impl Read for Log {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
-        self.now().get(family, key)
+        let slot = self.state().index.slots(family)?.get(key).cloned();
+        slot.map(|slot| slot.load()).transpose()
     }
 
     fn cursor(&self, family: Family) -> Box<dyn Cursor + '_> {
@@ -286,42 +374,43 @@ impl Engine for Log {
     }
 
     fn write(&self, batch: Batch) -> Result<(), EngineError> {
+        let checked = Checked::new(&batch).map_err(refused)?;
+        let mut state = self.state();
+        // Whoever waited for the lock must see why the one before it failed.
         self.check_usable()?;
         if batch.is_empty() {
             return Ok(());
         }
-        record::check(&batch).map_err(refused)?;
-        let appended = self.state().append(&self.dir, self.options, &batch);
-        self.settle(appended)
+        self.settle(state.append(checked))
     }
 
     fn sync(&self) -> Result<(), EngineError> {
-        self.check_usable()?;
-        let (segment, written) = {
-            let state = self.state();
-            if state.pending() == 0 {
-                return Ok(());
-            }
-            (state.last().clone(), Sequence(state.next.0 - 1))
-        };
-        // Others write meanwhile: what they add may be durable then, too, but nobody knows.
-        self.settle(segment.sync())?;
-        let gone = {
-            let mut state = self.state();
-            state.durable = state.durable.max(written);
-            state.take_retired()
-        };
-        self.settle(gone.iter().try_for_each(|segment| segment.remove()))
+        self.sync_written()?;
+        let _one_at_a_time = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = self.settle(self.state().take_retired())?;
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.sync_written()?;
+        self.settle(Segment::remove_all(&self.dir, gone.iter().map(|segment| segment.number)))
     }
 
     fn checkpoint(&self, name: &str) -> Result<(), EngineError> {
         self.check_usable()?;
-        let index = self.now();
-        self.home.add_checkpoint(name, &mut |dir| copy(&index, dir, self.options))
+        let (index, options) = {
+            let state = self.state();
+            (state.index.clone(), state.options)
+        };
+        self.home.add_checkpoint(name, &mut |dir| copy(&index, dir, options))
     }
 
     fn size(&self) -> u64 {
         let state = self.state();
-        state.end + (state.segments.len() as u64 - 1) * self.options.segment_bytes
+        let retired = state.retired.iter().map(|(_, segment)| segment);
+        state.segments.iter().chain(retired).map(|segment| segment.bytes).sum()
+    }
+
+    fn reclaim(&self) -> Result<(), EngineError> {
+        self.sync()
     }
 }

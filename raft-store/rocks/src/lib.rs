@@ -98,7 +98,10 @@ impl Disk for RocksDisk {
         folder::check_name(name)?;
         let claim = Claim::take(&self.place, name)?;
         let path = self.place.dir.join(name);
-        if !folder::exists(&path)? {
+        if folder::exists(&path)? {
+            // Whoever made it may have been killed before the name was durable.
+            folder::sync_dir(&self.place.dir)?;
+        } else {
             self.create(name, role)?;
         }
         format::check(&path, role)?;

@@ -1,6 +1,6 @@
-//! How RocksDB is set up: durability by role, and memory for a machine that has little.
+//! How RocksDB is set up for a state, with memory for a machine that has little.
 //!
-//! In: [`RocksOptions`]. Out: open databases. The choices that correctness hangs on are in [`for_role`];
+//! In: [`RocksOptions`]. Out: open databases. The choices that correctness hangs on are in [`for_database`];
 //! everything else is tuning.
 
 use std::path::Path;
@@ -178,9 +178,10 @@ enum Filter {
 
 const fn filter(family: Family) -> Filter {
     match family {
-        Family::LogMeta | Family::Meta | Family::Leases | Family::LeaseKeys => Filter::Keys,
+        Family::Meta | Family::Leases | Family::LeaseKeys => Filter::Keys,
         Family::Keys => Filter::Prefixes,
-        Family::LogEntries | Family::Changes => Filter::None,
+        // Those of the log do not lie here.
+        Family::Changes | Family::LogMeta | Family::LogEntries => Filter::None,
     }
 }
 

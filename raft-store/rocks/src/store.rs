@@ -109,7 +109,7 @@ impl Store {
             match write {
                 Write::Put { family, key, value } => encoded.put_cf(handle(*family)?, key, value),
                 Write::Delete { family, key } => encoded.delete_cf(handle(*family)?, key),
-                // RocksDB calls an inverted range an error when it reads it back from the log.
+                // RocksDB takes an inverted range for an error.
                 Write::DeleteRange { start, end, .. } if start >= end => {}
                 Write::DeleteRange { family, start, end } => {
                     encoded.delete_range_cf(handle(*family)?, start, end);

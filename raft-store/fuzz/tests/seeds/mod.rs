@@ -24,7 +24,7 @@ use keelson_store_core::{
 use keelson_store_fuzz::files;
 use keelson_store_log::{
     pattern,
-    record::{Opening, Place, Salt, Sequence},
+    record::{Checked, Opening, Place, Salt, Sequence},
 };
 use prost::Message as _;
 
@@ -38,7 +38,7 @@ pub(crate) fn all() -> Vec<Seed> {
 /// A segment with room left, and one whose last record is torn.
 fn segments() -> Vec<Seed> {
     let mut written = vec![0; 2048];
-    let opening = Opening { number: 1, bytes: written.len() as u64, salt: Salt(7) };
+    let opening = Opening { number: 1, bytes: written.len() as u64, oldest: 1, salt: Salt(7) };
     let mut end = 0;
     for (sequence, place) in
         (1..).zip([Place::First(opening), Place::Behind(Salt(7)), Place::Behind(Salt(7))])
@@ -48,7 +48,8 @@ fn segments() -> Vec<Seed> {
         batch.put(Family::LogEntries, sequence.to_string(), "b".repeat(300));
         batch.delete_range(Family::LogEntries, "0", "1");
         let mut bytes = Vec::new();
-        keelson_store_log::record::encode(place, Sequence(sequence), 0, &batch, &mut bytes).unwrap();
+        let checked = Checked::new(&batch).unwrap();
+        keelson_store_log::record::encode(place, Sequence(sequence), 0, checked, &mut bytes);
         pattern::cover(end as u64, &mut bytes);
         written[end..end + bytes.len()].copy_from_slice(&bytes);
         end += bytes.len();

@@ -150,3 +150,63 @@ fn a_copy_holds_everything() {
     assert_eq!(keys(&*copy, Family::LogEntries), (30..100).map(key).collect::<Vec<_>>());
     assert_eq!(keys(&*copy, Family::LogMeta), ["vote"]);
 }
+
+#[test]
+fn what_was_deleted_but_came_back_with_a_crash_goes_when_the_log_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = new_in(dir.path());
+    (0..100).for_each(|number| put(&*engine, Family::LogEntries, &key(number), &"x".repeat(100)));
+    engine.sync().unwrap();
+    let oldest = segments(dir.path()).remove(0);
+    let bytes = fs::read(&oldest).unwrap();
+    delete_range(&*engine, 90);
+    engine.reclaim().unwrap();
+    assert!(!oldest.exists());
+    drop(engine);
+    fs::write(&oldest, bytes).unwrap();
+    fs::write(dir.path().join(".new"), "unfinished").unwrap();
+    let engine = open_in(dir.path()).unwrap();
+    assert_eq!(keys(&*engine, Family::LogEntries).len(), 10);
+    assert!(!oldest.exists() && !dir.path().join(".new").exists());
+}
+
+#[test]
+fn segments_that_became_empty_before_a_kill_go_with_the_next_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = new_in(dir.path());
+    (0..100).for_each(|number| put(&*engine, Family::LogEntries, &key(number), &"x".repeat(100)));
+    delete_range(&*engine, 100);
+    drop(engine);
+    assert!(segments(dir.path()).len() > 2);
+    let engine = open_in(dir.path()).unwrap();
+    engine.reclaim().unwrap();
+    assert_eq!(segments(dir.path()).len(), 1);
+}
+
+#[test]
+fn writers_and_syncers_of_many_threads_leave_a_whole_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = new_in(dir.path());
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let engine = &engine;
+            scope.spawn(move || {
+                for number in 0..200 {
+                    put(&**engine, Family::LogEntries, &format!("{writer}-{number:05}"), &"x".repeat(60));
+                    engine.sync().unwrap();
+                    if number >= 10 {
+                        let mut batch = Batch::default();
+                        batch.delete(Family::LogEntries, format!("{writer}-{:05}", number - 10));
+                        engine.write(batch).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let before = keys(&*engine, Family::LogEntries);
+    assert_eq!(before.len(), 40);
+    engine.sync().unwrap();
+    assert!(segments(dir.path()).len() <= 4, "{:?}", segments(dir.path()));
+    drop(engine);
+    assert_eq!(keys(&*open_in(dir.path()).unwrap(), Family::LogEntries), before);
+}

@@ -1,7 +1,7 @@
 //! What one replica's disk still holds, when there is no quorum left to ask.
 //!
 //! In: the disk of a replica that does not run. Out: the state with everything in its log, ready to be
-//! written to a file. The disk stays as it is: the log's end is applied to a copy of the state.
+//! written to a file. What the disk holds stays as it is: the log's end is applied to a copy of the state.
 //!
 //! Entries that the replica does not know to be committed count, too: any of them may have been acknowledged
 //! with its help. One that was not was *unknown* to whoever wrote it, and may come to pass.
