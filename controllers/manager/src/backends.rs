@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodCondition, Service, ServicePort, ServiceSpec};
+use k8s_openapi::api::core::v1::{PodCondition, Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use keelson_controller_runtime::pod::{Container, Pod};
 use keelson_controller_runtime::{Change, Informer, ObjectKey};
 
 pub(crate) mod trigger;

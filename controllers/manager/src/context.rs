@@ -13,12 +13,13 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Endpoints, Namespace, Node, Pod, ReplicationController, Service, ServiceAccount,
+    ConfigMap, Endpoints, Namespace, Node, ReplicationController, Service, ServiceAccount,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storagemigration::v1::StorageVersionMigration;
-use keelson_controller_runtime::{EventRecorder, Informer, Scope};
+use keelson_controller_runtime::pod::Pod;
+use keelson_controller_runtime::{EventRecorder, Informer, Pool, Scope};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     source: Source,
     recorder: EventRecorder,
     options: Options,
+    pods: Pool<Pod>,
     informers: Mutex<Informers>,
 }
 
@@ -67,13 +69,14 @@ impl Shared {
         client: Client,
         recorder: EventRecorder,
         options: Options,
+        pods: Pool<Pod>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Follow>) {
         let (start, informers) = mpsc::unbounded_channel();
-        (Arc::new(Self::of(Source::Api { client, start }, recorder, options)), informers)
+        (Arc::new(Self::of(Source::Api { client, start }, recorder, options, pods)), informers)
     }
 
-    fn of(source: Source, recorder: EventRecorder, options: Options) -> Self {
-        Self { source, recorder, options, informers: Mutex::default() }
+    fn of(source: Source, recorder: EventRecorder, options: Options, pods: Pool<Pod>) -> Self {
+        Self { source, recorder, options, pods, informers: Mutex::default() }
     }
 
     fn informer<K>(&self, fields: &'static str, prepare: impl FnOnce(&Informer<K>)) -> Informer<K>
@@ -121,7 +124,7 @@ impl Context {
         options: Options,
     ) -> (Arc<Self>, mpsc::Receiver<keelson_controller_runtime::RecordedEvent>) {
         let (recorder, events) = EventRecorder::detached();
-        let shared = Arc::new(Shared::of(Source::Detached, recorder, options));
+        let shared = Arc::new(Shared::of(Source::Detached, recorder, options, Pool::default()));
         (Arc::new(Self::new(shared)), events)
     }
 
@@ -150,6 +153,7 @@ impl Context {
 
     pub(crate) fn pods(&self) -> Informer<Pod> {
         self.informer(|pods| {
+            pods.share(&self.shared.pods);
             kin::index(pods);
             pods.add_index(BY_NODE, node_of);
         })

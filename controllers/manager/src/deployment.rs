@@ -28,8 +28,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{EventRecorder, Informer, Next, ObjectKey, Reconcile, WorkQueue, work};
 use kube::Client;
 use kube::core::Selector;

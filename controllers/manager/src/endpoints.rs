@@ -16,7 +16,8 @@ mod subsets;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Endpoints, Pod, Service};
+use k8s_openapi::api::core::v1::{Endpoints, Service};
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{
     EventRecorder, Informer, Next, ObjectKey, Reconcile, WorkQueue, reference_to, work,
 };

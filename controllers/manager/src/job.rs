@@ -29,10 +29,8 @@ mod watch;
 
 use std::sync::Arc;
 
-use k8s_openapi::api::{
-    batch::v1::{Job, JobCondition},
-    core::v1::Pod,
-};
+use k8s_openapi::api::batch::v1::{Job, JobCondition};
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{
     EventRecorder, Expectations, Informer, Next, ObjectKey, Reconcile, WorkQueue, reference_to, work,
 };

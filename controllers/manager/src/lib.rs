@@ -38,7 +38,8 @@ mod ttl_after_finished;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use keelson_controller_runtime::{Connection, ConnectionError, EventRecorder};
+use keelson_controller_runtime::pod::Pod;
+use keelson_controller_runtime::{Connection, ConnectionError, EventRecorder, Pool};
 use tokio::task::JoinSet;
 
 pub use self::options::Options;
@@ -47,15 +48,20 @@ pub use self::options::Options;
 const USER_AGENT: &str = concat!("keelson-controller-manager/", env!("CARGO_PKG_VERSION"));
 
 /// Runs all controllers until the future is dropped. `connection` is the user `system:kube-controller-manager`: it
-/// reads everything, writes events and gives each controller its own identity.
+/// reads everything, writes events and gives each controller its own identity. `pods` is shared with whoever else in this
+/// process keeps pods.
 ///
 /// # Errors
 ///
 /// At once, if the connection cannot be used. Whatever happens later is tried again and logged.
-pub async fn run(connection: Connection, options: Options) -> Result<Infallible, ConnectionError> {
+pub async fn run(
+    connection: Connection,
+    options: Options,
+    pods: Pool<Pod>,
+) -> Result<Infallible, ConnectionError> {
     let client = connection.client(USER_AGENT)?;
     let (recorder, events) = EventRecorder::new(client.clone(), "controller-manager", None);
-    let (shared, mut informers) = context::Shared::new(client, recorder, options);
+    let (shared, mut informers) = context::Shared::new(client, recorder, options, pods);
     let mut tasks = JoinSet::new();
     tasks.spawn(events);
     for controller in table::CONTROLLERS {

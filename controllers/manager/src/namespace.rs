@@ -16,8 +16,9 @@ pub(crate) mod samples;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{Change, Informer, Next, ObjectKey, Reconcile, WorkQueue, explain, work};
 use kube::api::PostParams;
 use kube::{Api, Client};

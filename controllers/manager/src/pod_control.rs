@@ -6,8 +6,10 @@
 
 mod slow_start;
 
-use k8s_openapi::api::core::v1::{ObjectReference, Pod, PodTemplateSpec};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{ObjectReference, Pod as WholePod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{EventRecorder, new_controller_ref};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource};
@@ -48,12 +50,12 @@ impl PodControl {
     }
 
     /// Creates `pod` in its namespace, for the object `owner`. An error does not always mean that no pod was created.
-    pub(crate) async fn create(&self, owner: &ObjectReference, pod: &Pod) -> Result<Pod, kube::Error> {
-        match self.pods(&pod.metadata).create(&PostParams::default(), pod).await {
+    pub(crate) async fn create(&self, owner: &ObjectReference, pod: &WholePod) -> Result<(), kube::Error> {
+        match self.pods::<WholePod>(&pod.metadata).create(&PostParams::default(), pod).await {
             Ok(created) => {
                 let name = created.metadata.name.as_deref().unwrap_or_default();
                 self.events.normal(owner, "SuccessfulCreate", format!("Created pod: {name}"));
-                Ok(created)
+                Ok(())
             }
             Err(error) => {
                 // That a namespace ends is no news to whoever ended it.
@@ -71,7 +73,7 @@ impl PodControl {
         let name = pod.metadata.name.as_deref().unwrap_or_default();
         let only_this = Preconditions { uid: pod.metadata.uid.clone(), ..Preconditions::default() };
         let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() };
-        match self.pods(&pod.metadata).delete(name, &params).await {
+        match self.pods::<Pod>(&pod.metadata).delete(name, &params).await {
             Ok(answer) => {
                 self.events.normal(owner, "SuccessfulDelete", format!("Deleted pod: {name}"));
                 Ok(Deletion::Accepted(answer.left().map(Box::new)))
@@ -92,13 +94,16 @@ impl PodControl {
         self.pods(&pod.metadata).patch(name, &PatchParams::default(), &Patch::Strategic(patch)).await
     }
 
-    fn pods(&self, meta: &ObjectMeta) -> Api<Pod> {
+    fn pods<K>(&self, meta: &ObjectMeta) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
         Api::namespaced(self.client.clone(), meta.namespace.as_deref().unwrap_or_default())
     }
 }
 
 /// A new pod of a template, controlled by `owner` and named after it.
-pub(crate) fn pod_from_template<O>(template: &PodTemplateSpec, owner: &O) -> Pod
+pub(crate) fn pod_from_template<O>(template: &PodTemplateSpec, owner: &O) -> WholePod
 where
     O: Resource<DynamicType = ()>,
 {
@@ -112,7 +117,7 @@ where
         owner_references: Some(vec![new_controller_ref(owner)]),
         ..ObjectMeta::default()
     };
-    Pod { metadata, spec: template.spec.clone(), status: None }
+    WholePod { metadata, spec: template.spec.clone(), status: None }
 }
 
 /// Whether the request failed because its namespace is being deleted: then every other creation there will fail too.

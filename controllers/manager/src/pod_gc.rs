@@ -9,10 +9,11 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::{
-    api::core::v1::{Node, Pod, PodCondition},
+    api::core::v1::{Node, PodCondition},
     apimachinery::pkg::apis::meta::v1::Time,
     jiff::Timestamp,
 };
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{Change, Informer, Next, ObjectKey, Reconcile, WorkQueue, work};
 use kube::{
     Api, Client,

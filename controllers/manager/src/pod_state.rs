@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Pod, PodCondition};
+use k8s_openapi::api::core::v1::PodCondition;
 use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::pod::Pod;
 
 /// How a pod stands to being available: ready for long enough to be relied upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +78,9 @@ fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::PodStatus;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use keelson_controller_runtime::pod::PodStatus;
 
     use super::*;
 

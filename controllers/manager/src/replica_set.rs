@@ -16,8 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::ReplicaSet;
-use k8s_openapi::api::core::v1::{Pod, ReplicationController};
+use k8s_openapi::api::core::v1::ReplicationController;
 use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{
     Expectations, Informer, Next, ObjectKey, Reconcile, WorkQueue, controller_of, work,
 };

@@ -16,8 +16,9 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Node, ObjectReference, Pod};
+use k8s_openapi::api::core::v1::{Node, ObjectReference};
 use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{
     Change, EventRecorder, Informer, Next, ObjectKey, Reconcile, WorkQueue, work,
 };

@@ -4,10 +4,12 @@
 //! every change, in order, to handlers. A watch that breaks goes on at its revision, on whatever server answers; only
 //! when that revision is gone (410) the kind is listed again, and handlers then hear of what vanished meanwhile.
 //! An object that its type cannot hold counts as gone, with a warning.
-//! Cached objects have no `managedFields`: nobody reads them here, and they are half of an object. Deliberately
-//! absent: a resync that repeats what is known.
+//! Cached objects have no `managedFields`: nobody reads them here, and they are half of an object. Of kinds with many
+//! objects the types themselves hold no more than is read ([`pod`](crate::pod), [`Outline`]). Deliberately absent: a
+//! resync that repeats what is known.
 
 mod decoded;
+mod pool;
 mod source;
 mod store;
 
@@ -15,15 +17,18 @@ use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
-use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::api::ApiResource;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+pub use self::pool::Pool;
 use self::source::Source;
 use self::store::Store;
 use crate::key::ObjectKey;
+use crate::metadata;
+use crate::outline::Outline;
 
 /// One change of the cache.
 #[derive(Debug)]
@@ -121,6 +126,12 @@ where
     /// an index of this name.
     pub fn add_index(&self, name: &'static str, keys: fn(&K) -> Vec<String>) {
         self.store_mut().add_index(name, keys);
+    }
+
+    /// Keeps objects that other informers of this pool keep too, and keep just so, only once. To be called before
+    /// anything is known.
+    pub fn share(&self, pool: &Pool<K>) {
+        self.store_mut().share(pool.clone());
     }
 
     /// Tells `handler` of every change, in order, from an [`Added`](Change::Added) of everything that is known
@@ -265,9 +276,9 @@ impl<K> Handler<K> {
     }
 }
 
-impl Informer<PartialObjectMeta<DynamicObject>> {
-    /// Of the metadata of all objects of a kind that is known at run time only.
-    pub fn metadata(client: Client, resource: &ApiResource, config: watcher::Config) -> Self {
+impl Informer<Outline> {
+    /// Of the outlines of all objects of a kind that is known at run time only.
+    pub fn outlines(client: Client, resource: &ApiResource, config: watcher::Config) -> Self {
         Self::new(Api::all_with(client, resource), config)
     }
 }
@@ -303,6 +314,7 @@ fn tell_one<K>(handler: &(dyn Fn(&Change<K>) + Send + Sync), change: &Change<K>)
 
 fn stripped<K: Resource>(mut object: K) -> K {
     object.meta_mut().managed_fields = None;
+    metadata::shrink(object.meta_mut());
     object
 }
 

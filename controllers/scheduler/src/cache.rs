@@ -18,14 +18,14 @@
 //! change, so that no cycle looks at all pods: which nodes have a label, a taint, an image; which are in one place; how
 //! many pods of a kind are where; what pods say of others. Nodes keep their [slot](NodeSlot) while they are known.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ContainerImage, Node, Taint};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::pod_info::{PodInfo, Uid};
 use crate::pod_matcher::NamespaceLabels;
-use crate::resources::ResourceList;
 
 mod by_namespace;
 mod claims;
@@ -393,7 +393,7 @@ impl Cache {
     }
 }
 
-fn allocatable_of(node: &Node) -> Option<&ResourceList> {
+fn allocatable_of(node: &Node) -> Option<&BTreeMap<String, Quantity>> {
     node.status.as_ref()?.allocatable.as_ref()
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Pod;
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{EventRecorder, reference_to};
 use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, Client};

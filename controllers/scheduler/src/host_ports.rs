@@ -3,10 +3,10 @@
 //! In: pods' specs. Out: what they take, and whether that meets what others took: the same port and protocol on the same
 //! address, where no address is all of them.
 
+use keelson_controller_runtime::pod::{Container, PodSpec};
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-
-use k8s_openapi::api::core::v1::{Container, PodSpec};
 
 /// A port that a pod takes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,8 @@
 
 use std::convert::Infallible;
 
-use keelson_controller_runtime::{Connection, ConnectionError, EventRecorder, Informer};
+use keelson_controller_runtime::pod::Pod;
+use keelson_controller_runtime::{Connection, ConnectionError, EventRecorder, Informer, Pool};
 use kube::Api;
 use kube::runtime::watcher;
 
@@ -69,12 +70,17 @@ impl Default for Options {
     }
 }
 
-/// Schedules until the future is dropped. To be run by whoever holds the Lease `kube-scheduler`.
+/// Schedules until the future is dropped. To be run by whoever holds the Lease `kube-scheduler`. `shared_pods` is shared
+/// with whoever else in this process keeps pods.
 ///
 /// # Errors
 ///
 /// If the connection's certificates make no client. Nothing else ends it.
-pub async fn run(connection: &Connection, options: Options) -> Result<Infallible, ConnectionError> {
+pub async fn run(
+    connection: &Connection,
+    options: Options,
+    shared_pods: &Pool<Pod>,
+) -> Result<Infallible, ConnectionError> {
     let client = connection.client("keelson-scheduler")?;
     let (events, write_events) = EventRecorder::new(client.clone(), options.scheduler_name, None);
     let live_pods = watcher::Config::default().fields(LIVE_PODS);
@@ -84,6 +90,7 @@ pub async fn run(connection: &Connection, options: Options) -> Result<Infallible
         namespaces: Informer::new(Api::all(client.clone()), watcher::Config::default()),
         claims: Informer::new(Api::all(client.clone()), watcher::Config::default()),
     };
+    informers.pods.share(shared_pods);
     let inbox = scheduler::listen(&informers);
     let core = Core::new(
         plugins::DEFAULT,

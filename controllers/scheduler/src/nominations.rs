@@ -4,10 +4,10 @@
 //! each node is kept for. A pod that matters as much may take no room that another one has been promised; one that
 //! matters more may.
 
+use keelson_controller_runtime::pod::Pod;
+
 use std::collections::HashMap;
 use std::sync::Arc;
-
-use k8s_openapi::api::core::v1::Pod;
 
 use crate::pod_info::{PodInfo, Priority, Uid};
 

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolumeClaim};
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{Change, ObjectKey};
 use tokio::time::Instant;
 

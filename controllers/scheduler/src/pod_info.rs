@@ -6,8 +6,9 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use k8s_openapi::api::core::v1::{Pod, PodSpec, Toleration};
+use k8s_openapi::api::core::v1::Toleration;
 use keelson_controller_runtime::ObjectKey;
+use keelson_controller_runtime::pod::{Pod, PodSpec};
 
 use crate::cache::Labels;
 use crate::host_ports::{self, HostPort};

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Pod, PodAffinityTerm, PodSpec, TopologySpreadConstraint};
+use k8s_openapi::api::core::v1::{PodAffinityTerm, TopologySpreadConstraint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use keelson_controller_runtime::controller_of;
+use keelson_controller_runtime::pod::{Pod, PodSpec};
 
 use crate::cache::{Among, Labels, Operator, Question};
 use crate::pod_matcher::{Namespaces, PodMatcher, Selector};

@@ -3,7 +3,6 @@
 //! In: lists of quantities, and pods. Out: whole numbers: millicores, bytes, devices. Sums are held within `i64`.
 //! Deliberately absent: limits. The scheduler promises requests only.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -13,9 +12,6 @@ use crate::quantity;
 mod requests;
 
 pub(crate) use requests::{requests, scoring_requests};
-
-/// A list of quantities as the API has it.
-pub(crate) type ResourceList = BTreeMap<String, Quantity>;
 
 /// Amounts of everything but the number of pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,15 +40,18 @@ pub(crate) enum Unreadable {
 }
 
 impl Resources {
-    pub(crate) fn of(list: &ResourceList, unreadable: Unreadable) -> Self {
+    pub(crate) fn of<'a>(
+        amounts: impl IntoIterator<Item = (&'a str, &'a Quantity)>,
+        unreadable: Unreadable,
+    ) -> Self {
         let otherwise = match unreadable {
             Unreadable::Everything => i64::MAX,
             Unreadable::Nothing => 0,
         };
         let mut resources = Self::default();
-        for (name, quantity) in list {
+        for (name, quantity) in amounts {
             let units = || quantity::units(&quantity.0).unwrap_or(otherwise);
-            match name.as_str() {
+            match name {
                 "cpu" => resources.milli_cpu = quantity::milli(&quantity.0).unwrap_or(otherwise),
                 "memory" => resources.memory = units(),
                 "ephemeral-storage" => resources.ephemeral_storage = units(),

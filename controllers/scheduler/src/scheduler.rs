@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolumeClaim};
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{EventRecorder, Informer, reference_to};
 use kube::Client;
 use tokio::sync::Semaphore;

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, Container, ContainerImage, ContainerPort, ContainerStatus, Node, NodeAffinity, NodeSelector,
-    NodeSelectorRequirement, NodeSelectorTerm, NodeSpec, NodeStatus, PersistentVolumeClaim,
-    PersistentVolumeClaimVolumeSource, Pod, PodAffinityTerm, PodCondition, PodSchedulingGate, PodSpec,
-    PodStatus, PreferredSchedulingTerm, ResourceRequirements, Taint, Toleration, TopologySpreadConstraint,
-    Volume, WeightedPodAffinityTerm,
+    Affinity, ContainerImage, Node, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm,
+    NodeSpec, NodeStatus, PersistentVolumeClaim, PersistentVolumeClaimVolumeSource, PodAffinityTerm,
+    PodCondition, PodSchedulingGate, PreferredSchedulingTerm, Taint, Toleration, TopologySpreadConstraint,
+    WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference, Time};
 use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::pod::{
+    Container, ContainerPort, ContainerStatus, Pod, PodSpec, PodStatus, ResourceRequirements, Volume,
+};
 use tokio::time::Instant;
 
 use crate::cycle::{Attempt, Core};
@@ -53,7 +55,7 @@ fn quantities(pairs: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
 }
 
 fn requesting(requests: &[(&str, &str)]) -> Option<ResourceRequirements> {
-    Some(ResourceRequirements { requests: Some(quantities(requests)), ..ResourceRequirements::default() })
+    Some(ResourceRequirements { requests: Some(quantities(requests).into()) })
 }
 
 /// A requirement such as `("zone", "In", &["a"])`.
@@ -211,7 +213,7 @@ impl MakePod {
     }
 
     pub(crate) fn overhead(mut self, name: &str, amount: &str) -> Self {
-        self.spec().overhead = Some(quantities(&[(name, amount)]));
+        self.spec().overhead = Some(quantities(&[(name, amount)]).into());
         self
     }
 

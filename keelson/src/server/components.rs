@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use keelson_controller_runtime::{Connection, ConnectionError, Election};
+use keelson_controller_runtime::{Connection, ConnectionError, Election, Pool};
 use tokio::sync::watch;
 
 use super::options::ServerOptions;
@@ -51,20 +51,24 @@ impl Components {
     pub(super) async fn start(options: &ServerOptions, root_ca: &str) -> Result<Self, String> {
         let (stop, _) = watch::channel(false);
         let settings = controllers(options, root_ca);
+        // Where one server leads both, pods are kept once.
+        let pods = Pool::default();
+        let pods_of_controllers = pods.clone();
         let controllers = Component {
             name: "controllers",
             lease: "kube-controller-manager",
             kubeconfig: options.files.controller_manager.clone(),
             lead: async move |connection: Connection| -> Led {
-                keelson_controllers::run(connection, settings.clone()).await
+                keelson_controllers::run(connection, settings.clone(), pods_of_controllers.clone()).await
             },
         };
         let scheduler = Component {
             name: "scheduler",
             lease: "kube-scheduler",
             kubeconfig: options.files.scheduler.clone(),
-            lead: async |connection: Connection| -> Led {
-                Box::pin(keelson_scheduler::run(&connection, keelson_scheduler::Options::default())).await
+            lead: async move |connection: Connection| -> Led {
+                let options = keelson_scheduler::Options::default();
+                Box::pin(keelson_scheduler::run(&connection, options, &pods)).await
             },
         };
         let threads = vec![

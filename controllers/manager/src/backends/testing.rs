@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, Pod, PodCondition, PodIP, PodSpec, PodStatus, Service, ServicePort,
-    ServiceSpec, Toleration,
-};
+use k8s_openapi::api::core::v1::{PodCondition, PodIP, Service, ServicePort, ServiceSpec, Toleration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::pod::{Container, ContainerPort, Pod, PodSpec, PodStatus};
 
 /// The namespace of everything here.
 pub(crate) const NAMESPACE: &str = "shop";

@@ -1,9 +1,9 @@
 //! What is promised of the claim, shown by example.
 
 use k8s_openapi::api::apps::v1::ReplicaSet;
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::pod::Pod;
 
 use super::*;
 use crate::fake_api::{Call, another_has_the_name, fake_api, refusal};

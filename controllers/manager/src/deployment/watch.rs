@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::Pod;
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{Change, Informer, ObjectKey, WorkQueue, controller_of};
 
 use super::bounds::is_rolling;

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{Informer, Next, ObjectKey, Reconcile};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};

@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Node, ObjectReference, Pod, Service, ServiceSpec};
+use k8s_openapi::api::core::v1::{Node, ObjectReference, Service, ServiceSpec};
 use k8s_openapi::api::discovery::v1::{
     Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice, ForNode, ForZone,
 };
 use k8s_openapi::jiff::Timestamp;
 use keelson_controller_runtime::new_controller_ref;
+use keelson_controller_runtime::pod::Pod;
 
 use super::pack::{Annotations, Changes, Group, Head, Wanted, pack};
 use super::{MANAGED_BY_LABEL, SERVICE_LABEL};

@@ -1,4 +1,4 @@
-//! Informers of the metadata of everything that can be watched and deleted, and the graph that they feed.
+//! Informers of the outlines of everything that can be watched and deleted, and the graph that they feed.
 //!
 //! In: what the API serves, asked again after a while or when somebody names a kind that was not served. Out: objects
 //! as they come and go, for the [`Collector`].
@@ -7,12 +7,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use keelson_controller_runtime::{Change, Informer};
-use kube::{
-    Client,
-    api::{ApiResource, DynamicObject, PartialObjectMeta},
-    runtime::watcher,
-};
+use keelson_controller_runtime::{Change, Informer, Outline};
+use kube::{Client, api::ApiResource, runtime::watcher};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -43,7 +39,7 @@ struct Monitors {
 
 /// One informer; it stops when this is dropped.
 struct Monitor {
-    informer: Informer<PartialObjectMeta<DynamicObject>>,
+    informer: Informer<Outline>,
     _task: JoinSet<()>,
 }
 
@@ -103,7 +99,7 @@ impl Monitors {
     }
 
     fn start(&self, resource: &ApiResource) -> Monitor {
-        let informer = Informer::metadata(self.client.clone(), resource, watcher::Config::default());
+        let informer = Informer::outlines(self.client.clone(), resource, watcher::Config::default());
         let collector = Arc::clone(&self.collector);
         let (api_version, kind) = (resource.api_version.clone(), resource.kind.clone());
         informer.on_change(move |change| match change {

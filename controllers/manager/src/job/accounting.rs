@@ -17,12 +17,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use k8s_openapi::{
-    api::{
-        batch::v1::{JobStatus, UncountedTerminatedPods},
-        core::v1::Pod,
-    },
+    api::batch::v1::{JobStatus, UncountedTerminatedPods},
     jiff::Timestamp,
 };
+use keelson_controller_runtime::pod::Pod;
 
 use super::{
     pods::{completion_index, has_succeeded, uid},

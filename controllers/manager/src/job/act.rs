@@ -9,10 +9,11 @@ use futures_util::{StreamExt, stream};
 use k8s_openapi::{
     api::{
         batch::v1::{Job, JobStatus},
-        core::v1::{ObjectReference, Pod},
+        core::v1::ObjectReference,
     },
     jiff::Timestamp,
 };
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{Next, ObjectKey, is_controlled_by, reference_to};
 use kube::{
     Api,
@@ -127,14 +128,13 @@ impl Actor<'_> {
             let replaced = awaiting.and_then(|awaiting| awaiting.get(&index));
             template::pod_of_index(self.job, index, replaced.map(|pod| &**pod))
         };
-        let new: Option<Vec<Pod>> =
+        let new: Option<Vec<_>> =
             indexes.iter().map(|index| index.map_or_else(|| template::pod(self.job), pod_of)).collect();
         let Some(new) = new else { return (Deeds::default(), Ok(())) };
         let (owner, new) = (&reference_to(self.job), &new);
         expectations.expect_creations(self.key, new.len());
         let started =
-            slow_start(new.len(), |place| async move { control.create(owner, &new[place]).await.map(drop) })
-                .await;
+            slow_start(new.len(), |place| async move { control.create(owner, &new[place]).await }).await;
         for _ in started.succeeded..new.len() {
             expectations.creation_observed(self.key);
         }

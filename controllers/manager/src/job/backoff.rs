@@ -7,7 +7,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
+use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::pod::Pod;
 
 use super::pods::{finished_at, index_failures, index_ignored_failures};
 
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn an_index_counts_its_own_failures_also_those_that_are_ignored() {
-        use super::super::pods::{INDEX_FAILURES, INDEX_IGNORED_FAILURES};
+        use keelson_controller_runtime::pod::{INDEX_FAILURES, INDEX_IGNORED_FAILURES};
         let mut pod = failed_at("p", 100);
         assert_eq!(remaining_in_index(&pod, at(100)), Duration::from_secs(10));
         let annotations = [(INDEX_FAILURES, "2"), (INDEX_IGNORED_FAILURES, "1")];

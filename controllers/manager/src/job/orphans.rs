@@ -3,7 +3,8 @@
 //! In: keys of pods. Out: patches, each of the very version of the pod that was judged: one that has been adopted
 //! meanwhile keeps its finalizer.
 
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::api::batch::v1::Job;
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{Informer, Next, ObjectKey, Reconcile, controller_of};
 use serde_json::{Value, json};
 

@@ -9,7 +9,8 @@
 
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc, time::Duration};
 
-use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
+use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::pod::Pod;
 
 use super::{
     backoff::{Failures, remaining_in_index},

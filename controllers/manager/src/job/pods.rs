@@ -2,25 +2,14 @@
 //!
 //! In: a pod. Out: what its Job wants to know of it.
 
-use k8s_openapi::{
-    api::core::v1::Pod,
-    jiff::{SignedDuration, Timestamp},
-};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use keelson_controller_runtime::pod::{COMPLETION_INDEX, INDEX_FAILURES, INDEX_IGNORED_FAILURES, Pod};
 
 use super::terms::{Replacement, Terms};
 use crate::pod_state;
 
 /// The finalizer that keeps a pod until it has been counted.
 pub(super) const TRACKING: &str = "batch.kubernetes.io/job-tracking";
-
-/// The annotation, and label, with a pod's completion index.
-pub(super) const COMPLETION_INDEX: &str = "batch.kubernetes.io/job-completion-index";
-
-/// The annotation that says how often pods of this index have failed before this one.
-pub(super) const INDEX_FAILURES: &str = "batch.kubernetes.io/job-index-failure-count";
-
-/// The annotation that says how often pods of this index have failed without it counting.
-pub(super) const INDEX_IGNORED_FAILURES: &str = "batch.kubernetes.io/job-index-ignored-failure-count";
 
 pub(super) fn uid(pod: &Pod) -> &str {
     pod.metadata.uid.as_deref().unwrap_or_default()

@@ -4,12 +4,10 @@
 //!
 //! Source: `pkg/controller/job/{pod_failure_policy,success_policy}.go` of Kubernetes.
 
-use k8s_openapi::api::{
-    batch::v1::{
-        PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule, SuccessPolicy,
-    },
-    core::v1::{ContainerStatus, Pod, PodStatus},
+use k8s_openapi::api::batch::v1::{
+    PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule, SuccessPolicy,
 };
+use keelson_controller_runtime::pod::{ContainerStatus, Pod, PodStatus};
 
 use super::indexes::Indexes;
 

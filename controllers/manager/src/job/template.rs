@@ -5,14 +5,13 @@
 
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{Container, EnvVar, EnvVarSource, ObjectFieldSelector, Pod, PodSpec},
+    core::v1::{Container, EnvVar, EnvVarSource, ObjectFieldSelector, Pod as WholePod, PodSpec},
 };
 
+use keelson_controller_runtime::pod::{COMPLETION_INDEX, INDEX_FAILURES, INDEX_IGNORED_FAILURES, Pod};
+
 use super::{
-    pods::{
-        COMPLETION_INDEX, INDEX_FAILURES, INDEX_IGNORED_FAILURES, TRACKING, index_failures,
-        index_ignored_failures,
-    },
+    pods::{TRACKING, index_failures, index_ignored_failures},
     policy::{Failure, judge},
 };
 use crate::pod_control::pod_from_template;
@@ -24,7 +23,7 @@ const ENVIRONMENT: &str = "JOB_COMPLETION_INDEX";
 const LONGEST_PREFIX: usize = 58;
 
 /// A new pod; `None` for a Job that the API would not take.
-pub(super) fn pod(job: &Job) -> Option<Pod> {
+pub(super) fn pod(job: &Job) -> Option<WholePod> {
     let mut pod = pod_from_template(&job.spec.as_ref()?.template, job);
     let finalizers = pod.metadata.finalizers.get_or_insert_default();
     if !finalizers.iter().any(|finalizer| finalizer == TRACKING) {
@@ -34,7 +33,7 @@ pub(super) fn pod(job: &Job) -> Option<Pod> {
 }
 
 /// The pod of an index. `replaced`: the index's last pod, where failures are counted per index.
-pub(super) fn pod_of_index(job: &Job, index: usize, replaced: Option<&Pod>) -> Option<Pod> {
+pub(super) fn pod_of_index(job: &Job, index: usize, replaced: Option<&Pod>) -> Option<WholePod> {
     let mut pod = pod(job)?;
     let name = job.metadata.name.as_deref().unwrap_or_default();
     let annotations = pod.metadata.annotations.get_or_insert_default();

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use k8s_openapi::{
     api::{
         batch::v1::{Job, JobCondition, JobSpec, JobStatus},
-        core::v1::{
-            Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodCondition, PodSpec,
-            PodStatus, PodTemplateSpec,
-        },
+        core::v1::{self, PodCondition, PodTemplateSpec},
     },
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time},
     jiff::Timestamp,
 };
 use keelson_controller_runtime::new_controller_ref;
+use keelson_controller_runtime::pod::{
+    COMPLETION_INDEX, ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodSpec, PodStatus,
+};
 
 use super::{
-    pods::{COMPLETION_INDEX, TRACKING, has_finalizer},
+    pods::{TRACKING, has_finalizer},
     terms::Terms,
     view::View,
 };
@@ -67,10 +67,10 @@ pub(super) fn job(completions: i32) -> Job {
     };
     let template = PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels.clone().into()), ..ObjectMeta::default() }),
-        spec: Some(PodSpec {
-            containers: vec![Container { name: "main".into(), ..Container::default() }],
+        spec: Some(v1::PodSpec {
+            containers: vec![v1::Container { name: "main".into(), ..v1::Container::default() }],
             restart_policy: Some("Never".into()),
-            ..PodSpec::default()
+            ..v1::PodSpec::default()
         }),
     };
     let spec = JobSpec {
@@ -143,14 +143,10 @@ pub(super) fn released(mut pod: Pod) -> Pod {
 
 /// The pod, whose container ended with this code at this time.
 pub(super) fn exited(mut pod: Pod, code: i32, second: i64) -> Pod {
-    let terminated = ContainerStateTerminated {
-        exit_code: code,
-        finished_at: Some(Time(at(second))),
-        ..Default::default()
-    };
+    let terminated = ContainerStateTerminated { exit_code: code, finished_at: Some(Time(at(second))) };
     let container = ContainerStatus {
         name: "main".into(),
-        state: Some(ContainerState { terminated: Some(terminated), ..ContainerState::default() }),
+        state: Some(ContainerState { terminated: Some(terminated) }),
         ..ContainerStatus::default()
     };
     pod.status.get_or_insert_default().container_statuses = Some(vec![container]);

@@ -12,12 +12,10 @@ use std::{
 };
 
 use k8s_openapi::{
-    api::{
-        batch::v1::{Job, JobStatus},
-        core::v1::Pod,
-    },
+    api::batch::v1::{Job, JobStatus},
     jiff::Timestamp,
 };
+use keelson_controller_runtime::pod::Pod;
 
 use super::{
     indexes::Indexes,

@@ -5,12 +5,10 @@
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::{
-    api::{
-        batch::v1::{Job, JobCondition},
-        core::v1::Pod,
-    },
+    api::batch::v1::{Job, JobCondition},
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{Change, Expectations, Informer, ObjectKey, WorkQueue, controller_of};
 
 use super::{

@@ -28,6 +28,11 @@ fn pod() -> Pod {
     Pod { metadata, ..Pod::default() }
 }
 
+/// The same before there is one.
+fn new_pod() -> WholePod {
+    WholePod { metadata: pod().metadata, ..WholePod::default() }
+}
+
 fn control(
     answer: impl Fn(&Call) -> (u16, Value) + Send + Sync + 'static,
 ) -> (PodControl, Calls, impl FnMut() -> Vec<String>) {
@@ -81,12 +86,12 @@ fn a_pod_of_a_template_is_named_after_its_controller_and_controlled_by_it() {
 #[tokio::test]
 async fn users_hear_of_creations_and_of_refusals_in_the_servers_words() {
     let owner = reference_to(&owner("web"));
-    let (control, calls, mut told) = control(|_| (201, serde_json::to_value(pod()).unwrap()));
-    control.create(&owner, &pod()).await.unwrap();
+    let (control, calls, mut told) = control(|_| (201, serde_json::to_value(new_pod()).unwrap()));
+    control.create(&owner, &new_pod()).await.unwrap();
     assert_eq!(calls.lines(), ["POST /api/v1/namespaces/shop/pods"]);
     assert_eq!(told(), ["SuccessfulCreate Created pod: web-1"]);
     let (control, _, mut told) = self::control(|_| refusal(403, "Forbidden", "exceeded quota: few"));
-    control.create(&owner, &pod()).await.unwrap_err();
+    control.create(&owner, &new_pod()).await.unwrap_err();
     assert_eq!(told(), ["FailedCreate Error creating: exceeded quota: few"]);
 }
 
@@ -97,7 +102,7 @@ async fn nobody_is_told_that_a_namespace_ends() {
         status["details"] = json!({"causes": [{"reason": "NamespaceTerminating", "message": "…"}]});
         (code, status)
     });
-    let error = control.create(&reference_to(&owner("web")), &pod()).await.unwrap_err();
+    let error = control.create(&reference_to(&owner("web")), &new_pod()).await.unwrap_err();
     assert!(is_namespace_terminating(&error));
     assert_eq!(told(), [""; 0]);
 }
@@ -105,7 +110,7 @@ async fn nobody_is_told_that_a_namespace_ends() {
 #[tokio::test]
 async fn only_the_pod_that_was_meant_is_deleted() {
     let owner = reference_to(&owner("web"));
-    let (control, calls, mut told) = control(|_| (200, serde_json::to_value(pod()).unwrap()));
+    let (control, calls, mut told) = control(|_| (200, serde_json::to_value(new_pod()).unwrap()));
     let deletion = control.delete(&owner, &pod()).await.unwrap();
     assert_eq!(deletion, Deletion::Accepted(Some(Box::new(pod()))));
     let [call] = &calls.all()[..] else { panic!("one call") };

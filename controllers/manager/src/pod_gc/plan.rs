@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::Node;
+use keelson_controller_runtime::pod::Pod;
 
 use crate::pod_state::{is_terminal, phase};
 

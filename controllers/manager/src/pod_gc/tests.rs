@@ -1,9 +1,10 @@
 //! The collector with caches that are filled by hand and an API that takes everything.
 
 use k8s_openapi::{
-    api::core::v1::{NodeCondition, NodeSpec, NodeStatus, PodSpec, PodStatus, Taint},
+    api::core::v1::{NodeCondition, NodeSpec, NodeStatus, Taint},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
+use keelson_controller_runtime::pod::{PodSpec, PodStatus};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 

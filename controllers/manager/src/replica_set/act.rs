@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use k8s_openapi::api::apps::v1::ReplicaSetStatus;
-use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::api::core::v1::ObjectReference;
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{Expectations, ObjectKey, reference_to};
 use kube::api::PostParams;
 use kube::{Api, Client};
@@ -36,8 +37,7 @@ impl<K: Keeper> Actor<'_, K> {
         };
         let (pod, owner) = (&pod_from_template(template, self.set), &reference_to(self.set));
         self.expectations.expect_creations(self.key, count);
-        let started =
-            slow_start(count, |_| async move { self.pods.create(owner, pod).await.map(drop) }).await;
+        let started = slow_start(count, |_| async move { self.pods.create(owner, pod).await }).await;
         for _ in started.succeeded..count {
             self.expectations.creation_observed(self.key);
         }

@@ -8,13 +8,10 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use k8s_openapi::jiff::Timestamp;
+use keelson_controller_runtime::pod::{ContainerStatus, DELETION_COST, Pod};
 
 use crate::pod_state;
-
-/// Says what a pod is worth, relative to the others of its set: pods of lower cost go first.
-const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
 /// The `count` pods that go first. `related` are pods of this and other sets with the same controller: where several
 /// of them share a node, one of them is missed least.

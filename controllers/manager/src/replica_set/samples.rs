@@ -1,10 +1,11 @@
 //! ReplicaSets and pods for tests.
 
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetSpec};
-use k8s_openapi::api::core::v1::{Pod, PodCondition, PodSpec, PodStatus, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{PodCondition, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use keelson_controller_runtime::new_controller_ref;
+use keelson_controller_runtime::pod::{Pod, PodSpec, PodStatus};
 
 /// The time of a test.
 pub(super) fn at(second: i64) -> Timestamp {
@@ -24,7 +25,7 @@ pub(super) fn set(replicas: i32) -> ReplicaSet {
     };
     let template = PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels.clone().into()), ..ObjectMeta::default() }),
-        spec: Some(PodSpec::default()),
+        spec: Some(Default::default()),
     };
     let spec = ReplicaSetSpec {
         replicas: Some(replicas),

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Pod;
+use keelson_controller_runtime::pod::Pod;
 use keelson_controller_runtime::{Change, Expectations, Informer, ObjectKey, WorkQueue, controller_of};
 
 use super::keeper::Keeper;

@@ -146,6 +146,37 @@ fn indexes_follow_the_objects() {
     assert!(informer.by_index("node", "n3").is_empty());
 }
 
+#[test]
+fn informers_of_a_pool_keep_what_is_alike_once_and_nothing_longer_than_it_is_there() {
+    let pool = Pool::default();
+    let of_pool = || {
+        let informer = Informer::<ConfigMap>::detached();
+        informer.share(&pool);
+        informer
+    };
+    let (one, other, key) = (of_pool(), of_pool(), ObjectKey::new("x", "a"));
+    let both = || [one.get(&key).unwrap(), other.get(&key).unwrap()];
+    let are_one = |both: &[Arc<ConfigMap>; 2]| Arc::ptr_eq(&both[0], &both[1]);
+    one.apply(config_map("a", 1));
+    other.apply(config_map("a", 1));
+    assert!(are_one(&both()));
+    one.apply(config_map("a", 2));
+    assert!(!are_one(&both()), "one of them is behind");
+    other.apply(config_map("a", 2));
+    assert!(are_one(&both()));
+    one.apply(config_map("b", 3));
+    other.apply(ConfigMap { data: None, ..config_map("b", 3) });
+    let data = |informer: &Informer<ConfigMap>| informer.get(&ObjectKey::new("x", "b")).unwrap().data.clone();
+    assert!(data(&one).is_some() && data(&other).is_none(), "what is not alike is not shared");
+    let last = Arc::downgrade(&both()[0]);
+    one.remove(config_map("a", 4));
+    assert!(last.upgrade().is_some());
+    drop(other);
+    assert_eq!((last.upgrade(), last.strong_count()), (None, 0));
+    drop(one);
+    assert_eq!(format!("{pool:?}"), "Pool { known: 0, .. }");
+}
+
 /// An informer that follows an API of the test's.
 struct Following {
     informer: Informer<ConfigMap>,
@@ -327,10 +358,10 @@ async fn refusals_are_asked_about_again_and_again_but_not_in_haste() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_informer_of_metadata_asks_for_no_more() {
+async fn an_informer_of_outlines_asks_for_no_more() {
     let (client, mut server) = api();
     let resource = ApiResource::erase::<ConfigMap>(&());
-    let informer = Informer::metadata(client, &resource, watcher::Config::default());
+    let informer = Informer::outlines(client, &resource, watcher::Config::default());
     tokio::spawn(informer.clone().run());
     let partial = config_map("a", 1).metadata.into_response_partial::<ConfigMap>();
     let items = [serde_json::to_value(&partial).unwrap()];

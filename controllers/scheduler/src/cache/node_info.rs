@@ -54,7 +54,8 @@ impl NodeInfo {
     /// Takes in a newer version of the node. The pods stay.
     pub(super) fn renew(&mut self, node: Arc<Node>, taints: Vec<TaintId>) {
         let list = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
-        self.allocatable = list.map(|list| Resources::of(list, Unreadable::Nothing)).unwrap_or_default();
+        let amounts = list.into_iter().flatten().map(|(name, amount)| (name.as_str(), amount));
+        self.allocatable = Resources::of(amounts, Unreadable::Nothing);
         let pods = list.and_then(|list| list.get("pods"));
         self.allowed_pods = pods.and_then(|pods| crate::quantity::units(&pods.0)).unwrap_or_default();
         self.unschedulable = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! ImageLocality: rather a node that has the pod's images, but not always the same one.
 
-use k8s_openapi::api::core::v1::{Container, PodSpec};
+use keelson_controller_runtime::pod::{Container, PodSpec};
 
 use crate::cache::{Cache, Image, NodeInfo, NodeSlot};
 use crate::framework::{MAX_NODE_SCORE, Plugin, PreScore, Score};

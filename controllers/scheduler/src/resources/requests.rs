@@ -7,9 +7,9 @@
 //!
 //! Source: `k8s.io/component-helpers/resource`.
 
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodSpec};
+use keelson_controller_runtime::pod::{Amounts, Container, ContainerStatus, Pod, PodSpec};
 
-use super::{ComputeResources, ResourceList, Resources, Unreadable};
+use super::{ComputeResources, Resources, Unreadable};
 
 /// What scoring takes a container to use that asks for no processor: a tenth of a core.
 const UNASKED_MILLI_CPU: i64 = 100;
@@ -45,7 +45,7 @@ fn total(pod: &Pod, unasked: Unasked) -> Resources {
         replace(&mut total, list);
     }
     if let Some(overhead) = &spec.overhead {
-        total.add(&Resources::of(overhead, Unreadable::Everything));
+        total.add(&Resources::of(overhead.iter(), Unreadable::Everything));
     }
     total
 }
@@ -73,12 +73,12 @@ fn keeps_running(container: &Container) -> bool {
 }
 
 /// What the pod asks for as a whole.
-fn replace(total: &mut Resources, list: &ResourceList) {
-    let whole = Resources::of(list, Unreadable::Everything);
-    if list.contains_key("cpu") {
+fn replace(total: &mut Resources, list: &Amounts) {
+    let whole = Resources::of(list.iter(), Unreadable::Everything);
+    if list.names("cpu") {
         total.milli_cpu = whole.milli_cpu;
     }
-    if list.contains_key("memory") {
+    if list.names("memory") {
         total.memory = whole.memory;
     }
     for (name, amount) in whole.scalars.into_iter().filter(|(name, _)| name.starts_with("hugepages-")) {
@@ -90,14 +90,14 @@ fn replace(total: &mut Resources, list: &ResourceList) {
 }
 
 fn of_container(pod: &Pod, container: &Container, unasked: Unasked) -> Resources {
-    let none = ResourceList::new();
+    let none = Amounts::default();
     let asked = container.resources.as_ref().and_then(|resources| resources.requests.as_ref());
     let asked = asked.unwrap_or(&none);
-    let mut requests = Resources::of(asked, Unreadable::Everything);
+    let mut requests = Resources::of(asked.iter(), Unreadable::Everything);
     if let Some((status, actual)) = resized(pod, container) {
-        let mut settled = Resources::of(actual, Unreadable::Nothing);
+        let mut settled = Resources::of(actual.iter(), Unreadable::Nothing);
         settled.raise_to(&Resources::of(
-            status.allocated_resources.as_ref().unwrap_or(&none),
+            status.allocated_resources.as_ref().unwrap_or(&none).iter(),
             Unreadable::Nothing,
         ));
         match resize_is_infeasible(pod) {
@@ -106,10 +106,10 @@ fn of_container(pod: &Pod, container: &Container, unasked: Unasked) -> Resources
         }
     }
     if let Unasked::IsALittle = unasked {
-        if !asked.contains_key("cpu") {
+        if !asked.names("cpu") {
             requests.milli_cpu = UNASKED_MILLI_CPU;
         }
-        if !asked.contains_key("memory") {
+        if !asked.names("memory") {
             requests.memory = UNASKED_MEMORY;
         }
     }
@@ -117,7 +117,7 @@ fn of_container(pod: &Pod, container: &Container, unasked: Unasked) -> Resources
 }
 
 /// What the node says of a container whose resources may change while it runs.
-fn resized<'a>(pod: &'a Pod, container: &Container) -> Option<(&'a ContainerStatus, &'a ResourceList)> {
+fn resized<'a>(pod: &'a Pod, container: &Container) -> Option<(&'a ContainerStatus, &'a Amounts)> {
     let status = pod.status.as_ref()?;
     let init = status.init_container_statuses.as_deref().filter(|_| keeps_running(container));
     let mut statuses = status.container_statuses.iter().flatten().chain(init.unwrap_or_default());

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use http::{Method, Request, Response, StatusCode};
-use k8s_openapi::api::core::v1::Pod;
 use keelson_controller_runtime::Informer;
+use keelson_controller_runtime::pod::Pod;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};

@@ -1,8 +1,9 @@
 //! The three phases of counting, one by one; `tests.rs` stops between them.
 
+use keelson_controller_runtime::pod::INDEX_FAILURES;
+
 use super::*;
 use crate::job::{
-    pods::INDEX_FAILURES,
     status::Turn,
     testing::{
         annotate, at, failed_at, holds, indexed, job, leaving, names, of_index, pod, released, succeeded_at,

@@ -1,14 +1,12 @@
 //! How many pods, which, and when.
 
 use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::Time};
+use keelson_controller_runtime::pod::INDEX_FAILURES;
 
 use super::*;
-use crate::job::{
-    pods::INDEX_FAILURES,
-    testing::{
-        annotate, at, failed_at, indexed, job, leaving, names, of_index, pod, ready, released, succeeded_at,
-        view, with,
-    },
+use crate::job::testing::{
+    annotate, at, failed_at, indexed, job, leaving, names, of_index, pod, ready, released, succeeded_at,
+    view, with,
 };
 
 fn step(job: &Job, pods: Vec<Pod>) -> Step {

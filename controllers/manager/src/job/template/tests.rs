@@ -3,7 +3,7 @@
 use super::*;
 use crate::job::testing::{annotate, failed_at, indexed, job, with};
 
-fn annotation(pod: &Pod, key: &str) -> Option<String> {
+fn annotation(pod: &WholePod, key: &str) -> Option<String> {
     pod.metadata.annotations.as_ref()?.get(key).cloned()
 }
 

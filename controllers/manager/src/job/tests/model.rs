@@ -13,11 +13,9 @@ use std::{
 };
 
 use http::{Request, Response};
-use k8s_openapi::{
-    api::{batch::v1::JobSpec, core::v1::PodStatus},
-    apimachinery::pkg::apis::meta::v1::Time,
-};
+use k8s_openapi::{api::batch::v1::JobSpec, apimachinery::pkg::apis::meta::v1::Time};
 use keelson_controller_runtime::Scope;
+use keelson_controller_runtime::pod::PodStatus;
 use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::task::yield_now;
@@ -489,7 +487,7 @@ impl Stored {
 
     fn create(&mut self, body: &Value) -> (u16, Value) {
         let mut pod: Pod = serde_json::from_value(body.clone()).unwrap();
-        let prefix = pod.metadata.generate_name.clone().unwrap();
+        let prefix = body["metadata"]["generateName"].as_str().unwrap();
         let name = format!("{prefix}{}", self.created);
         pod.metadata.uid = Some(name.clone());
         pod.metadata.name = Some(name);

@@ -4,24 +4,22 @@ use k8s_openapi::api::batch::v1::{
     Job, JobStatus, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule,
     SuccessPolicy, SuccessPolicyRule,
 };
+use keelson_controller_runtime::pod::{INDEX_FAILURES, Pod};
 
 use super::*;
-use crate::job::{
-    pods::INDEX_FAILURES,
-    testing::{
-        annotate, at, exited, failed_at, holds, indexed, job, of_index, pod, released, succeeded_at, view,
-        with, with_status,
-    },
+use crate::job::testing::{
+    annotate, at, exited, failed_at, holds, indexed, job, of_index, pod, released, succeeded_at, view, with,
+    with_status,
 };
 
-fn reason(job: &Job, pods: Vec<k8s_openapi::api::core::v1::Pod>, second: i64) -> Option<String> {
+fn reason(job: &Job, pods: Vec<Pod>, second: i64) -> Option<String> {
     match verdict(&view(job, pods), at(second))? {
         Verdict::Success(why) => Some(format!("+ {}", why.reason)),
         Verdict::Failure(why) => Some(format!("- {}", why.reason)),
     }
 }
 
-fn failures(count: usize) -> Vec<k8s_openapi::api::core::v1::Pod> {
+fn failures(count: usize) -> Vec<Pod> {
     (0..count).map(|n| failed_at(&n.to_string(), 1)).collect()
 }
 

@@ -1,14 +1,12 @@
 //! What pods amount to.
 
 use k8s_openapi::api::batch::v1::UncountedTerminatedPods;
+use keelson_controller_runtime::pod::INDEX_FAILURES;
 
 use super::*;
-use crate::job::{
-    pods::INDEX_FAILURES,
-    testing::{
-        annotate, failed_at, indexed, job, leaving, names, of_index, pod, ready, released, succeeded_at,
-        view, with, with_status,
-    },
+use crate::job::testing::{
+    annotate, failed_at, indexed, job, leaving, names, of_index, pod, ready, released, succeeded_at, view,
+    with, with_status,
 };
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is promised of the replica set rank, shown by example.
 
-use k8s_openapi::api::core::v1::Container;
+use keelson_controller_runtime::pod::Container;
+
 use proptest::prelude::*;
 
 use super::super::samples::{at, pod, ready};

@@ -3,9 +3,10 @@
 //! The truth is what the API holds. The scheduler hears of it late, by kind in order, and its bindings succeed, fail or
 //! come too late. It is the only one that binds, and nodes do not shrink: then the truth must never be too much.
 
+use keelson_controller_runtime::pod::Pod;
+
 use std::collections::{BTreeMap, VecDeque};
 
-use k8s_openapi::api::core::v1::Pod;
 use proptest::prelude::*;
 
 use super::*;
