@@ -2,6 +2,8 @@
 //!
 //! In: running servers. Out: [`Figures`]. The pods wait for a scheduler that does not exist, so nobody else touches them.
 //! Processor time is of the server that is asked; it counts in hundredths of a second, so each list is asked for often.
+//! What it takes to keep a pod is what a server grows by while as many again are made in another namespace: buffers,
+//! histories and caches of a fixed size have grown full with the first.
 
 use std::{
     error::Error,
@@ -12,7 +14,10 @@ use std::{
 use futures_util::future::try_join_all;
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http_body_util::BodyExt as _;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{
+    coordination::v1::Lease,
+    core::v1::{Namespace, Pod},
+};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
@@ -20,7 +25,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{NAMESPACE, Servers};
+use super::{NAMESPACE, SERVERS, Servers};
 use crate::{machine, processes::share_of};
 
 /// How many pods there are.
@@ -37,6 +42,13 @@ const LISTS: u32 = 10;
 
 /// Clients that list at once, for the memory that this takes.
 const LISTERS: usize = 8;
+
+/// Where as many pods again are, which are made and kept and nothing else.
+const MORE: &str = "bench-more";
+
+/// Who leads what: the Lease, and the word for it.
+const ELECTIONS: [(&str, &str); 2] =
+    [("kube-controller-manager", "controllers"), ("kube-scheduler", "scheduler")];
 
 const PATH: &str = "/api/v1/namespaces/bench/pods";
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
@@ -57,11 +69,20 @@ pub(super) struct Figures {
     creates: [f64; 2],
     /// Changes of pods' status a second, through one server and through all.
     updates: [f64; 2],
-    /// How many bytes more a server has for each byte of JSON.
-    memory_ratio: f64,
+    kept: Vec<Kept>,
     lists: Vec<List>,
     /// How much a server grows while several clients list at once.
     listing_bytes: u64,
+}
+
+/// What one server keeps of pods, in bytes of memory for each byte of their JSON.
+struct Kept {
+    /// What else it does, for instance `controllers`.
+    leads: Vec<&'static str>,
+    /// With everything that grows once.
+    first: f64,
+    /// Of as many again.
+    more: f64,
 }
 
 /// One form of the list.
@@ -78,28 +99,53 @@ struct List {
 pub(super) async fn measure(servers: &Servers) -> Result<Figures, Box<dyn Error>> {
     let clients = servers.clients().await?;
     let pid = servers.pids()[0];
-    let before = resident(pid)?;
-    let creates =
-        [write(&clients[..1], 0..PODS / 2, create).await?, write(&clients, PODS / 2..PODS, create).await?];
+    let before = residents(servers)?;
+    let creates = [
+        write(&clients[..1], NAMESPACE, 0..PODS / 2, create).await?,
+        write(&clients, NAMESPACE, PODS / 2..PODS, create).await?,
+    ];
     // What the writes themselves took is given back after a while.
     tokio::time::sleep(super::SETTLE).await;
-    let kept = resident(pid)?.saturating_sub(before);
+    let first = residents(servers)?;
+    let more = Namespace { metadata: super::named(MORE), ..Namespace::default() };
+    Api::<Namespace>::all(clients[0].clone()).create(&PostParams::default(), &more).await?;
+    write(&clients, MORE, 0..PODS, create).await?;
+    tokio::time::sleep(super::SETTLE).await;
+    let more = residents(servers)?;
+    let leads = leads(&clients[0]).await?;
     let mut lists = Vec::new();
     for form in FORMS {
         lists.push(list(&clients[0], pid, form).await?);
     }
     let whole = lists[0].bytes;
     let listing_bytes = list_at_once(&clients[0], pid).await?;
-    let updates =
-        [write(&clients[..1], 0..PODS / 2, update).await?, write(&clients, PODS / 2..PODS, update).await?];
-    Ok(Figures {
-        pod_bytes: whole / PODS,
-        creates,
-        updates,
-        memory_ratio: kept as f64 / whole as f64,
-        lists,
-        listing_bytes,
-    })
+    let updates = [
+        write(&clients[..1], NAMESPACE, 0..PODS / 2, update).await?,
+        write(&clients, NAMESPACE, PODS / 2..PODS, update).await?,
+    ];
+    let ratio = |from: u64, to: u64| to.saturating_sub(from) as f64 / whole as f64;
+    let kept = leads.into_iter().enumerate().map(|(at, leads)| Kept {
+        leads,
+        first: ratio(before[at], first[at]),
+        more: ratio(first[at], more[at]),
+    });
+    Ok(Figures { pod_bytes: whole / PODS, creates, updates, kept: kept.collect(), lists, listing_bytes })
+}
+
+/// What each of the servers leads.
+async fn leads(client: &Client) -> Result<Vec<Vec<&'static str>>, Box<dyn Error>> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), "kube-system");
+    let mut leads = vec![Vec::new(); SERVERS.len()];
+    for (lease, word) in ELECTIONS {
+        let holder = leases.get(lease).await?.spec.and_then(|spec| spec.holder_identity);
+        let at = SERVERS.iter().position(|(name, _)| holder.as_deref() == Some(name));
+        leads[at.ok_or_else(|| format!("nobody leads the {word}"))?].push(word);
+    }
+    Ok(leads)
+}
+
+fn residents(servers: &Servers) -> Result<Vec<u64>, Box<dyn Error>> {
+    servers.pids().into_iter().map(resident).collect()
 }
 
 fn name(number: usize) -> String {
@@ -123,6 +169,7 @@ async fn update(pods: Api<Pod>, number: usize) -> Result<(), kube::Error> {
 /// Does something with each of these pods, and answers how many it did a second.
 async fn write<F: Future<Output = Result<(), kube::Error>>>(
     clients: &[Client],
+    namespace: &str,
     numbers: std::ops::Range<usize>,
     act: impl Fn(Api<Pod>, usize) -> F,
 ) -> Result<f64, Box<dyn Error>> {
@@ -130,7 +177,7 @@ async fn write<F: Future<Output = Result<(), kube::Error>>>(
     let begun = Instant::now();
     let act = &act;
     let writers = (0..WRITERS).map(|writer| {
-        let pods: Api<Pod> = Api::namespaced(clients[writer % clients.len()].clone(), NAMESPACE);
+        let pods: Api<Pod> = Api::namespaced(clients[writer % clients.len()].clone(), namespace);
         let own = numbers.clone().skip(writer).step_by(WRITERS);
         async move {
             for number in own {
@@ -197,6 +244,15 @@ fn resident(pid: u32) -> Result<u64, Box<dyn Error>> {
     Ok(machine::resident_bytes(pid).ok_or("the server is gone")?)
 }
 
+impl Kept {
+    fn role(&self) -> String {
+        match self.leads.as_slice() {
+            [] => "that leads nothing".to_owned(),
+            leads => format!("with {}", leads.join(" and ")),
+        }
+    }
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = |bytes: u64| bytes as f64 / 1_048_576.0;
@@ -211,9 +267,18 @@ impl fmt::Display for Figures {
         }
         writeln!(
             f,
-            "{PODS} pods of {} bytes  {:>8.2} bytes of memory for each byte of JSON",
-            self.pod_bytes, self.memory_ratio
+            "{PODS} pods of {} bytes, and as many again; memory for each byte of JSON:",
+            self.pod_bytes
         )?;
+        for kept in &self.kept {
+            writeln!(
+                f,
+                "  in a server {:<26}{:>5.2} bytes     of the first, with what grows once {:>5.2}",
+                kept.role(),
+                kept.more,
+                kept.first
+            )?;
+        }
         for list in &self.lists {
             writeln!(
                 f,
