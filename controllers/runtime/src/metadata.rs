@@ -33,7 +33,7 @@ struct Fields {
 
 /// All that controllers read of a pod's metadata.
 pub(crate) fn of_pod<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
-    let fields = Fields::deserialize(deserializer)?;
+    let fields = Option::<Fields>::deserialize(deserializer)?.unwrap_or_default();
     let mut metadata = ObjectMeta {
         annotations: fields.annotations,
         creation_timestamp: fields.creation_timestamp,

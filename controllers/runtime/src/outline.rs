@@ -17,7 +17,7 @@ use crate::metadata;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Outline {
     /// What is kept of its metadata.
-    #[serde(deserialize_with = "metadata::of_outline")]
+    #[serde(default, deserialize_with = "metadata::of_outline")]
     pub metadata: ObjectMeta,
 }
 

@@ -45,7 +45,7 @@ pub(crate) const ANNOTATIONS: &[&str] =
 #[cfg_attr(any(test, feature = "testing"), derive(serde::Serialize))]
 pub struct Pod {
     /// Who it is, and whose.
-    #[serde(deserialize_with = "metadata::of_pod")]
+    #[serde(default, deserialize_with = "metadata::of_pod")]
     pub metadata: ObjectMeta,
     /// What is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,6 +104,7 @@ pub struct PodSpec {
 pub struct Container {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    #[serde(deserialize_with = "or_zero")]
     pub name: String,
     #[serde(deserialize_with = "list", skip_serializing_if = "Option::is_none")]
     pub ports: Option<Vec<ContainerPort>>,
@@ -119,6 +120,7 @@ pub struct Container {
 #[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the fields are upstream's")]
 pub struct ContainerPort {
+    #[serde(deserialize_with = "or_zero")]
     pub container_port: i32,
     #[serde(rename = "hostIP", skip_serializing_if = "Option::is_none")]
     pub host_ip: Option<String>,
@@ -158,6 +160,7 @@ pub struct Amounts(Box<[(String, Quantity)]>);
 pub struct Volume {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral: Option<EphemeralVolumeSource>,
+    #[serde(deserialize_with = "or_zero")]
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub persistent_volume_claim: Option<PersistentVolumeClaimVolumeSource>,
@@ -202,9 +205,11 @@ pub struct PodStatus {
 pub struct ContainerStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allocated_resources: Option<Amounts>,
+    #[serde(deserialize_with = "or_zero")]
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
+    #[serde(deserialize_with = "or_zero")]
     pub restart_count: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<ContainerState>,
@@ -226,6 +231,7 @@ pub struct ContainerState {
 #[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the fields are upstream's")]
 pub struct ContainerStateTerminated {
+    #[serde(deserialize_with = "or_zero")]
     pub exit_code: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Time>,
@@ -295,6 +301,11 @@ fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Resu
 /// The same of a list that upstream's type always has.
 fn list_or_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     list(deserializer).map(Option::unwrap_or_default)
+}
+
+/// What upstream's type always has, and reads so where it is null.
+fn or_zero<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 fn claiming<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Volume>>, D::Error> {

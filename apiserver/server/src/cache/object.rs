@@ -20,11 +20,11 @@ pub struct CachedObject {
     /// The revision that wrote it, which is also its resourceVersion.
     pub revision: Revision,
     /// `metadata.labels`, by key.
-    pub labels: Vec<(String, String)>,
+    pub labels: Box<[(String, String)]>,
     /// The fields that a selector may name,
     selectable: &'static [&'static str],
     /// and their values.
-    fields: Vec<String>,
+    fields: Box<[String]>,
     spliced: Spliced,
     /// Made when the first client wants it.
     protobuf: OnceLock<Bytes>,

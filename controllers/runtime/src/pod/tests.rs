@@ -36,7 +36,7 @@ fn what_somebody_reads_is_kept_and_nothing_else() {
 }
 
 #[test]
-fn lists_and_texts_that_are_null_are_read_as_upstream_reads_them() {
+fn what_is_null_or_missing_is_read_as_upstream_reads_it() {
     let null = json!({
         "metadata": {"name": "p", "annotations": null, "labels": null, "managedFields": null},
         "spec": {"containers": null, "initContainers": null, "volumes": null, "tolerations": null, "nodeName": null},
@@ -44,5 +44,12 @@ fn lists_and_texts_that_are_null_are_read_as_upstream_reads_them() {
     });
     let expected = json!({"metadata": {"name": "p"}, "spec": {"containers": []}, "status": {}});
     assert_eq!(pod(&null), pod(&expected));
-    assert_eq!(pod(&json!({"metadata": {}, "spec": null})), Pod::default());
+    let statuses = [json!({"name": null, "restartCount": null, "state": {"terminated": {"exitCode": null}}})];
+    let read = pod(&json!({"metadata": null, "status": {"containerStatuses": statuses}}));
+    let state = ContainerState { terminated: Some(ContainerStateTerminated::default()) };
+    let status = ContainerStatus { state: Some(state), ..ContainerStatus::default() };
+    assert_eq!(read.status.unwrap().container_statuses, Some(vec![status]));
+    for empty in [json!({}), json!({"metadata": null, "spec": null, "status": null})] {
+        assert_eq!(pod(&empty), Pod::default());
+    }
 }
