@@ -273,7 +273,7 @@ impl fmt::Display for Figures {
         for kept in &self.kept {
             writeln!(
                 f,
-                "  in a server {:<26}{:>5.2} bytes     of the first, with what grows once {:>5.2}",
+                "  in a server {:<31}{:>5.2} bytes     of the first, with what grows once {:>5.2}",
                 kept.role(),
                 kept.more,
                 kept.first
