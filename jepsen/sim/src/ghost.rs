@@ -188,9 +188,9 @@ impl Ghost {
         self.lock().logs.trust(replica)
     }
 
-    /// The last entry and the term of the last vote that a replica's disk holds durably.
-    pub(crate) fn durable_end(&self, replica: Node) -> (Option<LogIndex>, Option<Term>) {
-        self.lock().logs.durable_end(replica)
+    /// The last entry that a replica's disk holds, synced or not.
+    pub(crate) fn log_end(&self, replica: Node) -> Option<LogIndex> {
+        self.lock().logs.end(replica)
     }
 
     /// What was committed.

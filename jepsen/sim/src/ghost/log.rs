@@ -128,10 +128,9 @@ impl Logs {
         self.disks[replica.index()].trust = trust;
     }
 
-    pub(super) fn durable_end(&self, replica: Node) -> (Option<LogIndex>, Option<Term>) {
-        let durable = &self.disks[replica.index()].durable;
-        let last = durable.terms.keys().next_back().copied();
-        (last.max(durable.snapshot.map(|last| last.index)), durable.vote.map(|vote| vote.term))
+    pub(super) fn end(&self, replica: Node) -> Option<LogIndex> {
+        let now = &self.disks[replica.index()].now;
+        now.terms.keys().next_back().copied().max(now.snapshot.map(|last| last.index))
     }
 
     /// A replica finds its log store as it is after a crash.

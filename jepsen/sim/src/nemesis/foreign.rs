@@ -50,10 +50,11 @@ impl Nemesis {
         let victim = self.victim(&mut strike.random);
         self.check_free(victim)?;
         let cluster = &self.inner.cluster;
-        let (copy, before) = (cluster.disk(victim).copy(), cluster.ghost().durable_end(victim));
+        // A copy has what was not synced, too.
+        let (copy, before) = (cluster.disk(victim).copy(), cluster.ghost().log_end(victim));
         sleep(strike.step.lasts).await;
         let _quiet = self.quiet(strike.step.fault).await?;
-        let remembers = || self.memory_of(victim).filter(|memory| before.0 < Some(memory.matched));
+        let remembers = || self.memory_of(victim).filter(|memory| before < Some(memory.matched));
         let memory = within(SETTLES, remembers).await.ok_or("nobody remembers more of it")?;
         self.check_free(victim)?;
         cluster.kill(victim, Death::Process);

@@ -37,6 +37,10 @@ const FOUND: &[(u64, &str)] = &[
         "a state was copied anew over the one that was live, and was half there when the disk was full",
     ),
     (20_261_130_695, "a disk was rolled back to before its leader had joined, and did not know whom to ask"),
+    (
+        20_261_127_528,
+        "a false alarm: a copy was taken for older than it was, for it had what was not synced, too",
+    ),
 ];
 
 #[test]

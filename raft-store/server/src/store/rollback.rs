@@ -54,6 +54,7 @@ pub(super) async fn check(
     }
     let mut leaders = BTreeSet::new();
     for (peer, remembered) in ask(directory, others.iter().copied()).await {
+        tracing::debug!(peer = peer.name, ?remembered, found = ?on_disk.last, "a peer says what it remembers of this disk");
         compare(&peer, &remembered, on_disk)?;
         leaders.extend(remembered.leader_urls);
     }
