@@ -55,8 +55,8 @@ async fn a_data_folder_in_use_is_refused_and_its_member_is_not_disturbed() {
 #[tokio::test]
 async fn data_of_another_format_is_refused() {
     for (store, format, cure) in [
-        ("log", 9, "newer version: run that version"),
-        ("state", 9, "newer version: run that version"),
+        ("log", 9, "newer version; run that version"),
+        ("state", 9, "newer version; run that version"),
         ("log", 1, "begin anew"),
     ] {
         let mut cluster = with_some_data().await;
