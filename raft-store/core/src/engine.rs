@@ -15,7 +15,7 @@
 //! * **E7** After an error from `write` or `sync` the engine's durable state is unknown. The replica must stop
 //!   and open it anew; it must not retry on the same handle.
 
-use std::sync::Arc;
+use std::{io, path::Path, sync::Arc};
 
 use bytes::Bytes;
 
@@ -140,6 +140,18 @@ pub enum EngineError {
         /// The oldest format known here.
         oldest: u32,
     },
+}
+
+impl EngineError {
+    /// An error of the operating system, met while doing `action` to `path`.
+    pub fn io(action: &str, path: &Path, error: &io::Error) -> Self {
+        Self::Io { what: format!("{action} {}", path.display()), cause: error.to_string() }
+    }
+
+    /// Damage in `path`.
+    pub fn corrupt(path: &Path, detail: impl Into<String>) -> Self {
+        Self::Corrupt { what: path.display().to_string(), detail: detail.into() }
+    }
 }
 
 /// Reads at one moment.

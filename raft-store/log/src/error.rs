@@ -1,20 +1,8 @@
-//! Errors that name the file.
-
-use std::{io, path::Path};
+//! What is asked of a log that it has no place for.
 
 use keelson_store_core::engine::EngineError;
 
 use crate::record::Refusal;
-
-/// An error of the operating system, met while doing `action` to `path`.
-pub(crate) fn io_error(action: &str, path: &Path, error: &io::Error) -> EngineError {
-    EngineError::Io { what: format!("{action} {}", path.display()), cause: error.to_string() }
-}
-
-/// Damage in `path`.
-pub(crate) fn corrupt(path: &Path, detail: impl Into<String>) -> EngineError {
-    EngineError::Corrupt { what: path.display().to_string(), detail: detail.into() }
-}
 
 /// A batch that is not written, or a read that makes no sense.
 pub(crate) fn refused(refusal: Refusal) -> EngineError {

@@ -3,13 +3,7 @@
 //! In: the ops of records, in order. Out: by key, the records beside the entries themselves, and of the entries the places
 //! of their values; and of each segment, how many entries it still has.
 
-use std::{
-    borrow::Borrow,
-    cmp::Ordering,
-    collections::{BTreeMap, btree_map},
-    ops::Bound,
-    sync::Arc,
-};
+use std::{borrow::Borrow, cmp::Ordering, collections::BTreeMap, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 use keelson_store_core::engine::{EngineError, Family};
@@ -130,23 +124,17 @@ impl Index {
         self.slots(family)?.get(key).map(Slot::load).transpose()
     }
 
-    /// The records beside the entries.
-    pub(crate) fn meta(&self) -> btree_map::Iter<'_, Key, Slot> {
-        self.meta.iter()
-    }
-
     /// Takes in one op of a record that lies at `at` in a segment; `record` is the record.
     pub(crate) fn take_in(&mut self, segment: &Arc<Segment>, at: u64, record: &[u8], op: &Op<'_>) {
         match op {
             Op::Opening(_) | Op::Oldest(_) => {}
             Op::Put { family, key, value, crc } => {
-                let slot = match family {
-                    Family::LogMeta => Slot::Here(Bytes::copy_from_slice(&record[value.clone()])),
-                    _ => {
-                        segment.gains();
-                        let offset = at + value.start as u64;
-                        Slot::There(Extent { segment: segment.clone(), offset, len: value.len(), crc: *crc })
-                    }
+                let slot = if *family == Family::LogMeta {
+                    Slot::Here(Bytes::copy_from_slice(&record[value.clone()]))
+                } else {
+                    segment.gains();
+                    let offset = at + value.start as u64;
+                    Slot::There(Extent { segment: segment.clone(), offset, len: value.len(), crc: *crc })
                 };
                 let replaced = self.change(*family).insert((*key).into(), slot);
                 replaced.iter().for_each(goes);
@@ -174,7 +162,7 @@ impl Index {
 
 /// A value is not the log's any more.
 fn goes(slot: &Slot) {
-    if let Slot::There(place) = slot {
-        place.segment.loses();
+    if let Slot::There(extent) = slot {
+        extent.segment.loses();
     }
 }

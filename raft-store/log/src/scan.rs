@@ -50,6 +50,17 @@ pub struct Scan<'p> {
     pub used: usize,
 }
 
+impl Scan<'_> {
+    /// What has to be written from `settled` on to make all of it durable and what lies behind its end free: the same bytes
+    /// once more, and zeros. The pattern lies over it. `plain` is what was scanned.
+    pub fn rest(&self, plain: &[u8]) -> Vec<u8> {
+        let mut covered = plain[self.settled..self.end].to_vec();
+        pattern::cover(self.settled as u64, &mut covered);
+        covered.resize(self.used - self.settled, 0);
+        covered
+    }
+}
+
 /// Where a segment is not as it was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damage {

@@ -21,10 +21,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{
-    error::{corrupt, io_error},
-    pattern,
-};
+use crate::pattern;
 
 const ENDING: &str = ".log";
 const STAGING: &str = ".new";
@@ -67,7 +64,7 @@ impl Segment {
         let file = make().map_err(|error| {
             // Its room may be what somebody else needs.
             let _ = fs::remove_file(&staging);
-            io_error("create", &path, &error)
+            EngineError::io("create", &path, &error)
         })?;
         Ok(Self::of(number, bytes, path, file))
     }
@@ -76,9 +73,9 @@ impl Segment {
     pub(crate) fn open(dir: &Path, number: u64) -> Result<(Self, Vec<u8>), EngineError> {
         let path = dir.join(file_name(number));
         let file = OpenOptions::new().read(true).write(true).open(&path);
-        let mut file = file.map_err(|error| io_error("open", &path, &error))?;
+        let mut file = file.map_err(|error| EngineError::io("open", &path, &error))?;
         let mut plain = Vec::new();
-        file.read_to_end(&mut plain).map_err(|error| io_error("read", &path, &error))?;
+        file.read_to_end(&mut plain).map_err(|error| EngineError::io("read", &path, &error))?;
         pattern::cover(0, &mut plain);
         Ok((Self::of(number, plain.len() as u64, path, file), plain))
     }
@@ -105,7 +102,7 @@ impl Segment {
             sync_dir(dir)?;
             Ok(numbers)
         };
-        list().map_err(|error| io_error("list", dir, &error))
+        list().map_err(|error| EngineError::io("list", dir, &error))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -114,7 +111,9 @@ impl Segment {
 
     /// Hands a record to the system.
     pub(crate) fn write(&self, offset: u64, covered: &[u8]) -> Result<(), EngineError> {
-        self.file.write_all_at(covered, offset).map_err(|error| io_error("write to", &self.path, &error))
+        self.file
+            .write_all_at(covered, offset)
+            .map_err(|error| EngineError::io("write to", &self.path, &error))
     }
 
     /// A value, if it is as it was written.
@@ -122,15 +121,18 @@ impl Segment {
         let mut value = vec![0; len];
         match self.file.read_exact_at(&mut value, offset) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(corrupt(&self.path, "it has become shorter than it was made"));
+                return Err(EngineError::corrupt(&self.path, "it has become shorter than it was made"));
             }
-            read => read.map_err(|error| io_error("read", &self.path, &error))?,
+            read => read.map_err(|error| EngineError::io("read", &self.path, &error))?,
         }
         pattern::cover(offset, &mut value);
         if crc32c::crc32c(&value) == crc {
             Ok(value.into())
         } else {
-            Err(corrupt(&self.path, format!("the checksum of the entry at byte {offset} does not fit")))
+            Err(EngineError::corrupt(
+                &self.path,
+                format!("the checksum of the entry at byte {offset} does not fit"),
+            ))
         }
     }
 
@@ -144,24 +146,8 @@ impl Segment {
         }
         self.file.sync_data().map_err(|error| {
             *failed = true;
-            io_error("sync", &self.path, &error)
+            EngineError::io("sync", &self.path, &error)
         })
-    }
-
-    /// Writes once more what was read but may not be durable, frees the room behind it, and makes both durable. The file
-    /// keeps its length, so this can be interrupted and done again.
-    pub(crate) fn settle(
-        &self,
-        plain: &[u8],
-        from: usize,
-        end: usize,
-        used: usize,
-    ) -> Result<(), EngineError> {
-        let mut covered = plain[from..end].to_vec();
-        pattern::cover(from as u64, &mut covered);
-        covered.resize(used.max(end) - from, 0);
-        self.write(from as u64, &covered)?;
-        self.sync()
     }
 
     /// Deletes files, durably.
@@ -172,7 +158,7 @@ impl Segment {
             }
             sync_dir(dir)
         };
-        remove().map_err(|error| io_error("remove segments of", dir, &error))
+        remove().map_err(|error| EngineError::io("remove segments of", dir, &error))
     }
 
     pub(crate) fn gains(&self) {

@@ -3,21 +3,10 @@
 //! In: their messages. Out: an [`EngineError`] that names the file or store and says whether the system
 //! refused or the data is damaged.
 
-use std::io;
 use std::path::Path;
 
 use keelson_store_core::engine::EngineError;
 use rocksdb::ErrorKind;
-
-/// An error of the operating system, met while doing `action` to `path`.
-pub(crate) fn io_error(action: &str, path: &Path, error: &io::Error) -> EngineError {
-    EngineError::Io { what: format!("{action} {}", path.display()), cause: error.to_string() }
-}
-
-/// Damage in `path`.
-pub(crate) fn corrupt(path: &Path, detail: impl Into<String>) -> EngineError {
-    EngineError::Corrupt { what: path.display().to_string(), detail: detail.into() }
-}
 
 /// An error of RocksDB, met while doing `action` to the store in `store`.
 pub(crate) fn rocks_error(action: &str, store: &Path, error: rocksdb::Error) -> EngineError {
@@ -53,8 +42,10 @@ pub(crate) fn rocks_error(action: &str, store: &Path, error: rocksdb::Error) -> 
 /// does not know, or a file that is not there: the store is not as it was left.
 pub(crate) fn open_error(store: &Path, error: rocksdb::Error) -> EngineError {
     match error.kind() {
-        ErrorKind::InvalidArgument | ErrorKind::NotSupported => corrupt(store, error.into_string()),
-        _ if is_missing_file(error.as_ref()) => corrupt(store, error.into_string()),
+        ErrorKind::InvalidArgument | ErrorKind::NotSupported => {
+            EngineError::corrupt(store, error.into_string())
+        }
+        _ if is_missing_file(error.as_ref()) => EngineError::corrupt(store, error.into_string()),
         _ => rocks_error("open", store, error),
     }
 }

@@ -11,8 +11,6 @@ use std::path::Path;
 use bytes::Bytes;
 use keelson_store_core::engine::EngineError;
 
-use crate::error::io_error;
-
 /// Refuses a name that would lead out of the disk's folder, or that hides among our unfinished work.
 pub(crate) fn check_name(name: &str) -> Result<(), EngineError> {
     let is_plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0']);
@@ -25,7 +23,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), EngineError> {
 
 /// True when something is at `path`.
 pub(crate) fn exists(path: &Path) -> Result<bool, EngineError> {
-    path.try_exists().map_err(|error| io_error("look for", path, &error))
+    path.try_exists().map_err(|error| EngineError::io("look for", path, &error))
 }
 
 /// Names of everything in a folder, sorted. Names that are not UTF-8 are not ours and are left out.
@@ -38,7 +36,7 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>, EngineError> {
         names.sort();
         Ok(names)
     };
-    list().map_err(|error| io_error("list", dir, &error))
+    list().map_err(|error| EngineError::io("list", dir, &error))
 }
 
 /// The regular files of a folder with their lengths in bytes, sorted by name.
@@ -46,7 +44,8 @@ pub(crate) fn files(dir: &Path) -> Result<Vec<(String, u64)>, EngineError> {
     let mut files = Vec::new();
     for name in names(dir)? {
         let path = dir.join(&name);
-        let metadata = fs::symlink_metadata(&path).map_err(|error| io_error("look at", &path, &error))?;
+        let metadata =
+            fs::symlink_metadata(&path).map_err(|error| EngineError::io("look at", &path, &error))?;
         if metadata.is_file() {
             files.push((name, metadata.len()));
         }
@@ -65,7 +64,7 @@ pub(crate) fn read(path: &Path, offset: u64, len: usize) -> Result<Bytes, Engine
         }
         Ok(buffer.into())
     };
-    read().map_err(|error| io_error("read", path, &error))
+    read().map_err(|error| EngineError::io("read", path, &error))
 }
 
 /// Writes into a file, making it and its folder as needed. Durable after [`sync_all`] and [`sync_dir`] of the
@@ -73,35 +72,37 @@ pub(crate) fn read(path: &Path, offset: u64, len: usize) -> Result<Bytes, Engine
 pub(crate) fn write(dir: &Path, file: &str, offset: u64, data: &[u8]) -> Result<(), EngineError> {
     match fs::create_dir(dir) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            return Err(io_error("create", dir, &error));
+            return Err(EngineError::io("create", dir, &error));
         }
         Ok(()) | Err(_) => {}
     }
     let path = dir.join(file);
     let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    opened.and_then(|file| file.write_all_at(data, offset)).map_err(|error| io_error("write", &path, &error))
+    opened
+        .and_then(|file| file.write_all_at(data, offset))
+        .map_err(|error| EngineError::io("write", &path, &error))
 }
 
 /// Makes a small file with these contents, whole or not at all, and durable.
 pub(crate) fn write_whole(dir: &Path, file: &str, contents: &[u8]) -> Result<(), EngineError> {
     let staging = dir.join(format!(".{file}"));
     let written = fs::write(&staging, contents).and_then(|()| File::open(&staging)?.sync_all());
-    written.map_err(|error| io_error("write", &staging, &error))?;
+    written.map_err(|error| EngineError::io("write", &staging, &error))?;
     let path = dir.join(file);
-    fs::rename(&staging, &path).map_err(|error| io_error("write", &path, &error))?;
+    fs::rename(&staging, &path).map_err(|error| EngineError::io("write", &path, &error))?;
     sync_dir(dir)
 }
 
 /// Renames within one folder, and makes that durable.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), EngineError> {
-    fs::rename(from, to).map_err(|error| io_error("rename", from, &error))?;
+    fs::rename(from, to).map_err(|error| EngineError::io("rename", from, &error))?;
     sync_dir(to.parent().unwrap_or(to))
 }
 
 /// Deletes a folder and all that is in it. A no-op where none is.
 pub(crate) fn remove_all(dir: &Path) -> Result<(), EngineError> {
     match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error("remove", dir, &error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(EngineError::io("remove", dir, &error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }
@@ -111,7 +112,7 @@ pub(crate) fn sync_all(dir: &Path) -> Result<(), EngineError> {
     for (name, _) in files(dir)? {
         let path = dir.join(name);
         let synced = File::open(&path).and_then(|file| file.sync_all());
-        synced.map_err(|error| io_error("sync", &path, &error))?;
+        synced.map_err(|error| EngineError::io("sync", &path, &error))?;
     }
     sync_dir(dir)
 }
@@ -119,5 +120,5 @@ pub(crate) fn sync_all(dir: &Path) -> Result<(), EngineError> {
 /// Makes the names in a folder durable.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), EngineError> {
     let synced = File::open(dir).and_then(|file| file.sync_all());
-    synced.map_err(|error| io_error("sync", dir, &error))
+    synced.map_err(|error| EngineError::io("sync", dir, &error))
 }

@@ -15,7 +15,6 @@ use std::path::Path;
 
 use keelson_store_core::engine::{EngineError, Role};
 
-use crate::error::{corrupt, io_error};
 use crate::folder;
 
 /// Name of the file.
@@ -41,17 +40,23 @@ pub(crate) fn check(store: &Path, role: Role) -> Result<(), EngineError> {
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(corrupt(
+            return Err(EngineError::corrupt(
                 store,
                 "it has no FORMAT file, so it is no store, or parts of it are missing",
             ));
         }
-        Err(error) if error.kind() == ErrorKind::InvalidData => return Err(corrupt(&path, "not text")),
-        Err(error) => return Err(io_error("read", &path, &error)),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            return Err(EngineError::corrupt(&path, "not text"));
+        }
+        Err(error) => return Err(EngineError::io("read", &path, &error)),
     };
-    let (found, name) = parse(&text).ok_or_else(|| corrupt(&path, "not a format line with its checksum"))?;
+    let (found, name) =
+        parse(&text).ok_or_else(|| EngineError::corrupt(&path, "not a format line with its checksum"))?;
     if name != role_name(role) {
-        return Err(corrupt(store, format!("a {name} store was opened as a {} store", role_name(role))));
+        return Err(EngineError::corrupt(
+            store,
+            format!("a {name} store was opened as a {} store", role_name(role)),
+        ));
     }
     let (what, known) = (path.display().to_string(), version(role));
     match found.cmp(&known) {

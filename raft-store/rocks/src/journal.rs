@@ -30,7 +30,6 @@ use std::path::{Path, PathBuf};
 
 use keelson_store_core::engine::EngineError;
 
-use crate::error::{corrupt, io_error};
 use crate::folder;
 
 /// Records lie in blocks of this size; none crosses a block's end in one piece.
@@ -51,7 +50,7 @@ fn manifest(store: &Path) -> Result<PathBuf, EngineError> {
     let text = fs::read(&current).map_err(|error| missing_or_unreadable(&current, &error))?;
     let name = str::from_utf8(&text).ok().and_then(|text| text.strip_suffix('\n'));
     let name = name.filter(|name| name.starts_with("MANIFEST-") && folder::check_name(name).is_ok());
-    Ok(store.join(name.ok_or_else(|| corrupt(&current, "it names no manifest"))?))
+    Ok(store.join(name.ok_or_else(|| EngineError::corrupt(&current, "it names no manifest"))?))
 }
 
 /// The write-ahead logs, oldest first.
@@ -67,15 +66,17 @@ fn check_file(path: &Path) -> Result<(), EngineError> {
     let file = File::open(path).map_err(|error| missing_or_unreadable(path, &error))?;
     match scan(file, &mut |_| {}) {
         Ok(()) => Ok(()),
-        Err(Fault::Io(error)) => Err(io_error("read", path, &error)),
-        Err(Fault::Damage { offset, detail }) => Err(corrupt(path, format!("at byte {offset}: {detail}"))),
+        Err(Fault::Io(error)) => Err(EngineError::io("read", path, &error)),
+        Err(Fault::Damage { offset, detail }) => {
+            Err(EngineError::corrupt(path, format!("at byte {offset}: {detail}")))
+        }
     }
 }
 
 fn missing_or_unreadable(path: &Path, error: &io::Error) -> EngineError {
     match error.kind() {
-        io::ErrorKind::NotFound => corrupt(path, "it is gone"),
-        _ => io_error("read", path, error),
+        io::ErrorKind::NotFound => EngineError::corrupt(path, "it is gone"),
+        _ => EngineError::io("read", path, error),
     }
 }
 

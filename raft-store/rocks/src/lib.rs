@@ -35,7 +35,6 @@ use keelson_store_log::Home;
 
 pub use options::RocksOptions;
 
-use error::io_error;
 use options::Tuning;
 use store::Store;
 
@@ -79,7 +78,7 @@ impl RocksDisk {
     ///
     /// [`EngineError::Io`] naming the path when the folder cannot be used or another process uses it.
     pub fn new(dir: PathBuf, options: RocksOptions) -> Result<Self, EngineError> {
-        fs::create_dir_all(&dir).map_err(|error| io_error("create", &dir, &error))?;
+        fs::create_dir_all(&dir).map_err(|error| EngineError::io("create", &dir, &error))?;
         let lock = lock_folder(&dir)?;
         sweep(&dir)?;
         let place = Place {
@@ -168,7 +167,7 @@ impl RocksDisk {
     fn create(&self, name: &str, role: Role) -> Result<(), EngineError> {
         let staging = self.place.dir.join(format!("{NEW}{name}"));
         folder::remove_all(&staging)?;
-        fs::create_dir(&staging).map_err(|error| io_error("create", &staging, &error))?;
+        fs::create_dir(&staging).map_err(|error| EngineError::io("create", &staging, &error))?;
         match role {
             Role::Log => keelson_store_log::create(&staging, self.place.tuning.options.log)?,
             Role::State => drop(options::create(&staging, &self.place.tuning)?),
@@ -235,7 +234,7 @@ impl Home for Claim {
         make: &mut dyn FnMut(&Path) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
         self.place.add_checkpoint(name, Role::Log, &mut |staging| {
-            fs::create_dir(staging).map_err(|error| io_error("create", staging, &error))?;
+            fs::create_dir(staging).map_err(|error| EngineError::io("create", staging, &error))?;
             make(staging)
         })
     }
@@ -250,7 +249,7 @@ impl Drop for Claim {
 /// Takes the lock that keeps other processes out of `dir`.
 fn lock_folder(dir: &Path) -> Result<File, EngineError> {
     let path = dir.join(".lock");
-    let file = File::create(&path).map_err(|error| io_error("create", &path, &error))?;
+    let file = File::create(&path).map_err(|error| EngineError::io("create", &path, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -260,7 +259,7 @@ fn lock_folder(dir: &Path) -> Result<File, EngineError> {
                 cause: "another process works in this folder: stop it, or use another folder".into(),
             })
         }
-        Err(TryLockError::Error(error)) => Err(io_error("lock", &path, &error)),
+        Err(TryLockError::Error(error)) => Err(EngineError::io("lock", &path, &error)),
     }
 }
 

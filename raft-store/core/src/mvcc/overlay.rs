@@ -78,7 +78,7 @@ impl<'e> Overlay<'e> {
         ahead.find_map(|(key, value)| Some((key, value.as_ref()?))).filter(|(key, _)| key.starts_with(prefix))
     }
 
-    /// A cursor over both halves, the lower one from `home`, or made there is none.
+    /// A cursor over both halves, the lower one from `home`, or made where there is none.
     fn merging<'o>(
         &'o self,
         family: Family,

@@ -111,15 +111,12 @@ impl Model {
         let left = self.crashed(survives);
         let found = scan(&left, Position::Last).unwrap();
         self.assert_is_a_beginning(&found).unwrap();
-        let (settled, end, used) = (found.settled, found.end, found.used);
         self.ops.truncate(found.records.len());
-        self.end = end;
+        self.end = found.end;
         self.next = Sequence(self.ops.len() as u64 + 1);
-        let mut covered = left[settled..end].to_vec();
-        pattern::cover(settled as u64, &mut covered);
-        covered.resize(used.max(end) - settled, 0);
+        let (settled, rest) = (found.settled, found.rest(&left));
         // Whatever was read before that is durable already, or it would not be proven to be.
-        self.durable[settled..settled + covered.len()].copy_from_slice(&covered);
+        self.durable[settled..settled + rest.len()].copy_from_slice(&rest);
         self.written = self.durable.clone();
         self.synced = self.next.before();
     }
