@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use crate::client::Read;
+use crate::client::{Contents, Read};
 use crate::cluster::{Cluster, free_port};
 use crate::process::Process;
 use crate::wait::{self, PATIENCE};
@@ -26,10 +26,7 @@ async fn a_data_folder_of_another_cluster_is_refused() {
 async fn a_damaged_log_is_refused() {
     let mut cluster = with_some_data().await;
     let file = newest_log(&cluster.members[0].data_dir.join("log"));
-    let mut bytes = fs::read(&file).unwrap();
-    let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
-    bytes[written / 2] ^= 1;
-    fs::write(&file, bytes).unwrap();
+    flip_in_the_middle(&file);
     let arguments = cluster.members[0].arguments();
     let process = cluster.members[0].attempt(&arguments);
     let file = file.display().to_string();
@@ -113,18 +110,30 @@ async fn a_member_whose_state_and_snapshot_are_damaged_says_so_and_is_refilled_b
         bytes[10] ^= 1;
         fs::write(&table, bytes).unwrap();
     }
-    cluster.members[damaged].start();
-    let client = cluster.members[damaged].client.clone();
-    let found = wait::until("the damaged member is whole", PATIENCE, async || {
-        if cluster.members[damaged].process().ended().is_some() {
-            // As a service manager would.
-            cluster.members[damaged].exit(PATIENCE).await;
-            cluster.members[damaged].start();
-        }
-        client.read_all(Read::Linearizable).await.ok()
-    })
-    .await;
+    let found = whole_again(&mut cluster, damaged).await;
     assert_eq!(found.values["k19"], "199");
+    let printed = cluster.members[damaged].all_printed();
+    assert!(
+        printed.contains("is damaged") && printed.contains("refilled with a peer's snapshot"),
+        "{printed}"
+    );
+}
+
+#[tokio::test]
+async fn a_member_with_a_damaged_entry_says_so_and_is_refilled_by_the_others() {
+    let mut cluster = Cluster::start().await;
+    let damaged = cluster.follower().await;
+    let value = "x".repeat(16 << 10);
+    let mut revision = 0;
+    for key in ["a", "b", "c"] {
+        revision = writer::put(&cluster.clients_from(damaged), key, &value).await;
+    }
+    cluster.applied(damaged, revision).await;
+    cluster.members[damaged].kill();
+    // Most of the file are the three values.
+    flip_in_the_middle(&newest_log(&cluster.members[damaged].data_dir.join("log")));
+    let found = whole_again(&mut cluster, damaged).await;
+    assert_eq!(found.values["b"], value);
     let printed = cluster.members[damaged].all_printed();
     assert!(
         printed.contains("is damaged") && printed.contains("refilled with a peer's snapshot"),
@@ -179,6 +188,28 @@ async fn with_some_data() -> Cluster {
     }
     cluster.members[0].kill();
     cluster
+}
+
+/// Starts a damaged member, as often as it ends by itself, until it serves what the others have.
+async fn whole_again(cluster: &mut Cluster, damaged: usize) -> Contents {
+    cluster.members[damaged].start();
+    let client = cluster.members[damaged].client.clone();
+    wait::until("the damaged member is whole", PATIENCE, async || {
+        if cluster.members[damaged].process().ended().is_some() {
+            // As a service manager would.
+            cluster.members[damaged].exit(PATIENCE).await;
+            cluster.members[damaged].start();
+        }
+        client.read_all(Read::Linearizable).await.ok()
+    })
+    .await
+}
+
+fn flip_in_the_middle(file: &Path) {
+    let mut bytes = fs::read(file).unwrap();
+    let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[written / 2] ^= 1;
+    fs::write(file, bytes).unwrap();
 }
 
 /// The tables of a member's state, and of its snapshots; one name of each, for a snapshot shares those that it can.
