@@ -71,6 +71,7 @@ server_urls() {
     joined , "${urls[@]}"
 }
 
+# A developer's disk may be nearly full and still have room enough for the node.
 node_flags() {
     cat <<FLAGS
 --name=$node
@@ -82,6 +83,7 @@ node_flags() {
 --cni-conf-dir=$containerd_folder/cni
 --images-dir=$image_folder
 --cgroup-root=/$node_cgroup
+--eviction-hard=memory.available<100Mi,nodefs.available<1Gi
 --cluster-cidr=$pod_network
 --service-cidr=$service_network
 --cluster-dns=$cluster_dns

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
+use keelson_node_agent::EvictionThresholds;
 
 use super::options::{Labels, Reserved, RuntimeEndpoint, Taints};
 use crate::endpoint::Endpoint;
@@ -82,6 +83,15 @@ pub(crate) struct PodFlags {
     /// What is kept for the machine itself, as cpu=100m,memory=256Mi.
     #[arg(long, env = "KEELSON_SYSTEM_RESERVED", value_name = "RESOURCE=QUANTITY,...", default_value = "")]
     pub(crate) system_reserved: Reserved,
+    /// What has to be left of memory, of the file system of --data-dir and of process ids: with less, the node tells
+    /// that it is under pressure, and no new pods come. What is not named is not demanded.
+    #[arg(
+        long,
+        env = "KEELSON_EVICTION_HARD",
+        value_name = "SIGNAL<AMOUNT,...",
+        default_value_t = EvictionThresholds::default()
+    )]
+    pub(crate) eviction_hard: EvictionThresholds,
 }
 
 /// The networks of the cluster, as the servers have them too.

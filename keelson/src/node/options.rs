@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use keelson_node_agent::EvictionThresholds;
 
 use super::flags::{FileFlags, Flags, NetworkFlags, NodeFlags, PodFlags};
 use crate::endpoint::{Endpoint, Scheme};
@@ -36,6 +37,7 @@ pub(crate) struct NodeOptions {
     pub(crate) cgroup_root: String,
     pub(crate) max_pods: u32,
     pub(crate) reserved: BTreeMap<String, Quantity>,
+    pub(crate) eviction_hard: EvictionThresholds,
     pub(crate) cni_conf_dir: PathBuf,
     pub(crate) pod_network: PodNetwork,
     pub(crate) dns: IpAddr,
@@ -88,8 +90,14 @@ impl NodeOptions {
         if let Some(server) = servers.iter().find(|server| server.scheme != Scheme::Https) {
             return Err(OptionsError::PlainServer(server.clone()));
         }
-        let PodFlags { container_runtime_endpoint, images_dir, cgroup_root, max_pods, system_reserved } =
-            pods;
+        let PodFlags {
+            container_runtime_endpoint,
+            images_dir,
+            cgroup_root,
+            max_pods,
+            system_reserved,
+            eviction_hard,
+        } = pods;
         if !cgroup_root.starts_with('/') || cgroup_root.contains("..") {
             return Err(OptionsError::CgroupRoot(cgroup_root));
         }
@@ -110,6 +118,7 @@ impl NodeOptions {
             cgroup_root,
             max_pods,
             reserved: system_reserved.0,
+            eviction_hard,
             cni_conf_dir,
             pod_network: cluster_cidr,
             dns,

@@ -118,6 +118,7 @@ fn agent_options(options: &NodeOptions, client: Client) -> agent::Options {
         registration: Registration { labels: options.labels.clone(), taints: options.taints.clone() },
         max_pods: options.max_pods,
         reserved: options.reserved.clone(),
+        eviction_hard: options.eviction_hard,
         heartbeat: Heartbeat::default(),
     }
 }

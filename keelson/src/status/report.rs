@@ -67,13 +67,14 @@ struct NodeRow {
 const SHORTAGES: [(&str, &str); 3] = [
     (
         "DiskPressure",
-        "runs short of disk space, so no new pods go there: less than 10 % of the file system of its data folder, or \
-         less than 5 % of its inodes, are free. Next: free some; it is told five minutes later",
+        "runs short of disk space, so no new pods go there: of the file system of its data folder less is free than \
+         its --eviction-hard says (10 % and 5 % of the inodes, unless it was given). Next: free some; it is told five \
+         minutes later",
     ),
     (
         "MemoryPressure",
-        "runs short of memory, so only pods that tolerate it go there: less than 100 MiB are available. Next: free \
-         some; it is told five minutes later",
+        "runs short of memory, so only pods that tolerate it go there: less is available than its --eviction-hard \
+         says (100 MiB, unless it was given). Next: free some; it is told five minutes later",
     ),
     ("PIDPressure", "runs short of process ids, so no new pods go there. Next: look at what runs there"),
 ];

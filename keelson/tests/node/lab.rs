@@ -104,6 +104,8 @@ impl Lab {
             flag("cni-conf-dir", &containerd.join("cni")),
             flag("images-dir", &self.servers.file("images")),
             format!("--cgroup-root=/{}", self.traces.name),
+            // However full the disk is on which the tests happen to run.
+            "--eviction-hard=memory.available<100Mi,nodefs.available<1Gi".to_owned(),
         ]
     }
 

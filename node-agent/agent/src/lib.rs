@@ -45,4 +45,5 @@ mod worker;
 
 pub use agent::{AgentError, run};
 pub use forwarder::{BadAuthorities, Forwarder, ForwarderError};
+pub use node::EvictionThresholds;
 pub use options::{Heartbeat, MAX_PODS, Options, Registration, Serving};

@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use keelson_node_volumes::ClusterDns;
 use kube::Client;
 
+use crate::node::EvictionThresholds;
 use crate::node::lease::Times;
 
 /// How many pods a node takes if nobody says otherwise.
@@ -46,6 +47,8 @@ pub struct Options {
     pub max_pods: u32,
     /// What is kept for the machine itself: `cpu`, `memory`, `ephemeral-storage`.
     pub reserved: BTreeMap<String, Quantity>,
+    /// What has to be left of memory, disk and process ids.
+    pub eviction_hard: EvictionThresholds,
     /// When the API hears of the node.
     pub heartbeat: Heartbeat,
 }

@@ -19,7 +19,12 @@ const BINARY: [(&str, u32); 6] = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40)
 
 /// The amount in whole units, rounded up. What makes no sense counts as nothing: the API has checked it.
 pub(crate) fn units(quantity: &Quantity) -> i64 {
-    divided_up(nanos(&quantity.0).unwrap_or(0), NANO)
+    checked_units(quantity).unwrap_or(0)
+}
+
+/// The amount in whole units, rounded up, of what nobody has checked; `None` if it makes no sense.
+pub(crate) fn checked_units(quantity: &Quantity) -> Option<i64> {
+    nanos(&quantity.0).map(|nanos| divided_up(nanos, NANO))
 }
 
 /// The amount in thousandths, rounded up.

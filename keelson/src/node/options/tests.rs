@@ -74,6 +74,9 @@ fn labels_taints_and_reserves_are_read_strictly() {
         assert!(refused(&format!("{LEAST} {flag}")).contains("is not of the form"), "{flag}");
     }
     assert!(refused(&format!("{LEAST} --system-reserved gpu=1")).contains("cannot be reserved"));
+    assert!(
+        refused(&format!("{LEAST} --eviction-hard imagefs.available<1Gi")).contains("is not watched here")
+    );
     assert!(refused(&format!("{LEAST} --container-runtime-endpoint /run/x.sock")).contains("unix:///"));
     assert!(refused(&format!("{LEAST} --cgroup-root ../x")).contains("--cgroup-root"));
 }

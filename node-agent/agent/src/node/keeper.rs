@@ -88,7 +88,7 @@ impl Told {
 impl Keeper {
     /// Registers the node and keeps it true for ever.
     pub(crate) async fn run(mut self) -> Infallible {
-        let mut gauge = Gauge::default();
+        let mut gauge = Gauge::new(self.options.eviction_hard);
         self.recorder.normal(&self.reference(), "Starting", "Starting kubelet.");
         loop {
             let node = self.register(&mut gauge).await;
@@ -205,6 +205,7 @@ impl Keeper {
             facts: &self.facts,
             max_pods: self.options.max_pods,
             reserved: &self.options.reserved,
+            thresholds: &self.options.eviction_hard,
             runtime: health.version.as_ref(),
             images: &images,
             health: Health { pressure, obstacles: &obstacles },

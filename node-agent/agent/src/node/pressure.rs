@@ -9,13 +9,7 @@ use rustix::fs::statvfs;
 use tokio::time::Instant;
 
 use super::facts::memory;
-
-/// Less memory than this, in bytes, is too little: upstream's `memory.available<100Mi`.
-pub(crate) const MIN_MEMORY: u64 = 100 << 20;
-
-/// Less disk than these parts of 100 are too little: upstream's `nodefs.available<10%`, `nodefs.inodesFree<5%`.
-pub(crate) const MIN_DISK_PERCENT: u64 = 10;
-const MIN_INODES_PERCENT: u64 = 5;
+use super::thresholds::{EvictionThresholds, Threshold};
 
 /// How long pressure is told after it was last seen, so that the node does not flap.
 const LINGERS: Duration = Duration::from_secs(300);
@@ -25,54 +19,70 @@ const LINGERS: Duration = Duration::from_secs(300);
 pub(crate) struct Pressure {
     pub(crate) memory: bool,
     pub(crate) disk: bool,
-    /// Never by default, as upstream.
     pub(crate) pids: bool,
 }
 
-/// What there is of it.
+/// How much there is of something, in bytes or pieces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Stock {
+    left: u64,
+    total: u64,
+}
+
+/// What there is of all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Supply {
-    memory_bytes: u64,
-    disk_available: u64,
-    disk_total: u64,
-    inodes_free: u64,
-    inodes_total: u64,
+    memory: Stock,
+    disk: Stock,
+    inodes: Stock,
+    pids: Stock,
 }
 
 impl Supply {
-    fn pressure(self) -> Pressure {
-        let below = |part: u64, whole: u64, percent: u64| {
-            // File systems without a fixed number of inodes say 0.
-            whole > 0 && u128::from(part) * 100 < u128::from(whole) * u128::from(percent)
-        };
+    fn pressure(self, thresholds: &EvictionThresholds) -> Pressure {
+        // File systems without a fixed number of inodes say 0.
+        let is_short =
+            |stock: Stock, threshold: Threshold| stock.total > 0 && stock.left < threshold.of(stock.total);
         Pressure {
-            memory: self.memory_bytes < MIN_MEMORY,
-            disk: below(self.disk_available, self.disk_total, MIN_DISK_PERCENT)
-                || below(self.inodes_free, self.inodes_total, MIN_INODES_PERCENT),
-            pids: false,
+            memory: is_short(self.memory, thresholds.memory),
+            disk: is_short(self.disk, thresholds.disk) || is_short(self.inodes, thresholds.inodes),
+            pids: is_short(self.pids, thresholds.pids),
         }
     }
 }
 
 /// Remembers what there was too little of lately.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Gauge {
+    thresholds: EvictionThresholds,
     memory: Option<Instant>,
     disk: Option<Instant>,
+    pids: Option<Instant>,
 }
 
 impl Gauge {
+    /// Has seen nothing yet.
+    pub(crate) fn new(thresholds: EvictionThresholds) -> Self {
+        Self { thresholds, memory: None, disk: None, pids: None }
+    }
+
     /// Looks at the machine. `root`: the agent's folder.
     pub(crate) fn read(&mut self, root: &Path, now: Instant) -> io::Result<Pressure> {
         let disk = statvfs(root)?;
+        let memory_info = fs::read_to_string("/proc/meminfo")?;
         let supply = Supply {
-            memory_bytes: memory(&fs::read_to_string("/proc/meminfo")?, "MemAvailable"),
-            disk_available: disk.f_bavail,
-            disk_total: disk.f_blocks,
-            inodes_free: disk.f_favail,
-            inodes_total: disk.f_files,
+            memory: Stock {
+                left: memory(&memory_info, "MemAvailable"),
+                total: memory(&memory_info, "MemTotal"),
+            },
+            disk: Stock { left: disk.f_bavail * disk.f_frsize, total: disk.f_blocks * disk.f_frsize },
+            inodes: Stock { left: disk.f_favail, total: disk.f_files },
+            pids: pids(
+                &fs::read_to_string("/proc/loadavg")?,
+                &fs::read_to_string("/proc/sys/kernel/pid_max")?,
+            ),
         };
-        Ok(self.take_in(supply.pressure(), now))
+        Ok(self.take_in(supply.pressure(&self.thresholds), now))
     }
 
     fn take_in(&mut self, seen: Pressure, now: Instant) -> Pressure {
@@ -85,37 +95,56 @@ impl Gauge {
         Pressure {
             memory: linger(&mut self.memory, seen.memory),
             disk: linger(&mut self.disk, seen.disk),
-            pids: seen.pids,
+            pids: linger(&mut self.pids, seen.pids),
         }
     }
+}
+
+/// Process ids: what `/proc/loadavg` (its fourth word is `RUNNING/ALL`) and the kernel's limit say.
+fn pids(loadavg: &str, limit: &str) -> Stock {
+    let words = loadavg.split_whitespace();
+    let used = words.skip(3).find_map(|word| word.split_once('/')?.1.parse().ok()).unwrap_or(0);
+    let total: u64 = limit.trim().parse().unwrap_or(0);
+    Stock { left: total.saturating_sub(used), total }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PLENTY: Supply = Supply {
-        memory_bytes: 1 << 30,
-        disk_available: 50,
-        disk_total: 100,
-        inodes_free: 50,
-        inodes_total: 100,
-    };
+    const HALF: Stock = Stock { left: 1 << 30, total: 2 << 30 };
+    const PLENTY: Supply = Supply { memory: HALF, disk: HALF, inodes: HALF, pids: HALF };
 
     #[test]
     fn too_little_is_too_little() {
-        assert_eq!(PLENTY.pressure(), Pressure::default());
-        let memory = Supply { memory_bytes: MIN_MEMORY - 1, ..PLENTY };
-        assert_eq!(memory.pressure(), Pressure { memory: true, ..Pressure::default() });
-        for disk in [Supply { disk_available: 9, ..PLENTY }, Supply { inodes_free: 4, ..PLENTY }] {
-            assert_eq!(disk.pressure(), Pressure { disk: true, ..Pressure::default() });
+        let of = |supply: Supply| supply.pressure(&EvictionThresholds::default());
+        assert_eq!(of(PLENTY), Pressure::default());
+        let memory = Stock { left: (100 << 20) - 1, ..HALF };
+        assert_eq!(of(Supply { memory, ..PLENTY }), Pressure { memory: true, ..Pressure::default() });
+        let (disk, inodes) = (Stock { left: 9, total: 100 }, Stock { left: 4, total: 100 });
+        for supply in [Supply { disk, ..PLENTY }, Supply { inodes, ..PLENTY }] {
+            assert_eq!(of(supply), Pressure { disk: true, ..Pressure::default() });
         }
-        assert!(!Supply { inodes_free: 0, inodes_total: 0, ..PLENTY }.pressure().disk);
+        assert!(!of(Supply { inodes: Stock::default(), ..PLENTY }).disk, "no inodes are no shortage of them");
+        let pids = Stock { left: 0, total: 100 };
+        assert!(!of(Supply { pids, ..PLENTY }).pids, "nothing is demanded of them by default");
+        let demanding: EvictionThresholds = "pid.available<1".parse().unwrap();
+        assert!(Supply { pids, disk, ..PLENTY }.pressure(&demanding).pids);
+        assert!(!Supply { pids, disk, ..PLENTY }.pressure(&demanding).disk, "and only that");
+    }
+
+    #[test]
+    fn process_ids_are_counted_from_what_the_kernel_says() {
+        assert_eq!(
+            pids("0.20 0.18 0.12 1/80 11206\n", "4194304\n"),
+            Stock { left: 4_194_224, total: 4_194_304 }
+        );
+        assert_eq!(pids("", ""), Stock::default());
     }
 
     #[test]
     fn pressure_lingers_for_five_minutes() {
-        let mut gauge = Gauge::default();
+        let mut gauge = Gauge::new(EvictionThresholds::default());
         let start = Instant::now();
         let disk = Pressure { disk: true, ..Pressure::default() };
         assert_eq!(gauge.take_in(disk, start), disk);

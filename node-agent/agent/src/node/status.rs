@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::conditions::{self, Health, Turn};
 use super::facts::Facts;
-use super::pressure::{MIN_DISK_PERCENT, MIN_MEMORY};
+use super::thresholds::{EvictionThresholds, Threshold};
 use crate::quantity::{self, Resources};
 
 /// A status is told at least so often, even if nothing has changed.
@@ -32,6 +32,8 @@ pub(crate) struct Input<'a> {
     pub(crate) max_pods: u32,
     /// What is kept for the machine itself.
     pub(crate) reserved: &'a Resources,
+    /// What has to be left.
+    pub(crate) thresholds: &'a EvictionThresholds,
     /// The runtime's name and version, once it is known.
     pub(crate) runtime: Option<&'a (String, String)>,
     pub(crate) images: &'a [ContainerImage],
@@ -49,7 +51,7 @@ pub(crate) fn compute(input: &Input<'_>) -> (NodeStatus, Vec<Turn>) {
     capacity.extend(extended(input.old));
     let status = NodeStatus {
         addresses: Some(addresses(input)),
-        allocatable: Some(allocatable(&capacity, input.facts, input.reserved)),
+        allocatable: Some(allocatable(&capacity, input)),
         capacity: Some(capacity),
         conditions: Some(conditions),
         daemon_endpoints: Some(NodeDaemonEndpoints {
@@ -89,17 +91,18 @@ fn extended(old: &NodeStatus) -> Resources {
 }
 
 /// What pods may have: the capacity without what is reserved, and without what would put the node under pressure.
-pub(crate) fn allocatable(capacity: &Resources, facts: &Facts, reserved: &Resources) -> Resources {
+fn allocatable(capacity: &Resources, input: &Input<'_>) -> Resources {
+    let Input { facts, reserved, thresholds, .. } = input;
     let mut allocatable = capacity.clone();
     let cpu = i64::from(facts.cpus) * 1000 - quantity::thousandths_of(Some(reserved), "cpu");
     allocatable.insert("cpu".to_owned(), quantity::of_thousandths(cpu.max(0)));
-    let mut bytes = |name: &str, all: u64, threshold: u64| {
+    let mut bytes = |name: &str, all: u64, threshold: Threshold| {
         let reserved = u64::try_from(quantity::units_of(Some(reserved), name)).unwrap_or(0);
-        let left = all.saturating_sub(reserved).saturating_sub(threshold);
+        let left = all.saturating_sub(reserved).saturating_sub(threshold.of(all));
         allocatable.insert(name.to_owned(), quantity::of_bytes(left));
     };
-    bytes("memory", facts.memory_bytes, MIN_MEMORY);
-    bytes("ephemeral-storage", facts.disk_bytes, facts.disk_bytes / 100 * MIN_DISK_PERCENT);
+    bytes("memory", facts.memory_bytes, thresholds.memory);
+    bytes("ephemeral-storage", facts.disk_bytes, thresholds.disk);
     allocatable
 }
 
@@ -198,6 +201,7 @@ mod tests {
             facts: &facts,
             max_pods: 110,
             reserved: &reserved,
+            thresholds: &EvictionThresholds::default(),
             runtime: Some(&runtime),
             images: &[],
             health: Health { pressure: Pressure::default(), obstacles },
@@ -217,6 +221,7 @@ mod tests {
         assert_eq!(status["allocatable"]["example.com/dongle"], "3");
         assert_eq!(status["allocatable"]["cpu"], "1900m");
         assert_eq!(status["allocatable"]["memory"], "3996Mi");
+        assert_eq!(status["allocatable"]["ephemeral-storage"], "90Gi");
         assert_eq!(status["allocatable"]["pods"], "110");
         let addresses =
             json!([{"type": "InternalIP", "address": "172.31.0.21"}, {"type": "Hostname", "address": "n1"}]);

@@ -282,6 +282,8 @@ async fn options(folder: &Path, cgroup_root: String) -> Options {
         registration: Registration::default(),
         max_pods: 110,
         reserved: [].into(),
+        // However full the disk is on which the tests happen to run.
+        eviction_hard: "memory.available<100Mi,nodefs.available<1Gi".parse().unwrap(),
         heartbeat: Heartbeat::default(),
     }
 }
