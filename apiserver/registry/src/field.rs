@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use keelson_api_schema::go_text::quote;
 use serde_json::Value;
 
 /// A field that breaks a rule.
@@ -70,10 +71,20 @@ impl FieldError {
         Self { path: path.into(), problem: Problem::Forbidden, detail: detail.into() }
     }
 
-    /// A value is none of `supported`.
+    /// A value is none of `supported`, which is a set to upstream: it is told in the order of the alphabet.
     pub fn not_supported(path: impl Into<String>, value: impl Into<Value>, supported: &[&str]) -> Self {
-        let mut supported: Vec<_> = supported.iter().map(|text| format!("{text:?}")).collect();
-        supported.sort();
+        let mut supported = supported.to_vec();
+        supported.sort_unstable();
+        Self::not_supported_in_order(path, value, &supported)
+    }
+
+    /// A value is none of `supported`, which is a list to upstream: it is told as it stands.
+    pub fn not_supported_in_order(
+        path: impl Into<String>,
+        value: impl Into<Value>,
+        supported: &[&str],
+    ) -> Self {
+        let supported: Vec<_> = supported.iter().map(|text| quote(text)).collect();
         let detail = format!("supported values: {}", supported.join(", "));
         Self { path: path.into(), problem: Problem::NotSupported(value.into()), detail }
     }
@@ -137,7 +148,7 @@ impl fmt::Display for FieldError {
 /// A value as Go's `%q` and `%v` show it there: text in quotes, everything else as it is.
 fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) => format!("{text:?}"),
+        Value::String(text) => quote(text),
         Value::Null => "null".to_owned(),
         other => other.to_string(),
     }

@@ -6,6 +6,7 @@
 //!
 //! Source: `pkg/registry/core/pod/strategy.go`, `pkg/kubelet/client`.
 
+use keelson_api_schema::go_text::parse_int;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
@@ -96,8 +97,7 @@ fn flag(info: &RequestInfo, name: &str) -> bool {
 /// A number, if it is given.
 fn number(info: &RequestInfo, name: &str) -> Result<Option<i64>, ApiError> {
     let Some(text) = info.parameter(name) else { return Ok(None) };
-    let wrong = || ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"));
-    text.parse().map(Some).map_err(|_| wrong())
+    parse_int(text).map(Some).map_err(ApiError::bad_request)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! Source: `k8s.io/apimachinery/pkg/api/errors`.
 
 use http::StatusCode;
+use keelson_api_schema::go_text::quote;
 use serde_json::{Value, json};
 
 use crate::{field::FieldError, resources::ResourceInfo};
@@ -65,7 +66,7 @@ impl ApiError {
 
     /// 404: no such object.
     pub fn not_found(resource: &ResourceInfo, name: &str) -> Self {
-        let message = format!("{} {name:?} not found", resource.qualified());
+        let message = format!("{} {} not found", resource.qualified(), quote(name));
         Self::new(StatusCode::NOT_FOUND, "NotFound", message).about(resource.group, resource.plural, name)
     }
 
@@ -81,14 +82,24 @@ impl ApiError {
 
     /// 409: an object of that name exists.
     pub fn already_exists(resource: &ResourceInfo, name: &str) -> Self {
-        let message = format!("{} {name:?} already exists", resource.qualified());
+        let message = format!("{} {} already exists", resource.qualified(), quote(name));
         Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(resource.group, resource.plural, name)
     }
 
     /// 409: the object has changed, or is not the one that was meant; `why` says which.
     pub fn conflict(resource: &ResourceInfo, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.qualified());
-        Self::new(StatusCode::CONFLICT, "Conflict", message).about(resource.group, resource.plural, name)
+        Self::conflict_about(resource.group, resource.plural, name, why)
+    }
+
+    /// 409 as [`Self::conflict`], in the words of those parts of upstream that say the kind for the resource.
+    pub fn conflict_of_kind(resource: &ResourceInfo, name: &str, why: &str) -> Self {
+        Self::conflict_about(resource.group, resource.kind, name, why)
+    }
+
+    fn conflict_about(group: &str, what: &str, name: &str, why: &str) -> Self {
+        let about = qualified(group, what);
+        let message = format!("Operation cannot be fulfilled on {about} {}: {why}", quote(name));
+        Self::new(StatusCode::CONFLICT, "Conflict", message).about(group, what, name)
     }
 
     /// 409: upstream's words for a stale resourceVersion.
@@ -102,8 +113,7 @@ impl ApiError {
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
         let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
         let text = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
-        let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
-        let message = format!("{qualified} {name:?} is invalid: {text}");
+        let message = format!("{} {} is invalid: {text}", qualified(group, kind), quote(name));
         let mut error =
             Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(group, kind, name);
         let cause = |error: &FieldError| Cause {
@@ -132,7 +142,7 @@ impl ApiError {
 
     /// 403: an object may not be written; `why` says what forbids it.
     pub fn forbidden_object(resource: &ResourceInfo, name: &str, why: impl std::fmt::Display) -> Self {
-        let message = format!("{} {name:?} is forbidden: {why}", resource.qualified());
+        let message = format!("{} {} is forbidden: {why}", resource.qualified(), quote(name));
         Self::forbidden(message).about(resource.group, resource.plural, name)
     }
 
@@ -229,6 +239,11 @@ impl ApiError {
         }
         status
     }
+}
+
+/// `configmaps`, `deployments.apps`.
+fn qualified(group: &str, what: &str) -> String {
+    if group.is_empty() { what.to_owned() } else { format!("{what}.{group}") }
 }
 
 impl Details {

@@ -1,12 +1,15 @@
 //! Texts that clients compare with what Go's standard library writes: quoted strings, numbers, times, durations.
 
 pub(crate) mod duration;
+pub(crate) mod number;
 pub(crate) mod time;
+
+pub use number::{parse_int, parse_uint};
 
 use std::fmt::Write as _;
 
 /// A string as Go's `%q` writes it.
-pub(crate) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

@@ -21,6 +21,7 @@
 pub mod apply;
 pub mod default;
 pub mod format;
+pub mod go_text;
 pub mod openapi;
 pub mod patch;
 pub mod quantity;
@@ -29,7 +30,6 @@ pub mod selector;
 mod builtin;
 mod decode;
 mod encode;
-mod go_text;
 mod model;
 mod protobuf;
 mod table;

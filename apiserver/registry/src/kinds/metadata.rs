@@ -16,6 +16,9 @@ use crate::{field::FieldError, object::Object, place::Place, resources::Resource
 const ORPHAN_DEPENDENTS: &str = "orphan";
 const DELETE_DEPENDENTS: &str = "foregroundDeletion";
 
+/// Finalizers that need no prefix.
+const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", ORPHAN_DEPENDENTS, DELETE_DEPENDENTS];
+
 /// What is wrong with the metadata of a new object, whose name has been generated already.
 pub fn validate(resource: &ResourceInfo, object: &Object) -> Vec<FieldError> {
     let metadata = Place::at(object, &["metadata"]);
@@ -46,6 +49,9 @@ pub fn validate_update(object: &Object, old: &Object) -> Vec<FieldError> {
         metadata.child(fixed).unchanged(&before.child(fixed), &mut errors);
     }
     shared(&metadata, &mut errors);
+    for finalizer in metadata.child("finalizers").items() {
+        standard_or_qualified(&finalizer, &mut errors);
+    }
     errors
 }
 
@@ -164,11 +170,21 @@ fn finalizers(finalizers: &Place<'_>, errors: &mut Vec<FieldError>) {
     for name in &names {
         label_key(name, finalizers, errors);
     }
+    for finalizer in finalizers.items() {
+        standard_or_qualified(&finalizer, errors);
+    }
     if names.contains(&ORPHAN_DEPENDENTS) && names.contains(&DELETE_DEPENDENTS) {
         errors
             .push(finalizers.invalid(format!(
                 "finalizer {ORPHAN_DEPENDENTS} and {DELETE_DEPENDENTS} cannot be both set"
             )));
+    }
+}
+
+/// Names without a prefix are Kubernetes' own.
+pub(super) fn standard_or_qualified(finalizer: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if !finalizer.text().contains('/') && !STANDARD_FINALIZERS.contains(&finalizer.text()) {
+        errors.push(finalizer.invalid("name is neither a standard finalizer name nor is it fully qualified"));
     }
 }
 

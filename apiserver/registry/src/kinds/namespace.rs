@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::{
     columns::{AGE, NAME},
     field::FieldError,
+    kinds::metadata,
     object::Object,
     place::Place,
     resources::Column,
@@ -17,9 +18,6 @@ use crate::{
 
 /// The label that repeats the name, so that selectors can tell namespaces apart.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
-
-/// Finalizers that need no prefix.
-const STANDARD_FINALIZERS: &[&str] = &["kubernetes", "orphan", "foregroundDeletion"];
 
 /// The columns of Namespaces.
 pub const COLUMNS: &[Column] =
@@ -97,11 +95,8 @@ fn keep(object: &mut Object, old: &Object, path: &[&str]) {
 }
 
 fn check_finalizer(finalizer: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let name = finalizer.text();
-    errors.extend(finalizer.each_invalid(check_qualified_name(name)));
-    if !name.contains('/') && !STANDARD_FINALIZERS.contains(&name) {
-        errors.push(finalizer.invalid("name is neither a standard finalizer name nor is it fully qualified"));
-    }
+    errors.extend(finalizer.each_invalid(check_qualified_name(finalizer.text())));
+    metadata::standard_or_qualified(finalizer, errors);
 }
 
 #[cfg(test)]

@@ -11,10 +11,7 @@ use crate::{
     answer::Response,
     codec,
     server::Server,
-    write::{
-        Deleted, Target, Write,
-        delete_options::{DeleteOptions, Propagation},
-    },
+    write::{Deleted, Target, Write, delete_options::DeleteOptions},
 };
 
 pub(super) async fn delete(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError> {
@@ -33,11 +30,9 @@ pub(super) async fn delete(server: &Arc<Server>, call: &Call) -> Result<Response
     }
 }
 
-/// 202 for those who asked that dependents go, too: older clients expect 200 otherwise.
+/// 202 for those who asked in the older way that dependents go, too. As upstream, everybody else expects 200.
 fn status_of_waiting(options: &DeleteOptions) -> StatusCode {
-    let cascades = options.orphan_dependents == Some(false)
-        || options.propagation_policy == Some(Propagation::Foreground);
-    if cascades { StatusCode::ACCEPTED } else { StatusCode::OK }
+    if options.orphan_dependents == Some(false) { StatusCode::ACCEPTED } else { StatusCode::OK }
 }
 
 /// The Status of a deletion. As upstream, its `kind` is the resource's plural.

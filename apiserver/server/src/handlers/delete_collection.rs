@@ -1,4 +1,4 @@
-//! DELETE of a collection: all objects that the selectors match, each as if it were deleted alone.
+//! DELETE of a collection: all objects that a list with the same query would show, each as if it were deleted alone.
 //!
 //! What is created meanwhile stays; what somebody else deletes meanwhile is no failure.
 
@@ -10,7 +10,10 @@ use keelson_api_registry::{object::Object, status::ApiError};
 
 use serde_json::json;
 
-use super::{Call, list::options::ListOptions};
+use super::{
+    Call,
+    list::{self, options::ListOptions},
+};
 use crate::{
     answer::Response,
     cache::CachedObject,
@@ -27,12 +30,11 @@ const AT_ONCE: usize = 16;
 pub(super) async fn delete_collection(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError> {
     let encoding = codec::encoding_of_body(&call.headers)?;
     let options = DeleteOptions::read(&call.info, &call.body, encoding)?;
-    // A query that a list would refuse must not delete: what was meant is not what would be chosen.
-    ListOptions::parse(&call.info)?;
+    let chosen_by = ListOptions::parse(&call.info)?;
     let request = &call.request;
     let (labels, fields) = (call.info.parameter("labelSelector"), call.info.parameter("fieldSelector"));
     let selection = Selection::parse(request.resource, labels, fields)?;
-    let chosen = server.objects.list(request.resource, &request.namespace, &selection).await?;
+    let chosen = list::page::read(&server.objects, request, &chosen_by, &selection).await?.objects;
     let deletions = stream::iter(chosen.iter().cloned().map(|object| one(server, call, &options, object)));
     deletions.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     codec::respond(call, StatusCode::OK, &list_of(call, &chosen)?, &[])

@@ -24,7 +24,7 @@ use crate::{
 pub async fn get(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError> {
     let request = &call.request;
     let wanted = Wanted::of(&call.headers, &call.info)?;
-    let asked = ResourceVersion::parse(call.info.parameter("resourceVersion").unwrap_or_default())?;
+    let asked = ResourceVersion::of(call.info.parameter("resourceVersion").unwrap_or_default())?;
     let key = ObjectKey::new(request.resource, &request.namespace, &request.name)?.bytes();
     let (shard, _) = server.objects.fresh(request.resource).await?;
     let (found, revision) = shard.find(&key)?;

@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub(crate) mod options;
-mod page;
+pub(super) mod page;
 mod token;
 
 pub(crate) use page::range_of;

@@ -16,7 +16,7 @@ use keelson_store_core::id::Revision;
 use super::{
     Call,
     list::{
-        options::{ResourceVersion, WatchOptions},
+        options::{ResourceVersion, WatchOptions, check_reached},
         range_of,
     },
 };
@@ -49,21 +49,24 @@ const LONGEST_SECONDS: u64 = 24 * 60 * 60;
 /// quorum. What goes wrong later is a line of the stream.
 pub async fn watch(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError> {
     let wanted = Wanted::of(&call.headers, &call.info)?.streamed()?;
-    let options = WatchOptions::parse(&call.info)?;
+    let options = WatchOptions::parse(&call.info, call.request.resource)?;
     let resource = call.request.resource;
     let parameter = |name| call.info.parameter(name);
     let selection = Selection::parse(resource, parameter("labelSelector"), parameter("fieldSelector"))?;
     let range = range_of(&call.request, &selection)?;
     let (shard, reached) = server.objects.fresh(resource).await?;
     let begin = begin(&options);
-    if begin == Begin::WithWhatIs {
-        super::list::options::check_reached(options.version, reached)?;
-    }
     let content_type = match wanted.media {
         Media::Protobuf => PROTOBUF_WATCH,
         Media::Json | Media::Yaml => answer::JSON,
     };
     let lines = Lines::new(Rendering::new(resource, &wanted, call.now), server.options.clock);
+    if begin == Begin::WithWhatIs
+        && let Err(error) = check_reached(options.version, reached)
+    {
+        // As upstream: once a watch is understood, all that goes wrong is told in it.
+        return Ok(answer::streamed(StatusCode::OK, content_type, tokio_stream::once(lines.failure(&error))));
+    }
     let place = Place::new(server.objects.store().clone(), shard, range, selection);
     let stream = Stream::open(server.clone(), place, lines, begin, &options)?;
     Ok(answer::streamed(StatusCode::OK, content_type, stream.pieces()))

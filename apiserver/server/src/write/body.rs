@@ -6,7 +6,11 @@
 //! Source: `transformDecodeError` and `summarizeData` of `k8s.io/apiserver/pkg/endpoints/handlers`.
 
 use http::StatusCode;
-use keelson_api_registry::{object::Object, resources::ResourceInfo, status::ApiError};
+use keelson_api_registry::{
+    object::Object,
+    resources::{self, ResourceInfo},
+    status::ApiError,
+};
 use keelson_api_schema::{
     DecodeError, Document, Encoding, FieldValidation, TypeId, TypeMeta, builtin, encode,
 };
@@ -83,7 +87,11 @@ pub(crate) fn read_of_any_version(
     encoding: Encoding,
     wanted: Wanted<'_>,
 ) -> Result<Draft, ApiError> {
-    read_if(body, encoding, wanted, FieldValidation::Ignore, |found| check_kind(found, wanted))
+    let check = |found: &TypeMeta| {
+        check_kind(found, wanted)?;
+        check_served(found, wanted)
+    };
+    read_if(body, encoding, wanted, FieldValidation::Ignore, check)
 }
 
 fn read_if(
@@ -134,11 +142,32 @@ fn check_kind(found: &TypeMeta, wanted: Wanted<'_>) -> Result<(), ApiError> {
                 go_type(&found.api_version, &found.kind),
                 internal_go_type(wanted)
             ),
-            false => format!("no kind {:?} is registered for version {:?}", found.kind, found.api_version),
+            false => not_registered(found, wanted),
         };
         return Err(ApiError::bad_request(cannot_be_handled(&found.kind, found, wanted, &why)));
     }
     Ok(())
+}
+
+/// Refuses a group and version of which there is nothing here. It may name none.
+fn check_served(found: &TypeMeta, wanted: Wanted<'_>) -> Result<(), ApiError> {
+    let (group, version) = split(&found.api_version);
+    let is_served =
+        resources::groups().iter().any(|(name, versions)| *name == group && versions.contains(&version));
+    if found.api_version.is_empty() || is_served || found.api_version == wanted.api_version() {
+        return Ok(());
+    }
+    let why = not_registered(found, wanted);
+    Err(ApiError::bad_request(cannot_be_handled(wanted.kind, found, wanted, &why)))
+}
+
+fn not_registered(found: &TypeMeta, wanted: Wanted<'_>) -> String {
+    let kind = if found.kind.is_empty() { wanted.kind } else { &found.kind };
+    format!("no kind {kind:?} is registered for version {:?}", found.api_version)
+}
+
+fn split(api_version: &str) -> (&str, &str) {
+    api_version.split_once('/').unwrap_or(("", api_version))
 }
 
 fn check_version(found: &TypeMeta, wanted: Wanted<'_>) -> Result<(), ApiError> {
@@ -164,7 +193,7 @@ fn cannot_be_handled(
 }
 
 fn is_known(found: &TypeMeta) -> bool {
-    let (group, version) = found.api_version.split_once('/').unwrap_or(("", &found.api_version));
+    let (group, version) = split(&found.api_version);
     builtin().lookup_kind(group, version, &found.kind).is_some()
 }
 

@@ -40,6 +40,10 @@ impl Write<'_> {
             let done = match plan(resource, &current.object, options, self.call.now)? {
                 Plan::Wait => return Ok(Deleted::Waits(current)),
                 Plan::Mark(marked) => self.exchange(&current, marked).await?.map(Deleted::Waits),
+                Plan::MarkAndRemove(marked) => match self.exchange(&current, marked).await? {
+                    Some(marked) => self.remove(&marked, marked.object.clone()).await?.map(Deleted::Gone),
+                    None => None,
+                },
                 Plan::Remove => self.remove(&current, current.object.clone()).await?.map(Deleted::Gone),
             };
             if let Some(deleted) = done {

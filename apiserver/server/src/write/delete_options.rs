@@ -5,7 +5,7 @@
 //! Source: `k8s.io/apimachinery/pkg/apis/meta/v1/validation`.
 
 use keelson_api_registry::{field::FieldError, object::Object, request::RequestInfo, status::ApiError};
-use keelson_api_schema::Encoding;
+use keelson_api_schema::{Encoding, go_text::parse_int};
 use serde_json::Value;
 
 use super::{
@@ -104,7 +104,7 @@ fn propagation(policy: &str, errors: &mut Vec<FieldError>) -> Option<Propagation
         "Orphan" => Some(Propagation::Orphan),
         other => {
             let known = ["Foreground", "Background", "Orphan", "nil"];
-            errors.push(FieldError::not_supported("propagationPolicy", other, &known));
+            errors.push(FieldError::not_supported_in_order("propagationPolicy", other, &known));
             None
         }
     }
@@ -119,7 +119,7 @@ fn read_body(body: &[u8], encoding: Encoding) -> Result<Object, ApiError> {
 fn of_query(info: &RequestInfo) -> Result<Object, ApiError> {
     let mut options = Object::default();
     if let Some(text) = info.parameter("gracePeriodSeconds").filter(|text| !text.is_empty()) {
-        let seconds: i64 = text.parse().map_err(|_| not_go("strconv.ParseInt", text))?;
+        let seconds = parse_int(text).map_err(ApiError::bad_request)?;
         options.set(&["gracePeriodSeconds"], seconds);
     }
     if let Some(text) = info.parameter("orphanDependents") {
@@ -134,10 +134,6 @@ fn of_query(info: &RequestInfo) -> Result<Object, ApiError> {
     let wishes: Vec<_> = wishes.map(|(_, value)| Value::from(value.as_str())).collect();
     options.set(&["dryRun"], wishes);
     Ok(options)
-}
-
-fn not_go(function: &str, text: &str) -> ApiError {
-    ApiError::bad_request(format!("{function}: parsing {text:?}: invalid syntax"))
 }
 
 #[cfg(test)]
@@ -174,6 +170,13 @@ mod tests {
             assert_eq!(options.resource_version.as_deref(), Some("7"));
         }
         assert_eq!(read("", r#"{"kind":"Pod","apiVersion":"v1"}"#).unwrap_err().code, 400);
+        let refused = read("", r#"{"kind":"DeleteOptions","apiVersion":"v2"}"#).unwrap_err();
+        assert_eq!(refused.code, 400, "a version that nobody knows may mean anything");
+        assert!(
+            refused.message.contains("no kind \"DeleteOptions\" is registered for version \"v2\""),
+            "{}",
+            refused.message
+        );
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(crate) enum Plan {
     Wait,
     /// To write this: the object with marks of its deletion.
     Mark(Object),
+    /// To write this, and then to remove it: whoever watches sees that the object had no time left.
+    MarkAndRemove(Object),
     /// To remove the object now.
     Remove,
 }
@@ -61,6 +63,7 @@ pub(crate) fn plan(
     let awaits_finalizers = marked.finalizers().next().is_some();
     match grace {
         Grace::Begun(seconds) if seconds > 0 || awaits_finalizers => {}
+        Grace::Begun(_) => return Ok(Plan::MarkAndRemove(marked)),
         _ if awaits_finalizers => mark(&mut marked, now),
         _ => return Ok(Plan::Remove),
     }
@@ -191,7 +194,7 @@ pub(super) fn check_preconditions(
     } else {
         return Ok(());
     };
-    Err(ApiError::conflict(resource, object.name(), &why))
+    Err(ApiError::conflict_of_kind(resource, object.name(), &why))
 }
 
 /// A namespace is emptied before it goes: it turns Terminating, and stays until its `spec.finalizers` are gone.

@@ -91,6 +91,17 @@ fn owners_are_checked() {
 }
 
 #[test]
+fn finalizers_without_a_prefix_are_kubernetes_own() {
+    let text = "metadata.finalizers[1]: Invalid value: \"mine\": name is neither a standard finalizer name nor is it \
+                fully qualified";
+    let object =
+        Object(json!({"metadata": {"name": "a", "namespace": "b", "finalizers": ["orphan", "mine", "x/y"]}}));
+    assert_eq!(texts(&validate(find("", "v1", "configmaps").unwrap(), &object)), [text]);
+    let old = Object(json!({"metadata": {"name": "a", "namespace": "b"}}));
+    assert_eq!(texts(&validate_update(&object, &old)), [text]);
+}
+
+#[test]
 fn identity_does_not_change_and_the_dying_get_no_finalizers() {
     let old = Object(json!({"metadata": {
         "name": "a", "namespace": "b", "uid": "1", "generation": 2, "deletionTimestamp": "2026-01-01T00:00:00Z",

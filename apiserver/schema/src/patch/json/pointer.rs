@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::go_text::number::atoi;
+
 /// A pointer's text and its unescaped tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pointer {
@@ -42,7 +44,7 @@ impl Pointer {
 
 /// The position of an item; below 0 counts from the end.
 pub(super) fn index(key: &str, len: usize) -> Result<usize, String> {
-    let number = number(key).map_err(|reason| format!("strconv.Atoi: parsing {}: {reason}", quoted(key)))?;
+    let number = atoi(key)?;
     place(number, len).filter(|at| *at < len).ok_or_else(|| invalid(number))
 }
 
@@ -51,12 +53,7 @@ pub(super) fn insertion_index(key: &str, len: usize) -> Result<usize, String> {
     if key == "-" {
         return Ok(len);
     }
-    let number = number(key).map_err(|reason| {
-        format!(
-            "value was not a proper array index: '{key}': strconv.Atoi: parsing {}: {reason}",
-            quoted(key)
-        )
-    })?;
+    let number = atoi(key).map_err(|why| format!("value was not a proper array index: '{key}': {why}"))?;
     place(number, len + 1).filter(|at| *at <= len).ok_or_else(|| invalid(number))
 }
 
@@ -69,15 +66,4 @@ fn place(number: i64, len: usize) -> Option<usize> {
 
 fn invalid(number: i64) -> String {
     format!("Unable to access invalid index: {number}: invalid index referenced")
-}
-
-fn number(key: &str) -> Result<i64, &'static str> {
-    key.parse::<i64>().map_err(|error| match error.kind() {
-        std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow => "value out of range",
-        _ => "invalid syntax",
-    })
-}
-
-fn quoted(key: &str) -> String {
-    crate::go_text::quote(key)
 }

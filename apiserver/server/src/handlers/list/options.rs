@@ -6,9 +6,13 @@ use http::StatusCode;
 use keelson_api_registry::{
     field::FieldError,
     request::RequestInfo,
+    resources::ResourceInfo,
     status::{ApiError, Cause},
 };
+use keelson_api_schema::go_text::{parse_int, parse_uint};
 use keelson_store_core::id::Revision;
+
+use super::token::Token;
 
 /// A resourceVersion that a client names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +43,8 @@ pub(crate) struct ListOptions {
     pub(crate) matching: Match,
     /// How many objects at most; `None` for all.
     pub(crate) limit: Option<usize>,
-    /// The token of the page before; empty for the first page.
-    pub(crate) token: String,
+    /// The token of the page before; `None` for the first page.
+    pub(super) token: Option<Token>,
 }
 
 /// The parameters of a watch.
@@ -55,20 +59,26 @@ pub(crate) struct WatchOptions {
 }
 
 impl ResourceVersion {
-    /// Reads the parameter.
+    /// Reads the parameter of a read.
     ///
     /// # Errors
     /// 400 for what is no decimal number of 64 bits.
-    pub(crate) fn parse(text: &str) -> Result<Self, ApiError> {
+    pub(crate) fn of(text: &str) -> Result<Self, ApiError> {
+        Self::parse(text).map_err(|error| ApiError::bad_request(format!("invalid resource version: {error}")))
+    }
+
+    /// Reads the parameter.
+    ///
+    /// # Errors
+    /// For what is no decimal number of 64 bits.
+    fn parse(text: &str) -> Result<Self, FieldError> {
         match text {
             "" => Ok(Self::Unset),
             "0" => Ok(Self::Any),
-            _ => match text.parse() {
+            _ => match parse_uint(text) {
                 Ok(0) => Ok(Self::Any),
                 Ok(number) => Ok(Self::At(Revision::new(number))),
-                Err(_) => Err(ApiError::bad_request(format!(
-                    "invalid resource version: strconv.ParseUint: parsing {text:?}: invalid syntax"
-                ))),
+                Err(why) => Err(FieldError::invalid("resourceVersion", text, why)),
             },
         }
     }
@@ -87,15 +97,15 @@ impl ListOptions {
                 .push(FieldError::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
         }
         refuse(&errors)?;
-        let version = ResourceVersion::parse(text("resourceVersion"))?;
-        let token = text("continue").to_owned();
-        if !token.is_empty() && matches!(version, ResourceVersion::At(_)) {
-            let why = "specifying resource version is not allowed when using continue";
-            return Err(ApiError::bad_request(why));
-        }
         // It means nothing here, and must be a number all the same.
         number(info, "timeoutSeconds")?;
         let limit = number(info, "limit")?.and_then(|limit| usize::try_from(limit).ok());
+        let token = Token::of(text("continue"))?;
+        if token.is_some() && !matches!(text("resourceVersion"), "" | "0") {
+            let why = "specifying resource version is not allowed when using continue";
+            return Err(ApiError::bad_request(why));
+        }
+        let version = ResourceVersion::of(text("resourceVersion"))?;
         Ok(Self { version, matching: matching(info), limit: limit.filter(|limit| *limit > 0), token })
     }
 
@@ -113,8 +123,8 @@ impl WatchOptions {
     /// Reads the query of a watch.
     ///
     /// # Errors
-    /// As [`ListOptions::parse`].
-    pub(crate) fn parse(info: &RequestInfo) -> Result<Self, ApiError> {
+    /// As [`ListOptions::parse`], but as upstream 422 for what is no resourceVersion, about a kind that is the plural.
+    pub(crate) fn parse(info: &RequestInfo, resource: &ResourceInfo) -> Result<Self, ApiError> {
         let text = |name| info.parameter(name).unwrap_or_default();
         let initial = match text("sendInitialEvents") {
             "" => None,
@@ -122,7 +132,8 @@ impl WatchOptions {
         };
         refuse(&watch_errors(info, initial.is_some()))?;
         Ok(Self {
-            version: ResourceVersion::parse(text("resourceVersion"))?,
+            version: ResourceVersion::parse(text("resourceVersion"))
+                .map_err(|error| ApiError::invalid(resource.group, resource.plural, "", &[error]))?,
             initial,
             bookmarks: info.flag("allowWatchBookmarks"),
             timeout: number(info, "timeoutSeconds")?.and_then(|seconds| u64::try_from(seconds).ok()),
@@ -170,7 +181,7 @@ fn match_errors(info: &RequestInfo) -> Vec<FieldError> {
     }
     if !matches!(given, "Exact" | "NotOlderThan") {
         let known = ["Exact", "NotOlderThan", ""];
-        errors.push(FieldError::not_supported("resourceVersionMatch", given, &known));
+        errors.push(FieldError::not_supported_in_order("resourceVersionMatch", given, &known));
     }
     if given == "Exact" && text("resourceVersion") == "0" {
         errors.push(forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
@@ -221,9 +232,7 @@ fn refuse(errors: &[FieldError]) -> Result<(), ApiError> {
 fn number(info: &RequestInfo, name: &str) -> Result<Option<i64>, ApiError> {
     match info.parameter(name).unwrap_or_default() {
         "" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| {
-            ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
-        }),
+        text => parse_int(text).map(Some).map_err(ApiError::bad_request),
     }
 }
 

@@ -39,8 +39,8 @@ const GONE: &str = "The resourceVersion for the provided list is too old.";
 
 /// A page.
 #[derive(Debug)]
-pub(super) struct Page {
-    pub(super) objects: Vec<Arc<CachedObject>>,
+pub(in crate::handlers) struct Page {
+    pub(in crate::handlers) objects: Vec<Arc<CachedObject>>,
     pub(super) meta: ListMeta,
 }
 
@@ -76,16 +76,12 @@ pub(crate) fn range_of(request: &ResourceRequest, selection: &Selection) -> Resu
 ///
 /// # Errors
 /// 410 for a revision that is gone, 504 for one that is yet to come, 400 for a token that is none.
-pub(super) async fn read(
+pub(in crate::handlers) async fn read(
     objects: &ObjectStore,
     request: &ResourceRequest,
     options: &ListOptions,
     selection: &Selection,
 ) -> Result<Page, ApiError> {
-    let token = match options.token.as_str() {
-        "" => None,
-        text => Some(Token::decode(text)?),
-    };
     let query = Query {
         resource: request.resource,
         range: range_of(request, selection)?,
@@ -94,10 +90,10 @@ pub(super) async fn read(
         limit: options.limit,
     };
     let (shard, _) = objects.fresh(request.resource).await?;
-    match token {
-        Some(Token { revision: None, start }) => query.newest(&shard, Some(&start)),
+    match &options.token {
+        Some(Token { revision: None, start }) => query.newest(&shard, Some(start)),
         Some(Token { revision: Some(revision), start }) => {
-            query.at(objects, &shard, revision, Some(&start)).await
+            query.at(objects, &shard, *revision, Some(start)).await
         }
         None => match options.exact() {
             Some(revision) => query.at(objects, &shard, revision, None).await,

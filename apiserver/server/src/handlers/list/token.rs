@@ -40,6 +40,14 @@ impl Token {
         URL_SAFE_NO_PAD.encode(json)
     }
 
+    /// Reads the parameter; there is none on the first page.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub(super) fn of(parameter: &str) -> Result<Option<Self>, ApiError> {
+        if parameter.is_empty() { Ok(None) } else { Self::decode(parameter).map(Some) }
+    }
+
     /// Reads it.
     ///
     /// # Errors

@@ -69,7 +69,15 @@ fn dependents_that_go_first_or_stay_are_left_to_the_collector() {
     with_cluster(async |cluster| {
         cluster.post(CONFIG_MAPS, config_map("a")).await;
         let waits = cluster.delete(A, json!({"propagationPolicy": "Foreground"})).await.unwrap();
-        assert_eq!(waits.code, 202);
+        assert_eq!(waits.code, 200);
+        let older = cluster.delete(A, json!({"orphanDependents": false})).await.unwrap();
+        assert_eq!(older.code, 200, "nothing holds it any more");
+        cluster.post(CONFIG_MAPS, json!({"metadata": {"name": "a", "finalizers": ["example.com/a"]}})).await;
+        let older = cluster.delete(A, json!({"orphanDependents": false})).await.unwrap();
+        assert_eq!(older.code, 202);
+        cluster.merge(A, json!({"metadata": {"finalizers": null}})).await.unwrap();
+        cluster.post(CONFIG_MAPS, config_map("a")).await;
+        let waits = cluster.delete(A, json!({"propagationPolicy": "Foreground"})).await.unwrap();
         assert_eq!(waits.body["metadata"]["finalizers"], json!(["foregroundDeletion"]));
         let orphaning = cluster.delete(A, json!({"orphanDependents": true})).await.unwrap();
         assert_eq!(orphaning.body["metadata"]["finalizers"], json!(["orphan"]));
@@ -94,5 +102,11 @@ fn of_many_those_go_that_the_selectors_match() {
         assert_eq!(left, ["c"]);
         let error = refused(cluster.delete(&format!("{CONFIG_MAPS}?labelSelector=%3D"), Value::Null).await);
         assert_eq!(error.reason, "BadRequest");
+        let before = format!("{CONFIG_MAPS}?resourceVersion=1&resourceVersionMatch=Exact");
+        let deleted = cluster.delete(&before, Value::Null).await.unwrap();
+        assert_eq!(deleted.body["items"], json!([]), "there was nothing at that revision");
+        let later = format!("{CONFIG_MAPS}?resourceVersion=1000000");
+        assert_eq!(refused(cluster.delete(&later, Value::Null).await).code, 504);
+        assert!(cluster.get(&format!("{CONFIG_MAPS}/c")).await.is_some());
     });
 }

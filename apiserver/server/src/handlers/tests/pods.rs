@@ -104,7 +104,8 @@ fn a_pod_without_a_node_goes_at_once_and_one_with_a_node_when_the_node_says_so()
         assert_eq!(deleted.body["metadata"]["deletionTimestamp"], "2026-11-23T01:02:33Z");
         let uid = &deleted.body["metadata"]["uid"];
         let last = json!({"gracePeriodSeconds": 0, "preconditions": {"uid": uid}});
-        cluster.delete(&web, last).await.unwrap();
+        let gone = cluster.delete(&web, last).await.unwrap();
+        assert_eq!(gone.body["metadata"]["deletionGracePeriodSeconds"], 0);
         assert_eq!(cluster.get(&web).await, None);
     });
 }

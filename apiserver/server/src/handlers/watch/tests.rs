@@ -308,15 +308,25 @@ fn what_makes_no_sense_is_refused_before_the_stream() {
     testing::with_server(async |testing::Site { server, .. }| {
         for (query, accept, code) in [
             ("sendInitialEvents=true", "application/json", 422),
-            ("resourceVersion=x", "application/json", 400),
+            ("resourceVersion=x", "application/json", 422),
             ("", "application/yaml", 406),
-            ("sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=99", "*/*", 504),
         ] {
             let uri = format!("/api/v1/configmaps?watch=true&{query}");
             let call = testing::call(&server, "GET", &uri, &[("accept", accept)], "");
             let error = watch(&server, &call).await.map(|_| ()).unwrap_err();
             assert_eq!(error.code, code, "{query} {accept}: {}", error.message);
         }
+    });
+}
+
+#[test]
+fn a_revision_that_is_yet_to_come_is_told_in_the_stream() {
+    testing::with_server(async |testing::Site { server, .. }| {
+        let query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=99";
+        let mut client = Client::open(&server, query).await;
+        let line = client.line().await.unwrap();
+        assert_eq!((&line["type"], &line["object"]["code"]), (&json!("ERROR"), &json!(504)), "{line}");
+        assert_eq!(line["object"]["details"]["causes"][0]["reason"], "ResourceVersionTooLarge");
     });
 }
 

@@ -64,6 +64,13 @@ fn marked(plan: Plan) -> Object {
     }
 }
 
+fn removed(plan: Plan) -> Object {
+    match plan {
+        Plan::MarkAndRemove(object) => object,
+        other => panic!("it should be marked and removed, not {other:?}"),
+    }
+}
+
 fn after(seconds: i64) -> DeleteOptions {
     DeleteOptions { grace_period_seconds: Some(seconds), ..DeleteOptions::default() }
 }
@@ -76,7 +83,10 @@ fn propagating(policy: Propagation) -> DeleteOptions {
 fn what_nobody_waits_for_goes_at_once() {
     assert_eq!(decide(&Plain, json!({}), &DeleteOptions::default()), Plan::Remove);
     assert_eq!(decide(&Plain, json!({}), &after(30)), Plan::Remove, "no agent ends a ConfigMap");
-    assert_eq!(decide(&Graceful, json!({}), &after(0)), Plan::Remove);
+    let hurried = removed(decide(&Graceful, json!({"generation": 1}), &after(0)));
+    assert_eq!(hurried.text(&["metadata", "deletionTimestamp"]), "2026-11-23T01:02:03Z");
+    assert_eq!(hurried.integer(&["metadata", "deletionGracePeriodSeconds"]), Some(0));
+    assert_eq!(hurried.generation(), 2);
 }
 
 #[test]
@@ -120,7 +130,8 @@ fn a_graceful_deletion_waits_and_can_only_be_hurried() {
     let hurried = marked(again(&after(10)));
     assert_eq!(hurried.text(&["metadata", "deletionTimestamp"]), "2026-11-23T01:02:13Z");
     assert_eq!(hurried.generation(), 2);
-    assert_eq!(again(&after(0)), Plan::Remove);
+    let ended = removed(again(&after(0)));
+    assert_eq!(ended.integer(&["metadata", "deletionGracePeriodSeconds"]), Some(0));
 }
 
 #[test]
@@ -153,14 +164,14 @@ fn preconditions_are_told_in_upstreams_words() {
         (uid.code.as_u16(), uid.message.as_str()),
         (
             409,
-            "Operation cannot be fulfilled on configmaps \"a\": the UID in the precondition (u2) does not match the \
+            "Operation cannot be fulfilled on ConfigMap \"a\": the UID in the precondition (u2) does not match the \
              UID in record (u1). The object might have been deleted and then recreated"
         )
     );
     let version = DeleteOptions { resource_version: Some("6".to_owned()), ..DeleteOptions::default() };
     assert_eq!(
         refused(&version).message,
-        "Operation cannot be fulfilled on configmaps \"a\": the ResourceVersion in the precondition (6) does not \
+        "Operation cannot be fulfilled on ConfigMap \"a\": the ResourceVersion in the precondition (6) does not \
          match the ResourceVersion in record (7). The object might have been modified"
     );
 }

@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn pods() -> &'static ResourceInfo {
+    keelson_api_registry::resources::find("", "v1", "pods").unwrap()
+}
+
 fn info(query: &str) -> RequestInfo {
     RequestInfo::parse(&http::Method::GET, &format!("/api/v1/pods?{query}").parse().unwrap()).unwrap()
 }
@@ -9,7 +13,7 @@ fn info(query: &str) -> RequestInfo {
 #[test]
 fn combinations_that_mean_nothing_are_refused_in_upstreams_words() {
     let list = |query| ListOptions::parse(&info(query)).unwrap_err();
-    let watch = |query| WatchOptions::parse(&info(query)).unwrap_err();
+    let watch = |query| WatchOptions::parse(&info(query), pods()).unwrap_err();
     let cases = [
         (
             list("resourceVersionMatch=Exact"),
@@ -25,7 +29,7 @@ fn combinations_that_mean_nothing_are_refused_in_upstreams_words() {
         ),
         (
             list("resourceVersion=5&resourceVersionMatch=Foo"),
-            "resourceVersionMatch: Unsupported value: \"Foo\": supported values: \"\", \"Exact\", \"NotOlderThan\"",
+            "resourceVersionMatch: Unsupported value: \"Foo\": supported values: \"Exact\", \"NotOlderThan\", \"\"",
         ),
         (
             list("sendInitialEvents=true"),
@@ -48,11 +52,41 @@ fn combinations_that_mean_nothing_are_refused_in_upstreams_words() {
 
 #[test]
 fn numbers_must_be_numbers() {
-    for query in ["resourceVersion=abc", "resourceVersion=-1", "limit=many", "resourceVersion=5&continue=x"] {
+    for query in ["resourceVersion=abc", "resourceVersion=-1", "limit=many", "timeoutSeconds=long"] {
         assert_eq!(ListOptions::parse(&info(query)).unwrap_err().code, 400, "{query}");
     }
-    let error = ListOptions::parse(&info("resourceVersion=5&continue=x")).unwrap_err();
+    let token = Token { revision: None, start: "a".to_owned() }.encode();
+    let error = ListOptions::parse(&info(&format!("resourceVersion=5&continue={token}"))).unwrap_err();
     assert_eq!(error.message, "specifying resource version is not allowed when using continue");
+}
+
+#[test]
+fn numbers_that_are_none_are_refused_in_gos_words() {
+    let list = |query| ListOptions::parse(&info(query)).unwrap_err();
+    let watch = |query| WatchOptions::parse(&info(query), pods()).unwrap_err();
+    let parsing = "strconv.ParseUint: parsing \"abc\": invalid syntax";
+    let cases = [
+        (
+            list("resourceVersion=abc"),
+            400,
+            format!("invalid resource version: resourceVersion: Invalid value: \"abc\": {parsing}"),
+        ),
+        (
+            watch("resourceVersion=abc"),
+            422,
+            format!("pods \"\" is invalid: resourceVersion: Invalid value: \"abc\": {parsing}"),
+        ),
+        (
+            list("limit=9223372036854775808"),
+            400,
+            "strconv.ParseInt: parsing \"9223372036854775808\": value out of range".to_owned(),
+        ),
+    ];
+    for (error, code, text) in cases {
+        assert_eq!((error.code.as_u16(), error.message), (code, text));
+    }
+    let token = list("continue=abc&resourceVersion=1");
+    assert!(token.message.starts_with("invalid continue token: "), "{}", token.message);
 }
 
 #[test]
