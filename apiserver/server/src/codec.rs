@@ -20,6 +20,7 @@ use crate::{
     storage::Stored,
 };
 
+mod collection;
 mod indent;
 mod negotiate;
 mod rendering;
@@ -28,14 +29,18 @@ mod yaml;
 pub(crate) mod protobuf;
 pub(crate) mod table;
 
+pub(crate) use collection::CollectionWriter;
 pub(crate) use indent::indented;
 pub use negotiate::{Form, Include, Media, Wanted};
 use protobuf::PROTOBUF;
 pub(crate) use rendering::Rendering;
 pub(crate) use yaml::yaml;
 
+/// YAML's media type.
+const YAML: &str = "application/yaml";
+
 /// What request bodies may be written in.
-const BODIES: &[&str] = &["application/json", "application/yaml", PROTOBUF];
+const BODIES: &[&str] = &["application/json", YAML, PROTOBUF];
 
 /// How the user agents of tools begin whose output people read; upstream's list.
 const PEOPLES_AGENTS: [&str; 3] = ["curl", "Wget", "Mozilla/5.0"];
@@ -128,7 +133,7 @@ pub(crate) fn send(wanted: &Wanted, status: StatusCode, json: &[u8]) -> Response
         return answer::object_bytes(status, PROTOBUF, message.into());
     }
     match wanted.media {
-        Media::Yaml => answer::object_bytes(status, "application/yaml", yaml(json).into()),
+        Media::Yaml => answer::object_bytes(status, YAML, yaml(json).into()),
         Media::Json | Media::Protobuf if wanted.pretty => {
             answer::object_bytes(status, answer::JSON, indented(json).into())
         }

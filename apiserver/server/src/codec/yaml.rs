@@ -17,6 +17,34 @@ pub(crate) fn yaml(json: &[u8]) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// Begins a collection, whose JSON is given without items, up to the name of the list that they are in; returns what comes
+/// after them.
+pub(crate) fn collection_head(json: &[u8], out: &mut Vec<u8>) -> String {
+    let head: Map<String, Value> =
+        serde_json::from_slice(json).expect("the head of a collection was written by this server");
+    let list = head.iter().rev().find(|(name, _)| ["items", "rows"].contains(&name.as_str()));
+    let list = list.map(|(name, _)| name.clone()).unwrap_or_default();
+    let (mut before, mut after) = (String::new(), String::new());
+    for (key, value) in &head {
+        let half = if *key <= list { &mut before } else { &mut after };
+        line_text(key, half);
+        half.push(':');
+        if *key != list {
+            member(value, 0, half);
+        }
+    }
+    out.extend_from_slice(before.as_bytes());
+    after
+}
+
+/// One item of a collection.
+pub(crate) fn collection_item(json: &[u8]) -> Vec<u8> {
+    let item: Value = serde_json::from_slice(json).expect("what is shown was written by this server");
+    let mut out = String::with_capacity(json.len());
+    sequence(std::slice::from_ref(&item), 0, &mut out);
+    out.into_bytes()
+}
+
 fn mapping(members: &Map<String, Value>, depth: usize, out: &mut String) {
     for (at, (key, value)) in members.iter().enumerate() {
         // The first key of a list's item stands behind the dash.

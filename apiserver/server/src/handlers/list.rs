@@ -11,9 +11,8 @@ use crate::{
     answer::{self, Response},
     cache::CachedObject,
     codec::{
-        Form, Media, Rendering, Wanted,
+        CollectionWriter, Form, Media, Rendering, Wanted,
         protobuf::{self, PROTOBUF},
-        send,
         table::{self, ListMeta},
     },
     selection::Selection,
@@ -51,20 +50,14 @@ pub async fn list(server: &Arc<Server>, call: &Call) -> Result<Response, ApiErro
     if wanted.media == Media::Protobuf {
         return in_protobuf(&rendering, &page.meta, &page.objects).await;
     }
-    let mut pieces = Pieces {
+    stream(Pieces {
         head: Some(head(&rendering, &page.meta)),
         objects: page.objects.into_iter(),
         rendering,
-        state: State::First,
+        writer: CollectionWriter::new(&wanted),
+        is_done: false,
         failure: None,
-    };
-    if wanted.media == Media::Yaml || wanted.pretty {
-        let mut whole = pieces.by_ref().collect::<Vec<_>>().concat();
-        // The pieces end as a line does.
-        whole.pop();
-        return pieces.failure.map_or_else(|| Ok(send(&wanted, StatusCode::OK, &whole)), Err);
-    }
-    stream(pieces)
+    })
 }
 
 /// A collection in protobuf, whose length stands in front of it; so it is sent once all messages are made, which the
@@ -93,16 +86,16 @@ async fn in_protobuf(
 }
 
 fn stream(mut pieces: Pieces) -> Result<Response, ApiError> {
-    let length = pieces.length();
+    let (length, content_type) = (pieces.length(), pieces.writer.content_type());
     let Some(first) = pieces.next() else { unreachable!("the head is a piece") };
     if let Some(error) = pieces.failure {
         return Err(error);
     }
-    if pieces.state == State::Done {
-        return Ok(answer::object_bytes(StatusCode::OK, answer::JSON, first));
+    if pieces.is_done {
+        return Ok(answer::object_bytes(StatusCode::OK, content_type, first));
     }
     let rest = tokio_stream::iter(std::iter::once(first).chain(pieces));
-    let mut response = answer::streamed(StatusCode::OK, answer::JSON, rest);
+    let mut response = answer::streamed(StatusCode::OK, content_type, rest);
     if let Some(length) = length {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
@@ -118,25 +111,16 @@ fn head(rendering: &Rendering, meta: &ListMeta) -> Vec<u8> {
     }
 }
 
-/// A collection's JSON, in pieces that are made when they are wanted.
+/// A collection, in pieces that are made when they are wanted.
 struct Pieces {
     head: Option<Vec<u8>>,
     objects: std::vec::IntoIter<Arc<CachedObject>>,
     rendering: Rendering,
-    state: State,
-    /// Why the pieces end where no JSON ends.
+    writer: CollectionWriter,
+    /// Whether there are no further pieces.
+    is_done: bool,
+    /// Why the pieces end where no collection ends.
     failure: Option<ApiError>,
-}
-
-/// How far a collection is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// No item yet.
-    First,
-    /// Some items.
-    Further,
-    /// All.
-    Done,
 }
 
 impl Pieces {
@@ -146,7 +130,8 @@ impl Pieces {
         let items: usize = objects.iter().map(|object| object.json().len()).sum();
         let commas = objects.len().saturating_sub(1);
         let head = self.head.as_ref().map_or(0, Vec::len);
-        self.rendering.is_verbatim().then_some(head + items + commas + table::TAIL.len() + 1)
+        let is_verbatim = self.rendering.is_verbatim() && self.writer.is_verbatim();
+        is_verbatim.then_some(head + items + commas + table::TAIL.len() + 1)
     }
 }
 
@@ -154,32 +139,29 @@ impl Iterator for Pieces {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
-        if self.state == State::Done {
+        if self.is_done {
             return None;
         }
-        let mut piece = self.head.take().unwrap_or_default();
-        piece.reserve(PIECE + SLACK);
+        let mut piece = Vec::with_capacity(PIECE + SLACK);
+        if let Some(head) = self.head.take() {
+            self.writer.head(&head, &mut piece);
+        }
         while piece.len() < PIECE {
             let Some(object) = self.objects.next() else {
-                self.state = State::Done;
-                piece.extend_from_slice(table::TAIL);
-                piece.push(b'\n');
+                self.is_done = true;
+                self.writer.end(&mut piece);
                 break;
             };
             let item = match self.rendering.item(&object) {
                 Ok(item) => item,
                 Err(error) => {
-                    // Once the head has been sent, all that is left is to end where no JSON ends.
+                    // Once the head has been sent, all that is left is to end where no collection ends.
                     tracing::error!(name = object.name, message = error.message, "a list is cut short");
-                    (self.state, self.failure) = (State::Done, Some(error));
+                    (self.is_done, self.failure) = (true, Some(error));
                     break;
                 }
             };
-            if self.state == State::Further {
-                piece.push(b',');
-            }
-            self.state = State::Further;
-            piece.extend_from_slice(&item);
+            self.writer.item(&item, &mut piece);
         }
         Some(piece.into())
     }
