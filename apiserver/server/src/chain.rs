@@ -9,7 +9,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Method, Request, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Version, header, request::Parts};
 use http_body::Body as HttpBody;
 use hyper::upgrade::OnUpgrade;
 use keelson_api_registry::{
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::{
     answer::{self, Response},
+    aside,
     authn::{Peer, impersonation},
     authz::{
         Allowed,
@@ -28,9 +29,9 @@ use crate::{
     },
     body, codec, compress, deadline, deprecation,
     flow::is_long_running,
-    handlers::{self, Call},
+    handlers::Call,
     paths, record,
-    server::{Server, User},
+    server::{Phase, Server, User},
     uid,
 };
 
@@ -65,6 +66,10 @@ where
     }
     let headers = response.headers_mut();
     headers.insert(AUDIT_ID, audit_id);
+    if server.phase() != Phase::Serving && head.version <= Version::HTTP_11 {
+        // HTTP/1.1 has no other way to tell a client that it should ask somebody else from now on.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
     record::observe(&server.metrics, &head.method, known, response.status(), began.elapsed());
     // The answer to a HEAD is a GET's without the body: HTTP/2 clients hang up on one that has it.
@@ -152,7 +157,7 @@ async fn dispatch(
     let upgrade = head.extensions.get::<OnUpgrade>().cloned();
     let resource = request.resource;
     let call = Call { request, info, user, headers: head.headers.clone(), body, allowed, now, upgrade };
-    let mut response = handlers::handle(server, call).await?;
+    let mut response = aside::handle(server, call).await?;
     if let Some(warning) = deprecation::warning(resource) {
         codec::warn(response.headers_mut(), warning);
     }

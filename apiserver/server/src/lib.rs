@@ -43,6 +43,7 @@ pub mod metrics;
 pub mod store_members;
 pub mod store_status;
 
+mod aside;
 pub mod handlers;
 
 pub mod reviews;

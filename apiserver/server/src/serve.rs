@@ -3,8 +3,9 @@
 //! In: listening sockets and a TLS configuration. Out: for every connection the [`Peer`] at its other end, and
 //! every request of it handed to [`crate::chain`], over HTTP/2 or HTTP/1.1.
 //!
-//! A server that is asked to stop says first that it is no longer ready, then takes the connections that wait already
-//! and no more, tells those it has to go away, and ends when their requests are answered or the patience for that is over.
+//! A server that is asked to stop says first that it is no longer ready, and ends kept connections with the next answer on
+//! them; then it takes the connections that wait already and no more, tells those it has to go away, and ends when their
+//! requests are answered or the patience for that is over.
 
 use std::{
     convert::Infallible,

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::{
     allocation::Allocator,
+    aside::Aside,
     authn::{Authenticator, KeyError, jwt::TokenKeys, service_account::TokenIssuer, x509::ClientAuthorities},
     authz::{self, Authorizer},
     flow::FlowControl,
@@ -38,6 +39,7 @@ pub struct Server {
     pub allocator: Allocator,
     /// What the operator decided.
     pub options: ServerOptions,
+    pub(crate) aside: Aside,
     pub(crate) flow: FlowControl,
     pub(crate) metrics: Metrics,
     phase: watch::Sender<Phase>,
@@ -80,7 +82,7 @@ pub struct ServerOptions {
     /// How many requests that change something may be under way at once.
     pub max_mutating_requests_inflight: usize,
     /// How long a server that is asked to stop still takes connections, so that load balancers see that it is no
-    /// longer ready.
+    /// longer ready, and clients that keep a connection are told with an answer to use it no more.
     pub shutdown_delay: Duration,
     /// How nodes are called. Without it, logs and commands of pods are refused.
     pub node_client: Option<NodeClient>,
@@ -118,6 +120,7 @@ impl Server {
             authorizer: Authorizer::default(),
             allocator: Allocator::new(options.service_cluster_ip_range, options.service_node_ports.clone()),
             tokens: TokenIssuer::new(keys, issuer, options.api_audiences.clone()),
+            aside: Aside::new(),
             flow: FlowControl::new(options.max_requests_inflight, options.max_mutating_requests_inflight),
             metrics: Metrics::default(),
             options,
@@ -199,7 +202,7 @@ impl ServerOptions {
             request_timeout: Duration::from_secs(60),
             max_requests_inflight: 400,
             max_mutating_requests_inflight: 200,
-            shutdown_delay: Duration::ZERO,
+            shutdown_delay: Duration::from_secs(1),
             node_client: None,
             clock: OffsetDateTime::now_utc,
         }

@@ -147,6 +147,7 @@ fn site_of(store: Store, decide: impl FnOnce(&mut ServerOptions)) -> Site {
     let authority = authority();
     let address = std::net::Ipv4Addr::LOCALHOST.into();
     let mut options = ServerOptions::new("test".to_owned(), address, 6443, authority.pem());
+    options.shutdown_delay = Duration::ZERO;
     decide(&mut options);
     let signing = rcgen::KeyPair::generate().unwrap().serialize_pem();
     let keys = ServiceAccountKeys { signing, earlier: String::new() };

@@ -55,6 +55,10 @@ pub(crate) struct ServerFlags {
     /// The address at which clients in the cluster reach it [default: the one of --listen].
     #[arg(long, env = "KEELSON_ADVERTISE_ADDRESS", value_name = "IP")]
     pub(crate) advertise_address: Option<IpAddr>,
+    /// How long it still takes requests after it was asked to stop and says that it is no longer ready: longer than load
+    /// balancers need to notice.
+    #[arg(long, env = "KEELSON_SHUTDOWN_DELAY_DURATION", value_name = "DURATION", default_value = "1s")]
+    pub(crate) shutdown_delay_duration: Span,
 }
 
 /// The store and its other replicas.

@@ -33,6 +33,8 @@ pub(crate) struct ServerOptions {
     pub(crate) shared_listen: Option<SocketAddr>,
     /// The address that clients in the cluster are told.
     pub(crate) advertise_address: IpAddr,
+    /// How long it still takes requests after it was asked to stop.
+    pub(crate) shutdown_delay: Duration,
     /// Where its store listens for peers.
     pub(crate) peer_listen: SocketAddr,
     /// Where peers reach it.
@@ -143,7 +145,8 @@ impl ServerOptions {
     /// Checks the flags against each other.
     pub(crate) fn from_flags(flags: Flags) -> Result<Self, OptionsError> {
         let Flags { server, store, pki, services, controllers, log_level: _ } = flags;
-        let ServerFlags { name, data_dir, listen, shared_listen, advertise_address } = server;
+        let ServerFlags { name, data_dir, listen, shared_listen, advertise_address, shutdown_delay_duration } =
+            server;
         // It becomes part of paths; further rules are those of `keelson pki init`.
         if name.is_empty() || name.contains('/') || name.starts_with('.') {
             return Err(OptionsError::Name(name));
@@ -185,6 +188,7 @@ impl ServerOptions {
             listen,
             shared_listen,
             advertise_address,
+            shutdown_delay: shutdown_delay_duration.get(),
             peer_listen,
             peer_url,
             initial_cluster,

@@ -121,6 +121,7 @@ fn api_options(
         service_cluster_ip_range: options.service_network.range(),
         service_node_ports: options.node_ports.0.clone(),
         node_client: Some(node_client),
+        shutdown_delay: options.shutdown_delay,
         ..api::ServerOptions::new(options.name.clone(), address, port, client_ca_pem)
     }
 }

@@ -1,6 +1,9 @@
 //! Whole connections over loopback: TLS, both versions of HTTP, and their end.
 
-use http::{Request, header::HOST};
+use http::{
+    Request,
+    header::{CONNECTION, HOST},
+};
 use http_body_util::BodyExt;
 use hyper::client::conn::http1;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
@@ -85,6 +88,30 @@ fn a_server_that_stops_ends_its_watches_and_then_its_connections() {
         assert!(watch.into_body().collect().await.is_ok());
         listening.serving.await.unwrap();
         assert!(TcpStream::connect(listening.address).await.is_err(), "nobody listens any more");
+    });
+}
+
+#[test]
+fn kept_connections_end_with_an_answer_before_the_listener_goes() {
+    with_server(async |site| {
+        let server = site.server.clone();
+        let listening = Listening::start(site);
+        let mut http1 = listening.connect_http1(Some(&listening.authority)).await;
+        let mut http2 = listening.connect_http2(Some(&listening.authority)).await;
+        assert_eq!(http1.send_request(get("/version")).await.unwrap().headers().get(CONNECTION), None);
+        server.begin_leave();
+        let mut late = listening.connect_http1(Some(&listening.authority)).await;
+        for client in [&mut http1, &mut late] {
+            client.ready().await.unwrap();
+            let answer = client.send_request(get("/api/v1/configmaps")).await.unwrap();
+            assert_eq!(
+                (answer.status().as_u16(), &answer.headers()[CONNECTION]),
+                (200, &"close".parse().unwrap())
+            );
+            json(answer).await;
+            assert!(client.ready().await.is_err(), "the server has closed it");
+        }
+        assert_eq!(http2.send_request(get("/readyz")).await.unwrap().status(), 500);
     });
 }
 
