@@ -29,6 +29,16 @@ pub const CREATED_AT: Column = Column::new("Created At", "date", |object, _| {
 /// The columns of kinds that have none of their own.
 pub const DEFAULT: &[Column] = &[NAME, CREATED_AT];
 
+/// The columns of a scale, whatever it is the scale of.
+pub const SCALE: &[Column] = &[
+    NAME,
+    Column::new("Desired", "integer", |scale, _| scale.integer(&["spec", "replicas"]).unwrap_or(0).into()),
+    Column::new("Available", "integer", |scale, _| {
+        scale.integer(&["status", "replicas"]).unwrap_or(0).into()
+    }),
+    AGE,
+];
+
 /// How long before `now` an RFC 3339 time was, shortly: `5m12s`, `3d`. `<unknown>` for no time.
 pub fn since(time: &str, now: OffsetDateTime) -> String {
     match OffsetDateTime::parse(time, &Rfc3339) {

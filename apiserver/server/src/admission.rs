@@ -31,6 +31,7 @@ mod rbac;
 mod resource_quota;
 mod runtime_class;
 mod service_account;
+mod service_address;
 mod taint_nodes;
 
 use certificates::{CertificateRequests, Signers};
@@ -47,6 +48,7 @@ use rbac::Escalation;
 use resource_quota::ResourceQuota;
 use runtime_class::RuntimeClass;
 use service_account::ServiceAccount;
+use service_address::ServiceAddress;
 use taint_nodes::TaintNodesByCondition;
 
 /// What marks a pod that only mirrors one that a node runs by itself.
@@ -78,6 +80,7 @@ static VALIDATING: &[&dyn Validate] = &[
     &RuntimeClass,
     &Signers,
     &Escalation,
+    &ServiceAddress,
     &ResourceQuota,
 ];
 

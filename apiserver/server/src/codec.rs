@@ -10,7 +10,7 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WARNING, X_CONTENT_TYPE_OPTIONS},
 };
-use keelson_api_registry::{object::Object, request::RequestInfo, status::ApiError};
+use keelson_api_registry::{columns, object::Object, request::RequestInfo, status::ApiError};
 use keelson_api_schema::{Encoding, TypeId, builtin};
 use serde_json::Value;
 
@@ -190,10 +190,13 @@ impl Shown<'_> {
     fn table(&self, call: &Call, include: Include) -> Result<Bytes, ApiError> {
         let metadata = self.metadata()?;
         let item = table::Item { object: self.object, json: &self.json(), metadata: &metadata };
-        let resource = call.request.resource;
-        let row = table::row(resource, &item, include, call.now);
+        let columns = match self.object.text(&["kind"]) {
+            "Scale" => columns::SCALE,
+            _ => table::columns_of(call.request.resource),
+        };
+        let row = table::row(columns, &item, include, call.now);
         let meta = table::ListMeta::at(self.object.resource_version());
-        Ok([table::head(resource, &meta, true), row, table::TAIL.to_vec()].concat().into())
+        Ok([table::head(columns, &meta, true), row, table::TAIL.to_vec()].concat().into())
     }
 
     /// The JSON of its metadata. What has none cannot be shown as anything but itself.

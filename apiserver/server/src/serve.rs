@@ -57,6 +57,9 @@ const MAX_STREAMS: u32 = 100;
 /// Bytes of a request's head: tokens and selectors are long, but not that long.
 const MAX_HEAD_BYTES: u32 = 1 << 20;
 
+/// Fields of an HTTP/1.1 request's head: who acts for somebody of many groups names each in a field of its own.
+const MAX_HEADERS: usize = 1000;
+
 /// Pause after a connection could not be taken for want of resources, so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -237,7 +240,11 @@ async fn answer(
 
 fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(MAX_HEAD_BYTES as usize);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(MAX_HEAD_BYTES as usize)
+        .max_headers(MAX_HEADERS);
     builder
 }
 

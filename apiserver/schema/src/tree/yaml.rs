@@ -2,8 +2,8 @@
 //!
 //! In: bytes. Out: a [`Node`] without repeated fields, and a line of text for each repeated field that was dropped.
 //!
-//! Bounded: the result may hold a given number of nodes and bytes of text, so that aliases of aliases, or of long texts,
-//! cannot multiply without end.
+//! Bounded: anchors and aliases may add a given number of nodes and bytes of text, so that aliases of aliases, or of long
+//! texts, cannot multiply without end. What is written out is as long as the document.
 
 mod scalar;
 
@@ -14,8 +14,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::{MAX_DEPTH, Node};
 
-/// The most nodes that a document may have after its aliases are spelled out.
-const MAX_NODES: usize = 1_000_000;
+/// The most nodes that anchors and aliases may add to a document.
+const MAX_COPIED_NODES: usize = 1_000_000;
 
 /// The most bytes of text that anchors and aliases may add to a document.
 const MAX_COPIED_BYTES: usize = 16 << 20;
@@ -38,8 +38,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Yaml, String> {
         events: Parser::new_from_str(text),
         anchors: HashMap::new(),
         repeated: Vec::new(),
-        nodes: 0,
-        copied: 0,
+        copied_nodes: 0,
+        copied_bytes: 0,
     };
     let node = loader.document()?;
     Ok(Yaml { node, repeated: loader.repeated })
@@ -49,9 +49,8 @@ struct Loader<'a> {
     events: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Node<'static>>,
     repeated: Vec<String>,
-    nodes: usize,
-    /// Bytes.
-    copied: usize,
+    copied_nodes: usize,
+    copied_bytes: usize,
 }
 
 impl<'a> Loader<'a> {
@@ -78,7 +77,6 @@ impl<'a> Loader<'a> {
         if nests && depth == MAX_DEPTH {
             return Err(format!("yaml: line {line}: exceeded max depth of {MAX_DEPTH}"));
         }
-        self.count(1, line)?;
         let (node, anchor) = match event {
             Event::Alias(anchor) => return self.alias(anchor, line, depth),
             Event::Scalar(text, style, anchor, tag) => {
@@ -103,18 +101,14 @@ impl<'a> Loader<'a> {
         Ok(node)
     }
 
-    fn count(&mut self, nodes: usize, line: usize) -> Result<(), String> {
-        self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > MAX_NODES || self.copied > MAX_COPIED_BYTES {
+    /// Counts what a copy of a node adds.
+    fn count_copy(&mut self, node: &Node<'_>, line: usize) -> Result<(), String> {
+        self.copied_bytes = self.copied_bytes.saturating_add(text_bytes(node));
+        self.copied_nodes = self.copied_nodes.saturating_add(size(node));
+        if self.copied_nodes > MAX_COPIED_NODES || self.copied_bytes > MAX_COPIED_BYTES {
             return Err(format!("yaml: line {line}: document contains excessive aliasing"));
         }
         Ok(())
-    }
-
-    /// Counts what a copy of a node adds.
-    fn count_copy(&mut self, node: &Node<'_>, line: usize) -> Result<(), String> {
-        self.copied = self.copied.saturating_add(text_bytes(node));
-        self.count(size(node), line)
     }
 
     fn alias(&mut self, anchor: usize, line: usize, depth: usize) -> Result<Node<'static>, String> {

@@ -36,7 +36,7 @@ struct Wish {
 /// The user as whom a request acts: `user` itself where no header says otherwise.
 ///
 /// # Errors
-/// 403 where `user` may not, 500 (as upstream) for headers that make no sense together.
+/// 403 where `user` may not, 400 for headers that make no sense together.
 pub fn act_as(authorizer: &Authorizer, user: User, headers: &HeaderMap) -> Result<User, ApiError> {
     let Some(wish) = Wish::read(headers)? else { return Ok(user) };
     for part in wish.parts() {
@@ -58,7 +58,7 @@ impl Wish {
             (false, _) => Ok(Some(wish)),
             (true, false) => Ok(None),
             (true, true) => {
-                Err(ApiError::internal("requested a group, uid or extra without impersonating a user"))
+                Err(ApiError::bad_request("requested a group, uid or extra without impersonating a user"))
             }
         }
     }
@@ -188,6 +188,6 @@ mod tests {
     #[test]
     fn groups_without_a_user_make_no_sense() {
         let refused = act_as(&Authorizer::default(), master(), &headers(&[("Impersonate-Group", "a")]));
-        assert_eq!(refused.unwrap_err().code, 500);
+        assert_eq!(refused.unwrap_err().code, 400);
     }
 }

@@ -112,7 +112,7 @@ impl Rendering {
             Form::Object | Form::Partial => Ok(item),
             Form::Table(_) => {
                 let meta = table::ListMeta::at(object.revision.to_string());
-                let head = table::head(self.resource, &meta, with_columns);
+                let head = table::head(table::columns_of(self.resource), &meta, with_columns);
                 Ok([&head[..], &item, table::TAIL].concat().into())
             }
         }
@@ -132,6 +132,6 @@ impl Rendering {
         let object = storage::from_storage(self.resource, cached.object())?;
         let json = if include == Include::Object { self.json(cached)? } else { Bytes::new() };
         let item = table::Item { object: &object, json: &json, metadata: &cached.metadata() };
-        Ok(table::row(self.resource, &item, include, self.now).into())
+        Ok(table::row(table::columns_of(self.resource), &item, include, self.now).into())
     }
 }

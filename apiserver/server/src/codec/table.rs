@@ -63,23 +63,17 @@ pub(crate) fn list_head(api_version: &str, list_kind: &str, meta: &ListMeta) -> 
 }
 
 /// What comes before the rows of a Table. Without columns where the client has them already.
-pub(crate) fn head(resource: &ResourceInfo, meta: &ListMeta, with_columns: bool) -> Vec<u8> {
+pub(crate) fn head(columns: &[Column], meta: &ListMeta, with_columns: bool) -> Vec<u8> {
     let meta = meta.json();
-    let columns: Vec<Value> = columns_of(resource).iter().map(definition).filter(|_| with_columns).collect();
+    let columns: Vec<Value> = columns.iter().map(definition).filter(|_| with_columns).collect();
     let columns = Value::from(columns);
     let start = r#"{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":"#;
     format!(r#"{start}{meta},"columnDefinitions":{columns},"rows":["#).into()
 }
 
 /// An object's row.
-pub(crate) fn row(
-    resource: &ResourceInfo,
-    item: &Item<'_>,
-    include: Include,
-    now: OffsetDateTime,
-) -> Vec<u8> {
-    let cells: Vec<Value> =
-        columns_of(resource).iter().map(|column| (column.cell)(item.object, now)).collect();
+pub(crate) fn row(columns: &[Column], item: &Item<'_>, include: Include, now: OffsetDateTime) -> Vec<u8> {
+    let cells: Vec<Value> = columns.iter().map(|column| (column.cell)(item.object, now)).collect();
     let mut out = format!(r#"{{"cells":{}"#, Value::from(cells)).into_bytes();
     match include {
         Include::None => {}
@@ -96,7 +90,8 @@ pub(crate) fn row(
     out
 }
 
-fn columns_of(resource: &ResourceInfo) -> &'static [Column] {
+/// The columns of a resource's objects.
+pub(crate) fn columns_of(resource: &ResourceInfo) -> &'static [Column] {
     if resource.columns.is_empty() { columns::DEFAULT } else { resource.columns }
 }
 

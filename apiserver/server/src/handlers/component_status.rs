@@ -63,7 +63,7 @@ fn list(call: &Call, objects: &[Object]) -> Result<Response, ApiError> {
     let (mut out, with_columns) = match wanted.form {
         Form::Object => (table::list_head(&resource.api_version(), &resource.list_kind(), &meta), None),
         Form::Partial => (table::list_head("meta.k8s.io/v1", "PartialObjectMetadataList", &meta), None),
-        Form::Table(include) => (table::head(resource, &meta, true), Some(include)),
+        Form::Table(include) => (table::head(table::columns_of(resource), &meta, true), Some(include)),
     };
     for (at, object) in objects.iter().enumerate() {
         if at > 0 {
@@ -74,7 +74,7 @@ fn list(call: &Call, objects: &[Object]) -> Result<Response, ApiError> {
         match (wanted.form, with_columns) {
             (Form::Table(_), Some(include)) => {
                 let item = Item { object, json: &json, metadata: metadata.as_bytes() };
-                out.extend(table::row(resource, &item, include, call.now));
+                out.extend(table::row(table::columns_of(resource), &item, include, call.now));
             }
             (Form::Partial, _) => out.extend_from_slice(&partial(metadata.as_bytes())),
             (Form::Object | Form::Table(_), _) => out.extend_from_slice(&json),

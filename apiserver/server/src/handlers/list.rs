@@ -107,7 +107,7 @@ fn head(rendering: &Rendering, meta: &ListMeta) -> Vec<u8> {
     match rendering.form() {
         Form::Object => table::list_head(&resource.api_version(), &resource.list_kind(), meta),
         Form::Partial => table::list_head("meta.k8s.io/v1", "PartialObjectMetadataList", meta),
-        Form::Table(_) => table::head(resource, meta, true),
+        Form::Table(_) => table::head(table::columns_of(resource), meta, true),
     }
 }
 

@@ -47,6 +47,9 @@ fn aliases_cannot_multiply_without_end() {
     }
     assert!(parse(bomb.as_bytes()).unwrap_err().ends_with("document contains excessive aliasing"));
 
+    let plain = format!("[{}x]", "x,".repeat(1_200_000));
+    assert!(parse(plain.as_bytes()).is_ok(), "what is written out multiplies nothing");
+
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a,".repeat(10_000));
     assert!(parse(long.as_bytes()).unwrap_err().ends_with("document contains excessive aliasing"));
 }

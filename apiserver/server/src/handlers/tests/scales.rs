@@ -34,6 +34,36 @@ fn an_objects_scale_is_read_in_the_same_form_for_every_kind() {
 }
 
 #[test]
+fn people_see_a_scale_and_not_what_it_is_the_scale_of() {
+    with_cluster(async |cluster| {
+        deploy(&cluster).await;
+        let uri = SCALE.parse().unwrap();
+        let info = RequestInfo::parse(&Method::GET, &uri).unwrap();
+        let Target::Resource(request) = info.target.clone() else { panic!("it is a resource") };
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        let headers = HeaderMap::from_iter([(http::header::ACCEPT, table.parse().unwrap())]);
+        let (user, allowed) = (User::default(), Allowed::for_test());
+        let call = Call {
+            request,
+            info,
+            user,
+            headers,
+            body: bytes::Bytes::new(),
+            allowed,
+            now: NOW,
+            upgrade: None,
+        };
+        let body =
+            handle(&cluster.server, call).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+        let table: Value = serde_json::from_slice(&body).unwrap();
+        let columns = table["columnDefinitions"].as_array().unwrap();
+        let names: Vec<_> = columns.iter().map(|column| column["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["Name", "Desired", "Available", "Age"]);
+        assert_eq!(table["rows"][0]["cells"], json!(["web", 2, 0, "0s"]));
+    });
+}
+
+#[test]
 fn a_new_scale_is_a_new_generation_of_the_object() {
     with_cluster(async |cluster| {
         deploy(&cluster).await;

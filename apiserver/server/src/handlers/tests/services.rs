@@ -27,6 +27,14 @@ fn a_service_gets_an_address_that_nobody_else_has_until_it_goes() {
         let error = cluster.post_refused(SERVICES, service("two", wish.clone())).await;
         assert_eq!((error.code.as_u16(), error.reason), (422, "Invalid"));
         assert!(error.message.contains("provided IP is already allocated"), "{}", error.message);
+        let claim = format!("/apis/networking.k8s.io/v1/ipaddresses/{}", address(&first));
+        let error = refused(cluster.delete(&claim, Value::Null).await);
+        assert_eq!((error.code.as_u16(), error.reason), (403, "Forbidden"));
+        assert!(
+            error.message.ends_with("it is the cluster IP of Service shop/one, and goes with that"),
+            "{}",
+            error.message
+        );
         cluster.delete(&format!("{SERVICES}/one"), Value::Null).await.unwrap();
         let second = cluster.post(SERVICES, service("two", wish)).await;
         assert_eq!(address(&second), address(&first));

@@ -85,7 +85,7 @@ impl Lines {
             }
             Form::Table(_) => {
                 let meta = ListMeta::at(revision.to_string());
-                let head = table::head(resource, &meta, false);
+                let head = table::head(table::columns_of(resource), &meta, false);
                 [&head[..], &bookmark_row(&metadata, ends_initial), table::TAIL].concat()
             }
         };
