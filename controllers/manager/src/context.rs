@@ -16,6 +16,7 @@ use k8s_openapi::api::core::v1::{
     ConfigMap, Endpoints, Namespace, Node, ReplicationController, Service, ServiceAccount,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::ServiceCIDR;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storagemigration::v1::StorageVersionMigration;
 use keelson_controller_runtime::pod::Pod;
@@ -192,6 +193,10 @@ impl Context {
     }
 
     pub(crate) fn disruption_budgets(&self) -> Informer<PodDisruptionBudget> {
+        self.informer(|_| {})
+    }
+
+    pub(crate) fn service_cidrs(&self) -> Informer<ServiceCIDR> {
         self.informer(|_| {})
     }
 

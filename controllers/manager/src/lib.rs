@@ -29,6 +29,7 @@ mod refusals;
 mod replica_set;
 mod root_ca;
 mod service_account;
+mod service_cidr;
 mod storage_version_migrator;
 mod supervise;
 mod table;

@@ -8,7 +8,7 @@
 //! - `act.rs`: writes
 
 mod act;
-mod cidr;
+pub(crate) mod cidr;
 mod plan;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use kube::Client;
 use crate::context::Context;
 use crate::{
     deployment, disruption, endpoint_slice, endpoint_slice_mirroring, endpoints, garbage_collector, job,
-    namespace, node_ipam, node_lifecycle, pod_gc, replica_set, root_ca, service_account,
+    namespace, node_ipam, node_lifecycle, pod_gc, replica_set, root_ca, service_account, service_cidr,
     storage_version_migrator, taint_eviction, ttl_after_finished,
 };
 
@@ -96,6 +96,11 @@ pub(crate) const CONTROLLERS: &[Controller] = &[
         name: "root-ca-certificate-publisher-controller",
         service_account: "root-ca-cert-publisher",
         run: |context, client| Box::pin(root_ca::run(context, client)),
+    },
+    Controller {
+        name: "service-cidr-controller",
+        service_account: "service-cidrs-controller",
+        run: |context, client| Box::pin(service_cidr::run(context, client)),
     },
     Controller {
         name: "serviceaccount-controller",

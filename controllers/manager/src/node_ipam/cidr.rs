@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 /// A range of addresses: `10.244.0.0/16`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Cidr {
+pub(crate) struct Cidr {
     /// The first address.
     first: IpAddr,
     length: u8,
@@ -18,7 +18,7 @@ pub(super) struct Cidr {
 /// Why a text names no range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a range of addresses")]
-pub(super) struct NoCidr;
+pub(crate) struct NoCidr;
 
 impl Cidr {
     fn bits(address: IpAddr) -> u8 {
@@ -44,6 +44,11 @@ impl Cidr {
         let size = 1_u128.checked_shl((Self::bits(self.first) - self.length).into()).unwrap_or(0);
         // The range of all addresses wraps around to the last.
         (first, first.wrapping_add(size).wrapping_sub(1))
+    }
+
+    /// Whether an address is one of the range.
+    pub(crate) fn contains(self, address: IpAddr) -> bool {
+        Self::around(address, Self::bits(address)).is_some_and(|alone| self.overlaps(alone))
     }
 
     /// Whether the two have addresses in common.
