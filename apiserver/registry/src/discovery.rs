@@ -11,6 +11,7 @@
 use std::{collections::HashMap, sync::OnceLock};
 
 use bytes::Bytes;
+use keelson_api_schema::Encoding;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -34,18 +35,25 @@ pub enum Form {
 }
 
 impl Form {
-    /// The form that an `Accept` header asks for: the first media type that is known here. A header that names
-    /// none gets the plain form, as does a missing one.
-    pub fn accepted(accept: Option<&str>) -> Self {
-        let ranges = accept.unwrap_or_default().split(',');
-        ranges.filter_map(Self::of_media_type).next().unwrap_or(Self::Plain)
+    /// The form that an `Accept` header asks for, and how it is to be written: the first media type that is known here. A
+    /// form that is not known counts as the plain one, as does a missing header; `None`: nothing that is written here.
+    pub fn accepted(accept: Option<&str>) -> Option<(Self, Encoding)> {
+        let accept = accept.map(str::trim).filter(|accept| !accept.is_empty()).unwrap_or(JSON);
+        let ranges = || accept.split(',').filter_map(|range| Some((range, encoding(range)?)));
+        let exact = ranges().find_map(|(range, encoding)| Some((Self::of_media_type(range)?, encoding)));
+        exact.or_else(|| ranges().next().map(|(_, encoding)| (Self::Plain, encoding)))
+    }
+
+    /// The parameters of its media type.
+    pub fn parameters(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Aggregated => AGGREGATED.trim_start_matches(JSON),
+        }
     }
 
     fn of_media_type(range: &str) -> Option<Self> {
-        let mut parts = range.split(';').map(str::trim);
-        if !matches!(parts.next()?, JSON | "application/*" | "*/*") {
-            return None;
-        }
+        let parts = range.split(';').map(str::trim).skip(1);
         let parameters: Vec<(&str, &str)> = parts.filter_map(|part| part.split_once('=')).collect();
         let value = |name: &str| parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
         match (value("g"), value("v"), value("as")) {
@@ -55,6 +63,16 @@ impl Form {
             }
             _ => None,
         }
+    }
+}
+
+/// How what a media type names is written.
+fn encoding(range: &str) -> Option<Encoding> {
+    match range.split(';').next().unwrap_or_default().trim() {
+        JSON | "application/*" | "*/*" => Some(Encoding::Json),
+        "application/yaml" => Some(Encoding::Yaml),
+        "application/vnd.kubernetes.protobuf" => Some(Encoding::Protobuf),
+        _ => None,
     }
 }
 
@@ -95,9 +113,9 @@ impl Discovery {
     }
 
     /// The document at a path, a slash at its end or not. Where there is no aggregated document, the plain one.
-    pub fn document(&self, path: &str, form: Form) -> Option<&Document> {
-        let key = |form| (path.trim_end_matches('/').to_owned(), form);
-        self.documents.get(&key(form)).or_else(|| self.documents.get(&key(Form::Plain)))
+    pub fn document(&self, path: &str, form: Form) -> Option<(&Document, Form)> {
+        let find = |form| Some((self.documents.get(&(path.trim_end_matches('/').to_owned(), form))?, form));
+        find(form).or_else(|| find(Form::Plain))
     }
 
     fn add(&mut self, path: &str, form: Form, content: &Value) {

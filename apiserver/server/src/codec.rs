@@ -31,13 +31,14 @@ pub(crate) mod table;
 
 pub(crate) use collection::CollectionWriter;
 pub(crate) use indent::indented;
+pub(crate) use negotiate::OFFERED;
 pub use negotiate::{Form, Include, Media, Wanted};
 use protobuf::PROTOBUF;
 pub(crate) use rendering::Rendering;
 pub(crate) use yaml::yaml;
 
 /// YAML's media type.
-const YAML: &str = "application/yaml";
+pub(crate) const YAML: &str = "application/yaml";
 
 /// What request bodies may be written in.
 const BODIES: &[&str] = &["application/json", YAML, PROTOBUF];

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
-    header::{ACCEPT, CACHE_CONTROL, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY},
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY},
     request::Parts,
 };
 use keelson_api_registry::{
@@ -16,6 +16,7 @@ use keelson_api_registry::{
     resources,
     status::ApiError,
 };
+use keelson_api_schema::Encoding;
 use serde_json::json;
 use time::{
     Duration, OffsetDateTime, UtcOffset, format_description::BorrowedFormatItem, macros::format_description,
@@ -24,7 +25,7 @@ use time::{
 use crate::{
     answer::{self, Response},
     authz::Allowed,
-    codec,
+    codec::{self, protobuf::PROTOBUF},
     health::{self, Probe},
     metrics::{self, Gauge},
     server::Server,
@@ -103,11 +104,37 @@ fn for_people(value: &serde_json::Value) -> Response {
 }
 
 fn discovery(path: &str, info: &RequestInfo, headers: &HeaderMap) -> Result<Response, ApiError> {
-    let document = discovery::builtin().document(path, Form::accepted(accepted(headers)));
-    let document = document.ok_or_else(ApiError::no_such_path)?;
+    let wanted = Form::accepted(accepted(headers));
+    let form = wanted.map_or(Form::Plain, |(form, _)| form);
+    let (document, form) = discovery::builtin().document(path, form).ok_or_else(ApiError::no_such_path)?;
+    let (_, encoding) = wanted.ok_or_else(|| ApiError::not_acceptable(codec::OFFERED))?;
     let is_pretty = codec::is_pretty(headers, Some(info));
-    let body = if is_pretty { codec::indented(&document.body).into() } else { document.body.clone() };
-    Ok(conditional(document, body, headers))
+    let (media, body) = written(document, encoding, is_pretty)?;
+    let mut response = conditional(document, body, headers);
+    if let Some(content_type) = response.headers_mut().get_mut(CONTENT_TYPE) {
+        let media = format!("{media}{}", form.parameters());
+        *content_type = HeaderValue::from_str(&media).map_err(ApiError::internal)?;
+    }
+    Ok(response)
+}
+
+/// A document of discovery, and the media type in which it is written.
+fn written(
+    document: &Document,
+    encoding: Encoding,
+    is_pretty: bool,
+) -> Result<(&'static str, Bytes), ApiError> {
+    let json = &document.body;
+    Ok(match encoding {
+        Encoding::Json if is_pretty => (answer::JSON, codec::indented(json).into()),
+        Encoding::Json => (answer::JSON, json.clone()),
+        Encoding::Yaml => (codec::YAML, codec::yaml(json).into()),
+        Encoding::Protobuf => {
+            let message = codec::protobuf::document(json);
+            let message = message.ok_or_else(|| ApiError::internal("the document has no message"))?;
+            (PROTOBUF, message.into())
+        }
+    })
 }
 
 /// A document of OpenAPI. Under the hash of its content it may be kept for ever; who asks under an older one is sent on.
@@ -268,4 +295,52 @@ fn index() -> serde_json::Value {
     });
     let paths: BTreeSet<String> = alone.into_iter().map(str::to_owned).chain(of_groups).collect();
     json!({"paths": paths})
+}
+
+#[cfg(test)]
+mod tests {
+    use keelson_api_schema::{Document as Body, builtin};
+
+    use super::*;
+
+    #[test]
+    fn discovery_says_the_same_in_every_encoding() {
+        for (path, form, kind) in [
+            ("/api", Form::Plain, "APIVersions"),
+            ("/apis", Form::Plain, "APIGroupList"),
+            ("/apis/apps", Form::Plain, "APIGroup"),
+            ("/apis/apps/v1", Form::Plain, "APIResourceList"),
+            ("/apis", Form::Aggregated, "APIGroupDiscoveryList"),
+        ] {
+            let (document, _) = discovery::builtin().document(path, form).unwrap();
+            let json: serde_json::Value = serde_json::from_slice(&document.body).unwrap();
+            assert_eq!(json["kind"], kind);
+            for (encoding, media) in [(Encoding::Yaml, codec::YAML), (Encoding::Protobuf, PROTOBUF)] {
+                let (told, body) = written(document, encoding, false).unwrap();
+                assert_eq!(told, media);
+                let group = if form == Form::Plain { "meta.k8s.io" } else { "apidiscovery.k8s.io" };
+                let version = if form == Form::Plain { "v1" } else { "v2" };
+                let ty = builtin().lookup_kind(group, version, kind).unwrap();
+                let decoded = Body::parse(&body, encoding).unwrap().decode(builtin(), ty).unwrap();
+                let read = codec::canonical(&decoded.value);
+                let read: serde_json::Value = serde_json::from_slice(&read).unwrap();
+                let mut expected: serde_json::Value =
+                    serde_json::from_slice(&codec::canonical(&json)).unwrap();
+                if encoding == Encoding::Protobuf && path == "/api" {
+                    // A list without items is as if it were not there.
+                    expected["serverAddressByClientCIDRs"] = serde_json::Value::Null;
+                }
+                assert_eq!(read, expected, "{path} {media}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_accepts_nothing_that_is_written_here_is_told_what_is() {
+        let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/cbor"))]);
+        let info = RequestInfo::parse(&Method::GET, &"/apis".parse().unwrap()).unwrap();
+        let refused = discovery("/apis", &info, &headers).unwrap_err();
+        assert_eq!((refused.code.as_u16(), refused.reason), (406, "NotAcceptable"));
+        assert_eq!(discovery("/apis/none", &info, &headers).unwrap_err().code, 404);
+    }
 }

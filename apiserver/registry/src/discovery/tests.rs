@@ -4,7 +4,7 @@ use super::*;
 use crate::resources::{Scope, find};
 
 fn content(path: &str, form: Form) -> Value {
-    let document = builtin().document(path, form).unwrap_or_else(|| panic!("{path} exists"));
+    let (document, _) = builtin().document(path, form).unwrap_or_else(|| panic!("{path} exists"));
     serde_json::from_slice(&document.body).unwrap()
 }
 
@@ -60,7 +60,7 @@ fn example() -> ResourceInfo {
 fn named_groups_and_subresources() {
     let discovery = Discovery::of(&[&example()]);
     let read = |path: &str, form| -> Value {
-        serde_json::from_slice(&discovery.document(path, form).unwrap().body).unwrap()
+        serde_json::from_slice(&discovery.document(path, form).unwrap().0.body).unwrap()
     };
     let version = json!({"groupVersion": "apps/v1", "version": "v1"});
     assert_eq!(
@@ -109,9 +109,9 @@ fn named_groups_and_subresources() {
 
 #[test]
 fn aggregated_documents_exist_at_the_two_roots_only() {
-    let aggregated = builtin().document("/api", Form::Aggregated).unwrap();
+    let (aggregated, _) = builtin().document("/api", Form::Aggregated).unwrap();
     assert_eq!(aggregated.media_type, AGGREGATED);
-    assert_eq!(builtin().document("/api/v1", Form::Aggregated).unwrap().media_type, JSON);
+    assert_eq!(builtin().document("/api/v1", Form::Aggregated).unwrap().0.media_type, JSON);
     assert_eq!(content("/api", Form::Aggregated)["kind"], "APIGroupDiscoveryList");
 }
 
@@ -130,11 +130,11 @@ fn the_table_is_told_whole() {
 fn etags_depend_on_the_content_alone() {
     let again = Discovery::of(&RESOURCES.iter().collect::<Vec<_>>());
     for path in ["/api", "/apis", "/api/v1"] {
-        let etag = |discovery: &Discovery| discovery.document(path, Form::Plain).unwrap().etag();
+        let etag = |discovery: &Discovery| discovery.document(path, Form::Plain).unwrap().0.etag();
         assert_eq!(etag(&again), etag(builtin()));
     }
     let fewer = Discovery::of(&[&example()]);
-    let etag = |discovery: &Discovery| discovery.document("/apis", Form::Aggregated).unwrap().etag();
+    let etag = |discovery: &Discovery| discovery.document("/apis", Form::Aggregated).unwrap().0.etag();
     assert_ne!(etag(&fewer), etag(builtin()));
 }
 
@@ -142,13 +142,18 @@ fn etags_depend_on_the_content_alone() {
 fn the_accept_header_chooses_the_form() {
     let v2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
     let v2beta1 = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+    let in_protobuf = v2.replace("json", "vnd.kubernetes.protobuf");
     let kubectl = format!("{v2},{v2beta1},application/json");
     let cases = [
-        (Some(kubectl.as_str()), Form::Aggregated),
-        (Some("application/json"), Form::Plain),
-        (Some("application/json, */*"), Form::Plain),
-        (Some(v2beta1), Form::Plain),
-        (None, Form::Plain),
+        (Some(kubectl.as_str()), Some((Form::Aggregated, Encoding::Json))),
+        (Some("application/json"), Some((Form::Plain, Encoding::Json))),
+        (Some("application/json, */*"), Some((Form::Plain, Encoding::Json))),
+        (Some(v2beta1), Some((Form::Plain, Encoding::Json))),
+        (Some("application/yaml"), Some((Form::Plain, Encoding::Yaml))),
+        (Some(in_protobuf.as_str()), Some((Form::Aggregated, Encoding::Protobuf))),
+        (None, Some((Form::Plain, Encoding::Json))),
+        (Some(""), Some((Form::Plain, Encoding::Json))),
+        (Some("application/cbor"), None),
     ];
     for (accept, form) in cases {
         assert_eq!(Form::accepted(accept), form, "{accept:?}");

@@ -6,7 +6,7 @@ use keelson_api_registry::status::ApiError;
 use super::protobuf::PROTOBUF;
 
 /// What a refusal lists.
-pub(super) const OFFERED: &[&str] = &["application/json", "application/yaml", PROTOBUF];
+pub(crate) const OFFERED: &[&str] = &["application/json", "application/yaml", PROTOBUF];
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
