@@ -5,6 +5,8 @@
 //!
 //! Source: `k8s.io/kubernetes/pkg/registry/rbac/*/policybased`, `k8s.io/component-helpers/auth/rbac/validation`.
 
+use std::collections::{HashMap, HashSet, hash_map::Entry};
+
 use keelson_api_registry::{object::Object, resources::ResourceInfo, status::ApiError};
 use serde_json::Value;
 
@@ -12,12 +14,18 @@ use super::{
     Authorizer, MASTERS,
     attributes::{self, Attributes, ResourceAttributes},
     policy::{Policy, RoleName},
-    rbac::{Rule, resource_matches, url_matches},
+    rbac::{Rule, url_matches},
 };
 use crate::authn::User;
 
 /// The API group of roles and bindings.
 const GROUP: &str = "rbac.authorization.k8s.io";
+
+/// How many single permissions are compared one by one: every further one would cost all other requests some time.
+const MAX_PERMISSIONS: usize = 50_000;
+
+/// How many of those that are lacking are told.
+const MAX_TOLD: usize = 1000;
 
 /// A role or binding that is about to be written.
 #[derive(Clone, Copy)]
@@ -119,13 +127,18 @@ fn everything() -> [Rule; 2] {
 /// Whether `user` holds all of `wanted`; the error is upstream's text.
 fn require(policy: &Policy, user: &User, namespace: &str, wanted: &[Rule]) -> Result<(), String> {
     let (held, _) = policy.rules_for(user, namespace);
-    let lacking = lacking(&held, wanted);
+    let lacking = lacking(&held, wanted)?;
     if lacking.is_empty() {
         return Ok(());
     }
-    let mut descriptions: Vec<_> = compact(lacking).iter().map(describe).collect();
+    let mut descriptions: Vec<_> = lacking.iter().map(describe).collect();
     descriptions.sort();
     descriptions.dedup();
+    let more = descriptions.len().saturating_sub(MAX_TOLD);
+    descriptions.truncate(MAX_TOLD);
+    if more > 0 {
+        descriptions.push(format!("and {more} more"));
+    }
     Err(format!(
         "user {:?} (groups={}) is attempting to grant RBAC permissions not currently held:\n{}",
         user.name,
@@ -134,66 +147,132 @@ fn require(policy: &Policy, user: &User, namespace: &str, wanted: &[Rule]) -> Re
     ))
 }
 
-/// The single permissions of `wanted` that no rule of `held` covers.
-fn lacking(held: &[&Rule], wanted: &[Rule]) -> Vec<Rule> {
-    let single = wanted.iter().flat_map(break_down);
-    single.filter(|single| !held.iter().any(|rule| covers(rule, single))).collect()
+/// What of `wanted` no rule of `held` covers: for each thing the verbs that are lacking.
+///
+/// # Errors
+/// There are too many single permissions to look at each.
+fn lacking(held: &[&Rule], wanted: &[Rule]) -> Result<Vec<Rule>, String> {
+    let held: Vec<Held<'_>> = held.iter().map(|rule| Held::new(rule)).collect();
+    // Most rules are held as a whole, by one rule that is as wide or wider.
+    let doubtful: Vec<&Rule> = wanted.iter().filter(|rule| !held.iter().any(|it| it.covers(rule))).collect();
+    let count = doubtful.iter().fold(0_usize, |sum, rule| sum.saturating_add(permissions(rule)));
+    if count > MAX_PERMISSIONS {
+        return Err(format!(
+            "its rules spell out {count} permissions, too many to compare each with those that are held: at most \
+             {MAX_PERMISSIONS} are"
+        ));
+    }
+    Ok(compact(doubtful.into_iter().flat_map(things).filter_map(|thing| lacking_of(&held, thing))))
 }
 
-/// A rule as rules of one verb for one thing each.
-fn break_down(rule: &Rule) -> Vec<Rule> {
-    let mut single = Vec::new();
+/// How many single permissions a rule spells out.
+fn permissions(rule: &Rule) -> usize {
+    let objects = [rule.groups.len(), rule.resources.len(), rule.names.len().max(1)];
+    let objects = objects.into_iter().fold(1, usize::saturating_mul);
+    rule.verbs.len().saturating_mul(objects.saturating_add(rule.urls.len()))
+}
+
+/// A rule as rules for one thing each, with all its verbs.
+fn things(rule: &Rule) -> impl Iterator<Item = Rule> {
     let one = |text: &String| vec![text.clone()];
     // No names means all: one rule without a name.
     let names: Vec<Vec<String>> =
         if rule.names.is_empty() { vec![Vec::new()] } else { rule.names.iter().map(one).collect() };
-    for verb in rule.verbs.iter().map(one) {
-        for resources in rule.resources.iter().map(one) {
-            for groups in rule.groups.iter().map(one) {
-                single.extend(names.iter().map(|names| Rule {
-                    verbs: verb.clone(),
-                    groups: groups.clone(),
-                    resources: resources.clone(),
-                    names: names.clone(),
-                    urls: Vec::new(),
-                }));
-            }
-        }
-        let urls = rule.urls.iter().map(one);
-        single.extend(urls.map(|urls| Rule { verbs: verb.clone(), urls, ..Rule::default() }));
-    }
-    single
+    let objects = rule.resources.iter().flat_map(move |resource| {
+        let names = names.clone();
+        rule.groups.iter().flat_map(move |group| {
+            names.clone().into_iter().map(move |names| Rule {
+                verbs: rule.verbs.clone(),
+                groups: one(group),
+                resources: one(resource),
+                names,
+                urls: Vec::new(),
+            })
+        })
+    });
+    let paths = rule.urls.iter().map(move |url| Rule {
+        verbs: rule.verbs.clone(),
+        urls: one(url),
+        ..Rule::default()
+    });
+    objects.chain(paths)
 }
 
-/// Whether one who holds `rule` holds the permission `single`.
-fn covers(rule: &Rule, single: &Rule) -> bool {
-    let has = |list: &[String], wanted: &String| list.iter().any(|item| item == "*" || item == wanted);
-    let names_match = rule.names.is_empty()
-        || (!single.names.is_empty() && single.names.iter().all(|name| rule.names.contains(name)));
-    let resource_covered = |wanted: &String| {
-        let below = wanted.split_once('/').map_or("", |(_, below)| below);
-        rule.resources.iter().any(|pattern| resource_matches(pattern, wanted, below))
-    };
-    single.verbs.iter().all(|verb| has(&rule.verbs, verb))
-        && single.groups.iter().all(|group| has(&rule.groups, group))
-        && single.resources.iter().all(resource_covered)
-        && single.urls.iter().all(|url| rule.urls.iter().any(|pattern| url_matches(pattern, url)))
-        && names_match
+/// The rule with those verbs only that nobody holds for it; `None` if all are held.
+fn lacking_of(held: &[Held<'_>], mut thing: Rule) -> Option<Rule> {
+    let about: Vec<&Held<'_>> = held.iter().filter(|rule| rule.is_about(&thing)).collect();
+    thing.verbs.retain(|verb| !about.iter().any(|rule| rule.verbs.has(verb)));
+    (!thing.verbs.is_empty()).then_some(thing)
+}
+
+/// A rule that somebody holds, to be asked many times.
+struct Held<'r> {
+    verbs: Words<'r>,
+    groups: Words<'r>,
+    resources: Words<'r>,
+    names: Words<'r>,
+    urls: &'r [String],
+}
+
+/// Words of a rule, of which `*` may be one.
+struct Words<'r>(HashSet<&'r str>);
+
+impl<'r> Words<'r> {
+    fn new(words: &'r [String]) -> Self {
+        Self(words.iter().map(String::as_str).collect())
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.0.contains("*") || self.0.contains(word)
+    }
+}
+
+impl<'r> Held<'r> {
+    fn new(rule: &'r Rule) -> Self {
+        Self {
+            verbs: Words::new(&rule.verbs),
+            groups: Words::new(&rule.groups),
+            resources: Words::new(&rule.resources),
+            names: Words::new(&rule.names),
+            urls: &rule.urls,
+        }
+    }
+
+    /// Whether one who holds this holds all of `rule`.
+    fn covers(&self, rule: &Rule) -> bool {
+        self.is_about(rule) && rule.verbs.iter().all(|verb| self.verbs.has(verb))
+    }
+
+    /// Whether this is about all things that `rule` is about.
+    fn is_about(&self, rule: &Rule) -> bool {
+        let names_match = self.names.0.is_empty()
+            || (!rule.names.is_empty() && rule.names.iter().all(|name| self.names.0.contains(name.as_str())));
+        names_match
+            && rule.groups.iter().all(|group| self.groups.has(group))
+            && rule.resources.iter().all(|resource| self.has_resource(resource))
+            && rule.urls.iter().all(|url| self.urls.iter().any(|pattern| url_matches(pattern, url)))
+    }
+
+    /// As [`resource_matches`](super::rbac::resource_matches) for each.
+    fn has_resource(&self, resource: &str) -> bool {
+        let below = resource.split_once('/').map(|(_, below)| below);
+        self.resources.has(resource)
+            || below.is_some_and(|below| self.resources.0.contains(format!("*/{below}").as_str()))
+    }
 }
 
 /// Puts the verbs of rules together that differ in nothing else.
-fn compact(rules: Vec<Rule>) -> Vec<Rule> {
+fn compact(rules: impl Iterator<Item = Rule>) -> Vec<Rule> {
     let mut compacted: Vec<Rule> = Vec::new();
+    let mut places: HashMap<Rule, usize> = HashMap::new();
     for mut rule in rules {
-        let twin = compacted.iter_mut().find(|other| {
-            other.groups == rule.groups
-                && other.resources == rule.resources
-                && other.names == rule.names
-                && other.urls == rule.urls
-        });
-        match twin {
-            Some(twin) => twin.verbs.append(&mut rule.verbs),
-            None => compacted.push(rule),
+        let thing = Rule { verbs: Vec::new(), ..rule.clone() };
+        match places.entry(thing) {
+            Entry::Occupied(twin) => compacted[*twin.get()].verbs.append(&mut rule.verbs),
+            Entry::Vacant(place) => {
+                place.insert(compacted.len());
+                compacted.push(rule);
+            }
         }
     }
     compacted
@@ -253,7 +332,7 @@ mod tests {
             (&url, &get_pods, false),
         ];
         for (held, wanted, enough) in cases {
-            let lacks = lacking(&[held], std::slice::from_ref(wanted));
+            let lacks = lacking(&[held], std::slice::from_ref(wanted)).unwrap();
             assert_eq!(lacks.is_empty(), enough, "{held:?} {wanted:?}");
         }
     }
@@ -266,7 +345,35 @@ mod tests {
         ];
         let held: Vec<_> = held.iter().collect();
         let wanted = rule(&json!({"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]}));
-        assert_eq!(lacking(&held, &[wanted]), []);
+        assert_eq!(lacking(&held, &[wanted]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_a_few_words_spell_out_is_bounded() {
+        let words =
+            |letter: &str, count: usize| (0..count).map(|i| format!("{letter}{i}")).collect::<Vec<_>>();
+        let wanted = |count: usize| Rule {
+            verbs: words("v", count),
+            groups: words("g", count),
+            resources: words("r", count),
+            ..Rule::default()
+        };
+        let pods = rule(&json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}));
+        assert_eq!(lacking(&[&pods], &[wanted(30)]).unwrap().len(), 900);
+        let refused = lacking(&[&pods], &[wanted(100)]).unwrap_err();
+        assert!(
+            refused.starts_with("its rules spell out 1000000 permissions, too many to compare"),
+            "{refused}"
+        );
+        let all = rule(&json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}));
+        assert_eq!(
+            lacking(&[&all], &[wanted(1000)]),
+            Ok(Vec::new()),
+            "what one rule covers needs no comparing"
+        );
+        let user = User { name: "jane".into(), ..User::default() };
+        let told = require(&Policy::default(), &user, "", &[wanted(36)]).unwrap_err();
+        assert!(told.ends_with("\nand 296 more"), "{}", &told[told.len() - 40..]);
     }
 
     #[test]

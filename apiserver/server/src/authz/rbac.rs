@@ -10,7 +10,7 @@ use super::attributes::{Attributes, Object, ResourceAttributes};
 const ALL: &str = "*";
 
 /// One rule of a Role or ClusterRole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// What may be done.
     pub verbs: Vec<String>,
