@@ -23,6 +23,9 @@ pub trait Strategy: Send + Sync {
         keep_all_but_status(object, old);
     }
 
+    /// Sees to what must be true of the object whichever way it is written; run where `finalize` writes it.
+    fn prepare_finalize(&self, _object: &mut Object) {}
+
     /// Sets defaults that the schema's table does not have. Also run on what is read from older storage.
     fn default(&self, _object: &mut Object) {}
 

@@ -4,6 +4,7 @@ pub(crate) mod duration;
 pub(crate) mod number;
 pub(crate) mod time;
 
+pub use duration::parse as parse_duration;
 pub use number::{parse_int, parse_uint};
 
 use std::fmt::Write as _;

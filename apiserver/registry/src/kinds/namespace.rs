@@ -48,6 +48,10 @@ impl Strategy for Rules {
         label(object);
     }
 
+    fn prepare_finalize(&self, object: &mut Object) {
+        label(object);
+    }
+
     fn validate(&self, object: &Object) -> Vec<FieldError> {
         let mut errors = Vec::new();
         for finalizer in Place::at(object, &["spec", "finalizers"]).items() {

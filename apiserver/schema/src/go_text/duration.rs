@@ -21,8 +21,11 @@ pub(crate) fn canonical(text: &str) -> Result<String, String> {
     parse(text).map(format)
 }
 
-/// Nanoseconds.
-pub(crate) fn parse(text: &str) -> Result<i64, String> {
+/// Nanoseconds: `time.ParseDuration`.
+///
+/// # Errors
+/// Go's message.
+pub fn parse(text: &str) -> Result<i64, String> {
     let invalid = || format!("time: invalid duration {}", quote(text));
     let negative = text.starts_with('-');
     let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);

@@ -253,12 +253,19 @@ fn lease_resource() -> Result<&'static ResourceInfo, ApiError> {
         .ok_or_else(|| ApiError::internal("the table has no Leases"))
 }
 
-/// `apiserver-` and what a hash makes of the server's name, which need not be a DNS name.
+/// `apiserver-` and what a hash makes of the server's name, which need not be a DNS name. As upstream: 128 bits of SHA-256
+/// in base 32.
 fn lease_name(identity: &str) -> String {
     use sha2::{Digest, Sha256};
+    const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let hash = Sha256::digest(identity.as_bytes());
-    let hex: String = hash.iter().take(13).map(|byte| format!("{byte:02x}")).collect();
-    format!("apiserver-{hex}")
+    let bits = hash.iter().take(16).flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+    let bits: Vec<u8> = bits.collect();
+    let digits = bits.chunks(5).map(|five| {
+        let number = five.iter().fold(0, |number, bit| number << 1 | usize::from(*bit)) << (5 - five.len());
+        char::from(DIGITS[number])
+    });
+    format!("apiserver-{}", digits.collect::<String>())
 }
 
 /// A time as `MicroTime` has it.

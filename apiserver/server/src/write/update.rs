@@ -1,6 +1,6 @@
 //! Change of an object that is there.
 
-use keelson_api_registry::{field::FieldError, object::Object, status::ApiError};
+use keelson_api_registry::{field::FieldError, object::Object, status::ApiError, strategy::keep};
 
 use super::{
     ATTEMPTS, Draft, Operation, Part, Stored, Warnings, Write, Written, admission, deletion, identity,
@@ -91,10 +91,10 @@ impl Write<'_> {
         match part {
             Part::Main => strategy.prepare_update(object, old),
             Part::Status => strategy.prepare_status_update(object, old),
-            Part::Finalize => match old.get(&["status"]) {
-                Some(status) => object.set(&["status"], status.clone()),
-                None => drop(object.remove(&["status"])),
-            },
+            Part::Finalize => {
+                keep(object, old, &["status"]);
+                strategy.prepare_finalize(object);
+            }
             Part::Binding => {}
         }
         identity::carry_over(object, old);

@@ -50,8 +50,10 @@ fn only_finalize_takes_the_finalizers_of_a_namespace_away() {
         let updated = cluster.put(SHOP, &namespace).await.unwrap();
         assert_eq!(updated.body["spec"], json!({"finalizers": ["kubernetes"]}));
         namespace["status"]["phase"] = "Terminating".into();
+        namespace["metadata"]["labels"] = Value::Null;
         let finalized = cluster.put(&format!("{SHOP}/finalize"), &namespace).await.unwrap();
         assert_eq!(finalized.body["spec"], json!({}));
+        assert_eq!(finalized.body["metadata"]["labels"], json!({"kubernetes.io/metadata.name": "shop"}));
         assert_eq!(finalized.body["status"]["phase"], "Active");
     });
 }
