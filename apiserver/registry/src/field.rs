@@ -27,6 +27,8 @@ pub enum Problem {
     Duplicate(Value),
     /// A value is malformed or out of bounds.
     Invalid(Value),
+    /// A value is malformed, and is not told: it is too long, or not what matters.
+    Unfit,
     /// A value is none of those that are known; the detail lists them.
     NotSupported(Value),
     /// A value may not be given here.
@@ -59,6 +61,11 @@ impl FieldError {
     /// A value is malformed or out of bounds.
     pub fn invalid(path: impl Into<String>, value: impl Into<Value>, detail: impl Into<String>) -> Self {
         Self { path: path.into(), problem: Problem::Invalid(value.into()), detail: detail.into() }
+    }
+
+    /// A value is malformed, and is not told.
+    pub fn unfit(path: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { path: path.into(), problem: Problem::Unfit, detail: detail.into() }
     }
 
     /// A value that must be unique is not.
@@ -109,7 +116,7 @@ impl FieldError {
         match self.problem {
             Problem::Required => "FieldValueRequired",
             Problem::Duplicate(_) => "FieldValueDuplicate",
-            Problem::Invalid(_) => "FieldValueInvalid",
+            Problem::Invalid(_) | Problem::Unfit => "FieldValueInvalid",
             Problem::NotSupported(_) => "FieldValueNotSupported",
             Problem::Forbidden => "FieldValueForbidden",
             Problem::TooLong(_) => "FieldValueTooLong",
@@ -124,6 +131,7 @@ impl FieldError {
             Problem::Required => "Required value".to_owned(),
             Problem::Duplicate(value) => format!("Duplicate value: {}", shown(value)),
             Problem::Invalid(value) => format!("Invalid value: {}", shown(value)),
+            Problem::Unfit => "Invalid value".to_owned(),
             Problem::NotSupported(value) => format!("Unsupported value: {}", shown(value)),
             Problem::Forbidden => "Forbidden".to_owned(),
             Problem::TooLong(_) => "Too long".to_owned(),

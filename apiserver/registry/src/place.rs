@@ -111,6 +111,11 @@ impl<'v> Place<'v> {
         FieldError::invalid(&self.path, self.shown(), detail)
     }
 
+    /// Its value is wrong, and is not told.
+    pub fn unfit(&self, detail: impl Into<String>) -> FieldError {
+        FieldError::unfit(&self.path, detail)
+    }
+
     /// Its value is wrong in each of these ways.
     pub fn each_invalid(&self, details: Vec<String>) -> impl Iterator<Item = FieldError> + use<'_, 'v> {
         details.into_iter().map(|detail| self.invalid(detail))

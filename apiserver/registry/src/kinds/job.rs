@@ -4,6 +4,9 @@
 //!
 //! Source: `pkg/apis/batch/{v1/defaults,validation}`, `pkg/registry/batch/job`.
 
+mod indexes;
+mod policies;
+mod status;
 pub(super) mod validate;
 
 use serde_json::Value;
@@ -120,8 +123,8 @@ impl Strategy for Rules {
         validate::update(object, old)
     }
 
-    fn validate_status_update(&self, object: &Object, _old: &Object) -> Vec<FieldError> {
-        validate::status(object)
+    fn validate_status_update(&self, object: &Object, old: &Object) -> Vec<FieldError> {
+        status::validate(object, old)
     }
 
     fn orphans_dependents(&self) -> bool {

@@ -98,6 +98,125 @@ fn what_breaks_a_rule_is_told_in_upstreams_words() {
 }
 
 #[test]
+fn policies_are_judged_by_what_they_are_about() {
+    let codes = |fields: Value| {
+        let mut codes = json!({"operator": "In", "values": [1, 3]});
+        for (field, value) in fields.as_object().unwrap() {
+            codes[field] = value.clone();
+        }
+        json!({"podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": codes}]}})
+    };
+    let success = |rule: Value| {
+        json!({
+            "completionMode": "Indexed", "completions": 3, "parallelism": 1, "successPolicy": {"rules": [rule]},
+        })
+    };
+    let rule = "spec.podFailurePolicy.rules[0]";
+    let enough = "spec.successPolicy.rules[0]";
+    let condition = json!([{"type": "DisruptionTarget"}]);
+    let cases = [
+        (
+            json!({"podFailurePolicy": {"rules": [{"action": "FailIndex", "onPodConditions": condition}]}}),
+            format!(
+                "{rule}.action: Invalid value: \"FailIndex\": requires the backoffLimitPerIndex to be set"
+            ),
+        ),
+        (
+            json!({"podFailurePolicy": {"rules": [{"onPodConditions": condition}]}}),
+            format!(
+                "{rule}.action: Required value: valid values: [\"Count\" \"FailIndex\" \"FailJob\" \"Ignore\"]"
+            ),
+        ),
+        (
+            json!({"podFailurePolicy": {"rules": [{"action": "Ignore"}]}}),
+            format!("{rule}: Invalid value: specifying one of OnExitCodes and OnPodConditions is required"),
+        ),
+        (
+            codes(json!({"values": [3, 1]})),
+            format!("{rule}.onExitCodes.values: Invalid value: [3,1]: must be ordered"),
+        ),
+        (
+            codes(json!({"values": []})),
+            format!("{rule}.onExitCodes.values: Invalid value: []: at least one value is required"),
+        ),
+        (
+            codes(json!({"values": (1..257).collect::<Vec<i32>>()})),
+            format!("{rule}.onExitCodes.values: Too many: 256: must have at most 255 items"),
+        ),
+        (
+            codes(json!({"containerName": "other"})),
+            format!(
+                "{rule}.onExitCodes.containerName: Invalid value: \"other\": must be one of the container or \
+                 initContainer names in the pod template"
+            ),
+        ),
+        (
+            success(json!({"succeededIndexes": "x"})),
+            format!(
+                "{enough}.succeededIndexes: Invalid value: \"x\": error parsing succeededIndexes: cannot convert \
+                 string to integer for index: \"x\""
+            ),
+        ),
+        (
+            success(json!({"succeededIndexes": "0-9"})),
+            format!(
+                "{enough}.succeededIndexes: Invalid value: \"0-9\": error parsing succeededIndexes: too large index: \
+                 \"9\""
+            ),
+        ),
+        (
+            success(json!({"succeededCount": 9})),
+            format!(
+                "{enough}.succeededCount: Invalid value: 9: must be less than or equal to 3 (the number of specified \
+                 completions)"
+            ),
+        ),
+        (
+            success(json!({"succeededCount": 3, "succeededIndexes": "0-1"})),
+            format!(
+                "{enough}.succeededCount: Invalid value: 3: must be less than or equal to 2 (the number of indexes in \
+                 the specified succeededIndexes field)"
+            ),
+        ),
+    ];
+    for (spec, text) in cases {
+        assert_eq!(texts(&Rules.validate(&job(&spec))), [text]);
+    }
+}
+
+#[test]
+fn very_many_indexes_fail_a_few_at_a_time() {
+    let many = |fields: Value| {
+        let mut spec = json!({
+            "completionMode": "Indexed", "completions": 200_000, "parallelism": 20_000, "backoffLimitPerIndex": 1,
+        });
+        for (field, value) in fields.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        texts(&Rules.validate(&job(&spec)))
+    };
+    let tail = "when completions are above 100000 and used with backoff limit per index";
+    let parallel =
+        format!("spec.parallelism: Invalid value: 20000: must be less than or equal to 10000 {tail}");
+    assert_eq!(
+        many(json!({})),
+        [
+            "spec.maxFailedIndexes: Required value: must be specified when completions is above 100000",
+            &parallel
+        ]
+    );
+    assert_eq!(
+        many(json!({"maxFailedIndexes": 150_000, "parallelism": 1})),
+        [
+            "spec.maxFailedIndexes: Invalid value: 150000: must be less than or equal to 100000".to_owned(),
+            format!(
+                "spec.maxFailedIndexes: Invalid value: 150000: must be less than or equal to 10000 {tail}"
+            ),
+        ]
+    );
+}
+
+#[test]
 fn template_selector_and_completions_stay() {
     let old = job(&json!({}));
     let mut new = old.clone();

@@ -1,12 +1,12 @@
 //! What is wrong with a Job.
 
 use keelson_api_schema::{
-    format::{check_dns1123_label, check_dns1123_subdomain, check_qualified_name},
+    format::{check_dns1123_label, check_dns1123_subdomain},
     selector::LabelSelector,
 };
 use serde_json::{Value, json};
 
-use super::{CONTROLLER_UID, JOB_NAME, LEGACY_CONTROLLER_UID, LEGACY_JOB_NAME};
+use super::{CONTROLLER_UID, JOB_NAME, LEGACY_CONTROLLER_UID, LEGACY_JOB_NAME, policies};
 use crate::{
     field::FieldError,
     kinds::{metadata, pod::template, workload::selects_template},
@@ -17,8 +17,10 @@ use crate::{
 /// The most pods at a time, and failed indexes, that an indexed Job may have.
 const INDEXED_MAX: i64 = 100_000;
 
-/// The most rules in a pod failure or success policy.
-const MAX_RULES: usize = 20;
+/// From how many completions on there are limits for Jobs whose indexes fail one by one, and these limits.
+const MANY_COMPLETIONS: i64 = 100_000;
+const MANY_PARALLEL_MAX: i64 = 10_000;
+const MANY_FAILED_MAX: i64 = 10_000;
 
 /// The longest name of a controller, in bytes.
 const MANAGED_BY_MAX: usize = 63;
@@ -47,8 +49,8 @@ pub(in crate::kinds) fn spec(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     counts(spec, errors);
     managed_by(&spec.child("managedBy"), errors);
     completion_mode(spec, errors);
-    failure_policy(&spec.child("podFailurePolicy"), errors);
-    success_policy(spec, errors);
+    policies::failure(spec, errors);
+    policies::success(spec, errors);
     replacement_policy(spec, errors);
     template::validate(&spec.child("template"), errors);
     restart_policy(spec, errors);
@@ -64,20 +66,6 @@ pub(super) fn update(object: &Object, old: &Object) -> Vec<FieldError> {
     let fixed = ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"];
     for field in fixed {
         spec.child(field).unchanged(&before.child(field), &mut errors);
-    }
-    errors
-}
-
-/// Rules for a status.
-pub(super) fn status(object: &Object) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let status = Place::at(object, &["status"]);
-    for count in ["active", "succeeded", "failed", "ready", "terminating"] {
-        status.child(count).non_negative(&mut errors);
-    }
-    let (ready, active) = (status.child("ready"), status.child("active").integer().unwrap_or(0));
-    if ready.integer().is_some_and(|ready| ready > active) {
-        errors.push(ready.invalid("cannot set more ready pods than active"));
     }
     errors
 }
@@ -174,18 +162,43 @@ fn indexed(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     if !completions.is_set() {
         errors.push(completions.required("when completion mode is Indexed"));
     }
-    for field in ["parallelism", "maxFailedIndexes"] {
-        let field = spec.child(field);
-        if field.integer().is_some_and(|number| number > INDEXED_MAX) {
-            errors.push(field.invalid(format!(
+    let (parallelism, failed) = (spec.child("parallelism"), spec.child("maxFailedIndexes"));
+    if above(&parallelism, INDEXED_MAX) {
+        errors.push(
+            parallelism.invalid(format!(
                 "must be less than or equal to {INDEXED_MAX} when completion mode is Indexed"
+            )),
+        );
+    }
+    if completions.integer().is_some_and(|all| above(&failed, all)) {
+        errors.push(failed.invalid("must be less than or equal to completions"));
+    }
+    if above(&failed, INDEXED_MAX) {
+        errors.push(failed.invalid(format!("must be less than or equal to {INDEXED_MAX}")));
+    }
+    if above(&completions, MANY_COMPLETIONS) && spec.child("backoffLimitPerIndex").is_set() {
+        many_indexes(&parallelism, &failed, errors);
+    }
+}
+
+/// A Job must not let a status grow that has to name each of very many failed indexes.
+fn many_indexes(parallelism: &Place<'_>, failed: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if !failed.is_set() {
+        errors
+            .push(failed.required(format!("must be specified when completions is above {MANY_COMPLETIONS}")));
+    }
+    for (field, most) in [(parallelism, MANY_PARALLEL_MAX), (failed, MANY_FAILED_MAX)] {
+        if above(field, most) {
+            errors.push(field.invalid(format!(
+                "must be less than or equal to {most} when completions are above {MANY_COMPLETIONS} and used with \
+                 backoff limit per index"
             )));
         }
     }
-    let failed = spec.child("maxFailedIndexes");
-    if failed.integer().is_some_and(|failed| completions.integer().is_some_and(|all| failed > all)) {
-        errors.push(failed.invalid("must be less than or equal to completions"));
-    }
+}
+
+fn above(field: &Place<'_>, most: i64) -> bool {
+    field.integer().is_some_and(|number| number > most)
 }
 
 /// The pod of an index has the index in its host name.
@@ -203,87 +216,6 @@ fn host_names(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
                 format!("will not able to create pod with invalid DNS label: {host}"),
             ));
         }
-    }
-}
-
-fn failure_policy(policy: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let rules = policy.child("rules");
-    if rules.len() > MAX_RULES {
-        errors.push(FieldError::too_many(rules.path(), rules.len(), MAX_RULES));
-    }
-    for rule in rules.items() {
-        failure_rule(&rule, errors);
-    }
-}
-
-fn failure_rule(rule: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let action = rule.child("action");
-    if action.text().is_empty() {
-        errors.push(action.required("valid values: \"Count\", \"FailIndex\", \"FailJob\", \"Ignore\""));
-    } else {
-        action.one_of(&["Count", "FailIndex", "FailJob", "Ignore"], errors);
-    }
-    let (codes, conditions) = (rule.child("onExitCodes"), rule.child("onPodConditions"));
-    match (codes.is_set(), !conditions.is_empty()) {
-        (true, true) => {
-            errors.push(rule.invalid("specifying both OnExitCodes and OnPodConditions is not supported"));
-        }
-        (false, false) => {
-            errors.push(rule.invalid("specifying one of OnExitCodes and OnPodConditions is required"));
-        }
-        (true, false) => exit_codes(&codes, errors),
-        (false, true) => {
-            for pattern in conditions.items() {
-                let kind = pattern.child("type");
-                errors.extend(kind.each_invalid(check_qualified_name(kind.text())));
-                pattern.child("status").one_of(&["False", "True", "Unknown"], errors);
-            }
-        }
-    }
-}
-
-fn exit_codes(codes: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let (operator, values) = (codes.child("operator"), codes.child("values"));
-    operator.one_of(&["In", "NotIn"], errors);
-    if values.is_empty() {
-        errors.push(values.invalid("at least one value is required"));
-    }
-    let mut seen = Vec::new();
-    for value in values.items() {
-        if operator.text() == "In" && value.integer() == Some(0) {
-            errors.push(value.invalid("must not be 0 for the In operator"));
-        }
-        if seen.contains(&value.integer()) {
-            errors.push(value.duplicate());
-        }
-        seen.push(value.integer());
-    }
-}
-
-fn success_policy(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let policy = spec.child("successPolicy");
-    if !policy.is_set() {
-        return;
-    }
-    if spec.child("completionMode").text() != "Indexed" {
-        errors.push(policy.invalid("requires indexed completion mode"));
-        return;
-    }
-    let rules = policy.child("rules");
-    if rules.is_empty() {
-        errors
-            .push(rules.required("at least one rules must be specified when the successPolicy is specified"));
-    }
-    if rules.len() > MAX_RULES {
-        errors.push(FieldError::too_many(rules.path(), rules.len(), MAX_RULES));
-    }
-    for rule in rules.items() {
-        let count = rule.child("succeededCount");
-        if !count.is_set() && !rule.child("succeededIndexes").is_set() {
-            errors
-                .push(rule.required("at least one of succeededCount or succeededIndexes must be specified"));
-        }
-        count.positive(errors);
     }
 }
 
