@@ -18,9 +18,16 @@ pub trait Strategy: Send + Sync {
     /// desired state has changed.
     fn prepare_update(&self, _object: &mut Object, _old: &Object) {}
 
-    /// Keeps from `old` what the status subresource may not change. Usual: everything but status and metadata.
+    /// Keeps from `old` what the status subresource may not change. Usual: everything but status, and the metadata
+    /// that [`Self::status_metadata`] leaves open.
     fn prepare_status_update(&self, object: &mut Object, old: &Object) {
         keep_all_but_status(object, old);
+        self.status_metadata().keep(object, old);
+    }
+
+    /// What the status subresource may do to the metadata.
+    fn status_metadata(&self) -> StatusMetadata {
+        StatusMetadata::Open
     }
 
     /// Sees to what must be true of the object whichever way it is written; run where `finalize` writes it.
@@ -47,6 +54,12 @@ pub trait Strategy: Send + Sync {
     /// What is wrong with a change of status.
     fn validate_status_update(&self, _object: &Object, _old: &Object) -> Vec<FieldError> {
         Vec::new()
+    }
+
+    /// What is wrong with the object, or with its change, unless its namespace lets claims have devices that are in use:
+    /// who may label namespaces decides that, not who may write claims.
+    fn admin_access(&self, _object: &Object, _old: Option<&Object>) -> Option<FieldError> {
+        None
     }
 
     /// Things to tell the writer that are no errors (`Warning:` headers).
@@ -108,6 +121,32 @@ pub trait Strategy: Send + Sync {
     }
 }
 
+/// What the status subresource may do to the metadata, beside what it never may.
+///
+/// Upstream decides it kind by kind: who may write a status of the stricter kinds can add no finalizers to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusMetadata {
+    /// Labels, annotations and finalizers may change.
+    Open,
+    /// Labels stay.
+    LabelsStay,
+    /// All of it stays.
+    Stays,
+}
+
+impl StatusMetadata {
+    fn keep(self, object: &mut Object, old: &Object) {
+        let kept: &[&str] = match self {
+            Self::Open => &[],
+            Self::LabelsStay => &["labels"],
+            Self::Stays => &["labels", "annotations", "finalizers"],
+        };
+        for field in kept {
+            keep(object, old, &["metadata", field]);
+        }
+    }
+}
+
 /// Something of which there is one in the cluster, and which an object has for itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
@@ -148,3 +187,46 @@ pub fn keep(object: &mut Object, old: &Object, path: &[&str]) {
 pub struct Plain;
 
 impl Strategy for Plain {}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::resources;
+
+    #[test]
+    fn a_status_brings_no_metadata_to_kinds_that_keep_theirs() {
+        let old = json!({"metadata": {"name": "a", "labels": {"a": "1"}}, "spec": {"b": 1}});
+        let new = json!({
+            "metadata": {"name": "a", "labels": {"a": "2"}, "finalizers": ["q.r/s"], "annotations": {"c": "d"}},
+            "spec": {"b": 2},
+            "status": {"e": 1},
+        });
+        let prepared = |group: &str, plural: &str| {
+            let resource = resources::find(group, "v1", plural).unwrap();
+            let mut object = Object(new.clone());
+            resource.strategy.prepare_status_update(&mut object, &Object(old.clone()));
+            object
+        };
+        for (group, plural) in [
+            ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
+            ("certificates.k8s.io", "podcertificaterequests"),
+            ("flowcontrol.apiserver.k8s.io", "flowschemas"),
+            ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
+            ("resource.k8s.io", "devicetaintrules"),
+            ("resource.k8s.io", "resourceclaims"),
+            ("storage.k8s.io", "volumeattachments"),
+            ("storagemigration.k8s.io", "storageversionmigrations"),
+        ] {
+            let object = prepared(group, plural);
+            assert_eq!(object.0["metadata"], old["metadata"], "{plural}");
+            assert_eq!(object.0["spec"], old["spec"], "{plural}");
+            assert_eq!(object.0["status"], new["status"], "{plural}");
+        }
+        let deployment = prepared("apps", "deployments");
+        assert_eq!(deployment.0["metadata"]["labels"], old["metadata"]["labels"]);
+        assert_eq!(deployment.0["metadata"]["annotations"], new["metadata"]["annotations"]);
+        assert_eq!(prepared("apps", "daemonsets").0["metadata"], new["metadata"]);
+    }
+}

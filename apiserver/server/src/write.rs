@@ -29,6 +29,7 @@ pub(crate) mod delete_options;
 pub(crate) mod identity;
 pub(crate) mod options;
 
+mod admin_access;
 mod apply;
 mod create;
 mod delete;

@@ -15,7 +15,7 @@ use crate::{
     object::Object,
     place::Place,
     resources::Column,
-    strategy::Strategy,
+    strategy::{StatusMetadata, Strategy},
 };
 
 /// The columns of Deployments.
@@ -63,6 +63,10 @@ impl Strategy for Rules {
             }
         }
         default_template(object);
+    }
+
+    fn status_metadata(&self) -> StatusMetadata {
+        StatusMetadata::LabelsStay
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {

@@ -21,6 +21,9 @@ pub mod class;
 pub mod slice;
 pub mod taint_rule;
 
+/// The label of namespaces in which claims may have devices that others use; its value is `true`.
+pub const ADMIN_ACCESS_LABEL: &str = "resource.kubernetes.io/admin-access";
+
 /// How many selectors, configurations, constraints, requests there can be.
 const ITEMS_MAX: usize = 32;
 

@@ -17,7 +17,7 @@ use crate::{
     object::Object,
     place::Place,
     resources::Column,
-    strategy::Strategy,
+    strategy::{StatusMetadata, Strategy},
 };
 
 /// The latest a schema can be asked, and when one is asked that does not say it.
@@ -64,6 +64,10 @@ impl Strategy for Rules {
         if object.integer(&PRECEDENCE).unwrap_or(0) == 0 {
             object.set(&PRECEDENCE, USUAL_PRECEDENCE);
         }
+    }
+
+    fn status_metadata(&self) -> StatusMetadata {
+        StatusMetadata::Stays
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {

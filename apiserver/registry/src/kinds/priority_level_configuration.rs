@@ -16,7 +16,7 @@ use crate::{
     object::Object,
     place::Place,
     resources::Column,
-    strategy::Strategy,
+    strategy::{StatusMetadata, Strategy},
 };
 
 /// How many queues there can be.
@@ -78,6 +78,10 @@ impl Strategy for Rules {
                 object.set(&path, value);
             }
         }
+    }
+
+    fn status_metadata(&self) -> StatusMetadata {
+        StatusMetadata::Stays
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {

@@ -12,7 +12,7 @@ use crate::{
     object::Object,
     place::Place,
     resources::Column,
-    strategy::{Strategy, keep},
+    strategy::{StatusMetadata, Strategy, keep},
 };
 
 /// How long what a driver tells of an attachment may be, in bytes.
@@ -41,6 +41,10 @@ impl Strategy for Rules {
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
         keep(object, old, &["status"]);
+    }
+
+    fn status_metadata(&self) -> StatusMetadata {
+        StatusMetadata::Stays
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {

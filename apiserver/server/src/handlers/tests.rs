@@ -25,6 +25,7 @@ mod classes;
 mod component_statuses;
 mod creation;
 mod deletion;
+mod devices;
 mod dry_runs;
 mod events;
 mod evictions;

@@ -58,7 +58,9 @@ impl Write<'_> {
         let attributes = self.admission(Operation::Create, &name, None, &told);
         admission::mutate(&attributes, &mut object).await?;
         strategy.prepare_create(&mut object);
-        let mut errors = metadata::validate(self.target.resource, &object);
+        let refused = self.check_admin_access(&object, None).await?;
+        let mut errors: Vec<_> = refused.into_iter().collect();
+        errors.extend(metadata::validate(self.target.resource, &object));
         errors.extend(managed_fields::validate(&object));
         errors.extend(strategy.validate(&object));
         errors.extend(strategy.validate_create(&object));

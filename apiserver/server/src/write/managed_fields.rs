@@ -14,6 +14,7 @@ use keelson_api_registry::{
     object::Object,
     resources::{self, ResourceInfo},
     status::{ApiError, Cause},
+    strategy::StatusMetadata,
 };
 use keelson_api_schema::{
     TypeId,
@@ -39,14 +40,17 @@ const MANAGED_FIELDS: [&str; 2] = ["metadata", "managedFields"];
 /// What a write of each part resets, whatever a client says.
 static NOTHING: LazyLock<FieldSet> = LazyLock::new(FieldSet::default);
 static STATUS: LazyLock<FieldSet> = LazyLock::new(|| FieldSet::of(&[&["status"]]));
-static ALL_BUT_STATUS: LazyLock<FieldSet> = LazyLock::new(|| {
-    FieldSet::of(&[
-        &["spec"],
-        &["metadata", "deletionTimestamp"],
-        &["metadata", "deletionGracePeriodSeconds"],
-        &["metadata", "ownerReferences"],
-    ])
-});
+static ALL_BUT_STATUS: LazyLock<FieldSet> = LazyLock::new(|| FieldSet::of(ALWAYS_RESET_BY_STATUS));
+static WITH_LABELS: LazyLock<FieldSet> =
+    LazyLock::new(|| FieldSet::of(&[ALWAYS_RESET_BY_STATUS, &[&["metadata", "labels"]]].concat()));
+static WITH_METADATA: LazyLock<FieldSet> = LazyLock::new(|| FieldSet::of(&[&["spec"], &["metadata"]]));
+
+const ALWAYS_RESET_BY_STATUS: &[&[&str]] = &[
+    &["spec"],
+    &["metadata", "deletionTimestamp"],
+    &["metadata", "deletionGracePeriodSeconds"],
+    &["metadata", "ownerReferences"],
+];
 
 /// Whose entries an object comes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +93,11 @@ impl Write<'_> {
         let resource = self.target.resource;
         let has_status = resource.subresources.iter().any(|subresource| subresource.name == "status");
         let reset = match part {
-            Part::Status => &ALL_BUT_STATUS,
+            Part::Status => match resource.strategy.status_metadata() {
+                StatusMetadata::Open => &ALL_BUT_STATUS,
+                StatusMetadata::LabelsStay => &WITH_LABELS,
+                StatusMetadata::Stays => &WITH_METADATA,
+            },
             Part::Main | Part::Finalize if has_status => &STATUS,
             Part::Main | Part::Finalize | Part::Binding => &NOTHING,
         };

@@ -50,7 +50,8 @@ impl Write<'_> {
         let attributes = self.admission(Operation::Update, self.target.name, Some(old), &told);
         admission::mutate(&attributes, &mut object).await?;
         self.prepare(part, &mut object, old);
-        self.validate(part, &object, old)?;
+        let refused = self.check_admin_access(&object, Some(old)).await?;
+        self.validate(part, &object, old, refused)?;
         admission::validate(&attributes, Some(&object)).await?;
         if part == Part::Main {
             warnings.extend(self.target.resource.strategy.warnings(&object));
@@ -100,9 +101,16 @@ impl Write<'_> {
         identity::carry_over(object, old);
     }
 
-    fn validate(&self, part: Part, object: &Object, old: &Object) -> Result<(), ApiError> {
+    fn validate(
+        &self,
+        part: Part,
+        object: &Object,
+        old: &Object,
+        refused: Option<FieldError>,
+    ) -> Result<(), ApiError> {
         let strategy = self.target.resource.strategy;
-        let mut errors = metadata::validate_update(object, old);
+        let mut errors: Vec<_> = refused.into_iter().collect();
+        errors.extend(metadata::validate_update(object, old));
         errors.extend(managed_fields::validate(object));
         match part {
             Part::Main => {

@@ -21,7 +21,7 @@ use crate::{
     object::Object,
     place::Place,
     resources::Column,
-    strategy::Strategy,
+    strategy::{StatusMetadata, Strategy},
 };
 
 /// How many annotations for audit there can be.
@@ -69,6 +69,10 @@ impl Strategy for Validating {
 
     fn default(&self, object: &mut Object) {
         default(object);
+    }
+
+    fn status_metadata(&self) -> StatusMetadata {
+        StatusMetadata::Stays
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {

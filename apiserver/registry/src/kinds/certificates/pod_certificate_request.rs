@@ -13,7 +13,7 @@ use crate::{
     object::Object,
     place::Place,
     resources::Column,
-    strategy::{Strategy, keep},
+    strategy::{StatusMetadata, Strategy, keep},
 };
 
 /// How long a certificate may be asked for, in seconds: at least; at most of Kubernetes' own signers; of others.
@@ -54,6 +54,10 @@ impl Strategy for Rules {
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
         keep(object, old, &["status"]);
+    }
+
+    fn status_metadata(&self) -> StatusMetadata {
+        StatusMetadata::Stays
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {

@@ -8,8 +8,8 @@ use keelson_api_schema::format::{check_dns1123_label, check_dns1123_subdomain};
 use serde_json::{Map, Value};
 
 use super::{
-    ITEMS_MAX, check_attribute_name, check_configuration, check_device, check_length, check_pool,
-    check_requests, check_selectors, check_tolerations,
+    ADMIN_ACCESS_LABEL, ITEMS_MAX, check_attribute_name, check_configuration, check_device, check_length,
+    check_pool, check_requests, check_selectors, check_tolerations,
 };
 use crate::{
     columns::{AGE, NAME},
@@ -18,7 +18,7 @@ use crate::{
     object::Object,
     place::Place,
     resources::Column,
-    strategy::{Strategy, keep},
+    strategy::{StatusMetadata, Strategy, keep},
 };
 
 /// How many consumers a claim can have, and how many ways there are to fulfil a request.
@@ -67,6 +67,10 @@ impl Strategy for Rules {
         default_requests(object, &["spec", "devices", "requests"]);
     }
 
+    fn status_metadata(&self) -> StatusMetadata {
+        StatusMetadata::Stays
+    }
+
     fn validate(&self, object: &Object) -> Vec<FieldError> {
         let mut errors = Vec::new();
         check_spec(&Place::at(object, &["spec"]), &mut errors);
@@ -105,6 +109,15 @@ impl Strategy for Rules {
         errors
     }
 
+    fn admin_access(&self, object: &Object, old: Option<&Object>) -> Option<FieldError> {
+        match old {
+            None => wanted_as_admin(object, &["spec", "devices", "requests"]),
+            // What was given once stays, whatever becomes of the label.
+            Some(old) if given_as_admin(old).is_some() => None,
+            Some(_) => given_as_admin(object),
+        }
+    }
+
     fn returns_deleted_object(&self) -> bool {
         true
     }
@@ -133,9 +146,35 @@ impl Strategy for TemplateRules {
         errors
     }
 
+    fn admin_access(&self, object: &Object, old: Option<&Object>) -> Option<FieldError> {
+        let requests = ["spec", "spec", "devices", "requests"];
+        old.is_none().then(|| wanted_as_admin(object, &requests)).flatten()
+    }
+
     fn returns_deleted_object(&self) -> bool {
         true
     }
+}
+
+/// Complains about the first request for devices that others use. Upstream's path lacks `exactly`, and in templates
+/// the outer `spec`.
+fn wanted_as_admin(object: &Object, requests: &[&str]) -> Option<FieldError> {
+    let requests = Place::at(object, requests).shown_as("spec.devices.requests");
+    let wanted = |request: &Place<'_>| request.child("exactly").child("adminAccess").flag();
+    requests.items().find(wanted).map(|request| needs_label(&request.child("adminAccess")))
+}
+
+/// Complains about the first device that is given although others use it.
+fn given_as_admin(object: &Object) -> Option<FieldError> {
+    let results = Place::at(object, &["status", "allocation", "devices", "results"]);
+    let accesses = results.items().map(|result| result.child("adminAccess"));
+    accesses.into_iter().find(Place::flag).map(|access| needs_label(&access))
+}
+
+fn needs_label(access: &Place<'_>) -> FieldError {
+    access.forbidden(format!(
+        "admin access to devices requires the `{ADMIN_ACCESS_LABEL}: true` label on the containing namespace"
+    ))
 }
 
 /// Who says nothing wants one device.

@@ -14,7 +14,7 @@ use crate::{
     object::Object,
     place::Place,
     resources::Column,
-    strategy::Strategy,
+    strategy::{StatusMetadata, Strategy},
 };
 
 /// The columns of DeviceTaintRules.
@@ -34,6 +34,10 @@ impl Strategy for Rules {
     fn prepare_update(&self, object: &mut Object, old: &Object) {
         let changed = differs(object, old, &["spec"]);
         advance(object, old, changed);
+    }
+
+    fn status_metadata(&self) -> StatusMetadata {
+        StatusMetadata::Stays
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {
