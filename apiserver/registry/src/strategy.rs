@@ -135,7 +135,8 @@ pub enum StatusMetadata {
 }
 
 impl StatusMetadata {
-    fn keep(self, object: &mut Object, old: &Object) {
+    /// Takes from `old` what stays.
+    pub(crate) fn keep(self, object: &mut Object, old: &Object) {
         let kept: &[&str] = match self {
             Self::Open => &[],
             Self::LabelsStay => &["labels"],
@@ -180,6 +181,14 @@ pub fn keep(object: &mut Object, old: &Object, path: &[&str]) {
     match old.get(path) {
         Some(value) => object.set(path, value.clone()),
         None => drop(object.remove(path)),
+    }
+}
+
+/// Drops a field of a feature that is off, unless the object had it already: it may have been written while the feature
+/// was on, and what is there is not lost by an update that is about something else.
+pub(crate) fn drop_unless_used(object: &mut Object, old: Option<&Object>, path: &[&str]) {
+    if old.is_none_or(|old| old.get(path).is_none()) {
+        object.remove(path);
     }
 }
 

@@ -22,11 +22,14 @@ use crate::{
     object::Object,
     place::Place,
     resources::Column,
-    strategy::Strategy,
+    strategy::{Strategy, drop_unless_used},
 };
 
 /// The longest name: a Job's is that and eleven letters more, and has to be a label.
 const NAME_MAX: usize = 52;
+
+/// What an alpha feature would know: how the pods of a Job are to be scheduled together.
+const SCHEDULING: &[&str] = &["spec", "jobTemplate", "spec", "scheduling"];
 
 /// The columns of CronJobs.
 pub const COLUMNS: &[Column] = &[
@@ -71,9 +74,11 @@ pub struct Rules;
 impl Strategy for Rules {
     fn prepare_create(&self, object: &mut Object) {
         begin(object);
+        drop_unless_used(object, None, SCHEDULING);
     }
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
+        drop_unless_used(object, Some(old), SCHEDULING);
         let changed = differs(object, old, &["spec"]);
         advance(object, old, changed);
     }
@@ -155,7 +160,7 @@ fn zones(object: &Object, old: Option<&Object>, errors: &mut Vec<FieldError>) {
     }
     let changed = old.is_none_or(|old| old.get(&ZONE) != zone.value());
     if changed && zone.is_set() {
-        errors.extend(zone::check(zone.text()).map(|wrong| zone.invalid(wrong)));
+        errors.extend(zone.each_invalid(zone::check(zone.text())));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     object::Object,
     place::Place,
     resources::Column,
-    strategy::Strategy,
+    strategy::{Strategy, drop_unless_used},
 };
 
 /// The longest name of a driver, in bytes.
@@ -36,6 +36,9 @@ const COUNTED: [&str; 6] = [
     "serviceAccountTokenInSecrets",
     "preventPodSchedulingIfMissing",
 ];
+
+/// What an alpha feature would know: that pods are not to come to nodes without the driver.
+const NOT_SCHEDULED: &[&str] = &["spec", "preventPodSchedulingIfMissing"];
 
 /// The columns of CSIDrivers.
 pub const COLUMNS: &[Column] = &[
@@ -64,9 +67,18 @@ fn flag(object: &Object, field: &str) -> bool {
 pub struct Rules;
 
 impl Strategy for Rules {
+    fn prepare_create(&self, object: &mut Object) {
+        drop_unless_used(object, None, NOT_SCHEDULED);
+    }
+
     fn prepare_update(&self, object: &mut Object, old: &Object) {
+        drop_unless_used(object, Some(old), NOT_SCHEDULED);
         let changed = COUNTED.iter().any(|field| differs(object, old, &["spec", field]));
-        object.set(&["metadata", "generation"], old.generation() + i64::from(changed));
+        match old.generation() + i64::from(changed) {
+            // Nobody counted when it was made, and Go leaves a zero out.
+            0 => drop(object.remove(&["metadata", "generation"])),
+            generation => object.set(&["metadata", "generation"], generation),
+        }
     }
 
     fn default(&self, object: &mut Object) {
@@ -177,6 +189,20 @@ mod tests {
             row,
             [json!(true), json!(false), json!(false), json!("<unset>"), json!(false), json!("Persistent")]
         );
+    }
+
+    #[test]
+    fn nobody_counts_what_has_never_changed() {
+        let mut object = driver(&json!({"preventPodSchedulingIfMissing": true}));
+        Rules.prepare_create(&mut object);
+        assert_eq!(object.get(NOT_SCHEDULED), None, "the feature is off");
+        let mut same = object.clone();
+        same.set(&["metadata", "generation"], 0);
+        Rules.prepare_update(&mut same, &object);
+        assert_eq!(same.get(&["metadata", "generation"]), None);
+        same.set(&["spec", "requiresRepublish"], true);
+        Rules.prepare_update(&mut same, &object);
+        assert_eq!(same.generation(), 1);
     }
 
     #[test]

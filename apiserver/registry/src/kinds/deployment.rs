@@ -170,7 +170,6 @@ mod tests {
         let recreate = json!({"type": "Recreate", "rollingUpdate": {"maxSurge": 1}});
         let cases = [
             (json!({"replicas": -1}), "spec.replicas: Invalid value: -1: must be greater than or equal to 0"),
-            (json!({"selector": null}), "spec.selector: Required value"),
             (
                 json!({"selector": {"matchLabels": {"app": "api"}}}),
                 "spec.template.metadata.labels: Invalid value: {\"app\":\"web\"}: `selector` does not match template `labels`",
@@ -195,6 +194,18 @@ mod tests {
         for (spec, text) in cases {
             assert_eq!(texts(&Rules.validate(&deployment(&spec))), [text]);
         }
+    }
+
+    #[test]
+    fn no_selector_selects_nothing() {
+        assert_eq!(
+            texts(&Rules.validate(&deployment(&json!({"selector": null})))),
+            [
+                "spec.selector: Required value",
+                "spec.template.metadata.labels: Invalid value: {\"app\":\"web\"}: `selector` does not match template \
+                 `labels`",
+            ]
+        );
     }
 
     #[test]

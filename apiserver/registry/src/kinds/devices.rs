@@ -18,8 +18,11 @@ use crate::{field::FieldError, place::Place};
 
 pub mod claim;
 pub mod class;
+mod counters;
+mod device_status;
 pub mod slice;
 pub mod taint_rule;
+mod version;
 
 /// The label of namespaces in which claims may have devices that others use; its value is `true`.
 pub const ADMIN_ACCESS_LABEL: &str = "resource.kubernetes.io/admin-access";

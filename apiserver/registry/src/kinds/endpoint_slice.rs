@@ -19,6 +19,7 @@ use crate::{
         address::check_ordinary_ip,
         endpoints::{abridged, texts},
         metadata, service,
+        workload::differs,
     },
     object::Object,
     place::Place,
@@ -54,9 +55,8 @@ impl Strategy for Rules {
     }
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
-        let changed = ["addressType", "endpoints", "ports"]
-            .iter()
-            .any(|field| !metadata::semantically_equal(object.get(&[field]), old.get(&[field])));
+        let counted: [&[&str]; 4] = [&["addressType"], &["endpoints"], &["ports"], &["metadata", "labels"]];
+        let changed = counted.iter().any(|path| differs(object, old, path));
         object.set(&["metadata", "generation"], old.generation() + i64::from(changed));
     }
 
@@ -218,13 +218,17 @@ mod tests {
         Rules.prepare_create(&mut object);
         assert_eq!(object.0["ports"], json!([{"port": 80, "name": "", "protocol": "TCP"}]));
         let mut same = object.clone();
-        same.set(&["metadata", "labels"], json!({"a": "b"}));
+        same.set(&["metadata", "annotations"], json!({"a": "b"}));
         Rules.prepare_update(&mut same, &object);
         assert_eq!(same.generation(), 1);
         let mut other = object.clone();
         other.set(&["endpoints"], json!([{"addresses": ["10.0.0.1"]}]));
         Rules.prepare_update(&mut other, &object);
         assert_eq!(other.generation(), 2);
+        let mut labelled = object.clone();
+        labelled.set(&["metadata", "labels", "a"], "b");
+        Rules.prepare_update(&mut labelled, &object);
+        assert_eq!(labelled.generation(), 2, "labels say whose it is");
         assert_eq!(Rules.validate(&other), []);
     }
 

@@ -18,7 +18,7 @@ use crate::{
     field::FieldError,
     object::Object,
     resources::Column,
-    strategy::Strategy,
+    strategy::{Strategy, drop_unless_used},
 };
 
 /// The label with the Job's uid on its pods, by which it finds them.
@@ -30,6 +30,9 @@ const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 /// The same two as they were called before they had prefixes.
 const LEGACY_CONTROLLER_UID: &str = "controller-uid";
 const LEGACY_JOB_NAME: &str = "job-name";
+
+/// What an alpha feature would know: how the pods are to be scheduled together.
+const SCHEDULING: &[&str] = &["spec", "scheduling"];
 
 /// How often pods may fail when each index has a limit of its own.
 const UNLIMITED: i64 = i32::MAX as i64;
@@ -88,12 +91,14 @@ impl Strategy for Rules {
     /// The uid must be there already.
     fn prepare_create(&self, object: &mut Object) {
         begin(object);
+        drop_unless_used(object, None, SCHEDULING);
         if object.get(&["spec", "manualSelector"]) != Some(&Value::Bool(true)) {
             generate_selector(object);
         }
     }
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
+        drop_unless_used(object, Some(old), SCHEDULING);
         let changed = differs(object, old, &["spec"]);
         advance(object, old, changed);
     }

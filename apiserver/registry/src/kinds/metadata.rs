@@ -209,7 +209,8 @@ pub fn label_selector(selector: &Place<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn label_requirement(requirement: &Place<'_>, errors: &mut Vec<FieldError>) {
+/// What is wrong with one requirement of a label selector.
+pub fn label_requirement(requirement: &Place<'_>, errors: &mut Vec<FieldError>) {
     let (operator, values) = (requirement.child("operator"), requirement.child("values"));
     match operator.text() {
         "In" | "NotIn" if values.is_empty() => {

@@ -16,12 +16,15 @@ use crate::{
     object::Object,
     place::Place,
     resources::Column,
-    strategy::Strategy,
+    strategy::{Strategy, drop_unless_used},
 };
 
 /// Labels that say what a node is for: `node-role.kubernetes.io/<role>`, or the older one with the role as value.
 const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
 const ROLE_LABEL: &str = "kubernetes.io/role";
+
+/// What an alpha feature would know: whether pods make room on the node for others that grow.
+const PREEMPTION: &[&str] = &["spec", "podPreemptionPolicy"];
 
 /// The columns of Nodes.
 pub const COLUMNS: &[Column] = &[
@@ -43,7 +46,12 @@ pub const COLUMNS: &[Column] = &[
 pub struct Rules;
 
 impl Strategy for Rules {
+    fn prepare_create(&self, object: &mut Object) {
+        drop_unless_used(object, None, PREEMPTION);
+    }
+
     fn prepare_update(&self, object: &mut Object, old: &Object) {
+        drop_unless_used(object, Some(old), PREEMPTION);
         match old.get(&["status"]) {
             Some(status) => object.set(&["status"], status.clone()),
             None => drop(object.remove(&["status"])),
@@ -218,6 +226,13 @@ mod tests {
         Rules.default(&mut object);
         assert_eq!(object.text(&["spec", "podCIDR"]), "10.1.0.0/24");
         assert_eq!(object.0["status"]["allocatable"], json!({"cpu": "1"}));
+    }
+
+    #[test]
+    fn what_an_alpha_feature_would_know_is_dropped() {
+        let mut object = Object(json!({"spec": {"podPreemptionPolicy": {}}}));
+        Rules.prepare_create(&mut object);
+        assert_eq!(object.get(PREEMPTION), None);
     }
 
     #[test]

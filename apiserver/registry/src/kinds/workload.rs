@@ -88,11 +88,11 @@ pub(super) fn validate_long_running(spec: &Place<'_>, errors: &mut Vec<FieldErro
 /// Complains when a selector does not match the labels of the pods that it is to select.
 pub(super) fn selects_template(selector: &Place<'_>, pods: &Place<'_>, errors: &mut Vec<FieldError>) {
     let labels = pods.child("metadata").child("labels");
-    let parsed = selector.value().map(LabelSelector::from_object);
-    // A selector that cannot be read has been complained about already.
-    let Some(Ok(parsed)) = parsed else { return };
+    // A selector that is not there selects nothing; one that cannot be read has been complained about already.
+    let parsed = selector.value().map_or_else(|| Ok(LabelSelector::nothing()), LabelSelector::from_object);
+    let Ok(parsed) = parsed else { return };
     let none = Value::Null;
-    if !parsed.is_empty() && !parsed.matches_labels(labels.value().unwrap_or(&none)) {
+    if !parsed.matches_labels(labels.value().unwrap_or(&none)) {
         let shown = labels.value().cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         errors.push(FieldError::invalid(labels.path(), shown, "`selector` does not match template `labels`"));
     }

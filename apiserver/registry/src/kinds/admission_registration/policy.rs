@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use keelson_api_schema::format::{check_c_identifier, check_dns1035_label, check_qualified_name};
+use keelson_api_schema::format::{
+    check_c_identifier, check_dns1035_label, check_dns1123_subdomain, check_qualified_name,
+};
 use serde_json::Value;
 
 use super::{
@@ -188,19 +190,44 @@ fn check_shared(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
 }
 
 fn check_param_kind(kind: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let (version, name) = (kind.child("apiVersion"), kind.child("kind"));
-    match version.text().rsplit('/').next().unwrap_or_default() {
-        "" => errors.push(version.required("")),
-        number => errors.extend(version.each_invalid(check_dns1035_label(number))),
-    }
+    check_param_version(&kind.child("apiVersion"), errors);
+    let name = kind.child("kind");
     match name.text() {
         "" => errors.push(name.required("")),
         text => {
-            let wrong = check_dns1035_label(&text.to_lowercase()).into_iter();
-            let details =
-                wrong.map(|detail| format!("may have mixed case, but should otherwise match: {detail}"));
-            errors.extend(name.each_invalid(details.collect()));
+            let wrong = check_dns1035_label(&text.to_lowercase());
+            if !wrong.is_empty() {
+                let why = wrong.join(",");
+                errors.push(name.invalid(format!("may have mixed case, but should otherwise match: {why}")));
+            }
         }
+    }
+}
+
+/// A version, or a group and a version.
+fn check_param_version(place: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let text = place.text();
+    let (group, version) = match text.split_once('/') {
+        _ if text.is_empty() => return errors.push(place.required("")),
+        None => ("", text),
+        Some(("", "")) => ("", ""),
+        Some((_, rest)) if rest.contains('/') => {
+            return errors.push(place.invalid(format!("unexpected GroupVersion string: {text}")));
+        }
+        Some(parts) => parts,
+    };
+    let mut part = |value: &str, wrong: Vec<String>| {
+        if !wrong.is_empty() {
+            errors.push(FieldError::invalid(place.path(), value, wrong.join(",")));
+        }
+    };
+    if !group.is_empty() {
+        part(group, check_dns1123_subdomain(group));
+    }
+    if version.is_empty() {
+        errors.push(place.invalid("version must be specified"));
+    } else {
+        part(version, check_dns1035_label(version));
     }
 }
 
@@ -324,6 +351,14 @@ mod tests {
             (
                 json!({"validations": [{"expression": "a"}], "paramKind": {"apiVersion": "v1"}}),
                 "spec.paramKind.kind: Required value",
+            ),
+            (
+                json!({"validations": [{"expression": "a"}], "paramKind": {"apiVersion": "a/b/c", "kind": "Limit"}}),
+                "spec.paramKind.apiVersion: Invalid value: \"a/b/c\": unexpected GroupVersion string: a/b/c",
+            ),
+            (
+                json!({"validations": [{"expression": "a"}], "paramKind": {"apiVersion": "a/", "kind": "Limit"}}),
+                "spec.paramKind.apiVersion: Invalid value: \"a/\": version must be specified",
             ),
             (
                 json!({"validations": [{"expression": "a"}], "variables": [{"name": "a-b", "expression": "1"}]}),

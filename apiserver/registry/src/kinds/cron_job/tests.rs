@@ -65,6 +65,10 @@ fn what_breaks_a_rule_is_told_in_upstreams_words() {
             "spec.timeZone: Invalid value: \"Mars/Phobos City\": unknown time zone Mars/Phobos City",
         ),
         (
+            json!({"timeZone": "Foo/Bar"}),
+            "spec.timeZone: Invalid value: \"Foo/Bar\": unknown time zone Foo/Bar",
+        ),
+        (
             json!({"concurrencyPolicy": "Queue"}),
             "spec.concurrencyPolicy: Unsupported value: \"Queue\": supported values: \"Allow\", \"Forbid\", \"Replace\"",
         ),
@@ -107,6 +111,18 @@ fn an_old_zone_in_a_schedule_is_tolerated_but_not_beside_the_field() {
     assert_eq!(
         Rules.validate_update(&new, &old)[0].to_string(),
         "spec.schedule: Invalid value: \"TZ=UTC 0 3 * * *\": cannot use both timeZone field and TZ or CRON_TZ in schedule"
+    );
+}
+
+#[test]
+fn a_zone_that_was_known_once_stays_until_another_is_chosen() {
+    let old = cron_job(&json!({"timeZone": "Foo/Bar"}));
+    assert_eq!(Rules.validate_update(&old, &old), []);
+    let mut new = old.clone();
+    new.set(&["spec", "timeZone"], "Foo/Baz");
+    assert_eq!(
+        Rules.validate_update(&new, &old)[0].to_string(),
+        "spec.timeZone: Invalid value: \"Foo/Baz\": unknown time zone Foo/Baz"
     );
 }
 

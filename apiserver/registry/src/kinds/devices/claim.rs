@@ -9,16 +9,16 @@ use serde_json::{Map, Value};
 
 use super::{
     ADMIN_ACCESS_LABEL, ITEMS_MAX, check_attribute_name, check_configuration, check_device, check_length,
-    check_pool, check_requests, check_selectors, check_tolerations,
+    check_pool, check_requests, check_selectors, check_tolerations, device_status,
 };
 use crate::{
     columns::{AGE, NAME},
     field::FieldError,
-    kinds::{condition, csi_driver::check_driver_name, metadata, pod::scheduling},
+    kinds::{csi_driver::check_driver_name, metadata, pod::scheduling},
     object::Object,
     place::Place,
     resources::Column,
-    strategy::{StatusMetadata, Strategy, keep},
+    strategy::{StatusMetadata, Strategy, keep, keep_all_but_status},
 };
 
 /// How many consumers a claim can have, and how many ways there are to fulfil a request.
@@ -63,6 +63,12 @@ impl Strategy for Rules {
         keep(object, old, &["status"]);
     }
 
+    fn prepare_status_update(&self, object: &mut Object, old: &Object) {
+        keep_all_but_status(object, old);
+        self.status_metadata().keep(object, old);
+        device_status::drop_released(object, old);
+    }
+
     fn default(&self, object: &mut Object) {
         default_requests(object, &["spec", "devices", "requests"]);
     }
@@ -102,10 +108,7 @@ impl Strategy for Rules {
         } else if allocation.is_set() {
             check_allocation(&allocation, object, &mut errors);
         }
-        for device in Place::at(object, &["status", "devices"]).items() {
-            condition::validate(&device.child("conditions"), &mut errors);
-            check_result(&device, &mut errors);
-        }
+        device_status::check(object, &mut errors);
         errors
     }
 

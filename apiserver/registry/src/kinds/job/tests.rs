@@ -54,6 +54,20 @@ fn a_new_job_selects_its_pods_by_its_uid() {
 }
 
 #[test]
+fn what_an_alpha_feature_would_know_is_dropped_unless_it_was_there() {
+    let mut object = job(&json!({"scheduling": {"foo": 1}}));
+    assert_eq!(object.get(&["spec", "scheduling"]), None);
+    let old = object.clone();
+    object.set(&["spec", "scheduling", "foo"], 1);
+    let mut again = object.clone();
+    Rules.prepare_update(&mut again, &old);
+    assert_eq!(again, old);
+    let mut kept = object.clone();
+    Rules.prepare_update(&mut kept, &object);
+    assert_eq!(kept, object);
+}
+
+#[test]
 fn parallelism_alone_means_a_work_queue() {
     let object = job(&json!({"parallelism": 3}));
     assert_eq!(object.get(&["spec", "completions"]), None);

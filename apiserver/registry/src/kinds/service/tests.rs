@@ -128,6 +128,29 @@ fn what_was_allocated_stays_when_a_manifest_does_not_say_it() {
 }
 
 #[test]
+fn points_of_a_load_balancer_are_addresses_or_names() {
+    let told = |point: Value| {
+        let mut object = made(json!({"type": "LoadBalancer", "ports": [{"port": 80}]}));
+        object.set(&["status", "loadBalancer", "ingress"], json!([point]));
+        texts(&Rules.validate_status_update(&object, &object))
+    };
+    assert_eq!(told(json!({"ip": "10.0.0.1", "ipMode": "Proxy"})), [""; 0]);
+    let ingress = "status.loadBalancer.ingress[0]";
+    assert_eq!(
+        told(json!({"ip": "10.0.0.1", "ipMode": "X"})),
+        [format!("{ingress}.ipMode: Unsupported value: \"X\": supported values: \"Proxy\", \"VIP\"")]
+    );
+    assert_eq!(
+        told(json!({"hostname": "a.b", "ipMode": "VIP"})),
+        [format!("{ingress}.ipMode: Forbidden: may not be specified when `ip` is not set")]
+    );
+    assert_eq!(
+        told(json!({"ip": "10.0.0.1"})),
+        [format!("{ingress}.ipMode: Required value: must be specified when `ip` is set")]
+    );
+}
+
+#[test]
 fn addresses_do_not_change() {
     let old = made(json!({"clusterIP": "10.0.0.9", "ports": [{"port": 80}]}));
     let mut new = old.clone();

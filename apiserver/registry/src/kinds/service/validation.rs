@@ -55,12 +55,11 @@ pub(super) fn validate_status(object: &Object) -> Vec<FieldError> {
     let points = Place::at(object, &["status", "loadBalancer", "ingress"]);
     if !points.is_empty() && service_type(object) != "LoadBalancer" {
         errors.push(points.forbidden("may only be used when `spec.type` is \"LoadBalancer\""));
+        return errors;
     }
     for point in points.items() {
-        let (ip, host) = (point.child("ip"), point.child("hostname"));
-        if ip.is_set() {
-            check_ip(&ip, &mut errors);
-        }
+        let host = point.child("hostname");
+        check_point_ip(&point, &mut errors);
         if host.is_set() && host.text().parse::<IpAddr>().is_ok() {
             errors.push(host.invalid("must be a DNS name, not an IP address"));
         } else if host.is_set() {
@@ -68,6 +67,21 @@ pub(super) fn validate_status(object: &Object) -> Vec<FieldError> {
         }
     }
     errors
+}
+
+/// An address of a load balancer, and whether connections to it end there.
+fn check_point_ip(point: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let (ip, mode) = (point.child("ip"), point.child("ipMode"));
+    let has_ip = !ip.text().is_empty();
+    if has_ip {
+        check_ip(&ip, errors);
+    }
+    match (has_ip, mode.is_set()) {
+        (true, true) => mode.one_of(&["Proxy", "VIP"], errors),
+        (true, false) => errors.push(mode.required("must be specified when `ip` is set")),
+        (false, true) => errors.push(mode.forbidden("may not be specified when `ip` is not set")),
+        (false, false) => {}
+    }
 }
 
 fn by_type(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
