@@ -15,12 +15,16 @@ use crate::{
     },
 };
 
+mod selection;
+
 const GROUP: &str = "authorization.k8s.io";
 
 /// May the user of the spec.
 pub(super) fn subject(authorizer: &Authorizer, question: &Object) -> Result<Value, ApiError> {
     let mut errors = what_is_asked(question);
     errors.extend(who_is_meant(question));
+    errors.extend(selection::errors(question));
+    errors.extend(has_metadata(question, &[], "must be empty"));
     refuse("SubjectAccessReview", &errors)?;
     Ok(status(authorizer, &meant(question), question))
 }
@@ -34,8 +38,10 @@ pub(super) fn local(authorizer: &Authorizer, question: &Object, namespace: &str)
     }
     let mut errors = what_is_asked(question);
     errors.extend(who_is_meant(question));
+    errors.extend(selection::errors(question));
+    errors.extend(has_metadata(question, &["namespace"], "must be empty except for namespace"));
     let asked = question.text(&["spec", "resourceAttributes", "namespace"]);
-    if asked != namespace {
+    if question.get(&["spec", "resourceAttributes"]).is_some() && asked != namespace {
         errors.push(FieldError::invalid(
             "spec.resourceAttributes.namespace",
             asked,
@@ -55,7 +61,10 @@ pub(super) fn local(authorizer: &Authorizer, question: &Object, namespace: &str)
 
 /// May the user who asks.
 pub(super) fn own(authorizer: &Authorizer, question: &Object, user: &User) -> Result<Value, ApiError> {
-    refuse("SelfSubjectAccessReview", &what_is_asked(question))?;
+    let mut errors = what_is_asked(question);
+    errors.extend(selection::errors(question));
+    errors.extend(has_metadata(question, &[], "must be empty"));
+    refuse("SelfSubjectAccessReview", &errors)?;
     Ok(status(authorizer, user, question))
 }
 
@@ -82,6 +91,15 @@ fn who_is_meant(question: &Object) -> Option<FieldError> {
         !question.text(&["spec", "user"]).is_empty() || !question.list(&["spec", "groups"]).is_empty();
     let nobody = || FieldError::invalid("spec.user", "", "at least one of user or group must be specified");
     (!is_somebody).then(nobody)
+}
+
+/// A question is no object that has a name: it has no metadata but what is in `expected`.
+fn has_metadata(question: &Object, expected: &[&str], detail: &str) -> Option<FieldError> {
+    let mut metadata = question.map(&["metadata"])?.clone();
+    metadata.retain(|_, value| !value.is_null());
+    let is_expected = |field: &String| field == "managedFields" || expected.contains(&field.as_str());
+    let has_more = !metadata.keys().all(is_expected);
+    has_more.then(|| FieldError::invalid("metadata", metadata, detail))
 }
 
 fn refuse(kind: &str, errors: &[FieldError]) -> Result<(), ApiError> {
@@ -194,5 +212,19 @@ mod tests {
         assert!(message(subject(&authorizer(), &nobody)).contains("at least one of user or group"));
         let elsewhere = question(&json!({"user": "a", "resourceAttributes": {"namespace": "b"}}));
         assert!(message(local(&authorizer(), &elsewhere, "a")).contains("must match metadata.namespace"));
+        let mut named = elsewhere;
+        named.set(&["metadata", "name"], "x");
+        assert!(
+            message(subject(&authorizer(), &named))
+                .ends_with(r#"metadata: Invalid value: {"name":"x"}: must be empty"#)
+        );
+        named.set(&["spec", "resourceAttributes", "namespace"], "a");
+        named.set(&["metadata", "namespace"], "a");
+        let refused = message(local(&authorizer(), &named, "a"));
+        assert!(refused.ends_with(
+            r#"metadata: Invalid value: {"name":"x","namespace":"a"}: must be empty except for namespace"#
+        ));
+        named.remove(&["metadata", "name"]);
+        assert!(local(&authorizer(), &named, "a").is_ok());
     }
 }
