@@ -18,6 +18,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use k8s_openapi::{
     api::batch::v1::{JobStatus, UncountedTerminatedPods},
+    apimachinery::pkg::apis::meta::v1::Time,
     jiff::Timestamp,
 };
 use keelson_controller_runtime::pod::Pod;
@@ -98,6 +99,8 @@ pub(super) fn close(account: Account, tracked: &HashSet<String>, now: Timestamp)
     let verdict = verdict.filter(|_| is_over);
     if let Some(verdict) = &verdict {
         let (kind, why) = verdict.terminal();
+        // A Job that ends while it is suspended has none, and the server takes no end without a beginning.
+        status.start_time.get_or_insert(Time(now));
         ensure(status.conditions.get_or_insert_default(), kind, "True", why, now);
         if matches!(verdict, Verdict::Success(_)) {
             let complete = status.conditions.as_deref().and_then(|all| holding(all, kind));

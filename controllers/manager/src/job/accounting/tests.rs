@@ -142,6 +142,7 @@ fn a_job_ends_when_all_is_counted_and_nothing_runs() {
     assert_eq!(complete.reason.as_deref(), Some("CompletionsReached"));
     assert_eq!(complete.message.as_deref(), Some("Reached expected number of succeeded pods"));
     assert_eq!(closing.status.completion_time.map(|time| time.0), Some(at(2)));
+    assert_eq!(closing.status.start_time.map(|time| time.0), Some(at(2)), "even if it never ran");
 }
 
 #[test]
