@@ -23,6 +23,9 @@ use crate::model::{
 /// The only first line that is understood.
 const HEADER: &str = "keelson-schema 1";
 
+/// Lists of which upstream's defaults tell an empty one from one that is not there, as if Go held a pointer to them.
+const TOLD_APART: &[(&str, &str)] = &[("autoscaling/v2.HPAScalingRules", "policies")];
+
 /// Types with a form of their own, by name.
 const PRIMITIVES: &[(&str, Shape)] = &[
     ("any", Shape::Any),
@@ -145,7 +148,7 @@ fn field(builder: &mut SchemaBuilder, owner: &'static str, line: &'static str) -
     let attributes: Vec<&'static str> = attributes.split('\t').filter(|text| !text.is_empty()).collect();
     let list = list_kind(&attributes)?;
     let map = map_kind(&attributes)?;
-    let pointer = expression.starts_with('*');
+    let pointer = expression.starts_with('*') || TOLD_APART.contains(&(owner, name));
     let ty = type_expression(builder, owner, expression.trim_start_matches('*'), list, map);
     let mut draft = FieldDraft::plain(name, ty).with(|field| field.pointer = pointer);
     for attribute in attributes {

@@ -148,3 +148,21 @@ fn what_is_too_long_to_be_stored_is_refused_before_it_is_worked_on() {
         }
     });
 }
+
+#[test]
+fn no_policy_is_not_the_same_as_an_empty_list_of_policies() {
+    const AUTOSCALERS: &str = "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers";
+    with_cluster(async |cluster| {
+        let autoscaler = |name: &str, rules: Value| {
+            let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"});
+            let spec = json!({"maxReplicas": 3, "scaleTargetRef": target, "behavior": {"scaleUp": rules}});
+            json!({"metadata": {"name": name}, "spec": spec})
+        };
+        let made = cluster.post(AUTOSCALERS, autoscaler("usual", json!({"selectPolicy": "Min"}))).await;
+        assert_eq!(made["spec"]["behavior"]["scaleUp"]["policies"].as_array().unwrap().len(), 2);
+        let error = cluster.post_refused(AUTOSCALERS, autoscaler("none", json!({"policies": []}))).await;
+        let message = "HorizontalPodAutoscaler.autoscaling \"none\" is invalid: \
+                       spec.behavior.scaleUp.policies: Required value: must specify at least one Policy";
+        assert_refused(&error, 422, "Invalid", message);
+    });
+}
