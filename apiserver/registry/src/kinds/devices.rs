@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::{csi_driver::check_driver_name, metadata};
 use crate::{field::FieldError, place::Place};
 
+mod admin_access;
 pub mod claim;
 pub mod class;
 mod counters;

@@ -22,7 +22,7 @@ use crate::{
     object::Object,
     place::Place,
     resources::Column,
-    strategy::Strategy,
+    strategy::{Strategy, drop_unless_used, keep_all_but_status},
 };
 
 /// How far a resize has come.
@@ -84,6 +84,12 @@ impl Strategy for Rules {
             None => drop(object.remove(&["status"])),
         }
         normalize_sources(object);
+    }
+
+    fn prepare_status_update(&self, object: &mut Object, old: &Object) {
+        keep_all_but_status(object, old);
+        // What drivers tell of a volume's health is an alpha feature.
+        drop_unless_used(object, Some(old), &["status", "healthStatus"]);
     }
 
     fn default(&self, object: &mut Object) {

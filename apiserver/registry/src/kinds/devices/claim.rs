@@ -8,7 +8,7 @@ use keelson_api_schema::format::{check_dns1123_label, check_dns1123_subdomain};
 use serde_json::{Map, Value};
 
 use super::{
-    ADMIN_ACCESS_LABEL, ITEMS_MAX, check_attribute_name, check_configuration, check_device, check_length,
+    ITEMS_MAX, admin_access, check_attribute_name, check_configuration, check_device, check_length,
     check_pool, check_requests, check_selectors, check_tolerations, device_status,
 };
 use crate::{
@@ -67,6 +67,7 @@ impl Strategy for Rules {
         keep_all_but_status(object, old);
         self.status_metadata().keep(object, old);
         device_status::drop_released(object, old);
+        device_status::drop_alpha(object, old);
     }
 
     fn default(&self, object: &mut Object) {
@@ -114,10 +115,10 @@ impl Strategy for Rules {
 
     fn admin_access(&self, object: &Object, old: Option<&Object>) -> Option<FieldError> {
         match old {
-            None => wanted_as_admin(object, &["spec", "devices", "requests"]),
+            None => admin_access::wanted(object, &["spec", "devices", "requests"]),
             // What was given once stays, whatever becomes of the label.
-            Some(old) if given_as_admin(old).is_some() => None,
-            Some(_) => given_as_admin(object),
+            Some(old) if admin_access::given(old).is_some() => None,
+            Some(_) => admin_access::given(object),
         }
     }
 
@@ -151,33 +152,12 @@ impl Strategy for TemplateRules {
 
     fn admin_access(&self, object: &Object, old: Option<&Object>) -> Option<FieldError> {
         let requests = ["spec", "spec", "devices", "requests"];
-        old.is_none().then(|| wanted_as_admin(object, &requests)).flatten()
+        old.is_none().then(|| admin_access::wanted(object, &requests)).flatten()
     }
 
     fn returns_deleted_object(&self) -> bool {
         true
     }
-}
-
-/// Complains about the first request for devices that others use. Upstream's path lacks `exactly`, and in templates
-/// the outer `spec`.
-fn wanted_as_admin(object: &Object, requests: &[&str]) -> Option<FieldError> {
-    let requests = Place::at(object, requests).shown_as("spec.devices.requests");
-    let wanted = |request: &Place<'_>| request.child("exactly").child("adminAccess").flag();
-    requests.items().find(wanted).map(|request| needs_label(&request.child("adminAccess")))
-}
-
-/// Complains about the first device that is given although others use it.
-fn given_as_admin(object: &Object) -> Option<FieldError> {
-    let results = Place::at(object, &["status", "allocation", "devices", "results"]);
-    let accesses = results.items().map(|result| result.child("adminAccess"));
-    accesses.into_iter().find(Place::flag).map(|access| needs_label(&access))
-}
-
-fn needs_label(access: &Place<'_>) -> FieldError {
-    access.forbidden(format!(
-        "admin access to devices requires the `{ADMIN_ACCESS_LABEL}: true` label on the containing namespace"
-    ))
 }
 
 /// Who says nothing wants one device.

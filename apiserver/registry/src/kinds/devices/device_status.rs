@@ -58,6 +58,19 @@ pub(super) fn drop_released(claim: &mut Object, old: &Object) {
     }
 }
 
+/// Drops what an alpha feature would know of given devices: whether nodes have anything to do with them.
+pub(super) fn drop_alpha(claim: &mut Object, old: &Object) {
+    const FIELD: &str = "skipNodeOperations";
+    let has = |claim: &Object| claim.list(&RESULTS).iter().any(|it| !it[FIELD].is_null());
+    if has(old) || !has(claim) {
+        return;
+    }
+    let results = claim.slot(&RESULTS).and_then(Value::as_array_mut);
+    for result in results.into_iter().flatten().filter_map(Value::as_object_mut) {
+        result.remove(FIELD);
+    }
+}
+
 /// What is wrong with what is told.
 pub(super) fn check(claim: &Object, errors: &mut Vec<FieldError>) {
     let (devices, allocated) = (Place::at(claim, &DEVICES), allocated(claim));
@@ -182,6 +195,19 @@ mod tests {
                  form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)",
             ]
         );
+    }
+
+    #[test]
+    fn what_an_alpha_feature_would_know_is_dropped_unless_it_was_there() {
+        let old = claim(&json!([]));
+        let mut new = old.clone();
+        new.slot(&RESULTS).unwrap()[0]["skipNodeOperations"] = json!(["Prepare"]);
+        let used = new.clone();
+        drop_alpha(&mut new, &old);
+        assert_eq!(new, old);
+        let mut again = used.clone();
+        drop_alpha(&mut again, &used);
+        assert_eq!(again, used);
     }
 
     #[test]

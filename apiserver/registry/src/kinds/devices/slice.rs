@@ -92,9 +92,12 @@ impl Strategy for Rules {
     }
 }
 
-/// Drops what alpha features would know: attributes that are lists, and whether nodes have anything to do.
+/// Drops what alpha features would know: attributes that are lists, which attribute tells types of partitions apart, and
+/// whether nodes have anything to do.
 fn drop_alpha(object: &mut Object, old: Option<&Object>) {
-    drop_unless_used(object, old, &["spec", "skipNodeOperations"]);
+    for field in ["skipNodeOperations", "partitionTypeAttribute"] {
+        drop_unless_used(object, old, &["spec", field]);
+    }
     if old.is_some_and(has_lists) || !has_lists(object) {
         return;
     }

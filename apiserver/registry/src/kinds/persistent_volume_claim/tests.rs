@@ -19,6 +19,18 @@ fn claim(spec: &Value) -> Object {
 }
 
 #[test]
+fn what_an_alpha_feature_would_know_is_dropped_unless_it_was_there() {
+    let old = Object(json!({"status": {"phase": "Bound"}}));
+    let mut new = Object(json!({"status": {"phase": "Bound", "healthStatus": {"a": 1}}}));
+    let used = new.clone();
+    Rules.prepare_status_update(&mut new, &old);
+    assert_eq!(new, old);
+    let mut again = used.clone();
+    Rules.prepare_status_update(&mut again, &used);
+    assert_eq!(again, used);
+}
+
+#[test]
 fn a_new_claim_is_pending_and_wants_a_file_system() {
     let object = claim(&json!({}));
     assert_eq!(object.0["status"], json!({"phase": "Pending"}));
