@@ -96,10 +96,22 @@ fn who_is_meant(question: &Object) -> Option<FieldError> {
 /// A question is no object that has a name: it has no metadata but what is in `expected`.
 fn has_metadata(question: &Object, expected: &[&str], detail: &str) -> Option<FieldError> {
     let mut metadata = question.map(&["metadata"])?.clone();
-    metadata.retain(|_, value| !value.is_null());
+    // Messages of protobuf carry zeros, too.
+    metadata.retain(|_, value| !is_empty(value));
     let is_expected = |field: &String| field == "managedFields" || expected.contains(&field.as_str());
     let has_more = !metadata.keys().all(is_expected);
     has_more.then(|| FieldError::invalid("metadata", metadata, detail))
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    }
 }
 
 fn refuse(kind: &str, errors: &[FieldError]) -> Result<(), ApiError> {
@@ -224,7 +236,9 @@ mod tests {
         assert!(refused.ends_with(
             r#"metadata: Invalid value: {"name":"x","namespace":"a"}: must be empty except for namespace"#
         ));
-        named.remove(&["metadata", "name"]);
+        named.set(&["metadata", "name"], "");
+        named.set(&["metadata", "generation"], 0);
+        named.set(&["metadata", "creationTimestamp"], Value::Null);
         assert!(local(&authorizer(), &named, "a").is_ok());
     }
 }
