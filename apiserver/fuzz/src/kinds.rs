@@ -32,7 +32,7 @@ fn create(resource: &ResourceInfo, object: &Object) -> Option<Object> {
     drop(metadata::validate(resource, &object));
     drop(strategy.validate(&object));
     drop(strategy.validate_create(&object));
-    drop(strategy.warnings(&object));
+    drop(strategy.warnings(&object, None));
     drop(strategy.claims(&object));
     decode_value(builtin(), resource.schema(), object.0).ok().map(|decoded| Object(decoded.value))
 }
@@ -43,6 +43,7 @@ fn update(resource: &ResourceInfo, old: &Object, new: &Object) {
     strategy.prepare_update(&mut object, old);
     drop(metadata::validate_update(&object, old));
     drop(strategy.validate_update(&object, old));
+    drop(strategy.warnings(&object, Some(old)));
     let mut object = new.clone();
     strategy.prepare_status_update(&mut object, old);
     drop(strategy.validate_status_update(&object, old));

@@ -33,6 +33,7 @@ pub mod limit_range;
 pub mod namespace;
 pub mod network_policy;
 pub mod node;
+mod node_label;
 pub mod persistent_volume;
 pub mod persistent_volume_claim;
 pub mod pod;

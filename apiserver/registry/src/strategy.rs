@@ -62,8 +62,9 @@ pub trait Strategy: Send + Sync {
         None
     }
 
-    /// Things to tell the writer that are no errors (`Warning:` headers).
-    fn warnings(&self, _object: &Object) -> Vec<String> {
+    /// Things to tell the writer that are no errors (`Warning:` headers): of a new object, or of a change of an old
+    /// one through the main resource. Both have been prepared and found valid.
+    fn warnings(&self, _object: &Object, _old: Option<&Object>) -> Vec<String> {
         Vec::new()
     }
 

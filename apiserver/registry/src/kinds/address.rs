@@ -6,6 +6,10 @@ use std::net::IpAddr;
 
 use crate::{field::FieldError, place::Place};
 
+mod canonical;
+
+pub use canonical::{warn_cidr, warn_ip};
+
 /// An address, v4 or v6.
 pub fn check_ip(place: &Place<'_>, errors: &mut Vec<FieldError>) {
     if place.text().parse::<IpAddr>().is_err() {

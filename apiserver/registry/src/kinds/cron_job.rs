@@ -8,13 +8,12 @@
 mod schedule;
 mod zone;
 
-use keelson_api_schema::format::check_dns1123_label;
 use serde_json::Value;
 
 use super::{
     job,
     pod::template,
-    workload::{advance, begin, differs},
+    workload::{advance, begin, differs, is_new_generation, name_warnings},
 };
 use crate::{
     columns::{self, AGE, NAME, NONE, since},
@@ -136,12 +135,18 @@ impl Strategy for Rules {
         errors
     }
 
-    fn warnings(&self, object: &Object) -> Vec<String> {
-        let wrong = check_dns1123_label(object.name());
-        let why = "this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is \
-                   recommended";
-        let told = (!wrong.is_empty()).then(|| format!("metadata.name: {why}: [{}]", wrong.join(" ")));
-        told.into_iter().collect()
+    fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {
+        let mut warnings = name_warnings(object, old);
+        if is_new_generation(object, old) {
+            warnings.extend(job::spec_warnings(&Place::at(object, &["spec", "jobTemplate", "spec"])));
+        }
+        if old.is_some() && object.text(&["spec", "schedule"]).contains("TZ") {
+            // Upstream's path for the field.
+            let what = "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see \
+                        https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details";
+            warnings.push(what.to_owned());
+        }
+        warnings
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     pod::template,
     workload::{
         CONTAINERS, IMAGES, SELECTOR, advance, begin, bound_is_zero, default_template, differs,
-        validate_at_most_all, validate_bound, validate_collisions,
+        template_warnings, validate_at_most_all, validate_bound, validate_collisions,
     },
 };
 use crate::{
@@ -121,6 +121,10 @@ impl Strategy for Rules {
         }
         validate_collisions(&status, old, &mut errors);
         errors
+    }
+
+    fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {
+        template_warnings(object, old)
     }
 }
 

@@ -5,8 +5,8 @@
 use serde_json::Value;
 
 use super::workload::{
-    CONTAINERS, IMAGES, SELECTOR, advance, begin, bound_is_zero, default_template, differs,
-    validate_at_most_all, validate_bound, validate_collisions, validate_long_running,
+    CONTAINERS, IMAGES, SELECTOR, advance, begin, bound_is_zero, default_template, differs, name_warnings,
+    template_warnings, validate_at_most_all, validate_bound, validate_collisions, validate_long_running,
     validate_replica_status,
 };
 use crate::{
@@ -99,6 +99,12 @@ impl Strategy for Rules {
         status.child("unavailableReplicas").non_negative(&mut errors);
         validate_collisions(&status, old, &mut errors);
         errors
+    }
+
+    fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {
+        let mut warnings = name_warnings(object, old);
+        warnings.extend(template_warnings(object, old));
+        warnings
     }
 }
 

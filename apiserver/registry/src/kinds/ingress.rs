@@ -136,7 +136,10 @@ impl Strategy for Rules {
         errors
     }
 
-    fn warnings(&self, object: &Object) -> Vec<String> {
+    fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {
+        if old.is_some() {
+            return Vec::new();
+        }
         let annotated = object.get(&["metadata", "annotations", CLASS_ANNOTATION]).is_some();
         if annotated && object.get(&["spec", "ingressClassName"]).is_none() {
             return vec![format!(

@@ -12,11 +12,18 @@ pub(super) mod validate;
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::workload::{CONTAINERS, IMAGES, SELECTOR, advance, begin, default_template, differs};
+use super::{
+    pod,
+    workload::{
+        CONTAINERS, IMAGES, SELECTOR, advance, begin, default_template, differs, is_new_generation,
+        name_warnings,
+    },
+};
 use crate::{
     columns::{AGE, NAME, human_duration},
     field::FieldError,
     object::Object,
+    place::Place,
     resources::Column,
     strategy::{Strategy, drop_unless_used},
 };
@@ -84,6 +91,10 @@ fn duration(object: &Object, now: OffsetDateTime) -> String {
     }
 }
 
+/// Above both of these, failed indexes may be too many to be noted.
+const MANY_COMPLETIONS: i64 = 100_000;
+const MANY_AT_ONCE: i64 = 10_000;
+
 /// The rules of Jobs.
 pub struct Rules;
 
@@ -132,6 +143,14 @@ impl Strategy for Rules {
         status::validate(object, old)
     }
 
+    fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {
+        let mut warnings = name_warnings(object, old);
+        if is_new_generation(object, old) {
+            warnings.extend(spec_warnings(&Place::at(object, &["spec"])));
+        }
+        warnings
+    }
+
     fn orphans_dependents(&self) -> bool {
         true
     }
@@ -139,6 +158,21 @@ impl Strategy for Rules {
     fn field_value(&self, object: &Object, _field: &str) -> String {
         object.integer(&["status", "succeeded"]).unwrap_or(0).to_string()
     }
+}
+
+/// Warnings about the spec of a Job: there may be more failed indexes than can be noted, or about its pods.
+pub(super) fn spec_warnings(spec: &Place<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let count = |field: &str| spec.child(field).integer().unwrap_or(0);
+    let indexed = spec.child("completionMode").text() == "Indexed";
+    if indexed && count("completions") > MANY_COMPLETIONS && count("parallelism") > MANY_AT_ONCE {
+        let what = "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than \
+                    10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes \
+                    fail";
+        warnings.push(format!("{}: {what}", spec.path()));
+    }
+    warnings.extend(pod::warnings::of_template(&spec.child("template")));
+    warnings
 }
 
 /// A Job without labels has those of its pods.

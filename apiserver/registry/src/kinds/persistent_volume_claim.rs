@@ -12,7 +12,8 @@ use keelson_api_schema::{
 use serde_json::{Value, json};
 
 use super::{
-    metadata, pod,
+    metadata,
+    pod::{self, resources::warn_fractional},
     storage::{self, ATTRIBUTES_CLASS, LEGACY_CLASS, VOLUME_MODE},
     workload::differs,
 };
@@ -125,6 +126,12 @@ impl Strategy for Rules {
         errors
     }
 
+    fn warnings(&self, object: &Object, _old: Option<&Object>) -> Vec<String> {
+        let mut warnings: Vec<String> = storage::legacy_class_warning(object).into_iter().collect();
+        warn_spec(&Place::at(object, &["spec"]), &mut warnings);
+        warnings
+    }
+
     fn returns_deleted_object(&self) -> bool {
         true
     }
@@ -190,6 +197,13 @@ pub(super) fn validate_spec(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     storage::validate_mode(&spec.child("volumeMode"), errors);
     validate_sources(spec, errors);
     storage::validate_class(&spec.child("volumeAttributesClassName"), errors);
+}
+
+/// Warns of parts of bytes that a claim asks for.
+pub(super) fn warn_spec(spec: &Place<'_>, warnings: &mut Vec<String>) {
+    for list in ["requests", "limits"] {
+        warn_fractional(&spec.child("resources").child(list).key("storage"), warnings);
+    }
 }
 
 fn validate_sources(spec: &Place<'_>, errors: &mut Vec<FieldError>) {

@@ -29,6 +29,7 @@ mod status;
 pub mod template;
 mod update;
 pub(super) mod volume;
+pub(super) mod warnings;
 
 #[cfg(test)]
 mod tests;
@@ -120,6 +121,10 @@ impl Strategy for Rules {
 
     fn validate_status_update(&self, object: &Object, old: &Object) -> Vec<FieldError> {
         status::validate(object, old)
+    }
+
+    fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {
+        if old.is_some() { Vec::new() } else { warnings::of_pod(object) }
     }
 
     fn returns_deleted_object(&self) -> bool {

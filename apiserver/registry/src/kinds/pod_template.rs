@@ -2,7 +2,10 @@
 //!
 //! Source: `pkg/apis/core/validation`, `pkg/registry/core/podtemplate`.
 
-use super::{pod::template, workload::differs};
+use super::{
+    pod::{self, template},
+    workload::{differs, is_new_generation},
+};
 use crate::{
     columns::{self, NAME},
     field::FieldError,
@@ -52,6 +55,14 @@ impl Strategy for Rules {
         let mut errors = Vec::new();
         template::validate(&Place::at(object, &["template"]), &mut errors);
         errors
+    }
+
+    fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {
+        if is_new_generation(object, old) {
+            pod::warnings::of_template(&Place::at(object, &["template"]))
+        } else {
+            Vec::new()
+        }
     }
 
     fn returns_deleted_object(&self) -> bool {

@@ -5,8 +5,8 @@
 use serde_json::Value;
 
 use super::workload::{
-    CONTAINERS, IMAGES, SELECTOR, advance, begin, default_template, differs, validate_long_running,
-    validate_replica_status,
+    CONTAINERS, IMAGES, SELECTOR, advance, begin, default_template, differs, name_warnings,
+    template_warnings, validate_long_running, validate_replica_status,
 };
 use crate::{
     columns::{AGE, NAME},
@@ -71,6 +71,12 @@ impl Strategy for Rules {
         let parts = ["fullyLabeledReplicas", "readyReplicas", "availableReplicas"];
         validate_replica_status(&Place::at(object, &["status"]), &parts, &mut errors);
         errors
+    }
+
+    fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {
+        let mut warnings = name_warnings(object, old);
+        warnings.extend(template_warnings(object, old));
+        warnings
     }
 
     fn field_value(&self, object: &Object, _field: &str) -> String {

@@ -6,8 +6,11 @@ use keelson_api_schema::selector::LabelSelector;
 use serde_json::Value;
 
 use super::{
-    pod::template,
-    workload::{CONTAINERS, IMAGES, advance, begin, default_template, differs, validate_replica_status},
+    pod::{self, template},
+    workload::{
+        CONTAINERS, IMAGES, advance, begin, default_template, differs, is_new_generation, name_warnings,
+        validate_replica_status,
+    },
 };
 use crate::{
     columns::{self, AGE, NAME},
@@ -98,6 +101,16 @@ impl Strategy for Rules {
         let parts = ["fullyLabeledReplicas", "readyReplicas", "availableReplicas"];
         validate_replica_status(&Place::at(object, &["status"]), &parts, &mut errors);
         errors
+    }
+
+    fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {
+        // When one is changed, upstream passes the templates in the wrong order, and so judges the old one.
+        let judged = old.unwrap_or(object);
+        let mut warnings = name_warnings(object, old);
+        if is_new_generation(object, old) {
+            warnings.extend(pod::warnings::of_template(&Place::at(judged, &["spec", "template"])));
+        }
+        warnings
     }
 
     fn orphans_dependents(&self) -> bool {

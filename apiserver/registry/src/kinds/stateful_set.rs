@@ -12,7 +12,8 @@ use super::{
     pod::template,
     workload::{
         CONTAINERS, IMAGES, advance, begin, bound_is_zero, default_template, differs, selects_template,
-        validate_at_most_all, validate_bound, validate_collisions, validate_replica_status,
+        template_warnings, validate_at_most_all, validate_bound, validate_collisions,
+        validate_replica_status,
     },
 };
 use crate::{
@@ -138,6 +139,22 @@ impl Strategy for Rules {
         validate_replica_status(&status, &parts, &mut errors);
         validate_collisions(&status, old, &mut errors);
         errors
+    }
+
+    fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {
+        let mut warnings = template_warnings(object, old);
+        let claims = Place::at(object, &["spec", "volumeClaimTemplates"]);
+        for claim in claims.items() {
+            // Upstream's paths: the field has a capital letter when a set is changed, and is left out when it is new.
+            let path = format!("{}{}", claim.path(), if old.is_some() { ".Spec" } else { "" });
+            persistent_volume_claim::warn_spec(&claim.child("spec").shown_as(&path), &mut warnings);
+        }
+        let limit = Place::at(object, &["spec", "revisionHistoryLimit"]);
+        if limit.integer().is_some_and(|limit| limit < 0) {
+            let what = "a negative value retains all historical revisions; a value >= 0 is recommended";
+            warnings.push(format!("{}: {what}", limit.path()));
+        }
+        warnings
     }
 
     /// Pods' names and host names begin with it.

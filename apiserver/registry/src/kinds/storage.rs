@@ -48,6 +48,14 @@ pub(super) fn class(object: &Object) -> &str {
     }
 }
 
+/// Warns of a class that is named by the annotation.
+pub(super) fn legacy_class_warning(object: &Object) -> Option<String> {
+    object.get(&LEGACY_CLASS).map(|_| {
+        let what = "deprecated since v1.8; use \"storageClassName\" attribute instead";
+        format!("metadata.annotations[{}]: {what}", LEGACY_CLASS[2])
+    })
+}
+
 /// `RWO,ROX`.
 pub(super) fn modes_text(modes: &[Value]) -> String {
     let known = ACCESS_MODES.iter().filter(|(mode, _)| modes.iter().any(|it| it == mode));

@@ -1,10 +1,16 @@
 //! What the kinds that make pods have in common: a template for pods, a selector that must match it, counters that
 //! may not be negative, bounds that are numbers or percentages, a generation that grows with the desired state.
 
-use keelson_api_schema::{format::check_percent, selector::LabelSelector};
+use keelson_api_schema::{
+    format::{check_dns1123_label, check_percent},
+    selector::LabelSelector,
+};
 use serde_json::Value;
 
-use super::{metadata, pod::template};
+use super::{
+    metadata,
+    pod::{self, template},
+};
 use crate::{columns, field::FieldError, object::Object, place::Place, resources::Column};
 
 /// The names of the containers in the template.
@@ -54,6 +60,31 @@ pub(super) fn advance(object: &mut Object, old: &Object, changed: bool) {
 /// Whether a field differs, where unset and empty are the same.
 pub(super) fn differs(object: &Object, old: &Object, path: &[&str]) -> bool {
     !metadata::semantically_equal(object.get(path), old.get(path))
+}
+
+/// Warns of a new object whose name is no label: its pods' names begin with it.
+pub(super) fn name_warnings(object: &Object, old: Option<&Object>) -> Vec<String> {
+    let wrong = check_dns1123_label(object.name());
+    if old.is_some() || wrong.is_empty() {
+        return Vec::new();
+    }
+    let why = "this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is \
+               recommended";
+    vec![format!("metadata.name: {why}: [{}]", wrong.join(" "))]
+}
+
+/// Whether an object is new or its desired state has changed: only then is anybody warned of its template.
+pub(super) fn is_new_generation(object: &Object, old: Option<&Object>) -> bool {
+    old.is_none_or(|old| old.generation() != object.generation())
+}
+
+/// Warns of the template of the pods, if that may be new.
+pub(super) fn template_warnings(object: &Object, old: Option<&Object>) -> Vec<String> {
+    if is_new_generation(object, old) {
+        pod::warnings::of_template(&Place::at(object, &["spec", "template"]))
+    } else {
+        Vec::new()
+    }
 }
 
 /// What is wrong with the selector and the template of pods that are to run for ever.

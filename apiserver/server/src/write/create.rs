@@ -67,7 +67,7 @@ impl Write<'_> {
         self.invalid(&object, &errors)?;
         admission::validate(&attributes, Some(&object)).await?;
         let mut warnings = warnings;
-        warnings.extend(strategy.warnings(&object));
+        warnings.extend(strategy.warnings(&object, None));
         warnings.extend(told.into_inner());
         let stored = self.insert(object).await?;
         Ok(Written { stored, warnings })

@@ -54,7 +54,7 @@ impl Write<'_> {
         self.validate(part, &object, old, refused)?;
         admission::validate(&attributes, Some(&object)).await?;
         if part == Part::Main {
-            warnings.extend(self.target.resource.strategy.warnings(&object));
+            warnings.extend(self.target.resource.strategy.warnings(&object, Some(old)));
         }
         warnings.extend(told.into_inner());
         object.set(&["metadata", "resourceVersion"], old.resource_version());

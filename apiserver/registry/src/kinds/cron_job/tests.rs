@@ -96,7 +96,10 @@ fn a_name_leaves_room_for_its_jobs() {
     object.set(&["metadata", "name"], "a".repeat(53));
     assert!(texts(&object)[0].ends_with("must be no more than 52 characters"));
     object.set(&["metadata", "name"], "a.b");
-    assert!(Rules.warnings(&object)[0].starts_with("metadata.name: this is used in Pod names and hostnames"));
+    assert!(
+        Rules.warnings(&object, None)[0]
+            .starts_with("metadata.name: this is used in Pod names and hostnames")
+    );
 }
 
 #[test]

@@ -81,10 +81,10 @@ fn the_annotation_and_the_field_name_the_same_class() {
             "annotations.kubernetes.io/ingress.class: Invalid value: \"b\": must match `ingressClassName` when both are specified"
         ]
     );
-    assert_eq!(Rules.warnings(&object), [""; 0]);
+    assert_eq!(Rules.warnings(&object, None), [""; 0]);
     object.remove(&["spec", "ingressClassName"]);
     assert_eq!(Rules.validate_create(&object), []);
-    assert_eq!(Rules.warnings(&object).len(), 1);
+    assert_eq!(Rules.warnings(&object, None).len(), 1);
 }
 
 #[test]

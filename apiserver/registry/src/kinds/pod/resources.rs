@@ -43,6 +43,18 @@ const COUNTED: &[&str] = &[
     "services.nodeports",
 ];
 
+/// Warns of a part of a byte.
+pub(in crate::kinds) fn warn_fractional(bytes: &Place<'_>, warnings: &mut Vec<String>) {
+    let Ok(amount) = Quantity::parse(bytes.text()) else { return };
+    let thousandths = amount.milli_value();
+    // Amounts beyond what can be counted so have no part that matters; upstream does not warn of them.
+    let counted = thousandths != i64::MAX && thousandths != i64::MIN;
+    if counted && thousandths % 1000 != 0 {
+        let what = format!("fractional byte value {:?} is invalid, must be an integer", amount.to_string());
+        warnings.push(format!("{}: {what}", bytes.path()));
+    }
+}
+
 /// The `resources` of a container or a pod.
 pub(super) fn requirements(resources: &Place<'_>, errors: &mut Vec<FieldError>) {
     let (limits, requests) = (resources.child("limits"), resources.child("requests"));

@@ -169,7 +169,7 @@ proptest! {
             rules.validate_create(&old);
             metadata::validate(resource, &old);
             rules.claims(&old);
-            rules.warnings(&old);
+            rules.warnings(&old, None);
             rules.grace_period(&old, None);
             show(resource, &old);
             let mut new = values.object(resource);
@@ -177,6 +177,7 @@ proptest! {
             rules.prepare_update(&mut new, &old);
             rules.validate(&new);
             rules.validate_update(&new, &old);
+            rules.warnings(&new, Some(&old));
             metadata::validate_update(&new, &old);
             rules.prepare_status_update(&mut status, &old);
             rules.validate_status_update(&status, &old);
