@@ -4,7 +4,7 @@
 
 use keelson_api_schema::format::check_dns1123_subdomain;
 
-use super::{metadata, pod::resources};
+use super::{metadata, node_label, pod::resources};
 use crate::{
     columns::NAME, field::FieldError, object::Object, place::Place, resources::Column, strategy::Strategy,
 };
@@ -44,6 +44,12 @@ impl Strategy for Rules {
         errors
     }
 
+    fn warnings(&self, object: &Object, _old: Option<&Object>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        node_label::warn_selector(&Place::at(object, &["nodeTopology"]), &mut warnings);
+        warnings
+    }
+
     fn updates_unconditionally(&self) -> bool {
         false
     }
@@ -76,6 +82,22 @@ mod tests {
         assert_eq!(
             texts(Rules.validate_update(&capacity("slow", "1Gi"), &old)),
             ["storageClassName: Invalid value: \"slow\": field is immutable"]
+        );
+    }
+
+    #[test]
+    fn older_labels_of_nodes_are_warned_of() {
+        let expression = json!({"key": "beta.kubernetes.io/os", "operator": "Exists"});
+        let labels = json!({"beta.kubernetes.io/arch": "x", "kubernetes.io/os": "linux"});
+        let topology = json!({"matchExpressions": [expression], "matchLabels": labels});
+        assert_eq!(
+            Rules.warnings(&Object(json!({ "nodeTopology": topology })), None),
+            [
+                "nodeTopology.matchExpressions[0].key: beta.kubernetes.io/os is deprecated since v1.14; use \
+                 \"kubernetes.io/os\" instead",
+                "nodeTopology.matchLabels.beta.kubernetes.io/arch: deprecated since v1.14; use \
+                 \"kubernetes.io/arch\" instead",
+            ]
         );
     }
 }

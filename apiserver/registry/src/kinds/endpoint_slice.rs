@@ -16,7 +16,7 @@ use crate::{
     columns::{AGE, NAME},
     field::FieldError,
     kinds::{
-        address::check_ordinary_ip,
+        address::{check_ordinary_ip, warn_ip},
         endpoints::{abridged, texts},
         metadata, service,
         workload::differs,
@@ -33,6 +33,11 @@ const MAX_ADDRESSES: usize = 100;
 const MAX_PORTS: usize = 100;
 const MAX_TOPOLOGY: usize = 16;
 const MAX_HINTS: usize = 8;
+
+/// The label of whoever keeps a slice, and those who write addresses in their usual form whatever they get.
+const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+const CONTROLLERS: [&str; 2] =
+    ["endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"];
 
 /// What a cell says of an empty list.
 const UNSET: &str = "<unset>";
@@ -95,6 +100,20 @@ impl Strategy for Rules {
         let mut errors = Vec::new();
         Place::at(object, &["addressType"]).unchanged(&Place::at(old, &["addressType"]), &mut errors);
         errors
+    }
+
+    fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if old.is_none() && object.text(&["addressType"]) == "FQDN" {
+            // Upstream's path for the field.
+            warnings.push("spec.addressType: FQDN endpoints are deprecated".to_owned());
+        }
+        if !CONTROLLERS.contains(&object.text(&["metadata", "labels", MANAGED_BY])) {
+            for endpoint in Place::at(object, &["endpoints"]).items() {
+                endpoint.child("addresses").items().for_each(|ip| warn_ip(&ip, &mut warnings));
+            }
+        }
+        warnings
     }
 }
 
@@ -256,5 +275,18 @@ mod tests {
         assert_eq!(ports(&object), "80,*");
         assert_eq!(endpoints(&object), "a,b,c + 1 more...");
         assert_eq!(ports(&Object(json!({}))), "<unset>");
+    }
+
+    #[test]
+    fn names_and_unusual_addresses_are_warned_of() {
+        let mut object =
+            Object(json!({"addressType": "FQDN", "endpoints": [{"addresses": ["a.example.com"]}]}));
+        assert_eq!(Rules.warnings(&object, None), ["spec.addressType: FQDN endpoints are deprecated"]);
+        assert_eq!(Rules.warnings(&object, Some(&object)), [""; 0]);
+        object = Object(json!({"addressType": "IPv6", "endpoints": [{"addresses": ["fd00::1", "FD00::1"]}]}));
+        let what = "IPv6 address \"FD00::1\" should be in RFC 5952 canonical format (\"fd00::1\")";
+        assert_eq!(Rules.warnings(&object, Some(&object)), [format!("endpoints[0].addresses[1]: {what}")]);
+        object.set(&["metadata", "labels", MANAGED_BY], "endpointslice-controller.k8s.io");
+        assert_eq!(Rules.warnings(&object, None), [""; 0]);
     }
 }

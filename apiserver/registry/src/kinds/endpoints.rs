@@ -8,12 +8,19 @@ use serde_json::Value;
 use crate::{
     columns::{AGE, NAME, NONE},
     field::FieldError,
-    kinds::{address::check_ordinary_ip, service},
+    kinds::{
+        address::{check_ordinary_ip, warn_ip},
+        service,
+    },
     object::Object,
     place::Place,
     resources::Column,
     strategy::Strategy,
 };
+
+/// The label of whoever keeps them, and the controller, which writes addresses in their usual form.
+const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
+const CONTROLLER: &str = "endpoint-controller";
 
 /// How many a cell names; of the others it tells the number.
 const SHOWN: usize = 3;
@@ -57,6 +64,19 @@ impl Strategy for Rules {
             }
         }
         errors
+    }
+
+    fn warnings(&self, object: &Object, _old: Option<&Object>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if object.text(&["metadata", "labels", MANAGED_BY]) == CONTROLLER {
+            return warnings;
+        }
+        for subset in Place::at(object, &["subsets"]).items() {
+            for list in ["addresses", "notReadyAddresses"] {
+                subset.child(list).items().for_each(|it| warn_ip(&it.child("ip"), &mut warnings));
+            }
+        }
+        warnings
     }
 }
 
@@ -162,5 +182,18 @@ mod tests {
         let object =
             Object(json!({"subsets": [{"addresses": [{"ip": "fd00::1"}], "ports": [{"port": 80}]}]}));
         assert_eq!(endpoints(&object), "[fd00::1]:80");
+    }
+
+    #[test]
+    fn unusual_addresses_are_warned_of() {
+        let addresses = json!([{"ip": "10.0.0.1"}, {"ip": "FD00::1"}]);
+        let mut object =
+            Object(json!({"subsets": [{}, {"addresses": addresses, "notReadyAddresses": addresses}]}));
+        let what = "IPv6 address \"FD00::1\" should be in RFC 5952 canonical format (\"fd00::1\")";
+        let expected =
+            ["addresses", "notReadyAddresses"].map(|list| format!("subsets[1].{list}[1].ip: {what}"));
+        assert_eq!(Rules.warnings(&object, None), expected);
+        object.set(&["metadata", "labels", MANAGED_BY], CONTROLLER);
+        assert_eq!(Rules.warnings(&object, None), [""; 0]);
     }
 }

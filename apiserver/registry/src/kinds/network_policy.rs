@@ -7,7 +7,11 @@
 use keelson_api_schema::format::{check_port_name, check_port_number};
 use serde_json::{Value, json};
 
-use super::{address::check_cidr, metadata::label_selector, workload::differs};
+use super::{
+    address::{check_cidr, warn_cidr},
+    metadata::label_selector,
+    workload::differs,
+};
 use crate::{
     cidr::{Cidr, CidrError},
     columns::{self, AGE, NAME},
@@ -79,6 +83,20 @@ impl Strategy for Rules {
         }
         types.items().for_each(|kind| kind.one_of(&DIRECTIONS.map(|(name, _, _)| name), &mut errors));
         errors
+    }
+
+    fn warnings(&self, object: &Object, _old: Option<&Object>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (_, rules, peers) in DIRECTIONS {
+            for rule in Place::at(object, &["spec", rules]).items() {
+                for peer in rule.child(peers).items() {
+                    let block = peer.child("ipBlock");
+                    warn_cidr(&block.child("cidr"), &mut warnings);
+                    block.child("except").items().for_each(|part| warn_cidr(&part, &mut warnings));
+                }
+            }
+        }
+        warnings
     }
 }
 
@@ -229,5 +247,22 @@ mod tests {
         assert_eq!(new.generation(), 2);
         Rules.prepare_update(&mut new.clone(), &new);
         assert_eq!(new.generation(), 2);
+    }
+
+    #[test]
+    fn ranges_that_are_written_unusually_are_warned_of() {
+        let block = json!({"cidr": "10.0.0.1/8", "except": ["10.1.0.0/16", "FD00::/64"]});
+        let rule = |peers: &str| json!([{}, {peers: [{"podSelector": {}}, {"ipBlock": block}]}]);
+        let object = policy(&json!({"podSelector": {}, "ingress": rule("from"), "egress": rule("to")}));
+        let expected = ["ingress[1].from[1]", "egress[1].to[1]"].map(|peer| {
+            let path = format!("spec.{peer}.ipBlock");
+            let should = "should be \"10.0.0.0/8\" or \"10.0.0.1/32\"?";
+            let form = "should be in RFC 5952 canonical format (\"fd00::/64\")";
+            [
+                format!("{path}.cidr: CIDR value \"10.0.0.1/8\" is ambiguous in this context ({should})"),
+                format!("{path}.except[1]: IPv6 CIDR value \"FD00::/64\" {form}"),
+            ]
+        });
+        assert_eq!(Rules.warnings(&object, Some(&object)), expected.as_flattened());
     }
 }

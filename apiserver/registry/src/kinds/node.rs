@@ -26,6 +26,9 @@ const ROLE_LABEL: &str = "kubernetes.io/role";
 /// What an alpha feature would know: whether pods make room on the node for others that grow.
 const PREEMPTION: &[&str] = &["spec", "podPreemptionPolicy"];
 
+/// Where nodes once had their configuration from. What has one keeps it, but nothing gets one any more.
+const CONFIG_SOURCE: [&str; 2] = ["spec", "configSource"];
+
 /// The columns of Nodes.
 pub const COLUMNS: &[Column] = &[
     NAME,
@@ -48,10 +51,15 @@ pub struct Rules;
 impl Strategy for Rules {
     fn prepare_create(&self, object: &mut Object) {
         drop_unless_used(object, None, PREEMPTION);
+        object.remove(&CONFIG_SOURCE);
+        object.remove(&["status", "config"]);
     }
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
         drop_unless_used(object, Some(old), PREEMPTION);
+        if old.get(&CONFIG_SOURCE).is_none() {
+            object.remove(&CONFIG_SOURCE);
+        }
         match old.get(&["status"]) {
             Some(status) => object.set(&["status"], status.clone()),
             None => drop(object.remove(&["status"])),
@@ -104,6 +112,18 @@ impl Strategy for Rules {
             }
         }
         errors
+    }
+
+    fn warnings(&self, object: &Object, _old: Option<&Object>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if object.get(&CONFIG_SOURCE).is_some() {
+            warnings.push("spec.configSource: the feature is removed".to_owned());
+        }
+        if !object.text(&["spec", "externalID"]).is_empty() {
+            let what = "this field is deprecated, and is unused by Kubernetes";
+            warnings.push(format!("spec.externalID: {what}"));
+        }
+        warnings
     }
 
     fn field_value(&self, object: &Object, field: &str) -> String {
@@ -307,5 +327,20 @@ mod tests {
         );
         assert_eq!(Rules.field_value(&object, "spec.unschedulable"), "true");
         assert_eq!(Rules.field_value(&Object(json!({})), "spec.unschedulable"), "false");
+    }
+
+    #[test]
+    fn fields_that_nothing_reads_are_warned_of() {
+        let mut new =
+            Object(json!({"spec": {"configSource": {}, "externalID": "x"}, "status": {"config": {}}}));
+        let old = new.clone();
+        let id = "spec.externalID: this field is deprecated, and is unused by Kubernetes";
+        assert_eq!(Rules.warnings(&old, Some(&old)), ["spec.configSource: the feature is removed", id]);
+        Rules.prepare_update(&mut new, &Object(json!({})));
+        assert_eq!(Rules.warnings(&new, Some(&old)), [id]);
+        let mut created = old.clone();
+        Rules.prepare_create(&mut created);
+        assert_eq!(created.0, json!({"spec": {"externalID": "x"}, "status": {}}));
+        assert_eq!(Rules.warnings(&Object(json!({"spec": {"podCIDR": "10.1.0.0/24"}})), None), [""; 0]);
     }
 }

@@ -10,7 +10,9 @@ use keelson_api_schema::format::check_dns1123_subdomain;
 use serde_json::{Map, Value, json};
 
 use super::{
-    metadata, pod,
+    metadata,
+    node_label::{self, Values},
+    pod,
     storage::{self, ATTRIBUTES_CLASS, VOLUME_MODE},
 };
 use crate::{
@@ -33,6 +35,16 @@ const NO_SOURCES: &[&str] = &[
     "storageClassName",
     "volumeAttributesClassName",
     "volumeMode",
+];
+
+/// Sources that are no more: the field, its name in upstream's words, and since when.
+const DEPRECATED_SOURCES: [(&str, &str, &str); 6] = [
+    ("cephfs", "cephfs", "deprecated in v1.28, non-functional in v1.31+"),
+    ("photonPersistentDisk", "photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
+    ("scaleIO", "scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
+    ("storageos", "storageOS", "deprecated in v1.22, non-functional in v1.25+"),
+    ("glusterfs", "glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
+    ("rbd", "rbd", "deprecated in v1.28, non-functional in v1.31+"),
 ];
 
 /// The longest name of a driver, in bytes.
@@ -146,6 +158,26 @@ impl Strategy for Rules {
             errors.push(FieldError::forbidden(class.join("."), detail));
         }
         errors
+    }
+
+    fn warnings(&self, object: &Object, _old: Option<&Object>) -> Vec<String> {
+        let mut warnings: Vec<String> = storage::legacy_class_warning(object).into_iter().collect();
+        let spec = Place::at(object, &["spec"]);
+        let policy = spec.child("persistentVolumeReclaimPolicy");
+        if policy.text() == "Recycle" {
+            let what = "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use \
+                        dynamic provisioning.";
+            warnings.push(format!("{}: {what}", policy.path()));
+        }
+        for term in spec.child("nodeAffinity").child("required").child("nodeSelectorTerms").items() {
+            node_label::warn_term(&term, Values::Any, &mut warnings);
+        }
+        for (field, shown, why) in DEPRECATED_SOURCES {
+            if spec.child(field).is_set() {
+                warnings.push(format!("spec.{shown}: {why}"));
+            }
+        }
+        warnings
     }
 
     fn returns_deleted_object(&self) -> bool {
@@ -367,5 +399,42 @@ mod tests {
         let row: Vec<Value> = COLUMNS[1..9].iter().map(|column| (column.cell)(&object, now)).collect();
         let wanted = ["1Gi", "RWO", "Retain", "Pending", "shop/data", "fast", "<unset>", ""];
         assert_eq!(row, wanted.map(|text| json!(text)));
+    }
+
+    #[test]
+    fn what_is_old_is_warned_of() {
+        let mut object = volume(&json!({}));
+        assert_eq!(Rules.warnings(&object, None), [""; 0]);
+        object.set(&storage::LEGACY_CLASS, "slow");
+        object.set(&["spec", "persistentVolumeReclaimPolicy"], "Recycle");
+        let expression = json!({"key": "beta.kubernetes.io/arch", "operator": "In", "values": ["-1"]});
+        object.set(
+            &["spec", "nodeAffinity", "required", "nodeSelectorTerms"],
+            json!([{"matchExpressions": [expression]}]),
+        );
+        assert_eq!(
+            Rules.warnings(&object, Some(&object)),
+            [
+                "metadata.annotations[volume.beta.kubernetes.io/storage-class]: deprecated since v1.8; use \
+                 \"storageClassName\" attribute instead",
+                "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the \
+                 recommended approach is to use dynamic provisioning.",
+                "spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].key: beta.kubernetes.io/arch is \
+                 deprecated since v1.14; use \"kubernetes.io/arch\" instead",
+            ]
+        );
+        for (field, text) in [
+            ("cephfs", "spec.cephfs: deprecated in v1.28, non-functional in v1.31+"),
+            (
+                "photonPersistentDisk",
+                "spec.photonPersistentDisk: deprecated in v1.11, non-functional in v1.16+",
+            ),
+            ("scaleIO", "spec.scaleIO: deprecated in v1.16, non-functional in v1.22+"),
+            ("storageos", "spec.storageOS: deprecated in v1.22, non-functional in v1.25+"),
+            ("glusterfs", "spec.glusterfs: deprecated in v1.25, non-functional in v1.26+"),
+            ("rbd", "spec.rbd: deprecated in v1.28, non-functional in v1.31+"),
+        ] {
+            assert_eq!(Rules.warnings(&Object(json!({"spec": {field: {}}})), None), [text]);
+        }
     }
 }

@@ -182,4 +182,18 @@ mod tests {
         Rules.prepare_update(&mut new, &old);
         assert_eq!((new.generation(), Rules.field_value(&new, "status.replicas")), (2, "0".to_owned()));
     }
+
+    /// Upstream passes the templates of a change in the wrong order.
+    #[test]
+    fn of_a_change_the_old_template_is_judged() {
+        let old = controller(&json!({}));
+        let mut new = old.clone();
+        new.set(&["spec", "template", "spec", "terminationGracePeriodSeconds"], -1);
+        Rules.prepare_update(&mut new, &old);
+        assert_eq!(Rules.warnings(&new, Some(&old)), [""; 0]);
+        assert_eq!(Rules.warnings(&new, None).len(), 1);
+        let mut newer = old.clone();
+        Rules.prepare_update(&mut newer, &new);
+        assert_eq!(Rules.warnings(&newer, Some(&new)).len(), 1);
+    }
 }

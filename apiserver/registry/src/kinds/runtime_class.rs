@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use keelson_api_schema::format::check_dns1123_label;
 
 use super::{
-    metadata,
+    metadata, node_label,
     pod::{resources, scheduling},
 };
 use crate::{
@@ -60,6 +60,13 @@ impl Strategy for Rules {
         errors
     }
 
+    fn warnings(&self, object: &Object, _old: Option<&Object>) -> Vec<String> {
+        let selector = Place::at(object, &["scheduling", "nodeSelector"]);
+        let reasons = selector.entries().filter_map(|(label, _)| node_label::deprecated(label));
+        // Upstream does not tell which label.
+        reasons.map(|why| format!("{}: {why}", selector.path())).collect()
+    }
+
     fn updates_unconditionally(&self) -> bool {
         false
     }
@@ -99,6 +106,15 @@ mod tests {
         assert_eq!(
             texts(Rules.validate(&twice)),
             ["scheduling.tolerations[1]: Duplicate value: {\"operator\":\"Exists\"}"]
+        );
+    }
+
+    #[test]
+    fn older_labels_of_nodes_are_warned_of() {
+        let selector = json!({"beta.kubernetes.io/arch": "x", "kubernetes.io/os": "linux"});
+        assert_eq!(
+            Rules.warnings(&Object(json!({"scheduling": {"nodeSelector": selector}})), None),
+            ["scheduling.nodeSelector: deprecated since v1.14; use \"kubernetes.io/arch\" instead"]
         );
     }
 }

@@ -17,6 +17,7 @@ mod columns;
 mod default;
 mod update;
 mod validation;
+mod warnings;
 
 #[cfg(test)]
 mod tests;
@@ -65,6 +66,10 @@ impl Strategy for Rules {
 
     fn validate_status_update(&self, object: &Object, _old: &Object) -> Vec<FieldError> {
         validation::validate_status(object)
+    }
+
+    fn warnings(&self, object: &Object, _old: Option<&Object>) -> Vec<String> {
+        warnings::of_service(object)
     }
 
     fn check_name(&self, name: &str) -> Vec<String> {

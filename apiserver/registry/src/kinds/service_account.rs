@@ -11,6 +11,9 @@ use crate::{
     strategy::Strategy,
 };
 
+/// The annotation that lets pods mount only the secrets that the account lists.
+const MOUNTABLE_SECRETS: [&str; 3] = ["metadata", "annotations", "kubernetes.io/enforce-mountable-secrets"];
+
 /// The columns of ServiceAccounts.
 pub const COLUMNS: &[Column] =
     &[NAME, Column::new("Secrets", "string", |object, _| object.list(&["secrets"]).len().into()), AGE];
@@ -25,6 +28,15 @@ impl Strategy for Rules {
 
     fn prepare_update(&self, object: &mut Object, _old: &Object) {
         keep_names_of_secrets(object);
+    }
+
+    fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {
+        let is_marked = |object: &Object| object.get(&MOUNTABLE_SECRETS).is_some();
+        if !is_marked(object) || old.is_some_and(is_marked) {
+            return Vec::new();
+        }
+        let what = "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets";
+        vec![format!("metadata.annotations[{}]: {what}", MOUNTABLE_SECRETS[2])]
     }
 
     fn returns_deleted_object(&self) -> bool {
@@ -53,5 +65,18 @@ mod tests {
         let mut object = Object(json!({"secrets": [{"name": "a", "namespace": "other", "uid": "1"}]}));
         Rules.prepare_create(&mut object);
         assert_eq!(object.0, json!({"secrets": [{"name": "a"}]}));
+    }
+
+    #[test]
+    fn whoever_newly_restricts_mounts_is_warned() {
+        let plain = Object(json!({"metadata": {"name": "a"}}));
+        let mut marked = plain.clone();
+        marked.set(&MOUNTABLE_SECRETS, "true");
+        let what = "metadata.annotations[kubernetes.io/enforce-mountable-secrets]: deprecated in v1.32+; prefer \
+                    separate namespaces to isolate access to mounted secrets";
+        assert_eq!(Rules.warnings(&marked, None), [what]);
+        assert_eq!(Rules.warnings(&marked, Some(&plain)), [what]);
+        assert_eq!(Rules.warnings(&marked, Some(&marked)), [""; 0]);
+        assert_eq!(Rules.warnings(&plain, None), [""; 0]);
     }
 }

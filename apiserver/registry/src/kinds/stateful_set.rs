@@ -377,4 +377,21 @@ mod tests {
             "status.currentReplicas: Invalid value: 3: cannot be greater than status.replicas"
         );
     }
+
+    #[test]
+    fn parts_of_bytes_and_endless_histories_are_warned_of() {
+        let mut object = stateful_set(&json!({}));
+        assert_eq!(Rules.warnings(&object, None), [""; 0]);
+        object.set(&["spec", "revisionHistoryLimit"], -1);
+        let requests = json!({"spec": {"resources": {"requests": {"storage": "1500m"}}}});
+        object.set(&["spec", "volumeClaimTemplates"], json!([requests]));
+        let limit = "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is \
+                     recommended";
+        let claim = |spec: &str| {
+            let path = format!("spec.volumeClaimTemplates[0]{spec}.resources.requests[storage]");
+            format!("{path}: fractional byte value \"1500m\" is invalid, must be an integer")
+        };
+        assert_eq!(Rules.warnings(&object, None), [claim(""), limit.to_owned()]);
+        assert_eq!(Rules.warnings(&object, Some(&object)), [claim(".Spec"), limit.to_owned()]);
+    }
 }

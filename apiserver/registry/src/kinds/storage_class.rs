@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use keelson_api_schema::format::{check_label_value, check_qualified_name};
 use serde_json::Value;
 
-use super::metadata;
+use super::{metadata, node_label};
 use crate::{
     columns::{AGE, NAME},
     field::FieldError,
@@ -79,6 +79,18 @@ impl Strategy for Rules {
         let path = ["volumeBindingMode"];
         Place::at(object, &path).unchanged(&Place::at(old, &path), &mut errors);
         errors
+    }
+
+    fn warnings(&self, object: &Object, _old: Option<&Object>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for topology in Place::at(object, &["allowedTopologies"]).items() {
+            for requirement in topology.child("matchLabelExpressions").items() {
+                let key = requirement.child("key");
+                let why = node_label::deprecated(key.text());
+                warnings.extend(why.map(|why| format!("{}: {why}", key.path())));
+            }
+        }
+        warnings
     }
 
     fn returns_deleted_object(&self) -> bool {
@@ -228,6 +240,18 @@ mod tests {
                 json!("Immediate"),
                 json!(true)
             ]
+        );
+    }
+
+    #[test]
+    fn older_labels_of_nodes_are_warned_of() {
+        let topology = |key: &str| json!({"matchLabelExpressions": [{"key": key, "values": ["a"]}]});
+        let zones =
+            [topology("topology.kubernetes.io/zone"), topology("failure-domain.beta.kubernetes.io/zone")];
+        assert_eq!(
+            Rules.warnings(&class(&json!({ "allowedTopologies": zones })), None),
+            ["allowedTopologies[1].matchLabelExpressions[0].key: deprecated since v1.17; use \
+              \"topology.kubernetes.io/zone\" instead"]
         );
     }
 }

@@ -152,3 +152,14 @@ fn rows_are_upstreams() {
     object.set(&["status"], json!({"active": [{}], "lastScheduleTime": "2026-01-01T03:00:00Z"}));
     assert_eq!(row(&object)[3..5], [json!(1), json!("5m")]);
 }
+
+#[test]
+fn an_old_zone_in_a_schedule_is_warned_of() {
+    let object = cron_job(&json!({"schedule": "TZ=UTC 0 3 * * *"}));
+    assert_eq!(Rules.warnings(&object, None), [""; 0]);
+    assert_eq!(
+        Rules.warnings(&object, Some(&object)),
+        ["cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see \
+          https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"]
+    );
+}

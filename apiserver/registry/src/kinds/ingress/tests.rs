@@ -113,3 +113,15 @@ fn rows_are_upstreams() {
     let plain = ingress(&json!({"defaultBackend": backend(), "ingressClassName": "edge"}));
     assert_eq!(row(&plain), ["edge", "*", "", "80"]);
 }
+
+#[test]
+fn of_a_change_nobody_is_warned() {
+    let object = Object(json!({"metadata": {"annotations": {CLASS_ANNOTATION: "x"}}}));
+    assert_eq!(
+        Rules.warnings(&object, None),
+        [
+            "annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead"
+        ]
+    );
+    assert_eq!(Rules.warnings(&object, Some(&object)), [""; 0]);
+}

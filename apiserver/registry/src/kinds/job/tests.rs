@@ -288,3 +288,18 @@ fn columns_tell_how_far_it_is() {
     assert_eq!(row(&object), [json!("Complete"), json!("1/1"), json!("5s")]);
     assert_eq!(Rules.field_value(&object, "status.successful"), "1");
 }
+
+#[test]
+fn more_indexes_than_can_be_noted_are_warned_of() {
+    let many = json!({"completionMode": "Indexed", "completions": 100_001, "parallelism": 10_001});
+    assert_eq!(
+        Rules.warnings(&job(&many), None),
+        [
+            "spec: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, \
+          Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+        ]
+    );
+    let fewer = json!({"completionMode": "Indexed", "completions": 100_001, "parallelism": 10_000});
+    assert_eq!(Rules.warnings(&job(&fewer), None), [""; 0]);
+    assert_eq!(Rules.warnings(&job(&json!({})), None), [""; 0]);
+}

@@ -172,3 +172,22 @@ fn rows_are_upstreams() {
     object.set(&["status"], json!({"phase": "Bound", "capacity": {"storage": "1Gi"}, "accessModes": modes}));
     assert_eq!(row(&object)[..4], ["Bound", "pv-1", "1Gi", "RWO,RWX"].map(|text| json!(text)));
 }
+
+#[test]
+fn an_old_annotation_and_parts_of_bytes_are_warned_of() {
+    assert_eq!(Rules.warnings(&claim(&json!({})), None), [""; 0]);
+    let amounts = json!({"storage": "1500m"});
+    let mut object = claim(&json!({"resources": {"requests": amounts, "limits": amounts}}));
+    object.set(&storage::LEGACY_CLASS, "slow");
+    let what = "fractional byte value \"1500m\" is invalid, must be an integer";
+    assert_eq!(
+        Rules.warnings(&object, Some(&object)),
+        [
+            "metadata.annotations[volume.beta.kubernetes.io/storage-class]: deprecated since v1.8; use \
+             \"storageClassName\" attribute instead"
+                .to_owned(),
+            format!("spec.resources.requests[storage]: {what}"),
+            format!("spec.resources.limits[storage]: {what}"),
+        ]
+    );
+}

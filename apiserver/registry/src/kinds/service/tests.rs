@@ -191,3 +191,58 @@ fn rows_are_upstreams() {
     let headless = made(json!({"clusterIP": "None"}));
     assert_eq!(row(&headless), ["web", "ClusterIP", "None", "<none>", "<none>", "<unknown>", "<none>"]);
 }
+
+#[test]
+fn what_is_ignored_old_or_unusual_is_warned_of() {
+    let told = |spec: Value| Rules.warnings(&made(spec), None);
+    assert_eq!(told(json!({"ports": [{"port": 80}], "clusterIP": "10.0.0.1"})), [""; 0]);
+    assert_eq!(
+        told(json!({
+            "clusterIP": "None", "loadBalancerIP": "1.2.3.4", "externalIPs": ["8.8.8.8"], "sessionAffinity": "ClientIP"
+        })),
+        [
+            "spec.loadBalancerIP is ignored for headless services",
+            "spec.externalIPs is ignored for headless services",
+            "spec.SessionAffinity is ignored for headless services",
+        ]
+    );
+    assert_eq!(
+        told(json!({"externalIPs": ["::ffff:8.8.8.8"], "externalName": "a.example.com"})),
+        [
+            "spec.externalIPs[0]: non-standard IP address \"::ffff:8.8.8.8\" is invalid: use \"8.8.8.8\"",
+            "spec.externalIPs is deprecated and may no longer be implemented in some clusters",
+            "spec.externalName is ignored when spec.type is not \"ExternalName\"",
+        ]
+    );
+    assert_eq!(
+        told(json!({"type": "ExternalName", "externalName": "a.example.com", "externalIPs": ["8.8.8.8"]})),
+        ["spec.externalIPs is ignored when spec.type is \"ExternalName\""]
+    );
+    assert_eq!(
+        told(json!({"trafficDistribution": "PreferClose"})),
+        ["spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\""]
+    );
+    let ips = json!({"clusterIP": "FD00::1", "clusterIPs": ["FD00::1"]});
+    assert_eq!(
+        told(ips),
+        ["spec.clusterIPs[0]: IPv6 address \"FD00::1\" should be in RFC 5952 canonical format (\"fd00::1\")"]
+    );
+    let balancer = json!({
+        "type": "LoadBalancer", "loadBalancerIP": "01.2.3.4", "loadBalancerSourceRanges": ["10.0.0.1/8"]
+    });
+    assert_eq!(
+        told(balancer),
+        [
+            "spec.loadBalancerIP: non-standard IP address \"01.2.3.4\" is invalid: use \"1.2.3.4\"",
+            "spec.loadBalancerSourceRanges[0]: CIDR value \"10.0.0.1/8\" is ambiguous in this context (should be \
+             \"10.0.0.0/8\" or \"10.0.0.1/32\"?)",
+        ]
+    );
+    let mut hints = made(json!({}));
+    hints.set(&["metadata", "annotations", "service.kubernetes.io/topology-aware-hints"], "auto");
+    assert_eq!(
+        Rules.warnings(&hints, None),
+        ["annotation service.kubernetes.io/topology-aware-hints is deprecated, please use \
+          service.kubernetes.io/topology-mode instead"]
+    );
+}

@@ -352,3 +352,53 @@ fn ports_are_in_each_others_way() {
         ]
     );
 }
+
+/// The kinds with a template, where it is, and whether their names become parts of those of pods.
+const OWNERS: [(&str, &str, &str, bool); 8] = [
+    ("apps/v1", "Deployment", "spec.template", true),
+    ("apps/v1", "ReplicaSet", "spec.template", true),
+    ("apps/v1", "StatefulSet", "spec.template", false),
+    ("apps/v1", "DaemonSet", "spec.template", false),
+    ("batch/v1", "Job", "spec.template", true),
+    ("batch/v1", "CronJob", "spec.jobTemplate.spec.template", true),
+    ("v1", "ReplicationController", "spec.template", true),
+    ("v1", "PodTemplate", "template", false),
+];
+
+fn owner(template: Value, path: &str, generation: i64) -> Object {
+    let mut object = Object(json!({"metadata": {"name": "a.b", "generation": generation}}));
+    object.set(&path.split('.').collect::<Vec<_>>(), template);
+    object
+}
+
+#[test]
+fn every_kind_with_a_template_warns_of_it_where_it_is_and_when_it_may_be_new() {
+    let odd = json!({"spec": {"terminationGracePeriodSeconds": -1, "containers": [{"name": "c"}]}});
+    let what =
+        "terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1";
+    let why = "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a \
+               DNS label is recommended: [";
+    for (version, kind, path, names_pods) in OWNERS {
+        let rules = crate::resources::find_kind(version, kind).unwrap().strategy;
+        let told = [format!("{path}.spec.{what}")];
+        let old = owner(odd.clone(), path, 1);
+        let mut new = rules.warnings(&old, None);
+        let named = new.first().is_some_and(|first| first.starts_with(why));
+        assert_eq!(named, names_pods, "{kind}");
+        if named {
+            new.remove(0);
+        }
+        assert_eq!(new, told, "{kind}");
+        assert_eq!(rules.warnings(&old, Some(&old)), [""; 0], "{kind}");
+        assert_eq!(rules.warnings(&owner(odd.clone(), path, 2), Some(&old)), told, "{kind}");
+        assert_eq!(rules.warnings(&owner(usual(), path, 1), None).len(), usize::from(names_pods), "{kind}");
+    }
+}
+
+#[test]
+fn changes_of_pods_are_nobodys_business() {
+    let rules = crate::resources::find_kind("v1", "Pod").unwrap().strategy;
+    let odd = Object(json!({"metadata": {"name": "p"}, "spec": {"terminationGracePeriodSeconds": -1}}));
+    assert_eq!(rules.warnings(&odd, None).len(), 1);
+    assert_eq!(rules.warnings(&odd, Some(&odd)), [""; 0]);
+}
