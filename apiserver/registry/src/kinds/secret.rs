@@ -1,5 +1,7 @@
 //! Secret: types and the keys that they need, `stringData`, immutability.
 
+mod key_pair;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
@@ -52,6 +54,15 @@ impl Strategy for Rules {
         Place::at(object, &["type"]).unchanged(&Place::at(old, &["type"]), &mut errors);
         errors.extend(check_immutable(object, old, &["data"]));
         errors
+    }
+
+    fn warnings(&self, object: &Object, _old: Option<&Object>) -> Vec<String> {
+        if object.text(&["type"]) != "kubernetes.io/tls" {
+            return Vec::new();
+        }
+        // The schema has decoded it once: whatever is there is base64.
+        let part = |key: &str| STANDARD.decode(object.text(&["data", key])).unwrap_or_default();
+        key_pair::check(&part("tls.crt"), &part("tls.key")).err().into_iter().collect()
     }
 }
 

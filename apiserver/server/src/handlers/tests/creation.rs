@@ -166,3 +166,44 @@ fn no_policy_is_not_the_same_as_an_empty_list_of_policies() {
         assert_refused(&error, 422, "Invalid", message);
     });
 }
+
+#[test]
+fn a_key_that_is_not_that_of_its_certificate_is_warned_of() {
+    with_cluster(async |cluster| {
+        let [own, other] = [(), ()].map(|()| KeyPair::generate().unwrap());
+        let certificate = CertificateParams::new(vec![]).unwrap().self_signed(&own).unwrap().pem();
+        let keep = async |name: &str, key: &KeyPair| {
+            let data = json!({"tls.crt": certificate, "tls.key": key.serialize_pem()});
+            let secret = json!({"metadata": {"name": name}, "type": "kubernetes.io/tls", "stringData": data});
+            let path = "/api/v1/namespaces/shop/secrets";
+            cluster.ask(Method::POST, path, JSON, &secret.to_string()).await.unwrap().warnings
+        };
+        assert_eq!(keep("own", &own).await, [""; 0]);
+        assert_eq!(keep("other", &other).await, ["299 - \"tls: private key does not match public key\""]);
+    });
+}
+
+#[test]
+fn a_template_is_warned_of_when_it_may_be_new() {
+    with_cluster(async |cluster| {
+        let mut spec = pod("web")["spec"].clone();
+        spec["nodeSelector"] = json!({"beta.kubernetes.io/os": "linux"});
+        let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": spec});
+        let spec = json!({"selector": {"matchLabels": {"app": "web"}}, "template": template});
+        let object = json!({"metadata": {"name": "web"}, "spec": spec});
+        let (all, one) =
+            ("/apis/apps/v1/namespaces/shop/deployments", "/apis/apps/v1/namespaces/shop/deployments/web");
+        let told =
+            ["299 - \"spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use \
+                     \\\"kubernetes.io/os\\\" instead\""];
+        let dry = cluster.ask(Method::POST, &format!("{all}?dryRun=All"), JSON, &object.to_string()).await;
+        assert_eq!(dry.unwrap().warnings, told);
+        let made = cluster.ask(Method::POST, all, JSON, &object.to_string()).await.unwrap();
+        assert_eq!(made.warnings, told);
+        assert_eq!(
+            cluster.merge(one, json!({"metadata": {"labels": {"a": "b"}}})).await.unwrap().warnings,
+            [""; 0]
+        );
+        assert_eq!(cluster.merge(one, json!({"spec": {"replicas": 2}})).await.unwrap().warnings, told);
+    });
+}

@@ -33,9 +33,9 @@ pub(super) fn paths(volume: &Place<'_>, warnings: &mut Vec<String>) {
     let name = volume.child("name").text();
     let (map, secret, pod) = (volume.child("configMap"), volume.child("secret"), volume.child("downwardAPI"));
     let shown = |kind: &str, name: Place<'_>| format!("{kind} {:?}", name.text());
-    overlaps(name, &shown("ConfigMap", map.child("name")), items(&map, ""), warnings);
-    overlaps(name, &shown("Secret", secret.child("secretName")), items(&secret, ""), warnings);
-    overlaps(name, "DownwardAPI", items(&pod, ""), warnings);
+    overlaps(name, &shown("ConfigMap", map.child("name")), &items(&map, ""), warnings);
+    overlaps(name, &shown("Secret", secret.child("secretName")), &items(&secret, ""), warnings);
+    overlaps(name, "DownwardAPI", &items(&pod, ""), warnings);
     let mut files = Vec::new();
     for source in volume.child("projected").child("sources").items() {
         let fields = source.value().and_then(Value::as_object);
@@ -44,10 +44,10 @@ pub(super) fn paths(volume: &Place<'_>, warnings: &mut Vec<String>) {
         }
         files.extend(projected(&source));
     }
-    overlaps(name, "Projected", files, warnings);
+    overlaps(name, "Projected", &files, warnings);
 }
 
-fn overlaps(volume: &str, kind: &str, files: Vec<File>, warnings: &mut Vec<String>) {
+fn overlaps(volume: &str, kind: &str, files: &[File], warnings: &mut Vec<String>) {
     for (at, file) in files.iter().enumerate() {
         for earlier in files[..at].iter().filter(|earlier| file.overlaps(earlier)) {
             warnings.push(format!("volume {volume:?} ({kind}): overlapping paths: {file} with {earlier}"));

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::*;
 
 fn pod(metadata: Value, spec: Value) -> Vec<String> {
-    let mut object = Object(json!({ "metadata": metadata, "spec": spec }));
+    let mut object = Object::default();
+    object.set(&["metadata"], metadata);
+    object.set(&["spec"], spec);
     object.set_default(&["metadata", "name"], "p");
     of_pod(&object)
 }
@@ -15,7 +17,9 @@ fn of_spec(spec: Value) -> Vec<String> {
 }
 
 fn template(template: Value) -> Vec<String> {
-    of_template(&Place::at(&Object(json!({ "spec": { "template": template } })), &["spec", "template"]))
+    let mut object = Object::default();
+    object.set(&["spec", "template"], template);
+    of_template(&Place::at(&object, &["spec", "template"]))
 }
 
 fn usual() -> Value {
