@@ -47,6 +47,7 @@ fn update(resource: &ResourceInfo, old: &Object, new: &Object) {
     let mut object = new.clone();
     strategy.prepare_status_update(&mut object, old);
     drop(strategy.validate_status_update(&object, old));
+    drop(strategy.status_warnings(&object));
 }
 
 /// What lists and selectors make of an object.

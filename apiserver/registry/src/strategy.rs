@@ -68,6 +68,11 @@ pub trait Strategy: Send + Sync {
         Vec::new()
     }
 
+    /// The same of a change of status.
+    fn status_warnings(&self, _object: &Object) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How long a deletion of `object` waits for its agent, in seconds: the wish of the request, or the kind's
     /// own. `None`: the kind knows no graceful deletion.
     fn grace_period(&self, _object: &Object, _wish: Option<i64>) -> Option<i64> {

@@ -127,6 +127,10 @@ impl Strategy for Rules {
         if old.is_some() { Vec::new() } else { warnings::of_pod(object) }
     }
 
+    fn status_warnings(&self, object: &Object) -> Vec<String> {
+        warnings::of_status(object)
+    }
+
     fn returns_deleted_object(&self) -> bool {
         true
     }

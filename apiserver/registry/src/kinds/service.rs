@@ -72,6 +72,10 @@ impl Strategy for Rules {
         warnings::of_service(object)
     }
 
+    fn status_warnings(&self, object: &Object) -> Vec<String> {
+        warnings::of_status(object)
+    }
+
     fn check_name(&self, name: &str) -> Vec<String> {
         keelson_api_schema::format::check_dns1035_label(name)
     }

@@ -53,8 +53,11 @@ impl Write<'_> {
         let refused = self.check_admin_access(&object, Some(old)).await?;
         self.validate(part, &object, old, refused)?;
         admission::validate(&attributes, Some(&object)).await?;
-        if part == Part::Main {
-            warnings.extend(self.target.resource.strategy.warnings(&object, Some(old)));
+        let strategy = self.target.resource.strategy;
+        match part {
+            Part::Main => warnings.extend(strategy.warnings(&object, Some(old))),
+            Part::Status => warnings.extend(strategy.status_warnings(&object)),
+            Part::Finalize | Part::Binding => {}
         }
         warnings.extend(told.into_inner());
         object.set(&["metadata", "resourceVersion"], old.resource_version());

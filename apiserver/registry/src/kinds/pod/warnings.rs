@@ -37,6 +37,15 @@ pub(super) fn of_pod(object: &Object) -> Vec<String> {
     warnings
 }
 
+/// Warnings about a pod's status: addresses that are written unusually.
+pub(super) fn of_status(object: &Object) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for list in ["podIPs", "hostIPs"] {
+        Place::at(object, &["status", list]).items().for_each(|it| warn_ip(&it.child("ip"), &mut warnings));
+    }
+    warnings
+}
+
 /// Warnings about a `PodTemplateSpec`; none where there is no template.
 pub(in crate::kinds) fn of_template(template: &Place<'_>) -> Vec<String> {
     let mut warnings = Vec::new();

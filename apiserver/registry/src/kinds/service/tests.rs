@@ -246,3 +246,13 @@ fn what_is_ignored_old_or_unusual_is_warned_of() {
           service.kubernetes.io/topology-mode instead"]
     );
 }
+
+#[test]
+fn addresses_of_balancers_are_warned_of() {
+    let points = json!([{"ip": "10.0.0.1"}, {"hostname": "a"}, {"ip": "FD00::1"}]);
+    let what = "IPv6 address \"FD00::1\" should be in RFC 5952 canonical format (\"fd00::1\")";
+    assert_eq!(
+        Rules.status_warnings(&Object(json!({"status": {"loadBalancer": {"ingress": points}}}))),
+        [format!("status.loadBalancer.ingress[2]: {what}")]
+    );
+}

@@ -40,6 +40,15 @@ pub(super) fn of_service(object: &Object) -> Vec<String> {
     warnings
 }
 
+/// Warnings about a Service's status: addresses that are written unusually. Upstream's path stops before `ip`.
+pub(super) fn of_status(object: &Object) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for point in Place::at(object, &["status", "loadBalancer", "ingress"]).items() {
+        warn_ip(&point.child("ip").shown_as(point.path()), &mut warnings);
+    }
+    warnings
+}
+
 /// Names of fields are upstream's, one with a capital letter.
 fn ignored_without_address(spec: &Place<'_>, warnings: &mut Vec<String>) {
     let ignored = [

@@ -181,6 +181,7 @@ proptest! {
             metadata::validate_update(&new, &old);
             rules.prepare_status_update(&mut status, &old);
             rules.validate_status_update(&status, &old);
+            rules.status_warnings(&status);
             show(resource, &status);
             for made in [old, new, status] {
                 let again = keelson_api_schema::decode_value(builtin(), resource.schema(), made.0.clone());

@@ -406,3 +406,12 @@ fn changes_of_pods_are_nobodys_business() {
     assert_eq!(rules.warnings(&odd, None).len(), 1);
     assert_eq!(rules.warnings(&odd, Some(&odd)), [""; 0]);
 }
+
+#[test]
+fn addresses_in_a_status_are_warned_of() {
+    let ips = json!([{"ip": "10.0.0.1"}, {"ip": "FD00::1"}]);
+    let object = Object(json!({"status": {"podIPs": ips, "hostIPs": ips}}));
+    let what = "IPv6 address \"FD00::1\" should be in RFC 5952 canonical format (\"fd00::1\")";
+    let expected = ["podIPs", "hostIPs"].map(|list| format!("status.{list}[1].ip: {what}"));
+    assert_eq!(of_status(&object), expected);
+}
