@@ -13,7 +13,7 @@ use keelson_api_schema::format::{
 use serde_json::Value;
 
 use super::{
-    address::check_ip,
+    address::{check_ip, warn_ip},
     workload::{advance, begin, differs},
 };
 use crate::{
@@ -147,6 +147,13 @@ impl Strategy for Rules {
             )];
         }
         Vec::new()
+    }
+
+    fn status_warnings(&self, object: &Object) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let points = Place::at(object, &["status", "loadBalancer", "ingress"]);
+        points.items().for_each(|point| warn_ip(&point.child("ip"), &mut warnings));
+        warnings
     }
 }
 

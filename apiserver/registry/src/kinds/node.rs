@@ -9,7 +9,7 @@ use crate::{
     columns::{AGE, NAME, NONE, UNKNOWN, or_none},
     field::FieldError,
     kinds::{
-        address::check_cidr,
+        address::{check_cidr, warn_cidr},
         metadata,
         pod::{resources, scheduling::EFFECTS},
     },
@@ -123,6 +123,8 @@ impl Strategy for Rules {
             let what = "this field is deprecated, and is unused by Kubernetes";
             warnings.push(format!("spec.externalID: {what}"));
         }
+        let ranges = Place::at(object, &["spec", "podCIDRs"]);
+        ranges.items().for_each(|range| warn_cidr(&range, &mut warnings));
         warnings
     }
 
@@ -330,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_nothing_reads_are_warned_of() {
+    fn fields_that_nothing_reads_and_unusual_ranges_are_warned_of() {
         let mut new =
             Object(json!({"spec": {"configSource": {}, "externalID": "x"}, "status": {"config": {}}}));
         let old = new.clone();
@@ -341,6 +343,12 @@ mod tests {
         let mut created = old.clone();
         Rules.prepare_create(&mut created);
         assert_eq!(created.0, json!({"spec": {"externalID": "x"}, "status": {}}));
-        assert_eq!(Rules.warnings(&Object(json!({"spec": {"podCIDR": "10.1.0.0/24"}})), None), [""; 0]);
+        let ranges = json!({"spec": {"podCIDRs": ["10.1.0.0/24", "FD00::/64"]}});
+        assert_eq!(
+            Rules.warnings(&Object(ranges), None),
+            [
+                "spec.podCIDRs[1]: IPv6 CIDR value \"FD00::/64\" should be in RFC 5952 canonical format (\"fd00::/64\")"
+            ]
+        );
     }
 }

@@ -125,3 +125,13 @@ fn of_a_change_nobody_is_warned() {
     );
     assert_eq!(Rules.warnings(&object, Some(&object)), [""; 0]);
 }
+
+#[test]
+fn unusual_addresses_of_balancers_are_warned_of() {
+    let points = json!([{"ip": "10.0.0.1"}, {"hostname": "a"}, {"ip": "FD00::1"}]);
+    let what = "IPv6 address \"FD00::1\" should be in RFC 5952 canonical format (\"fd00::1\")";
+    assert_eq!(
+        Rules.status_warnings(&Object(json!({"status": {"loadBalancer": {"ingress": points}}}))),
+        [format!("status.loadBalancer.ingress[2].ip: {what}")]
+    );
+}
