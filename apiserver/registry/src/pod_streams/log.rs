@@ -5,6 +5,9 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{Query, flag, number};
 use crate::{field::FieldError, request::RequestInfo, status::ApiError};
 
+/// How upstream writes the path of what is wrong with the options as a whole.
+const NO_FIELD: &str = "[]";
+
 /// What a request for a log asks: a `PodLogOptions` as query parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogOptions {
@@ -56,7 +59,7 @@ impl LogOptions {
         match (self.since_seconds, &self.since_time) {
             (Some(_), Some(_)) => {
                 let detail = "at most one of `sinceTime` or `sinceSeconds` may be specified";
-                errors.push(FieldError::forbidden("", detail));
+                errors.push(FieldError::forbidden(NO_FIELD, detail));
             }
             (Some(seconds), None) if seconds < 1 => {
                 errors.push(FieldError::invalid("sinceSeconds", seconds, "must be greater than 0"));
@@ -75,7 +78,7 @@ impl LogOptions {
         }
         if stream != "All" && self.tail_lines.is_some() {
             let detail = "`tailLines` and specific `stream` are mutually exclusive for now";
-            errors.push(FieldError::forbidden("", detail));
+            errors.push(FieldError::forbidden(NO_FIELD, detail));
         }
     }
 

@@ -54,7 +54,7 @@ fn options_of_a_log_that_make_no_sense_are_refused_in_upstreams_words() {
     );
     assert_eq!(
         invalid("sinceSeconds=1&sinceTime=2026-01-02T03:04:05Z"),
-        "PodLogOptions \"web\" is invalid: : Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
+        "PodLogOptions \"web\" is invalid: []: Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
     );
     assert_eq!(
         invalid("limitBytes=0&sinceSeconds=0"),
