@@ -39,8 +39,8 @@ pub fn amounts(list: &Value) -> Amounts {
     entries.filter_map(read).collect()
 }
 
-/// What the pod with this spec asks for or is limited to.
-pub fn total(spec: &Value, side: Side) -> Amounts {
+/// What the containers of the pod with this spec ask for or are limited to.
+pub fn of_containers(spec: &Value, side: Side) -> Amounts {
     let list = |name: &str| spec[name].as_array().map_or(&[][..], Vec::as_slice);
     let of = |container: &Value| amounts(&container["resources"][side.field()]);
     let mut sum = Amounts::new();
@@ -60,6 +60,12 @@ pub fn total(spec: &Value, side: Side) -> Amounts {
         }
     }
     raise(&mut sum, &most);
+    sum
+}
+
+/// What the pod with this spec asks for or is limited to.
+pub fn total(spec: &Value, side: Side) -> Amounts {
+    let mut sum = of_containers(spec, side);
     // What is said of the whole pod counts instead.
     sum.extend(amounts(&spec["resources"][side.field()]));
     for (name, cost) in amounts(&spec["overhead"]) {

@@ -5,7 +5,10 @@
 
 mod grammar;
 
-use grammar::{is_c_identifier, is_dns1035_label, is_dns1123_label, is_dns1123_subdomain, is_label_key_name};
+use grammar::{
+    is_c_identifier, is_dns1035_label, is_dns1123_label, is_dns1123_subdomain,
+    is_dns1123_subdomain_with_underscores, is_label_key_name,
+};
 
 /// Longest DNS label, in bytes.
 pub const DNS_LABEL_MAX: usize = 63;
@@ -18,6 +21,8 @@ pub const ANNOTATIONS_MAX_TOTAL: usize = 256 * 1024;
 
 const DNS1123_LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const DNS1123_SUBDOMAIN: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
+const DNS1123_SUBDOMAIN_UNDERSCORES: &str =
+    r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*";
 const LABEL_KEY: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 const LABEL_KEY_MESSAGE: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
 
@@ -42,6 +47,18 @@ pub fn check_dns1123_label(value: &str) -> Vec<String> {
 #[must_use]
 pub fn check_dns1123_subdomain(value: &str) -> Vec<String> {
     dns1123_subdomain(value, "characters")
+}
+
+/// A DNS subdomain whose labels may have underscores, but at the end: what a resolver searches in.
+#[must_use]
+pub fn check_dns1123_subdomain_with_underscores(value: &str) -> Vec<String> {
+    let mut wrong = too_long(value, DNS_SUBDOMAIN_MAX, "characters");
+    if !is_dns1123_subdomain_with_underscores(value) {
+        let message = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or \
+                       '.', and must start and end with an alphanumeric character";
+        wrong.push(pattern(message, DNS1123_SUBDOMAIN_UNDERSCORES, &["example.com"]));
+    }
+    wrong
 }
 
 fn dns1123_subdomain(value: &str, unit: &str) -> Vec<String> {

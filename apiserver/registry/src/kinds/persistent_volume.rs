@@ -1,12 +1,10 @@
 //! PersistentVolume: storage that is there, for a claim to have.
 //!
-//! Deliberately absent: the inner rules of sources that live in clouds or need drivers of their own, whose drivers
-//! complain; the finalizer that protects a volume in use; the time of a later change of phase, which whoever changes
-//! it tells.
+//! Deliberately absent: the finalizer that protects a volume in use; the time of a later change of phase, which whoever
+//! changes it tells.
 //!
 //! Source: `pkg/apis/core/{v1/defaults,validation}`, `pkg/registry/core/persistentvolume`.
 
-use keelson_api_schema::format::check_dns1123_subdomain;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -23,6 +21,8 @@ use crate::{
     resources::Column,
     strategy::Strategy,
 };
+
+mod source;
 
 /// The fields of a spec that are no source. Whatever else is there is one.
 const NO_SOURCES: &[&str] = &[
@@ -46,9 +46,6 @@ const DEPRECATED_SOURCES: [(&str, &str, &str); 6] = [
     ("glusterfs", "glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
     ("rbd", "rbd", "deprecated in v1.28, non-functional in v1.31+"),
 ];
-
-/// The longest name of a driver, in bytes.
-const DRIVER_NAME_MAX: usize = 63;
 
 /// The columns of PersistentVolumes.
 pub const COLUMNS: &[Column] = &[
@@ -131,7 +128,7 @@ impl Strategy for Rules {
         if affinity.is_set() {
             validate_affinity(&affinity.child("required"), &mut errors);
         }
-        validate_source(&spec, &mut errors);
+        source::validate(&spec, object.text(&["metadata", "name"]), &mut errors);
         storage::validate_class(&spec.child("storageClassName"), &mut errors);
         storage::validate_mode(&spec.child("volumeMode"), &mut errors);
         validate_attributes(&spec, &mut errors);
@@ -210,68 +207,6 @@ fn validate_affinity(required: &Place<'_>, errors: &mut Vec<FieldError>) {
 fn sources(spec: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let fields = spec.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value));
     fields.filter(|(name, value)| !NO_SOURCES.contains(name) && !value.is_null())
-}
-
-fn validate_source(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let mut found = sources(spec.value().unwrap_or(&Value::Null));
-    let Some((first, _)) = found.next() else {
-        errors.push(spec.required("must specify a volume type"));
-        return;
-    };
-    let source = spec.child(first);
-    match first {
-        "local" => validate_local(&source, spec, errors),
-        "csi" => validate_csi(&source, errors),
-        _ => pod::volume::one_source(first, &source, errors),
-    }
-    for (more, _) in found {
-        errors.push(spec.child(more).forbidden("may not specify more than 1 volume type"));
-    }
-    let (path, policy) = (source.child("path"), spec.child("persistentVolumeReclaimPolicy"));
-    let is_root = !path.text().is_empty() && path.text().split('/').all(|step| matches!(step, "" | "."));
-    if first == "hostPath" && is_root && policy.text() == "Recycle" {
-        errors.push(policy.forbidden("may not be 'recycle' for a hostPath mount of '/'"));
-    }
-}
-
-fn validate_local(local: &Place<'_>, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let path = local.child("path");
-    if path.text().is_empty() {
-        errors.push(path.required(""));
-    } else if path.text().split('/').any(|step| step == "..") {
-        errors.push(path.invalid("must not contain '..'"));
-    }
-    let affinity = spec.child("nodeAffinity");
-    if !affinity.child("required").is_set() {
-        errors.push(affinity.required("Local volume requires node affinity"));
-    }
-}
-
-fn validate_csi(csi: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let (driver, handle) = (csi.child("driver"), csi.child("volumeHandle"));
-    if driver.text().is_empty() {
-        errors.push(driver.required(""));
-    } else {
-        if driver.text().len() > DRIVER_NAME_MAX {
-            errors.push(FieldError::too_long(driver.path(), DRIVER_NAME_MAX));
-        }
-        errors.extend(driver.each_invalid(check_dns1123_subdomain(&driver.text().to_lowercase())));
-    }
-    if handle.text().is_empty() {
-        errors.push(handle.required(""));
-    }
-    for secret in [
-        "controllerPublishSecretRef",
-        "controllerExpandSecretRef",
-        "nodePublishSecretRef",
-        "nodeExpandSecretRef",
-        "nodeStageSecretRef",
-    ] {
-        let secret = csi.child(secret);
-        let missing = ["name", "namespace"].map(|field| secret.child(field)).into_iter();
-        let missing = missing.filter(|field| secret.is_set() && field.text().is_empty());
-        errors.extend(missing.map(|field| field.required("")));
-    }
 }
 
 fn validate_attributes(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
@@ -367,6 +302,28 @@ mod tests {
         for (spec, text) in cases {
             assert_eq!(texts(&Rules.validate(&volume(&spec))), [text]);
         }
+    }
+
+    #[test]
+    fn secrets_of_drivers_are_named_in_full() {
+        let secret = json!({"name": "", "namespace": "A"});
+        let csi = json!({"driver": "d", "volumeHandle": "h", "nodePublishSecretRef": secret, "nodeStageSecretRef": {}});
+        let wrong = texts(&Rules.validate(&volume(&json!({"hostPath": null, "csi": csi}))));
+        assert_eq!(wrong[0], "spec.csi.nodePublishSecretRef.name: Required value");
+        let start =
+            "spec.csi.nodePublishSecretRef.namespace: Invalid value: \"A\": a lowercase RFC 1123 label";
+        assert!(wrong[1].starts_with(start) && wrong.len() == 2, "{wrong:?}");
+        let sources = json!({"cephfs": {}, "flexVolume": {}, "local": {}});
+        assert_eq!(
+            texts(&Rules.validate(&volume(&sources))),
+            [
+                "spec.cephFS: Forbidden: may not specify more than 1 volume type",
+                "spec.flexVolume.driver: Required value",
+                "spec.local: Forbidden: may not specify more than 1 volume type",
+            ]
+        );
+        let disk = json!({"hostPath": null, "gcePersistentDisk": {}});
+        assert_eq!(texts(&Rules.validate(&volume(&disk))), ["spec.persistentDisk.pdName: Required value"]);
     }
 
     #[test]

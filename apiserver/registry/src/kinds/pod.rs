@@ -17,6 +17,7 @@ mod default;
 mod env;
 mod ephemeral;
 mod mount;
+mod pod_resources;
 mod probe;
 mod projected;
 pub(crate) mod qos;
@@ -30,6 +31,7 @@ pub mod template;
 mod update;
 pub(super) mod volume;
 pub(super) mod warnings;
+mod windows;
 
 #[cfg(test)]
 mod tests;
@@ -110,7 +112,8 @@ impl Strategy for Rules {
             errors.push(mirror.invalid("must set spec.nodeName if mirror pod annotation is set"));
         }
         annotations(&marks, &mut errors);
-        spec::validate(&Place::at(object, &["spec"]), true, &mut errors);
+        let name = Some(object.text(&["metadata", "name"]));
+        spec::validate(&Place::at(object, &["spec"]), name, &mut errors);
         tokens_need_an_account(object, &mut errors);
         errors
     }

@@ -10,6 +10,15 @@ pub(super) fn is_dns1123_subdomain(value: &str) -> bool {
     value.split('.').all(is_dns1123_label)
 }
 
+/// Labels with dots between them, `_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?` each.
+pub(super) fn is_dns1123_subdomain_with_underscores(value: &str) -> bool {
+    let is_label = |label: &str| {
+        let label = label.strip_prefix('_').unwrap_or(label);
+        framed(label, is_lower_alphanumeric, |c| is_lower_alphanumeric(c) || matches!(c, b'-' | b'_'))
+    };
+    value.split('.').all(is_label)
+}
+
 /// `[a-z]([-a-z0-9]*[a-z0-9])?`
 pub(super) fn is_dns1035_label(value: &str) -> bool {
     value.bytes().next().is_some_and(|c| c.is_ascii_lowercase()) && is_dns1123_label(value)

@@ -57,6 +57,13 @@ impl Strategy for Rules {
     }
 }
 
+/// What is wrong with a name that somebody refers to, which says itself whose the bundle is.
+pub(in crate::kinds) fn wrong_with_reference(name: &str) -> Vec<String> {
+    let Some((signer, own)) = name.rsplit_once(':') else { return check_dns1123_subdomain(name) };
+    let wrong = wrong_with_name(name, &signer.replace(':', "/"));
+    if wrong.is_empty() { check_dns1123_subdomain(own) } else { wrong }
+}
+
 /// The bundles of a signer have names that begin with it.
 fn wrong_with_name(name: &str, signer: &str) -> Vec<String> {
     let prefix = format!("{}:", signer.replace('/', ":"));

@@ -20,7 +20,7 @@ pub(super) fn all(spec: &Place<'_>, context: &Context<'_>, errors: &mut Vec<Fiel
     for container in main.items() {
         shared(&container, context, errors);
         unique(&container, &mut names, errors);
-        probe::of_container(&container, context.grace, errors);
+        probe::of_container(&container, context, errors);
     }
     host_ports(main.items(), errors);
     for container in init.items() {
@@ -66,9 +66,10 @@ fn shared(container: &Place<'_>, context: &Context<'_>, errors: &mut Vec<FieldEr
     env::sources(&container.child("envFrom"), errors);
     mount::mounts(container, context, errors);
     mount::devices(container, context, errors);
-    resources::requirements(&container.child("resources"), errors);
-    resource_claims(&container.child("resources").child("claims"), context, errors);
-    resize(&container.child("resizePolicy"), errors);
+    let resources = container.child("resources");
+    resources::requirements(&resources, resources::container_resource, errors);
+    resources::claims(&resources.child("claims"), &context.claims, errors);
+    resize(&container.child("resizePolicy"), context.never_restarts, errors);
     restart(container, errors);
     security::container(&container.child("securityContext"), context.host_users, errors);
 }
@@ -83,7 +84,7 @@ fn unique<'v>(container: &Place<'v>, names: &mut BTreeSet<&'v str>, errors: &mut
 /// Init containers end before the others start, unless they are sidecars.
 fn init_only(container: &Place<'_>, context: &Context<'_>, errors: &mut Vec<FieldError>) {
     if container.child("restartPolicy").text() == "Always" {
-        probe::of_container(container, context.grace, errors);
+        probe::of_container(container, context, errors);
         return;
     }
     for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
@@ -175,18 +176,7 @@ pub(super) fn host_network(spec: &Place<'_>, is_pod: bool, errors: &mut Vec<Fiel
     }
 }
 
-fn resource_claims(claims: &Place<'_>, context: &Context<'_>, errors: &mut Vec<FieldError>) {
-    for claim in claims.items() {
-        let name = claim.child("name");
-        if name.text().is_empty() {
-            errors.push(name.required(""));
-        } else if !context.claims.contains(&name.text()) {
-            errors.push(claim.not_found());
-        }
-    }
-}
-
-fn resize(policies: &Place<'_>, errors: &mut Vec<FieldError>) {
+fn resize(policies: &Place<'_>, never_restarts: bool, errors: &mut Vec<FieldError>) {
     let mut seen = BTreeSet::new();
     for policy in policies.items() {
         let (resource, restart) = (policy.child("resourceName"), policy.child("restartPolicy"));
@@ -201,6 +191,10 @@ fn resize(policies: &Place<'_>, errors: &mut Vec<FieldError>) {
                 text if values.contains(&text) => {}
                 text => errors.push(FieldError::not_supported(policies.path(), text, values)),
             }
+        }
+        if never_restarts && restart.text() != "NotRequired" {
+            let detail = "must be 'NotRequired' when pod `restartPolicy` is 'Never'";
+            errors.push(FieldError::invalid(policies.path(), restart.text(), detail));
         }
     }
 }

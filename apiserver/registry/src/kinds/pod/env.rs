@@ -1,10 +1,12 @@
 //! What is wrong with environment variables and where they come from.
 
 use keelson_api_schema::format::{
-    check_config_map_key, check_dns1123_subdomain, check_env_var_name, check_qualified_name,
+    check_config_map_key, check_dns1123_label, check_dns1123_subdomain, check_env_var_name,
+    check_qualified_name,
 };
 
-use crate::{field::FieldError, place::Place};
+use super::spec::each_container;
+use crate::{field::FieldError, kinds::local_path::has_backsteps, place::Place};
 
 /// Fields of the pod that a variable may show.
 const VARIABLE_FIELDS: &[&str] = &[
@@ -120,9 +122,40 @@ fn key(selector: &Place<'_>, errors: &mut Vec<FieldError>) {
 }
 
 fn file_key(selector: &Place<'_>, errors: &mut Vec<FieldError>) {
-    for field in ["volumeName", "path", "key"] {
-        if selector.child(field).text().is_empty() {
-            errors.push(selector.child(field).required(""));
+    let checks: [(&str, Check); 3] = [
+        ("key", check_env_var_name),
+        ("volumeName", check_dns1123_label),
+        (
+            "path",
+            |path| if has_backsteps(path) { vec!["must not contain '..'".to_owned()] } else { Vec::new() },
+        ),
+    ];
+    for (field, check) in checks {
+        let field = selector.child(field);
+        match field.text() {
+            "" => errors.push(field.required("")),
+            text => errors.extend(field.each_invalid(check(text))),
+        }
+    }
+}
+
+/// What is wrong with a text.
+type Check = fn(&str) -> Vec<String>;
+
+/// Variables come from files of volumes that the pod's own containers write.
+pub(super) fn file_volumes(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    for container in each_container(spec) {
+        for variable in container.child("env").items() {
+            let file = variable.child("valueFrom").child("fileKeyRef");
+            // Upstream misses an empty name here, too.
+            let name = file.child("volumeName");
+            let mut volumes = spec.child("volumes").items().collect::<Vec<_>>().into_iter().rev();
+            match volumes.find(|volume| volume.child("name").text() == name.text()) {
+                _ if !file.is_set() => {}
+                None => errors.push(FieldError::not_found(name.path(), name.text())),
+                Some(volume) if volume.child("emptyDir").is_set() => {}
+                Some(_) => errors.push(name.invalid("referenced volume must be of type emptyDir")),
+            }
         }
     }
 }

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    spec::Context,
-    volume::{has_backsteps, relative_path},
-};
-use crate::{field::FieldError, place::Place};
+use super::spec::Context;
+use crate::{field::FieldError, kinds::local_path, place::Place};
 
 /// `volumeMounts`.
 pub(super) fn mounts(container: &Place<'_>, context: &Context<'_>, errors: &mut Vec<FieldError>) {
@@ -33,26 +30,20 @@ pub(super) fn mounts(container: &Place<'_>, context: &Context<'_>, errors: &mut 
         if devices.items().any(|device| device.child("devicePath").text() == path.text()) {
             errors.push(path.invalid("must not already exist as a path in volumeDevices"));
         }
-        let is_image = context.volumes.get(name.text()).is_some_and(|volume| volume["image"].is_object());
-        sub_path(&mount, &mounts, is_image, errors);
+        sub_path(&mount, &mounts, errors);
         propagation(&mount, &mounts, privileged, errors);
     }
 }
 
 /// Upstream leaves the index out of the paths of these.
-fn sub_path(mount: &Place<'_>, mounts: &Place<'_>, is_image: bool, errors: &mut Vec<FieldError>) {
+fn sub_path(mount: &Place<'_>, mounts: &Place<'_>, errors: &mut Vec<FieldError>) {
     let (fixed, computed) = (mount.child("subPath"), mount.child("subPathExpr"));
-    for path in [&fixed, &computed].into_iter().filter(|path| !path.text().is_empty()) {
-        if is_image {
-            errors.push(path.invalid("not allowed in image volume sources"));
-        }
-    }
     if !fixed.text().is_empty() && !computed.text().is_empty() {
         errors.push(computed.invalid("subPathExpr and subPath are mutually exclusive"));
     }
     for (field, path) in [("subPath", &fixed), ("subPathExpr", &computed)] {
         if !path.text().is_empty() {
-            relative_path(path.text(), mounts.child(field).path(), errors);
+            local_path::relative(path.text(), mounts.child(field).path(), errors);
         }
     }
 }
@@ -73,11 +64,17 @@ fn propagation(mount: &Place<'_>, mounts: &Place<'_>, privileged: bool, errors: 
     let recursive = mount.child("recursiveReadOnly");
     let path = mounts.child("recursiveReadOnly");
     match recursive.text() {
-        "Enabled" | "IfPossible" if !mount.child("readOnly").flag() => {
-            errors.push(path.forbidden("may only be specified when readOnly is true"));
+        "Enabled" | "IfPossible" => {
+            if !mount.child("readOnly").flag() {
+                errors.push(path.forbidden("may only be specified when readOnly is true"));
+            }
+            if !matches!(mode.text(), "" | "None") {
+                let detail = "may only be specified when mountPropagation is None or not specified";
+                errors.push(path.forbidden(detail));
+            }
         }
         "" if !recursive.is_set() => {}
-        "Disabled" | "Enabled" | "IfPossible" => {}
+        "Disabled" => {}
         other => {
             errors.push(FieldError::not_supported(path.path(), other, &["Disabled", "Enabled", "IfPossible"]))
         }
@@ -105,7 +102,7 @@ pub(super) fn devices(container: &Place<'_>, context: &Context<'_>, errors: &mut
                 errors.push(field.invalid("must be unique"));
             }
         }
-        if has_backsteps(path.text()) {
+        if local_path::has_backsteps(path.text()) {
             errors.push(path.invalid("can not contain backsteps ('..')"));
         }
         if mounts.items().any(|mount| mount.child("name").text() == name.text()) {

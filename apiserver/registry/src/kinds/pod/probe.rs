@@ -2,21 +2,85 @@
 
 use keelson_api_schema::format::{check_http_header_name, check_port_number};
 
+use super::spec::Context;
 use crate::{field::FieldError, kinds::service, place::Place};
 
-/// The probes and hooks of a container that runs beside others. `grace`: how long the pod may take to stop.
-pub(super) fn of_container(container: &Place<'_>, grace: Option<i64>, errors: &mut Vec<FieldError>) {
+/// The signals of Linux by name, without those between the first and the last of the real-time ones.
+const SIGNALS: &[&str] = &[
+    "SIGABRT",
+    "SIGALRM",
+    "SIGBUS",
+    "SIGCHLD",
+    "SIGCLD",
+    "SIGCONT",
+    "SIGFPE",
+    "SIGHUP",
+    "SIGILL",
+    "SIGINT",
+    "SIGIO",
+    "SIGIOT",
+    "SIGKILL",
+    "SIGPIPE",
+    "SIGPOLL",
+    "SIGPROF",
+    "SIGPWR",
+    "SIGQUIT",
+    "SIGSEGV",
+    "SIGSTKFLT",
+    "SIGSTOP",
+    "SIGSYS",
+    "SIGTERM",
+    "SIGTRAP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGVTALRM",
+    "SIGWINCH",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGRTMIN",
+    "SIGRTMAX",
+];
+
+/// The probes and hooks of a container that runs beside others.
+pub(super) fn of_container(container: &Place<'_>, context: &Context<'_>, errors: &mut Vec<FieldError>) {
+    let grace = context.grace;
     for name in ["postStart", "preStop"] {
         let hook = container.child("lifecycle").child(name);
         if hook.is_set() {
             handler(&hook, &["exec", "httpGet", "tcpSocket", "sleep"], grace, errors);
         }
     }
+    let signal = container.child("lifecycle").child("stopSignal");
+    if signal.is_set() {
+        stop_signal(&signal, context.system, errors);
+    }
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
         let check = container.child(name);
         if check.is_set() {
             probe(&check, name == "readinessProbe", grace, errors);
         }
+    }
+}
+
+/// Signals are a system's, so the pod must say which one it is for.
+fn stop_signal(signal: &Place<'_>, system: Option<&str>, errors: &mut Vec<FieldError>) {
+    match system {
+        None => errors.push(signal.forbidden("may not be set for containers with empty `spec.os.name`")),
+        Some("windows") => signal.one_of(&["SIGKILL", "SIGTERM"], errors),
+        Some("linux") => {
+            let real_time =
+                (1..=15).map(|n| format!("SIGRTMIN+{n}")).chain((1..=14).map(|n| format!("SIGRTMAX-{n}")));
+            let real_time: Vec<String> = real_time.collect();
+            let known: Vec<&str> =
+                SIGNALS.iter().copied().chain(real_time.iter().map(String::as_str)).collect();
+            signal.one_of(&known, errors);
+        }
+        // That there is no such system has been said already.
+        Some(_) => {}
     }
 }
 

@@ -2,7 +2,12 @@
 //!
 //! Source: `pkg/apis/core/validation` and `pkg/apis/core/helper`.
 
-use keelson_api_schema::{format::check_qualified_name, quantity::Quantity};
+use std::collections::BTreeSet;
+
+use keelson_api_schema::{
+    format::{check_dns1123_label, check_qualified_name},
+    quantity::Quantity,
+};
 
 use crate::{field::FieldError, place::Place};
 
@@ -43,6 +48,12 @@ const COUNTED: &[&str] = &[
     "services.nodeports",
 ];
 
+/// How the names of huge pages begin; their size follows.
+const HUGE_PAGES: &str = "hugepages-";
+
+/// What is wrong with a resource's name, complained about at its amount.
+pub(super) type NameRule = fn(&str, &Place<'_>, &mut Vec<FieldError>);
+
 /// Warns of a part of a byte.
 pub(in crate::kinds) fn warn_fractional(bytes: &Place<'_>, warnings: &mut Vec<String>) {
     let Ok(amount) = Quantity::parse(bytes.text()) else { return };
@@ -55,20 +66,82 @@ pub(in crate::kinds) fn warn_fractional(bytes: &Place<'_>, warnings: &mut Vec<St
     }
 }
 
-/// The `resources` of a container or a pod.
-pub(super) fn requirements(resources: &Place<'_>, errors: &mut Vec<FieldError>) {
+/// The `resources` of a container or a pod, which have resources of different names.
+pub(super) fn requirements(resources: &Place<'_>, name_rule: NameRule, errors: &mut Vec<FieldError>) {
     let (limits, requests) = (resources.child("limits"), resources.child("requests"));
-    for (name, amount) in limits.entries().chain(requests.entries()) {
-        container_resource(name, &amount, errors);
+    for (name, amount) in limits.entries() {
+        name_rule(name, &amount, errors);
         quantity(name, &amount, errors);
+        whole_pages(name, &amount, errors);
     }
     for (name, amount) in requests.entries() {
+        name_rule(name, &amount, errors);
+        quantity(name, &amount, errors);
         within_limit(name, &amount, &requests, &limits, errors);
+        whole_pages(name, &amount, errors);
     }
     let names = || limits.entries().chain(requests.entries()).map(|(name, _)| name);
     if names().any(is_huge_page) && !names().any(|name| matches!(name, "cpu" | "memory")) {
         errors.push(resources.forbidden("HugePages require cpu or memory"));
     }
+}
+
+/// What the sandbox of a pod costs, checked and told as if it were limits.
+pub(super) fn overhead(overhead: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let limits = overhead.clone().shown_as(overhead.child("limits").path());
+    for (name, amount) in limits.entries() {
+        container_resource(name, &amount, errors);
+        quantity(name, &amount, errors);
+        whole_pages(name, &amount, errors);
+    }
+}
+
+/// Huge pages are not divided.
+fn whole_pages(name: &str, amount: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let (Some(size), Some(value)) = (name.strip_prefix(HUGE_PAGES), parsed(amount)) else { return };
+    let page = Quantity::parse(size).ok().filter(|page| page.signum() > 0 && page.milli_value() % 1000 == 0);
+    if page.is_none_or(|page| value.value() % page.value() != 0) {
+        errors.push(amount.invalid(format!("{} is not positive integer multiple of {name}", amount.text())));
+    }
+}
+
+/// The claims that a container uses, or some requests of them. `known`: those of its pod.
+pub(super) fn claims(claims: &Place<'_>, known: &[&str], errors: &mut Vec<FieldError>) {
+    let mut seen: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for claim in claims.items() {
+        let (name, request) = (claim.child("name").text(), claim.child("request"));
+        if name.is_empty() {
+            errors.push(claim.required(""));
+            continue;
+        }
+        if seen.contains(&(name, "")) {
+            errors.push(FieldError::duplicate(claim.path(), name));
+        } else if request.text().is_empty() {
+            // The whole of a claim overlaps with each request of it that was named before.
+            let before = seen.iter().filter(|(other, _)| *other == name);
+            errors.extend(before.map(|_| FieldError::duplicate(claim.path(), name)));
+            seen.insert((name, ""));
+        } else {
+            errors.extend(request.each_invalid(check_dns1123_label(request.text())));
+            if !seen.insert((name, request.text())) {
+                errors.push(FieldError::duplicate(claim.path(), format!("{name}/{}", request.text())));
+            }
+        }
+        if !known.contains(&name) {
+            errors.push(unknown_claim(&claim, name, known));
+        }
+    }
+}
+
+fn unknown_claim(claim: &Place<'_>, name: &str, known: &[&str]) -> FieldError {
+    let names: BTreeSet<&str> = known.iter().copied().filter(|name| !name.is_empty()).collect();
+    let known = match names.len() {
+        0 => " which is empty".to_owned(),
+        _ => format!(": {}", names.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    let mut error = FieldError::not_found(claim.path(), name);
+    error.detail = format!("must be one of the names in pod.spec.resourceClaims{known}");
+    error
 }
 
 /// An amount: not negative, and whole where halves make no sense.
@@ -108,7 +181,7 @@ fn within_limit(
 pub(in crate::kinds) fn container_resource(name: &str, amount: &Place<'_>, errors: &mut Vec<FieldError>) {
     let mut wrong = check_qualified_name(name);
     if !name.contains('/') {
-        if !STANDARD.contains(&name) && !is_huge_page(name) {
+        if wrong.is_empty() && !STANDARD.contains(&name) && !is_huge_page(name) {
             wrong.push("must be a standard resource type or fully qualified".to_owned());
         }
         if !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_page(name) {
@@ -139,8 +212,8 @@ fn parsed(amount: &Place<'_>) -> Option<Quantity> {
     Quantity::parse(amount.text()).ok()
 }
 
-fn is_huge_page(name: &str) -> bool {
-    name.starts_with("hugepages-")
+pub(super) fn is_huge_page(name: &str) -> bool {
+    name.starts_with(HUGE_PAGES)
 }
 
 /// Of Kubernetes' own.
@@ -166,7 +239,7 @@ mod tests {
         let mut object = Object::default();
         object.set(&["resources"], resources);
         let mut errors = Vec::new();
-        requirements(&Place::at(&object, &["resources"]), &mut errors);
+        requirements(&Place::at(&object, &["resources"]), container_resource, &mut errors);
         errors.iter().map(ToString::to_string).collect()
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use keelson_api_schema::format::check_range;
 
-use super::volume::relative_path;
-use crate::{field::FieldError, place::Place};
+use super::{spec::each_container, windows};
+use crate::{field::FieldError, kinds::local_path, place::Place};
 
 /// Longest name of a sysctl, in bytes.
 const SYSCTL_MAX: usize = 253;
@@ -23,12 +23,7 @@ pub(super) fn pod(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     }
     let shared = spec.child("shareProcessNamespace");
     if shared.flag() && spec.child("hostPID").flag() {
-        let path = context.child("shareProcessNamespace").path().to_owned();
-        errors.push(FieldError::invalid(
-            path,
-            true,
-            "ShareProcessNamespace and HostPID cannot both be enabled",
-        ));
+        errors.push(shared.invalid("ShareProcessNamespace and HostPID cannot both be enabled"));
     }
     sysctls(spec, &context.child("sysctls"), errors);
     for (field, known) in [
@@ -41,12 +36,24 @@ pub(super) fn pod(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
         }
     }
     profiles(&context, errors);
-    if spec.child("hostUsers").value() == Some(&serde_json::Value::Bool(false)) {
-        for (field, shown) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")]
-        {
-            if spec.child(field).flag() {
-                errors.push(spec.child(shown).forbidden("when `pod.Spec.HostUsers` is false"));
-            }
+    windows::options(&context.child("windowsOptions"), errors);
+}
+
+/// A pod whose users are not the node's cannot have the node's namespaces, nor devices, whose owners stay the node's.
+pub(super) fn host_users(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    const WRONG: &str = "when `hostUsers` is false";
+    if spec.child("hostUsers").value() != Some(&serde_json::Value::Bool(false)) {
+        return;
+    }
+    for (field, shown) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
+        if spec.child(field).flag() {
+            errors.push(spec.child(shown).forbidden(WRONG));
+        }
+    }
+    for container in each_container(spec) {
+        let devices = container.child("volumeDevices");
+        if !devices.is_empty() {
+            errors.push(devices.forbidden(WRONG));
         }
     }
 }
@@ -64,6 +71,7 @@ pub(super) fn container(context: &Place<'_>, host_users: bool, errors: &mut Vec<
         }
     }
     profiles(context, errors);
+    windows::options(&context.child("windowsOptions"), errors);
     let escalation = context.child("allowPrivilegeEscalation");
     if !escalation.is_set() || escalation.flag() {
         return;
@@ -136,7 +144,7 @@ fn profiles(context: &Place<'_>, errors: &mut Vec<FieldError>) {
             "Localhost" if path.text().trim().is_empty() => {
                 errors.push(path.required(format!("must be set when {in_words} type is Localhost")));
             }
-            "Localhost" if in_words == "seccomp" => relative_path(path.text(), path.path(), errors),
+            "Localhost" if in_words == "seccomp" => local_path::relative(path.text(), path.path(), errors),
             "Localhost" => app_armor_path(&path, errors),
             _ => kind.one_of(&["Localhost", "RuntimeDefault", "Unconfined"], errors),
         }

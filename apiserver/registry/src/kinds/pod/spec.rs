@@ -1,11 +1,18 @@
 //! What is wrong with a pod's spec, in a pod or in a template.
+//!
+//! In: the spec. Out: what is wrong with it, in upstream's words and, as far as somebody sees it, in its order.
+//!
+//! Deliberately absent: what belongs to one part of it, which has a file of its own.
 
 use keelson_api_schema::format::{
-    check_dns1123_label, check_dns1123_subdomain, check_qualified_name, check_range,
+    check_dns1123_label, check_dns1123_subdomain, check_dns1123_subdomain_with_underscores,
+    check_qualified_name, check_range,
 };
 use serde_json::Value;
 
-use super::{container, resources, scheduling, security, volume};
+use super::{
+    container, default::CONTAINER_LISTS, env, pod_resources, resources, scheduling, security, volume, windows,
+};
 use crate::{
     field::FieldError,
     kinds::{address::check_ip, metadata},
@@ -17,9 +24,12 @@ const MAX_NAMESERVERS: usize = 3;
 const MAX_SEARCHES: usize = 32;
 const MAX_SEARCH_CHARACTERS: usize = 2048;
 
+/// How long a host's name may be for the kernel, in bytes.
+const HOSTNAME_MAX: usize = 64;
+
 /// What the rules of a part need to know of the whole.
 pub(super) struct Context<'v> {
-    /// `spec.volumes`, sources by name.
+    /// The good ones of `spec.volumes`, by name.
     pub(super) volumes: std::collections::BTreeMap<&'v str, &'v Value>,
     /// `spec.terminationGracePeriodSeconds`.
     pub(super) grace: Option<i64>,
@@ -29,34 +39,44 @@ pub(super) struct Context<'v> {
     pub(super) host_users: bool,
     /// Whether it is a pod's own spec, not a template's.
     pub(super) is_pod: bool,
+    /// `spec.os.name`, or `None` where the pod does not say for which system it is.
+    pub(super) system: Option<&'v str>,
+    /// Whether `spec.restartPolicy` is that containers stay as they end.
+    pub(super) never_restarts: bool,
 }
 
 impl<'v> Context<'v> {
-    fn new(spec: &Place<'v>, is_pod: bool) -> Self {
-        let volumes = spec.child("volumes");
-        let named = |volume: Place<'v>| Some((volume.child("name").text(), volume.value()?));
-        let claims = spec.child("resourceClaims");
+    fn new(spec: &Place<'v>, volumes: std::collections::BTreeMap<&'v str, &'v Value>, is_pod: bool) -> Self {
+        let (claims, system) = (spec.child("resourceClaims"), spec.child("os"));
         Self {
-            volumes: volumes.items().filter_map(named).collect(),
+            volumes,
             grace: spec.child("terminationGracePeriodSeconds").integer(),
             claims: claims.items().map(|claim| claim.child("name").text()).collect(),
             host_users: spec.child("hostUsers").value() != Some(&Value::Bool(false)),
             is_pod,
+            system: system.is_set().then(|| system.child("name").text()),
+            never_restarts: spec.child("restartPolicy").text() == "Never",
         }
     }
 }
 
-/// Checks a whole spec.
-pub(super) fn validate(spec: &Place<'_>, is_pod: bool, errors: &mut Vec<FieldError>) {
-    let context = Context::new(spec, is_pod);
+/// All containers of a spec, in the order in which they start.
+pub(super) fn each_container<'v>(spec: &Place<'v>) -> Vec<Place<'v>> {
+    CONTAINER_LISTS.iter().flat_map(|list| spec.child(list).items().collect::<Vec<_>>()).collect()
+}
+
+/// Checks a whole spec. `pod`: the name of the pod, `None` in a template.
+pub(super) fn validate(spec: &Place<'_>, pod: Option<&str>, errors: &mut Vec<FieldError>) {
+    let is_pod = pod.is_some();
     let grace = spec.child("terminationGracePeriodSeconds");
     if !grace.is_set() {
         errors.push(grace.required(""));
     }
-    volume::volumes(&spec.child("volumes"), errors);
+    let volumes = volume::volumes(&spec.child("volumes"), pod, errors);
+    let context = Context::new(spec, volumes, is_pod);
     resource_claims(&spec.child("resourceClaims"), errors);
     container::all(spec, &context, errors);
-    resources::requirements(&spec.child("resources"), errors);
+    pod_resources::validate(spec, &context.claims, errors);
     container::host_network(spec, is_pod, errors);
     policies(spec, errors);
     metadata::labels(&spec.child("nodeSelector"), errors);
@@ -65,12 +85,15 @@ pub(super) fn validate(spec: &Place<'_>, is_pod: bool, errors: &mut Vec<FieldErr
     dns(spec, errors);
     scheduling::gates(spec, errors);
     scheduling::spread(&spec.child("topologySpreadConstraints"), errors);
+    windows::host_processes(spec, errors);
+    security::host_users(spec, errors);
+    hostname_override(spec, errors);
     names(spec, errors);
     scheduling::tolerations(&spec.child("tolerations"), errors);
     hosts(&spec.child("hostAliases"), errors);
-    for (name, amount) in spec.child("overhead").entries() {
-        resources::quantity(name, &amount, errors);
-    }
+    resources::overhead(&spec.child("overhead"), errors);
+    windows::system(spec, errors);
+    env::file_volumes(spec, errors);
 }
 
 fn policies(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
@@ -94,13 +117,6 @@ fn policies(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     if let Some(seconds) = deadline.integer() {
         errors.extend(deadline.each_invalid(check_range(seconds, 1, i64::from(i32::MAX))));
     }
-    let os = spec.child("os").child("name");
-    if spec.child("os").is_set() {
-        match os.text() {
-            "" => errors.push(os.required("")),
-            _ => os.one_of(&["linux", "windows"], errors),
-        }
-    }
 }
 
 fn names(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
@@ -120,6 +136,23 @@ fn names(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
         let kind = gate.child("conditionType");
         errors.extend(kind.each_invalid(check_qualified_name(kind.text())));
     }
+}
+
+/// A host name for the whole that is seen inside only.
+fn hostname_override(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let name = spec.child("hostnameOverride");
+    if !name.is_set() {
+        return;
+    }
+    for other in ["setHostnameAsFQDN", "hostNetwork"] {
+        if spec.child(other).flag() {
+            errors.push(name.forbidden(format!("may not be specified when {other} is true")));
+        }
+    }
+    if name.text().len() > HOSTNAME_MAX {
+        errors.push(FieldError::too_long(name.path(), HOSTNAME_MAX));
+    }
+    errors.extend(name.each_invalid(check_dns1123_subdomain(name.text())));
 }
 
 fn resource_claims(claims: &Place<'_>, errors: &mut Vec<FieldError>) {
@@ -192,7 +225,7 @@ fn searches(searches: &Place<'_>, errors: &mut Vec<FieldError>) {
         let name = search.text().strip_suffix('.').unwrap_or_else(|| search.text());
         // Names of services like `_ldap._tcp` may be searched in.
         if search.text() != "." {
-            let wrong = check_dns1123_subdomain(&name.replace('_', "x")).into_iter();
+            let wrong = check_dns1123_subdomain_with_underscores(name).into_iter();
             errors.extend(wrong.map(|detail| FieldError::invalid(search.path(), name, detail)));
         }
     }

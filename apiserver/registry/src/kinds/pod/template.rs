@@ -20,7 +20,7 @@ pub fn validate(template: &Place<'_>, errors: &mut Vec<FieldError>) {
     metadata::annotations(&inner("annotations"), errors);
     annotations(&inner("annotations"), errors);
     let spec = template.child("spec");
-    spec::validate(&spec, false, errors);
+    spec::validate(&spec, None, errors);
     let ephemeral = spec.child("ephemeralContainers");
     if !ephemeral.is_empty() {
         errors.push(ephemeral.forbidden("ephemeral containers not allowed in pod template"));
