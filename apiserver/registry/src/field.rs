@@ -7,6 +7,9 @@ use std::fmt;
 use keelson_api_schema::go_text::quote;
 use serde_json::Value;
 
+/// The path that upstream shows where it means no field, but the whole.
+pub const NO_FIELD: &str = "[]";
+
 /// A field that breaks a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FieldError {

@@ -4,7 +4,7 @@ use keelson_api_schema::format::check_config_map_key;
 
 use crate::{
     columns::{AGE, NAME},
-    field::FieldError,
+    field::{FieldError, NO_FIELD},
     kinds::metadata::semantically_equal,
     object::Object,
     place::Place,
@@ -48,7 +48,7 @@ impl Strategy for Rules {
         }
         if total > MAX_TOTAL {
             // Upstream's path for the object as a whole.
-            errors.push(FieldError::too_long("[]", MAX_TOTAL));
+            errors.push(FieldError::too_long(NO_FIELD, MAX_TOTAL));
         }
         errors
     }

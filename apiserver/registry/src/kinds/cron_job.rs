@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     job,
     pod::template,
-    workload::{advance, begin, differs, is_new_generation, name_warnings},
+    workload::{advance, begin, differs, drop_disabled, is_new_generation, name_warnings},
 };
 use crate::{
     columns::{self, AGE, NAME, NONE, since},
@@ -78,6 +78,7 @@ impl Strategy for Rules {
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
         drop_unless_used(object, Some(old), SCHEDULING);
+        drop_disabled(object, Some(old));
         let changed = differs(object, old, &["spec"]);
         advance(object, old, changed);
     }

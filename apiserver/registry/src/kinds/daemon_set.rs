@@ -12,7 +12,7 @@ use super::{
     pod::template,
     workload::{
         CONTAINERS, IMAGES, SELECTOR, advance, begin, bound_is_zero, default_template, differs,
-        template_warnings, validate_at_most_all, validate_bound, validate_collisions,
+        drop_disabled, template_warnings, validate_at_most_all, validate_bound, validate_collisions,
     },
 };
 use crate::{
@@ -68,6 +68,7 @@ impl Strategy for Rules {
     }
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
+        drop_disabled(object, Some(old));
         let changed = differs(object, old, &["spec"]);
         advance(object, old, changed);
         let change = i64::from(differs(object, old, &["spec", "template"]));

@@ -5,9 +5,9 @@
 use serde_json::Value;
 
 use super::workload::{
-    CONTAINERS, IMAGES, SELECTOR, advance, begin, bound_is_zero, default_template, differs, name_warnings,
-    template_warnings, validate_at_most_all, validate_bound, validate_collisions, validate_long_running,
-    validate_replica_status,
+    CONTAINERS, IMAGES, SELECTOR, advance, begin, bound_is_zero, default_template, differs, drop_disabled,
+    name_warnings, template_warnings, validate_at_most_all, validate_bound, validate_collisions,
+    validate_long_running, validate_replica_status,
 };
 use crate::{
     columns::{AGE, NAME},
@@ -46,6 +46,7 @@ impl Strategy for Rules {
     }
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
+        drop_disabled(object, Some(old));
         let changed = differs(object, old, &["spec"]) || differs(object, old, &["metadata", "annotations"]);
         advance(object, old, changed);
     }

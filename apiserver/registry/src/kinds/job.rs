@@ -15,8 +15,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{
     pod,
     workload::{
-        CONTAINERS, IMAGES, SELECTOR, advance, begin, default_template, differs, is_new_generation,
-        name_warnings,
+        CONTAINERS, IMAGES, SELECTOR, advance, begin, default_template, differs, drop_disabled,
+        is_new_generation, name_warnings,
     },
 };
 use crate::{
@@ -110,6 +110,7 @@ impl Strategy for Rules {
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
         drop_unless_used(object, Some(old), SCHEDULING);
+        drop_disabled(object, Some(old));
         let changed = differs(object, old, &["spec"]);
         advance(object, old, changed);
     }

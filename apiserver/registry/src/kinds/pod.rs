@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    field::FieldError,
+    field::{FieldError, NO_FIELD},
     object::Object,
     place::Place,
     strategy::{Strategy, keep_all_but_status},
@@ -16,9 +16,11 @@ mod container;
 mod default;
 mod env;
 mod ephemeral;
+mod gates;
 mod mount;
 mod pod_resources;
 mod probe;
+mod profile;
 mod projected;
 pub(crate) mod qos;
 mod resize;
@@ -53,6 +55,8 @@ pub struct Rules;
 impl Strategy for Rules {
     fn prepare_create(&self, object: &mut Object) {
         object.set(&["metadata", "generation"], 1);
+        template::drop_disabled(object, None, &["spec"]);
+        profile::synchronize(object);
         synchronize_account(object);
         let class = qos::class(object.get(&["spec"]).unwrap_or(&Value::Null));
         let mut status = json!({"phase": "Pending", "qosClass": class});
@@ -72,6 +76,7 @@ impl Strategy for Rules {
             Some(status) => object.set(&["status"], status.clone()),
             None => drop(object.remove(&["status"])),
         }
+        template::drop_disabled(object, Some(old), &["spec"]);
         synchronize_account(object);
         let changed = object.get(&["spec"]) != old.get(&["spec"]);
         object.set(&["metadata", "generation"], old.generation() + i64::from(changed));
@@ -101,7 +106,11 @@ impl Strategy for Rules {
 
     fn validate_create(&self, object: &Object) -> Vec<FieldError> {
         let ephemeral = Place::at(object, &["spec", "ephemeralContainers"]);
-        if ephemeral.is_empty() { Vec::new() } else { vec![ephemeral.forbidden("cannot be set on create")] }
+        let mut errors = profile::matching(object);
+        if !ephemeral.is_empty() {
+            errors.push(ephemeral.forbidden("cannot be set on create"));
+        }
+        errors
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {
@@ -111,7 +120,12 @@ impl Strategy for Rules {
         if mirror.is_set() && object.text(&["spec", "nodeName"]).is_empty() {
             errors.push(mirror.invalid("must set spec.nodeName if mirror pod annotation is set"));
         }
-        annotations(&marks, &mut errors);
+        annotations(&marks, &Place::at(object, &["spec"]), &mut errors);
+        if mirror.is_set() {
+            let claims = object.list(&["spec", "resourceClaims"]).iter();
+            let detail = "static pods do not support resource claims";
+            errors.extend(claims.map(|_| FieldError::forbidden(NO_FIELD, detail)));
+        }
         let name = Some(object.text(&["metadata", "name"]));
         spec::validate(&Place::at(object, &["spec"]), name, &mut errors);
         tokens_need_an_account(object, &mut errors);
@@ -164,12 +178,13 @@ impl Strategy for Rules {
 }
 
 /// Annotations that mean something on pods and their templates.
-fn annotations(annotations: &Place<'_>, errors: &mut Vec<FieldError>) {
+fn annotations(annotations: &Place<'_>, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     let cost = annotations.key(DELETION_COST);
     let plain = |text: &str| text.parse::<i32>().is_ok_and(|number| number.to_string() == text);
     if cost.is_set() && !plain(cost.text()) {
         errors.push(cost.invalid("must be a 32bit integer"));
     }
+    profile::annotations(annotations, spec, errors);
 }
 
 fn tokens_need_an_account(object: &Object, errors: &mut Vec<FieldError>) {

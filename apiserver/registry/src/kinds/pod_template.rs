@@ -35,10 +35,12 @@ pub struct Rules;
 
 impl Strategy for Rules {
     fn prepare_create(&self, object: &mut Object) {
+        template::drop_disabled(object, None, &["template", "spec"]);
         object.set(&["metadata", "generation"], 1);
     }
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
+        template::drop_disabled(object, Some(old), &["template", "spec"]);
         let changed = differs(object, old, &["template"]);
         object.set(&["metadata", "generation"], old.generation() + i64::from(changed));
     }

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::workload::{
-    CONTAINERS, IMAGES, SELECTOR, advance, begin, default_template, differs, name_warnings,
+    CONTAINERS, IMAGES, SELECTOR, advance, begin, default_template, differs, drop_disabled, name_warnings,
     template_warnings, validate_long_running, validate_replica_status,
 };
 use crate::{
@@ -44,6 +44,7 @@ impl Strategy for Rules {
     }
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
+        drop_disabled(object, Some(old));
         let changed = differs(object, old, &["spec"]);
         advance(object, old, changed);
     }

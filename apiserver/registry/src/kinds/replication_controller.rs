@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{
     pod::{self, template},
     workload::{
-        CONTAINERS, IMAGES, advance, begin, default_template, differs, is_new_generation, name_warnings,
-        validate_replica_status,
+        CONTAINERS, IMAGES, advance, begin, default_template, differs, drop_disabled, is_new_generation,
+        name_warnings, validate_replica_status,
     },
 };
 use crate::{
@@ -48,6 +48,7 @@ impl Strategy for Rules {
     }
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
+        drop_disabled(object, Some(old));
         let changed = differs(object, old, &["spec"]);
         advance(object, old, changed);
     }

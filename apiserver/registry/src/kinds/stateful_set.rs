@@ -11,8 +11,8 @@ use super::{
     metadata, persistent_volume_claim,
     pod::template,
     workload::{
-        CONTAINERS, IMAGES, advance, begin, bound_is_zero, default_template, differs, selects_template,
-        template_warnings, validate_at_most_all, validate_bound, validate_collisions,
+        CONTAINERS, IMAGES, advance, begin, bound_is_zero, default_template, differs, drop_disabled,
+        selects_template, template_warnings, validate_at_most_all, validate_bound, validate_collisions,
         validate_replica_status,
     },
 };
@@ -59,6 +59,7 @@ impl Strategy for Rules {
     }
 
     fn prepare_update(&self, object: &mut Object, old: &Object) {
+        drop_disabled(object, Some(old));
         let changed = differs(object, old, &["spec"]);
         advance(object, old, changed);
     }

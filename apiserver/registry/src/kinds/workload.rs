@@ -42,8 +42,20 @@ pub(super) fn default_template(object: &mut Object) {
     }
 }
 
+/// Where the kinds have the specs of their pods.
+const PODS: [&[&str]; 2] =
+    [&["spec", "template", "spec"], &["spec", "jobTemplate", "spec", "template", "spec"]];
+
+/// Takes from the templates of pods what is off and what `old` does not use.
+pub(super) fn drop_disabled(object: &mut Object, old: Option<&Object>) {
+    for path in PODS {
+        template::drop_disabled(object, old, path);
+    }
+}
+
 /// A new object's state is its first, and nothing is known of it yet.
 pub(super) fn begin(object: &mut Object) {
+    drop_disabled(object, None);
     object.set(&["status"], Value::Object(serde_json::Map::new()));
     object.set(&["metadata", "generation"], 1);
 }

@@ -3,10 +3,11 @@
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{Query, flag, number};
-use crate::{field::FieldError, request::RequestInfo, status::ApiError};
-
-/// How upstream writes the path of what is wrong with the options as a whole.
-const NO_FIELD: &str = "[]";
+use crate::{
+    field::{FieldError, NO_FIELD},
+    request::RequestInfo,
+    status::ApiError,
+};
 
 /// What a request for a log asks: a `PodLogOptions` as query parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,6 +9,21 @@ use crate::{field::FieldError, kinds::service, place::Place};
 
 /// The restart rules of one container are at most this many.
 const MAX_RESTART_RULES: usize = 20;
+/// The exit codes of one rule are at most this many.
+const MAX_EXIT_CODES: usize = 255;
+
+/// What ephemeral containers may not have, in the order in which Go has it.
+const NOT_EPHEMERAL: &[&str] = &[
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+];
 
 /// All containers of a pod's spec.
 pub(super) fn all(spec: &Place<'_>, context: &Context<'_>, errors: &mut Vec<FieldError>) {
@@ -93,6 +108,12 @@ fn init_only(container: &Place<'_>, context: &Context<'_>, errors: &mut Vec<Fiel
             errors.push(field.forbidden("may not be set for init containers without restartPolicy=Always"));
         }
     }
+    for policy in container.child("resizePolicy").items().map(|policy| policy.child("restartPolicy")) {
+        if policy.text() == "RestartContainer" {
+            let detail = "must not be set to 'RestartContainer' for non-sidecar initContainers";
+            errors.push(policy.invalid(detail));
+        }
+    }
 }
 
 /// Ephemeral containers are for looking around, not for being relied on.
@@ -101,14 +122,14 @@ fn ephemeral_only(container: &Place<'_>, targets: &BTreeSet<&str>, errors: &mut 
     if !target.text().is_empty() && !targets.contains(target.text()) {
         errors.push(target.not_found());
     }
-    for field in ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "restartPolicy"] {
-        if container.child(field).is_set() {
-            errors.push(container.child(field).forbidden("cannot be set for an Ephemeral Container"));
-        }
-    }
-    for field in ["ports", "resources"] {
-        if !container.child(field).is_empty() {
-            errors.push(container.child(field).forbidden("cannot be set for an Ephemeral Container"));
+    for name in NOT_EPHEMERAL {
+        let field = container.child(name);
+        let is_there = match *name {
+            "ports" | "resources" | "resizePolicy" | "restartPolicyRules" => !field.is_empty(),
+            _ => field.is_set(),
+        };
+        if is_there {
+            errors.push(field.forbidden("cannot be set for an Ephemeral Container"));
         }
     }
     for mount in container.child("volumeMounts").items() {
@@ -215,8 +236,9 @@ fn restart(container: &Place<'_>, errors: &mut Vec<FieldError>) {
         let codes = rule.child("exitCodes");
         if codes.is_set() {
             codes.child("operator").one_of(&["In", "NotIn"], errors);
-            if codes.child("values").is_empty() {
-                errors.push(codes.child("values").required("must specify at least one value"));
+            let values = codes.child("values");
+            if values.len() > MAX_EXIT_CODES {
+                errors.push(FieldError::too_many(values.path(), values.len(), MAX_EXIT_CODES));
             }
         } else {
             errors.push(codes.required("must be specified"));

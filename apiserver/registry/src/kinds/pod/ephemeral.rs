@@ -4,9 +4,9 @@
 //!
 //! Source: `ValidatePodEphemeralContainersUpdate` of `pkg/apis/core/validation`, `pkg/registry/core/pod/strategy.go`.
 
-use super::{MIRROR, Rules, update};
+use super::{MIRROR, Rules, template, update};
 use crate::{
-    field::FieldError,
+    field::{FieldError, NO_FIELD},
     kinds::storage,
     object::Object,
     strategy::{Strategy, keep, keep_all_but_status},
@@ -29,6 +29,7 @@ impl Strategy for EphemeralContainers {
         for kept in ["labels", "annotations", "finalizers"] {
             keep(object, old, &["metadata", kept]);
         }
+        template::drop_disabled(object, Some(old), &["spec"]);
         let changed = object.list(&LIST) != old.list(&LIST);
         object.set(&["metadata", "generation"], old.generation() + i64::from(changed));
     }
@@ -43,9 +44,9 @@ impl Strategy for EphemeralContainers {
 
     fn validate_update(&self, object: &Object, old: &Object) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        update::mirror(object, old, &mut errors);
+        update::annotations(object, old, &mut errors);
         if old.get(&["metadata", "annotations", MIRROR]).is_some() {
-            errors.push(FieldError::forbidden("", "static pods do not support ephemeral containers"));
+            errors.push(FieldError::forbidden(NO_FIELD, "static pods do not support ephemeral containers"));
         }
         for before in old.list(&LIST) {
             let name = before["name"].as_str().unwrap_or_default();

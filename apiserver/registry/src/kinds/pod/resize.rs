@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{MIRROR, Rules, qos, update};
 use crate::{
-    field::FieldError,
+    field::{FieldError, NO_FIELD},
     kinds::storage::changes,
     object::Object,
     place::Place,
@@ -51,9 +51,12 @@ impl Strategy for Resize {
 
     fn validate_update(&self, object: &Object, old: &Object) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        update::mirror(object, old, &mut errors);
+        update::annotations(object, old, &mut errors);
         if old.get(&["metadata", "annotations", MIRROR]).is_some() {
-            return vec![FieldError::forbidden("", "static pods cannot be resized")];
+            return vec![FieldError::forbidden(NO_FIELD, "static pods cannot be resized")];
+        }
+        if old.text(&["spec", "os", "name"]) == "windows" {
+            return vec![FieldError::forbidden(NO_FIELD, "windows pods cannot be resized")];
         }
         let class = qos::class(object.get(&["spec"]).unwrap_or(&Value::Null));
         let before = old.text(&["status", "qosClass"]);
@@ -210,7 +213,13 @@ mod tests {
         mirror.set(&["metadata", "annotations", MIRROR], "x");
         assert_eq!(
             texts(&Resize.validate_update(&mirror, &mirror)),
-            [": Forbidden: static pods cannot be resized"]
+            ["[]: Forbidden: static pods cannot be resized"]
+        );
+        let mut other = old.clone();
+        other.set(&["spec", "os", "name"], "windows");
+        assert_eq!(
+            texts(&Resize.validate_update(&other, &other)),
+            ["[]: Forbidden: windows pods cannot be resized"]
         );
     }
 

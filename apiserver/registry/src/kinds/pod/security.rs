@@ -10,7 +10,10 @@ use crate::{field::FieldError, kinds::local_path, place::Place};
 /// Longest name of a sysctl, in bytes.
 const SYSCTL_MAX: usize = 253;
 /// Longest path of an AppArmor profile, in bytes: the longest path less its end.
-const PROFILE_MAX: usize = 4095;
+pub(super) const PROFILE_MAX: usize = 4095;
+
+/// What a profile may be: a file of the node, the runtime's own, or none.
+const PROFILE_TYPES: &[&str] = &["Localhost", "RuntimeDefault", "Unconfined"];
 
 /// `spec.securityContext` and the namespaces that the pod shares with its node.
 pub(super) fn pod(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
@@ -21,22 +24,22 @@ pub(super) fn pod(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     for group in context.child("supplementalGroups").items() {
         user_or_group(&group, errors);
     }
+    sysctls(spec, &context.child("sysctls"), errors);
+    let policy = |field: &str, known: [&str; 2], errors: &mut Vec<FieldError>| {
+        if context.child(field).is_set() {
+            context.child(field).one_of(&known, errors);
+        }
+    };
+    policy("fsGroupChangePolicy", ["Always", "OnRootMismatch"], errors);
+    seccomp(&context.child("seccompProfile"), errors);
+    windows::options(&context.child("windowsOptions"), errors);
+    app_armor(&context.child("appArmorProfile"), errors);
+    policy("supplementalGroupsPolicy", ["Merge", "Strict"], errors);
+    policy("seLinuxChangePolicy", ["MountOption", "Recursive"], errors);
     let shared = spec.child("shareProcessNamespace");
     if shared.flag() && spec.child("hostPID").flag() {
         errors.push(shared.invalid("ShareProcessNamespace and HostPID cannot both be enabled"));
     }
-    sysctls(spec, &context.child("sysctls"), errors);
-    for (field, known) in [
-        ("fsGroupChangePolicy", ["Always", "OnRootMismatch"]),
-        ("supplementalGroupsPolicy", ["Merge", "Strict"]),
-        ("seLinuxChangePolicy", ["MountOption", "Recursive"]),
-    ] {
-        if context.child(field).is_set() {
-            context.child(field).one_of(&known, errors);
-        }
-    }
-    profiles(&context, errors);
-    windows::options(&context.child("windowsOptions"), errors);
 }
 
 /// A pod whose users are not the node's cannot have the node's namespaces, nor devices, whose owners stay the node's.
@@ -70,8 +73,14 @@ pub(super) fn container(context: &Place<'_>, host_users: bool, errors: &mut Vec<
             errors.push(proc_mount.invalid("`hostUsers` must be false to use `Unmasked`"));
         }
     }
-    profiles(context, errors);
+    seccomp(&context.child("seccompProfile"), errors);
+    escalation(context, errors);
     windows::options(&context.child("windowsOptions"), errors);
+    app_armor(&context.child("appArmorProfile"), errors);
+}
+
+/// Who may not gain privileges has none to begin with.
+fn escalation(context: &Place<'_>, errors: &mut Vec<FieldError>) {
     let escalation = context.child("allowPrivilegeEscalation");
     if !escalation.is_set() || escalation.flag() {
         return;
@@ -80,12 +89,10 @@ pub(super) fn container(context: &Place<'_>, host_users: bool, errors: &mut Vec<
         errors
             .push(context.invalid("cannot set `allowPrivilegeEscalation` to false and `privileged` to true"));
     }
-    if context.child("capabilities").child("add").items().any(|name| name.text() == "CAP_SYS_ADMIN") {
-        errors.push(
-            context.invalid(
-                "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN",
-            ),
-        );
+    for _ in context.child("capabilities").child("add").items().filter(|name| name.text() == "CAP_SYS_ADMIN")
+    {
+        let detail = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN";
+        errors.push(context.invalid(detail));
     }
 }
 
@@ -130,27 +137,40 @@ fn is_sysctl(name: &str) -> bool {
     name.len() <= SYSCTL_MAX && name.split(['.', '/']).all(segment)
 }
 
-fn profiles(context: &Place<'_>, errors: &mut Vec<FieldError>) {
-    for (field, shown, in_words) in
-        [("seccompProfile", "seccompProfile", "seccomp"), ("appArmorProfile", "appArmorProfile", "AppArmor")]
-    {
-        let profile = context.child(field);
-        if !profile.is_set() {
-            continue;
+/// `seccompProfile`.
+fn seccomp(profile: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if !profile.is_set() {
+        return;
+    }
+    let (kind, path) = (profile.child("type"), profile.child("localhostProfile"));
+    match kind.text() {
+        "" => errors.push(kind.required("type is required when seccompProfile is set")),
+        _ => kind.one_of(PROFILE_TYPES, errors),
+    }
+    match (kind.text(), path.is_set()) {
+        ("Localhost", false) => errors.push(path.required("must be set when seccomp type is Localhost")),
+        ("Localhost", true) => local_path::relative(path.text(), path.path(), errors),
+        (_, true) => errors.push(path.invalid("can only be set when seccomp type is Localhost")),
+        (_, false) => {}
+    }
+}
+
+/// `appArmorProfile`.
+fn app_armor(profile: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if !profile.is_set() {
+        return;
+    }
+    let (kind, path) = (profile.child("type"), profile.child("localhostProfile"));
+    match kind.text() {
+        "" => errors.push(kind.required("type is required when appArmorProfile is set")),
+        "Localhost" if path.text().is_empty() => {
+            errors.push(path.required("must be set when AppArmor type is Localhost"));
         }
-        let (kind, path) = (profile.child("type"), profile.child("localhostProfile"));
-        match kind.text() {
-            "" => errors.push(kind.required(format!("type is required when {shown} is set"))),
-            "Localhost" if path.text().trim().is_empty() => {
-                errors.push(path.required(format!("must be set when {in_words} type is Localhost")));
-            }
-            "Localhost" if in_words == "seccomp" => local_path::relative(path.text(), path.path(), errors),
-            "Localhost" => app_armor_path(&path, errors),
-            _ => kind.one_of(&["Localhost", "RuntimeDefault", "Unconfined"], errors),
+        "Localhost" => app_armor_path(&path, errors),
+        "RuntimeDefault" | "Unconfined" if path.is_set() => {
+            errors.push(path.invalid("can only be set when AppArmor type is Localhost"));
         }
-        if kind.text() != "Localhost" && path.is_set() {
-            errors.push(path.invalid(format!("can only be set when {in_words} type is Localhost")));
-        }
+        _ => kind.one_of(PROFILE_TYPES, errors),
     }
 }
 

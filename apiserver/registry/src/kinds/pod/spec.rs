@@ -83,14 +83,20 @@ pub(super) fn validate(spec: &Place<'_>, pod: Option<&str>, errors: &mut Vec<Fie
     security::pod(spec, errors);
     scheduling::affinity(&spec.child("affinity"), errors);
     dns(spec, errors);
+    readiness_gates(&spec.child("readinessGates"), errors);
     scheduling::gates(spec, errors);
     scheduling::spread(&spec.child("topologySpreadConstraints"), errors);
     windows::host_processes(spec, errors);
     security::host_users(spec, errors);
     hostname_override(spec, errors);
-    names(spec, errors);
+    names(spec, &["serviceAccountName", "nodeName"], check_dns1123_subdomain, errors);
+    deadline(&spec.child("activeDeadlineSeconds"), errors);
+    names(spec, &["hostname", "subdomain"], check_dns1123_label, errors);
     scheduling::tolerations(&spec.child("tolerations"), errors);
     hosts(&spec.child("hostAliases"), errors);
+    names(spec, &["priorityClassName"], check_dns1123_subdomain, errors);
+    runtime_class(&spec.child("runtimeClassName"), errors);
+    preemption(&spec.child("preemptionPolicy"), errors);
     resources::overhead(&spec.child("overhead"), errors);
     windows::system(spec, errors);
     env::file_volumes(spec, errors);
@@ -109,30 +115,38 @@ fn policies(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
             policy.one_of(values, errors);
         }
     }
-    let preemption = spec.child("preemptionPolicy");
-    if preemption.is_set() {
-        preemption.one_of(&["Never", "PreemptLowerPriority"], errors);
-    }
-    let deadline = spec.child("activeDeadlineSeconds");
+}
+
+fn deadline(deadline: &Place<'_>, errors: &mut Vec<FieldError>) {
     if let Some(seconds) = deadline.integer() {
         errors.extend(deadline.each_invalid(check_range(seconds, 1, i64::from(i32::MAX))));
     }
 }
 
-fn names(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
-    for field in ["serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"] {
-        let name = spec.child(field);
-        if !name.text().is_empty() || (field == "runtimeClassName" && name.is_set()) {
-            errors.extend(name.each_invalid(check_dns1123_subdomain(name.text())));
-        }
+fn preemption(policy: &Place<'_>, errors: &mut Vec<FieldError>) {
+    match policy.text() {
+        _ if !policy.is_set() => {}
+        "" => errors.push(policy.required("")),
+        _ => policy.one_of(&["Never", "PreemptLowerPriority"], errors),
     }
-    for field in ["hostname", "subdomain"] {
-        let name = spec.child(field);
-        if !name.text().is_empty() {
-            errors.extend(name.each_invalid(check_dns1123_label(name.text())));
-        }
+}
+
+/// Names that need not be there.
+fn names(spec: &Place<'_>, fields: &[&str], check: fn(&str) -> Vec<String>, errors: &mut Vec<FieldError>) {
+    for name in fields.iter().map(|field| spec.child(field)).filter(|name| !name.text().is_empty()) {
+        errors.extend(name.each_invalid(check(name.text())));
     }
-    for gate in spec.child("readinessGates").items() {
+}
+
+/// A name that is something if it is there, even if it is empty.
+fn runtime_class(name: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if name.is_set() {
+        errors.extend(name.each_invalid(check_dns1123_subdomain(name.text())));
+    }
+}
+
+fn readiness_gates(gates: &Place<'_>, errors: &mut Vec<FieldError>) {
+    for gate in gates.items() {
         let kind = gate.child("conditionType");
         errors.extend(kind.each_invalid(check_qualified_name(kind.text())));
     }

@@ -12,7 +12,7 @@ use crate::{field::FieldError, kinds::address::check_ip, object::Object, place::
 pub(super) fn validate(object: &Object, old: &Object) -> Vec<FieldError> {
     let (status, before) = (Place::at(object, &["status"]), Place::at(old, &["status"]));
     let mut errors = Vec::new();
-    update::mirror(object, old, &mut errors);
+    update::annotations(object, old, &mut errors);
     for condition in Place::at(object, &["status", "conditions"]).shown_as("metadata.conditions").items() {
         let kind = condition.child("type").shown_as(condition.child("Type").path());
         errors.extend(kind.each_invalid(check_qualified_name(kind.text())));

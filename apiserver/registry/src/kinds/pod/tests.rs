@@ -5,6 +5,8 @@ use time::OffsetDateTime;
 use super::*;
 use crate::field::texts;
 
+mod containers;
+mod profiles;
 mod resources;
 mod systems;
 mod volumes;
@@ -315,8 +317,8 @@ fn policies_dns_and_security_are_checked() {
         errors[2..],
         [
             "spec.restartPolicy: Unsupported value: \"Maybe\": supported values: \"Always\", \"Never\", \"OnFailure\"",
-            "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive",
             "spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None",
+            "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive",
             "spec.hostname: Invalid value: \"a.b\": must not contain dots",
         ]
     );

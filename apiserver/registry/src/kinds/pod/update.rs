@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use keelson_api_schema::format::check_range;
 use serde_json::Value;
 
-use super::MIRROR;
+use super::{MIRROR, profile};
 use crate::{field::FieldError, kinds::metadata::semantically_equal, object::Object, place::Place};
 
 /// Upstream's list of what may change.
@@ -16,7 +16,7 @@ const MUTABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].image`
 /// What is wrong with a change of a pod.
 pub(super) fn validate(object: &Object, old: &Object) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    mirror(object, old, &mut errors);
+    annotations(object, old, &mut errors);
     for list in ["containers", "initContainers"] {
         if object.list(&["spec", list]).len() != old.list(&["spec", list]).len() {
             let path = format!("spec.{list}");
@@ -37,7 +37,8 @@ pub(super) fn validate(object: &Object, old: &Object) -> Vec<FieldError> {
 }
 
 /// What a change of a pod's status may not touch either.
-pub(super) fn mirror(object: &Object, old: &Object, errors: &mut Vec<FieldError>) {
+pub(super) fn annotations(object: &Object, old: &Object, errors: &mut Vec<FieldError>) {
+    profile::fixed(object, old, errors);
     let path = ["metadata", "annotations", MIRROR];
     let rule = match (old.get(&path), object.get(&path)) {
         (before, now) if before == now => return,
