@@ -67,6 +67,8 @@ impl FieldSelector {
             let (field, differs, value) = split_term(part).ok_or_else(unreadable)?;
             terms.push(Term { field: field.to_owned(), differs, value: unescape(value)? });
         }
+        // `a==b` and `a=b` are one term, and stand at one place.
+        terms.sort_by_cached_key(Term::to_string);
         Ok(FieldSelector { terms })
     }
 
@@ -122,10 +124,16 @@ impl fmt::Display for FieldSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, term) in self.terms.iter().enumerate() {
             let comma = if at > 0 { "," } else { "" };
-            let operator = if term.differs { "!=" } else { "=" };
-            write!(f, "{comma}{}{operator}{}", term.field, escape(&term.value))?;
+            write!(f, "{comma}{term}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operator = if self.differs { "!=" } else { "=" };
+        write!(f, "{}{operator}{}", self.field, escape(&self.value))
     }
 }
 
@@ -232,6 +240,13 @@ mod tests {
         assert_eq!(selector("spec.host=a").unwrap().required("spec.nodeName"), Some("a"));
         assert_eq!(selector("foo=a").unwrap_err().to_string(), "field label not supported: foo");
         assert_eq!(FieldSelector::equals("a", "b").to_string(), "a=b");
+    }
+
+    #[test]
+    fn one_operator_written_twice_is_no_other_place() {
+        let selector = FieldSelector::parse("==ä,=a").unwrap();
+        assert_eq!(selector.to_string(), "=a,=ä");
+        assert_eq!(FieldSelector::parse(&selector.to_string()), Ok(selector));
     }
 
     proptest! {
