@@ -11,9 +11,19 @@ use super::CacheEvent;
 pub(super) struct Ring {
     /// Every change after this revision is here.
     base: Revision,
-    events: VecDeque<Arc<CacheEvent>>,
+    events: VecDeque<Remembered>,
+    /// The sum of what the events counted for.
     bytes: usize,
     limits: Limits,
+}
+
+/// A change in the ring.
+#[derive(Debug)]
+struct Remembered {
+    event: Arc<CacheEvent>,
+    /// How large it was when it was taken in. Objects grow when somebody asks for their messages; what is given back must be
+    /// what was counted.
+    size: usize,
 }
 
 /// How much is remembered.
@@ -35,10 +45,13 @@ impl Ring {
 
     /// Takes in the changes of one revision, which is newer than all before.
     pub(super) fn push(&mut self, events: Vec<Arc<CacheEvent>>) {
-        let newest = self.events.back().map_or(self.base, |event| event.revision);
+        let newest = self.events.back().map_or(self.base, Remembered::revision);
         debug_assert!(events.iter().all(|event| event.revision > newest), "revisions come in order");
-        self.bytes += events.iter().map(|event| event.size()).sum::<usize>();
-        self.events.extend(events);
+        for event in events {
+            let size = event.size();
+            self.bytes += size;
+            self.events.push_back(Remembered { event, size });
+        }
         while self.events.len() > self.limits.events || self.bytes > self.limits.bytes {
             self.forget_oldest();
         }
@@ -46,16 +59,21 @@ impl Ring {
 
     /// The changes after `cursor`, oldest first. `None` when some of them have been forgotten.
     pub(super) fn after(&self, cursor: Revision) -> Option<impl Iterator<Item = &Arc<CacheEvent>>> {
-        let start = self.events.partition_point(|event| event.revision <= cursor);
-        (cursor >= self.base).then(|| self.events.range(start..))
+        let start = self.events.partition_point(|remembered| remembered.revision() <= cursor);
+        (cursor >= self.base).then(|| self.events.range(start..).map(|remembered| &remembered.event))
     }
 
     fn forget_oldest(&mut self) {
-        let Some(oldest) = self.events.front().map(|event| event.revision) else { return };
-        while let Some(event) = self.events.front().filter(|event| event.revision == oldest) {
-            self.bytes -= event.size();
-            self.events.pop_front();
+        let Some(oldest) = self.events.front().map(Remembered::revision) else { return };
+        while self.events.front().is_some_and(|remembered| remembered.revision() == oldest) {
+            self.bytes -= self.events.pop_front().map_or(0, |remembered| remembered.size);
         }
         self.base = oldest;
+    }
+}
+
+impl Remembered {
+    fn revision(&self) -> Revision {
+        self.event.revision
     }
 }

@@ -230,3 +230,22 @@ fn a_cache_that_starts_late_is_filled_from_the_store() {
         assert_eq!(one.object().name(), "0007");
     });
 }
+
+#[test]
+fn history_is_forgotten_by_the_size_it_had_when_it_was_taken_in() {
+    let shard = shard(3);
+    for number in 1..=10 {
+        let step = Step { name: 2, label: Some(number % 2 == 0) };
+        apply(&shard, Revision::new(number), &[change(step, Revision::new(number), None)]);
+        // Whoever asks for a message makes the object larger, long after the change was counted.
+        for object in shard.all() {
+            object.protobuf(|_| vec![0; 64 << 10]);
+        }
+    }
+    let range = shard.range().clone();
+    let Pulled::Events { events, .. } = shard.pull(Revision::new(7), &range) else {
+        panic!("they are there")
+    };
+    assert_eq!(events.len(), 3);
+    assert!(matches!(shard.pull(Revision::new(6), &range), Pulled::Forgotten));
+}
