@@ -24,14 +24,14 @@ const LARGE: usize = 64 << 10;
 /// Turns on other threads.
 #[derive(Debug)]
 pub(crate) struct Aside {
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 impl Aside {
     /// As many turns as leave a processor to everybody else; one at least.
     pub(crate) fn new() -> Self {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
-        Self { turns: Semaphore::new(processors.saturating_sub(1).max(1)) }
+        Self { turns: Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))) }
     }
 }
 
@@ -43,11 +43,14 @@ pub(crate) async fn handle(server: &Arc<Server>, call: Call) -> Result<Response,
     if !is_large(server, &call) {
         return handlers::handle(server, call).await;
     }
-    let turn = server.aside.turns.acquire().await;
+    let turn = server.aside.turns.clone().acquire_owned().await;
     let (runtime, server) = (Handle::current(), server.clone());
-    let answered = spawn_blocking(move || runtime.block_on(handlers::handle(&server, call))).await;
-    drop(turn);
-    match answered.map_err(tokio::task::JoinError::try_into_panic) {
+    let work = move || {
+        // The thread has the turn, not the request: work goes on after a client has gone.
+        let _turn = turn;
+        runtime.block_on(handlers::handle(&server, call))
+    };
+    match spawn_blocking(work).await.map_err(tokio::task::JoinError::try_into_panic) {
         Ok(answer) => answer,
         Err(Ok(panicked)) => panic::resume_unwind(panicked),
         Err(Err(_)) => Err(ApiError::unavailable("the server stops")),

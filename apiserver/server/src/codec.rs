@@ -40,9 +40,6 @@ pub(crate) use yaml::yaml;
 /// YAML's media type.
 pub(crate) const YAML: &str = "application/yaml";
 
-/// What request bodies may be written in.
-const BODIES: &[&str] = &["application/json", YAML, PROTOBUF];
-
 /// How the user agents of tools begin whose output people read; upstream's list.
 const PEOPLES_AGENTS: [&str; 3] = ["curl", "Wget", "Mozilla/5.0"];
 
@@ -150,13 +147,13 @@ pub(crate) fn send(wanted: &Wanted, status: StatusCode, json: &[u8]) -> Response
 /// # Errors
 /// 415 for what is not understood.
 pub fn encoding_of(content_type: Option<&HeaderValue>) -> Result<Encoding, ApiError> {
-    let unsupported = || ApiError::unsupported_media_type(BODIES);
+    let unsupported = || ApiError::unsupported_media_type(OFFERED);
     let Some(value) = content_type else { return Ok(Encoding::Json) };
     let text = value.to_str().map_err(|_| unsupported())?;
     let media = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match media.as_str() {
-        "" | "application/json" => Ok(Encoding::Json),
-        "application/yaml" | "application/x-yaml" | "text/yaml" => Ok(Encoding::Yaml),
+        "" | answer::JSON => Ok(Encoding::Json),
+        YAML | "application/x-yaml" | "text/yaml" => Ok(Encoding::Yaml),
         PROTOBUF => Ok(Encoding::Protobuf),
         _ => Err(unsupported()),
     }
@@ -208,7 +205,7 @@ impl Shown<'_> {
             (Some(metadata), Some(kind)) if !self.object.name().is_empty() => {
                 Ok(keelson_api_schema::encode(schema, kind, metadata))
             }
-            _ => Err(ApiError::not_acceptable(negotiate::OFFERED)),
+            _ => Err(ApiError::not_acceptable(OFFERED)),
         }
     }
 }

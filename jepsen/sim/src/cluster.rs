@@ -28,7 +28,7 @@ use keelson_store_core::{
 
 use crate::{
     Node,
-    disk::Pace,
+    disk::{Pace, lasting_header},
     ghost::{Broken, Ghost, Trust},
     invariant::Invariant,
     network::Network,
@@ -272,6 +272,19 @@ impl Cluster {
     /// The replica's disk, for those who do something to it.
     pub(crate) fn disk(&self, node: Node) -> MemDisk {
         self.replica(node).disk.clone()
+    }
+
+    /// Whether a replica still has another state than it should have: no store that it merely looks at counts, and
+    /// nothing that a power cut would take away again.
+    pub(crate) fn has_diverged(&self, node: Node) -> bool {
+        if !self.ghost().has_diverged(node) {
+            return false;
+        }
+        let is_whole = lasting_header(&self.disk(node)).is_some_and(|header| self.ghost().is_shared(&header));
+        if is_whole {
+            self.ghost().mended(node);
+        }
+        !is_whole
     }
 
     /// Puts another disk into a replica that is down; answers the one that it had.

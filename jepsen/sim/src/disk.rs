@@ -5,6 +5,7 @@
 
 mod engine;
 mod facts;
+mod live;
 
 use std::{
     sync::{
@@ -20,6 +21,7 @@ use keelson_store_core::engine::{Disk, Engine, EngineError, Role, mem::MemDisk};
 
 use engine::MountedEngine;
 pub(crate) use facts::{Config, LogFact, StateFact, scan_damaged_log, scan_log};
+pub(crate) use live::{LOG_STORE, lasting_header, live_state};
 
 use crate::{ghost::Ghost, network::Node, random::Random};
 

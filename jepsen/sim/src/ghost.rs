@@ -173,7 +173,17 @@ impl Ghost {
         self.lock().states.diverged(replica);
     }
 
-    /// Whether a replica still has another state than it should have.
+    /// A replica that had diverged has a whole state, and is measured as all others are from now on.
+    pub(crate) fn mended(&self, replica: Node) {
+        self.lock().states.mended(replica);
+    }
+
+    /// Whether others have been seen with exactly this state.
+    pub(crate) fn is_shared(&self, header: &Header) -> bool {
+        self.lock().states.is_shared(header)
+    }
+
+    /// Whether a replica still counts as one that has another state than it should have.
     pub(crate) fn has_diverged(&self, replica: Node) -> bool {
         self.lock().states.has_diverged(replica)
     }

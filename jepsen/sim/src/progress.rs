@@ -74,7 +74,7 @@ pub(crate) async fn demand(cluster: &Cluster, bounds: Bounds) {
     if within(bounds.catch_up, is_there).await.is_none() {
         return report(cluster, Invariant::CatchUp, bounds.catch_up);
     }
-    let is_whole = |node| applied(cluster, node) >= goal && !cluster.ghost().has_diverged(node);
+    let is_whole = |node| applied(cluster, node) >= goal && !cluster.has_diverged(node);
     let is_refilled = || damaged(cluster).all(is_whole).then_some(());
     if within(bounds.catch_up, is_refilled).await.is_none() {
         report(cluster, Invariant::Refilled, bounds.catch_up);

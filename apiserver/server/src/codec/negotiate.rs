@@ -3,10 +3,11 @@
 use http::StatusCode;
 use keelson_api_registry::status::ApiError;
 
-use super::protobuf::PROTOBUF;
+use super::{YAML, protobuf::PROTOBUF};
+use crate::answer::JSON;
 
-/// What a refusal lists.
-pub(crate) const OFFERED: &[&str] = &["application/json", "application/yaml", PROTOBUF];
+/// What objects are written in, in answers and in bodies: what a refusal lists.
+pub(crate) const OFFERED: &[&str] = &[JSON, YAML, PROTOBUF];
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,8 +152,8 @@ impl<'a> Range<'a> {
     /// The media type, if it is known.
     fn media(&self) -> Option<Media> {
         match self.media.as_str() {
-            "application/json" | "application/*" | "*/*" => Some(Media::Json),
-            "application/yaml" => Some(Media::Yaml),
+            JSON | "application/*" | "*/*" => Some(Media::Json),
+            YAML => Some(Media::Yaml),
             PROTOBUF => Some(Media::Protobuf),
             _ => None,
         }

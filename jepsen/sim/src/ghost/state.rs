@@ -33,6 +33,14 @@ struct After {
     hash: u64,
 }
 
+impl After {
+    /// What a header says, and after which entry; `None` where nothing has been applied.
+    fn of(header: &Header) -> Option<(LogIndex, Self)> {
+        let at = header.applied?;
+        Some((at.index, Self { term: at.term, revision: header.revision.get(), hash: header.hash }))
+    }
+}
+
 impl States {
     /// A replica has written a header; `commits` are the revisions that came with it.
     pub(super) fn applied(&mut self, replica: Node, header: &Header, commits: Vec<Commit>) -> Checked {
@@ -51,6 +59,16 @@ impl States {
 
     pub(super) fn diverged(&mut self, replica: Node) {
         self.diverged.insert(replica);
+    }
+
+    /// A replica that had diverged has what all others have.
+    pub(super) fn mended(&mut self, replica: Node) {
+        self.diverged.remove(&replica);
+    }
+
+    /// Whether others have been seen with exactly this state.
+    pub(super) fn is_shared(&self, header: &Header) -> bool {
+        After::of(header).is_some_and(|(index, after)| self.known.get(&index) == Some(&after))
     }
 
     pub(super) fn has_diverged(&self, replica: Node) -> bool {
@@ -75,20 +93,16 @@ impl States {
     }
 
     fn compare(&mut self, replica: Node, header: &Header) -> Checked {
-        let Some(at) = header.applied else { return Ok(()) };
-        let found = After { term: at.term, revision: header.revision.get(), hash: header.hash };
+        let Some((index, found)) = After::of(header) else { return Ok(()) };
+        // What it has differs, and nobody is to take it for what all should have.
         if self.diverged.contains(&replica) {
-            // What it has differs, and nobody is to take it for what all should have, until it is as all others are.
-            if self.known.get(&at.index) == Some(&found) {
-                self.diverged.remove(&replica);
-            }
             return Ok(());
         }
-        let known = *self.known.entry(at.index).or_insert(found);
+        let known = *self.known.entry(index).or_insert(found);
         if known == found {
             return Ok(());
         }
-        let text = format!("at entry {} {replica} has {found:?}, and others {known:?}", at.index);
+        let text = format!("at entry {index} {replica} has {found:?}, and others {known:?}");
         Err(Broken(Invariant::SameState, text))
     }
 

@@ -9,10 +9,7 @@ use keelson_store_core::engine::{
 };
 
 use super::{Hit, Nemesis, Strike};
-use crate::{Fault, Node, ghost::Trust, random::Random};
-
-/// The store's name for its log.
-pub(super) const LOG_STORE: &str = "log";
+use crate::{Fault, Node, disk::LOG_STORE, ghost::Trust, random::Random};
 
 impl Nemesis {
     pub(super) fn slow_disk(&self, strike: &mut Strike) -> Hit {

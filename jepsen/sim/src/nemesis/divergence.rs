@@ -5,16 +5,16 @@
 
 use std::time::Duration;
 
-use keelson_store::log::LogMeta;
 use keelson_store_core::{
-    engine::{Batch, Disk as _, EngineError, Family, Role, mem::MemDisk},
+    engine::{Batch, EngineError, Family, mem::MemDisk},
     schema::Header,
 };
 
-use super::{Hit, Nemesis, Strike, disk::LOG_STORE, quiet::SETTLES};
+use super::{Hit, Nemesis, Strike, quiet::SETTLES};
 use crate::{
     Node,
     cluster::Death,
+    disk::live_state,
     ghost::{Broken, Trust},
     invariant::Invariant,
     progress::within,
@@ -41,7 +41,7 @@ impl Nemesis {
             cluster.ghost().diverged(victim);
         }
         cluster.start(victim);
-        let is_whole = || (!cluster.ghost().has_diverged(victim)).then_some(());
+        let is_whole = || (!cluster.has_diverged(victim)).then_some(());
         if within(PATIENCE, is_whole).await.is_some() {
             cluster.ghost().set_trust(victim, Trust::Whole);
         } else if self.lives_without(victim) == Some(lives) {
@@ -73,9 +73,7 @@ impl Nemesis {
 /// Makes another state of that on a disk, as far as others can tell. False where there is none.
 fn change_hash(disk: &MemDisk, by: u64) -> bool {
     let changed = || -> Result<bool, EngineError> {
-        let store = LogMeta::new(disk.open(LOG_STORE, Role::Log)?).state_store()?;
-        let Some(store) = store else { return Ok(false) };
-        let state = disk.open(&store, Role::State)?;
+        let Some(state) = live_state(disk)? else { return Ok(false) };
         let header = Header::load(&*state)?;
         if header.applied.is_none() {
             return Ok(false);

@@ -38,6 +38,11 @@ const FOUND: &[(u64, &str)] = &[
     ),
     (20_261_130_695, "a disk was rolled back to before its leader had joined, and did not know whom to ask"),
     (
+        243_211_522_453_948,
+        "a false alarm: a replica passed for mended as soon as it looked at a snapshot that it had received",
+    ),
+    (31_085_357_175_242, "the same, and a fault struck another one while the replica was not whole"),
+    (
         20_261_127_528,
         "a false alarm: a copy was taken for older than it was, for it had what was not synced, too",
     ),

@@ -110,6 +110,12 @@ impl MemDisk {
         Self { contents: Arc::new(Mutex::new(lock(&self.contents).copy())) }
     }
 
+    /// Another disk with what would be left of this one if its machine lost power now, and with it everything that was
+    /// not synced.
+    pub fn lasting(&self) -> Self {
+        Self { contents: Arc::new(Mutex::new(lock(&self.contents).lasting())) }
+    }
+
     /// Takes the machine down and up again.
     ///
     /// For everything that was not synced `survivors` says how many pieces are left, counted from the oldest;

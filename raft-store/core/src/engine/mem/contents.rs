@@ -155,11 +155,21 @@ impl Contents {
 
     /// The same folders, all of it durable, without faults and with nothing open.
     pub(super) fn copy(&self) -> Self {
+        self.copy_by(Store::copy, |file| File::durable(file.contents().to_vec()))
+    }
+
+    /// What the power going now would leave, if it took everything that is not synced; without faults and with nothing open.
+    pub(super) fn lasting(&self) -> Self {
+        let mut left = self.copy_by(Store::clone, File::clone);
+        left.crash(&mut |_| 0);
+        left
+    }
+
+    fn copy_by(&self, store_of: fn(&Store) -> Store, file_of: fn(&File) -> File) -> Self {
         let copy_of = |folder: &Folder| match folder {
-            Folder::Store(store) => Folder::Store(Arc::new(Mutex::new(lock(store).copy()))),
+            Folder::Store(store) => Folder::Store(Arc::new(Mutex::new(store_of(&lock(store))))),
             Folder::Files(files) => {
-                let copied = |file: &File| File::durable(file.contents().to_vec());
-                Folder::Files(files.iter().map(|(name, file)| (name.clone(), copied(file))).collect())
+                Folder::Files(files.iter().map(|(name, file)| (name.clone(), file_of(file))).collect())
             }
         };
         let folders = self.folders.iter().map(|(name, folder)| (name.clone(), copy_of(folder))).collect();

@@ -5,7 +5,7 @@
 //! check it as a whole either way.
 
 /// Contents before and after the last sync.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct File {
     /// `None` while the file itself has never been synced.
     durable: Option<Vec<u8>>,

@@ -61,7 +61,7 @@ impl Image {
 }
 
 /// One store on the disk, open or not.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Store {
     pub(super) role: Role,
     durable: Image,

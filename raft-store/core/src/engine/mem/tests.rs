@@ -87,6 +87,18 @@ fn crash_keeps_exactly_the_chosen_batches() {
 }
 
 #[test]
+fn what_lasts_is_what_was_synced_and_the_disk_itself_goes_on() {
+    let disk = MemDisk::new();
+    let engine = open(&disk);
+    put(&*engine, "synced", "1").unwrap();
+    engine.sync().unwrap();
+    put(&*engine, "not", "1").unwrap();
+    let lasting = open(&disk.lasting());
+    assert!(get(&*lasting, "synced").is_some() && get(&*lasting, "not").is_none());
+    assert!(get(&*engine, "not").is_some());
+}
+
+#[test]
 fn old_handles_are_dead_after_a_crash() {
     let disk = MemDisk::new();
     let engine = open(&disk);
