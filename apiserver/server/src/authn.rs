@@ -1,6 +1,7 @@
 //! Who asks.
 //!
-//! In: a client certificate whose key the connection has proved, or a bearer token. Out: a [`User`], or 401 where
+//! In: a client certificate whose key the connection has proved, or a bearer token, in a header or
+//! among the protocols that a WebSocket offers. Out: a [`User`], or 401 where
 //! credentials are no good. No credentials at all is a user, too, `system:anonymous`: what it may see is decided
 //! by [`crate::chain`].
 //!
@@ -13,7 +14,7 @@ use keelson_api_registry::status::ApiError;
 use rustls_pki_types::CertificateDer;
 use time::OffsetDateTime;
 
-use crate::storage::ObjectStore;
+use crate::{storage::ObjectStore, web_socket};
 
 pub mod x509;
 
@@ -130,8 +131,14 @@ impl Authenticator {
             }
             None => {}
         }
-        if let Some(token) = bearer_token(headers) {
-            match tokens.verify(objects, token, tokens.audiences(), now).await? {
+        let token = bearer_token(headers).map(|token| Ok(token.to_owned()));
+        let token = token.or_else(|| web_socket::bearer_token(headers).transpose());
+        if let Some(Err(why)) = token {
+            tracing::debug!(why, "a WebSocket shows who asks in no way that is understood");
+            refused = true;
+        }
+        if let Some(Ok(token)) = token {
+            match tokens.verify(objects, &token, tokens.audiences(), now).await? {
                 Ok(verified) => return Ok(verified.user.authenticated()),
                 Err(invalid) => {
                     tracing::debug!(%invalid, "a bearer token proves nothing");

@@ -37,6 +37,7 @@ pub mod paths;
 pub mod health;
 
 pub mod version;
+mod web_socket;
 
 pub mod metrics;
 

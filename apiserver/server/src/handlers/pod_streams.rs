@@ -25,6 +25,7 @@ use crate::{
     authz::attributes::{Attributes, Object as Asked, ResourceAttributes},
     nodes::{NodeClient, refusal, upgrade},
     server::Server,
+    web_socket,
 };
 
 /// A container's log.
@@ -39,7 +40,7 @@ pub(super) async fn log(server: &Arc<Server>, call: &Call) -> Result<Response, A
     // Nothing runs there yet, so nothing has been written.
     let Some(place) = place_of(server, &pod).await? else { return Ok(answer::empty(StatusCode::NO_CONTENT)) };
     let path = format!("{}?{}", container_path("containerLogs", &pod, &container), options.node_query());
-    if upgrade::is_web_socket(&call.headers) {
+    if web_socket::is_wanted(&call.headers) {
         return tunnel(server, call, &place, &path).await;
     }
     let answer = send(server, call, &place, &path).await?;

@@ -9,6 +9,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::StatusCode;
 use keelson_api_registry::status::ApiError;
 use keelson_store_core::id::Revision;
@@ -25,10 +26,12 @@ use crate::{
     codec::{Media, Rendering, Wanted, protobuf::PROTOBUF_WATCH},
     selection::Selection,
     server::Server,
+    web_socket,
 };
 
 mod history;
 mod lines;
+mod messages;
 mod place;
 mod stream;
 
@@ -56,20 +59,31 @@ pub async fn watch(server: &Arc<Server>, call: &Call) -> Result<Response, ApiErr
     let range = range_of(&call.request, &selection)?;
     let (shard, reached) = server.objects.fresh(resource).await?;
     let begin = begin(&options);
-    let content_type = match wanted.media {
-        Media::Protobuf => PROTOBUF_WATCH,
-        Media::Json | Media::Yaml => answer::JSON,
-    };
     let lines = Lines::new(Rendering::new(resource, &wanted, call.now), server.options.clock);
     if begin == Begin::WithWhatIs
         && let Err(error) = check_reached(options.version, reached)
     {
         // As upstream: once a watch is understood, all that goes wrong is told in it.
-        return Ok(answer::streamed(StatusCode::OK, content_type, tokio_stream::once(lines.failure(&error))));
+        return respond(call, wanted.media, tokio_stream::once(lines.failure(&error)));
     }
     let place = Place::new(server.objects.store().clone(), shard, range, selection);
     let stream = Stream::open(server.clone(), place, lines, begin, &options)?;
-    Ok(answer::streamed(StatusCode::OK, content_type, stream.pieces()))
+    respond(call, wanted.media, stream.pieces())
+}
+
+/// Pieces as the body of an answer, or, for who wants a WebSocket, as its messages.
+fn respond<P>(call: &Call, media: Media, pieces: P) -> Result<Response, ApiError>
+where
+    P: futures_util::Stream<Item = Bytes> + Send + 'static,
+{
+    if let Some(client) = call.upgrade.clone().filter(|_| web_socket::is_wanted(&call.headers)) {
+        return web_socket::answer(&call.headers, client, messages::of(media, pieces));
+    }
+    let content_type = match media {
+        Media::Protobuf => PROTOBUF_WATCH,
+        Media::Json | Media::Yaml => answer::JSON,
+    };
+    Ok(answer::streamed(StatusCode::OK, content_type, pieces))
 }
 
 /// With what a watch begins.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, Request, Response,
-    header::{CONNECTION, HOST, UPGRADE},
+    HeaderMap, HeaderName, HeaderValue, Request, Response,
+    header::{CONNECTION, HOST, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
 };
 use http_body_util::Empty;
 use hyper::{
@@ -21,15 +21,15 @@ use tokio::io::copy_bidirectional;
 use crate::{
     answer::{self, Response as Answer},
     server::Server,
+    web_socket,
 };
 
 /// Which headers matter to a node; above all, none with which the client has shown who it is.
-const TO_NODE: [&str; 7] = [
+const TO_NODE: [&str; 6] = [
     "connection",
     "upgrade",
     "sec-websocket-key",
     "sec-websocket-version",
-    "sec-websocket-protocol",
     "x-stream-protocol-version",
     "user-agent",
 ];
@@ -43,12 +43,6 @@ pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
     let tokens = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let mut tokens = tokens.flat_map(|value| value.split(','));
     headers.contains_key(UPGRADE) && tokens.any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
-}
-
-/// Whether the protocol that it wants is WebSocket.
-pub(crate) fn is_web_socket(headers: &HeaderMap) -> bool {
-    let protocol = headers.get(UPGRADE).and_then(|protocol| protocol.to_str().ok());
-    is_wanted(headers) && protocol.is_some_and(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
 }
 
 /// The request to a node that corresponds to a client's.
@@ -66,6 +60,10 @@ pub(crate) fn request_to_node(
         .map_err(ApiError::internal)?;
     let wanted: &[&str] = if is_wanted(headers) { &TO_NODE } else { &["user-agent"] };
     copy(wanted, headers, request.headers_mut());
+    for protocol in web_socket::protocols(headers) {
+        let protocol = HeaderValue::from_str(protocol).map_err(ApiError::internal)?;
+        request.headers_mut().append(SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
     Ok(request)
 }
 

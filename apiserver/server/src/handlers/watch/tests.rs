@@ -12,6 +12,8 @@ use crate::{
     testing::{self, config_map, config_maps},
 };
 
+mod web_socket;
+
 /// How long a test waits for a line before it fails: longer than bookmarks take, on a clock that tests may move.
 const PATIENCE: Duration = Duration::from_secs(90);
 
