@@ -14,13 +14,13 @@ where
     pieces.flat_map(move |piece| {
         stream::iter(match media {
             Media::Protobuf => framed(piece),
-            Media::Json | Media::Yaml => lines(piece),
+            Media::Json | Media::Yaml => lines(&piece),
         })
     })
 }
 
 /// A line each, with its end, as upstream's encoder leaves it.
-fn lines(piece: Bytes) -> Vec<Message> {
+fn lines(piece: &Bytes) -> Vec<Message> {
     let lines = piece.split_inclusive(|byte| *byte == b'\n').map(|line| piece.slice_ref(line));
     let message = |line: Bytes| match Utf8Bytes::try_from(line.clone()) {
         Ok(text) => Message::Text(text),
@@ -48,7 +48,7 @@ mod tests {
     fn every_change_is_a_message() {
         let piece = Bytes::from_static(b"{\"type\":\"ADDED\"}\n{\"type\":\"DELETED\"}\n");
         let text = |text: &'static str| Message::Text(text.into());
-        assert_eq!(lines(piece), [text("{\"type\":\"ADDED\"}\n"), text("{\"type\":\"DELETED\"}\n")]);
+        assert_eq!(lines(&piece), [text("{\"type\":\"ADDED\"}\n"), text("{\"type\":\"DELETED\"}\n")]);
         let frames = [protobuf::watch_frame("ADDED", b"one"), protobuf::watch_frame("DELETED", b"two")];
         let bare = frames.clone().map(|frame| Message::Binary(Bytes::from(frame).slice(4..)));
         assert_eq!(framed(frames.concat().into()), bare);
