@@ -4,18 +4,22 @@
 //! In: entries of the resource table, and the schema. Out: ready documents. `kubectl apply` and `kubectl explain`
 //! begin with them: they look for the parameters of PATCH, for patch strategies, and for fields.
 //!
-//! Deliberately absent: v3 in protobuf, caching headers. The index names every document with its hash; a URL with the
-//! current hash may be cached for ever.
+//! Deliberately absent: caching headers. The index names every document with its hash; a URL with the current hash may be
+//! cached for ever.
 //!
 //! Source: `k8s.io/kube-openapi/pkg/handler3`, `k8s.io/apiserver/pkg/endpoints/installer.go`.
 
+mod accept;
 mod descriptions;
 mod operation;
 mod parameter;
 mod v2;
+mod v3;
+mod wire;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
+use accept::Form;
 use descriptions::Descriptions;
 use keelson_api_schema::{
     TypeId,
@@ -37,21 +41,41 @@ const ROOT: &str = "/openapi/v3";
 /// Where the document of version 2 is.
 const V2: &str = "/openapi/v2";
 
+/// JSON's media type.
+const JSON: &str = "application/json";
+
 /// The OpenAPI documents of a set of resources.
 pub struct OpenApi {
     /// The index of version 3.
     index: Document,
     /// By path.
-    versions: BTreeMap<String, Version>,
+    parts: BTreeMap<String, Part>,
+    /// All groups and versions.
+    shared: Vec<GroupVersion>,
     v2: OnceLock<V2Documents>,
 }
 
-/// One group and version. Its document is written again when somebody asks for it: few clients do, and all together
-/// are large.
-struct Version {
-    resources: Vec<&'static ResourceInfo>,
+/// Why there is no document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Nothing is at this path.
+    NotFound,
+    /// It has no form that the client accepts.
+    NotAcceptable,
+}
+
+/// A document of the index. It is written again when somebody asks for it: few clients do, and all together are large.
+struct Part {
+    topic: Topic,
     hash: String,
-    document: OnceLock<Document>,
+    json: OnceLock<Document>,
+    protobuf: OnceLock<Document>,
+}
+
+/// What a document is about.
+enum Topic {
+    /// A group and version, with its resources, which are never none.
+    Resources(Vec<&'static ResourceInfo>),
 }
 
 /// The document of version 2 in its two forms.
@@ -69,77 +93,119 @@ pub fn builtin() -> &'static OpenApi {
 impl OpenApi {
     /// Of these resources.
     pub fn of(resources: &[&'static ResourceInfo]) -> Self {
-        let mut by_version: BTreeMap<(&str, &str), Vec<&'static ResourceInfo>> = BTreeMap::new();
-        for resource in resources {
-            by_version.entry((resource.group, resource.version)).or_default().push(resource);
-        }
-        let mut versions = BTreeMap::new();
+        let topics = topics(resources);
+        let shared: Vec<GroupVersion> = topics.iter().filter_map(Topic::group_version).collect();
+        let mut parts = BTreeMap::new();
         let mut index = Map::new();
-        let shared = group_versions(by_version.keys().copied());
-        for resources in by_version.into_values() {
-            let root = root(resources[0]);
-            let hash = Version::write(&resources, &shared).hash;
-            index.insert(
-                root[1..].to_owned(),
-                json!({"serverRelativeURL": format!("{ROOT}{root}?hash={hash}")}),
-            );
-            versions.insert(format!("{ROOT}{root}"), Version { resources, hash, document: OnceLock::new() });
+        for topic in topics {
+            let part = Part::new(topic, &shared);
+            let path = part.topic.path();
+            let url = format!("{ROOT}{path}?hash={}", part.hash);
+            index.insert(path.trim_start_matches('/').to_owned(), json!({"serverRelativeURL": url}));
+            parts.insert(format!("{ROOT}{path}"), part);
         }
-        let index = Document::new("application/json", json!({"paths": index}).to_string().into());
-        Self { index, versions, v2: OnceLock::new() }
+        let index = Document::new(JSON, json!({"paths": index}).to_string().into());
+        Self { index, parts, shared, v2: OnceLock::new() }
     }
 
     /// The document at a path, a slash at its end or not, for a client with this `Accept` header. May take a tenth of a
     /// second.
-    pub fn document(&self, path: &str, accept: Option<&str>) -> Option<&Document> {
+    ///
+    /// # Errors
+    /// Where there is none, or none that the client accepts.
+    pub fn document(&self, path: &str, accept: Option<&str>) -> Result<&Document, Missing> {
+        let form = |protobuf: &[&str]| Form::accepted(accept, protobuf).ok_or(Missing::NotAcceptable);
         match path.trim_end_matches('/') {
-            ROOT => Some(&self.index),
-            V2 if v2::wire::is_accepted(accept) => Some(&self.v2().protobuf),
-            V2 => Some(&self.v2().json),
+            // Upstream does not look at what is accepted here.
+            ROOT => Ok(&self.index),
+            V2 => Ok(self.v2().document(form(&v2::wire::MEDIA_TYPES)?)),
             path => {
-                let version = self.versions.get(path)?;
-                Some(version.document.get_or_init(|| Version::write(&version.resources, &self.shared())))
+                let part = self.parts.get(path).ok_or(Missing::NotFound)?;
+                Ok(part.document(form(&v3::MEDIA_TYPES)?, &self.shared))
             }
         }
     }
 
     /// The hash that names the newest document at a path.
     pub fn hash(&self, path: &str) -> Option<&str> {
-        self.versions.get(path.trim_end_matches('/')).map(|version| version.hash.as_str())
-    }
-
-    fn shared(&self) -> Vec<GroupVersion> {
-        group_versions(
-            self.versions.values().map(|version| (version.resources[0].group, version.resources[0].version)),
-        )
+        self.parts.get(path.trim_end_matches('/')).map(|part| part.hash.as_str())
     }
 
     fn v2(&self) -> &V2Documents {
         self.v2.get_or_init(|| {
-            let shared = self.shared();
-            let of_versions =
-                self.versions.values().map(|version| group_version(&version.resources, &shared));
-            let document = v2::of(of_versions, VERSION);
+            let documents = self.parts.values().map(|part| part.topic.document(&self.shared));
+            let document = v2::of(documents, VERSION);
+            let [media_type, _] = v2::wire::MEDIA_TYPES;
             V2Documents {
-                json: Document::new("application/json", document.to_string().into()),
-                protobuf: Document::new(v2::wire::MEDIA_TYPE, v2::wire::encode(&document).into()),
+                json: Document::new(JSON, document.to_string().into()),
+                protobuf: Document::new(media_type, v2::wire::encode(&document).into()),
             }
         })
     }
 }
 
-impl Version {
-    fn write(resources: &[&ResourceInfo], shared: &[GroupVersion]) -> Document {
-        Document::new("application/json", group_version(resources, shared).to_string().into())
+impl Part {
+    fn new(topic: Topic, shared: &[GroupVersion]) -> Self {
+        let hash = json_document(&topic.document(shared)).hash;
+        Self { topic, hash, json: OnceLock::new(), protobuf: OnceLock::new() }
+    }
+
+    fn document(&self, form: Form, shared: &[GroupVersion]) -> &Document {
+        match form {
+            Form::Json => self.json.get_or_init(|| json_document(&self.topic.document(shared))),
+            Form::Protobuf => self.protobuf.get_or_init(|| {
+                let [media_type, _] = v3::MEDIA_TYPES;
+                let body = v3::encode(&self.topic.document(shared)).into();
+                // The hash names the document in all its forms: it is part of its URL.
+                Document { media_type, body, hash: self.hash.clone() }
+            }),
+        }
     }
 }
 
-fn group_versions<'n>(names: impl Iterator<Item = (&'n str, &'n str)>) -> Vec<GroupVersion> {
-    let owned = |(group, version): (&str, &str)| GroupVersion {
-        group: group.to_owned(),
-        version: version.to_owned(),
-    };
-    names.map(owned).collect()
+impl Topic {
+    fn path(&self) -> String {
+        match self {
+            Self::Resources(resources) => root(resources[0]),
+        }
+    }
+
+    fn group_version(&self) -> Option<GroupVersion> {
+        match self {
+            Self::Resources(resources) => {
+                let (group, version) = (resources[0].group.to_owned(), resources[0].version.to_owned());
+                Some(GroupVersion { group, version })
+            }
+        }
+    }
+
+    fn document(&self, shared: &[GroupVersion]) -> Value {
+        match self {
+            Self::Resources(resources) => group_version(resources, shared),
+        }
+    }
+}
+
+impl V2Documents {
+    fn document(&self, form: Form) -> &Document {
+        match form {
+            Form::Json => &self.json,
+            Form::Protobuf => &self.protobuf,
+        }
+    }
+}
+
+fn json_document(document: &Value) -> Document {
+    Document::new(JSON, document.to_string().into())
+}
+
+/// What there are documents about.
+fn topics(resources: &[&'static ResourceInfo]) -> Vec<Topic> {
+    let mut by_version: BTreeMap<(&str, &str), Vec<&'static ResourceInfo>> = BTreeMap::new();
+    for resource in resources {
+        by_version.entry((resource.group, resource.version)).or_default().push(resource);
+    }
+    by_version.into_values().map(Topic::Resources).collect()
 }
 
 /// `/api/v1`, `/apis/apps/v1`.
@@ -165,7 +231,11 @@ fn group_version(resources: &[&ResourceInfo], shared: &[GroupVersion]) -> Value 
     }
     let descriptions = Descriptions::of(resources[0].group, resources[0].version);
     let describe = |component: &str, field: Option<&str>| descriptions.get(component, field);
-    let components = Components::new(schema, shared, &describe).closure(&roots);
+    frame(&paths, &Components::new(schema, shared, &describe).closure(&roots))
+}
+
+/// A document with these paths and types.
+fn frame(paths: &Map<String, Value>, components: &Map<String, Value>) -> Value {
     json!({
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": VERSION},

@@ -11,7 +11,7 @@ use http::{
 use keelson_api_registry::{
     discovery::{self, Form},
     document::Document,
-    openapi,
+    openapi::{self, Missing},
     request::{RequestInfo, Target},
     resources,
     status::ApiError,
@@ -150,6 +150,11 @@ async fn openapi(info: &RequestInfo, headers: &HeaderMap, now: OffsetDateTime) -
             Ok(response)
         }
         Found::Renamed { hash } => moved(&format!("{}?hash={hash}", info.path)),
+        Found::NotAcceptable => {
+            let mut response = answer::empty(StatusCode::NOT_ACCEPTABLE);
+            response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+            Ok(response)
+        }
     }
 }
 
@@ -161,6 +166,8 @@ enum Found {
     Named(Document),
     /// The client named an older one by its hash; this is the newest one's.
     Renamed { hash: String },
+    /// It has no form that the client accepts, which upstream tells without a word.
+    NotAcceptable,
 }
 
 /// Writing a document takes a while the first time, and the store's heartbeats must not wait for it. None is written for
@@ -168,19 +175,27 @@ enum Found {
 async fn find(path: String, named: Option<String>, accept: Option<String>) -> Result<Found, ApiError> {
     let found = move || {
         let documents = openapi::builtin();
-        let newest = || documents.document(&path, accept.as_deref()).cloned();
-        match (documents.hash(&path), named) {
-            (Some(hash), Some(named)) if hash != named => Some(Found::Renamed { hash: hash.to_owned() }),
-            (Some(_), Some(_)) => newest().map(Found::Named),
-            (None, _) | (_, None) => newest().map(Found::Newest),
+        let hash = documents.hash(&path);
+        if let (Some(hash), Some(named)) = (hash, &named)
+            && hash != named
+        {
+            return Ok(Found::Renamed { hash: hash.to_owned() });
+        }
+        match documents.document(&path, accept.as_deref()) {
+            Ok(document) if hash.is_some() && named.is_some() => Ok(Found::Named(document.clone())),
+            Ok(document) => Ok(Found::Newest(document.clone())),
+            Err(Missing::NotAcceptable) => Ok(Found::NotAcceptable),
+            Err(Missing::NotFound) => Err(ApiError::no_such_path()),
         }
     };
-    tokio::task::spawn_blocking(found).await.map_err(ApiError::internal)?.ok_or_else(ApiError::no_such_path)
+    tokio::task::spawn_blocking(found).await.map_err(ApiError::internal)?
 }
 
 fn moved(place: &str) -> Result<Response, ApiError> {
     let mut response = answer::empty(StatusCode::MOVED_PERMANENTLY);
-    response.headers_mut().insert(LOCATION, HeaderValue::from_str(place).map_err(ApiError::internal)?);
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, HeaderValue::from_str(place).map_err(ApiError::internal)?);
+    headers.insert(VARY, HeaderValue::from_static("Accept"));
     Ok(response)
 }
 

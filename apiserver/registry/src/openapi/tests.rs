@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 
 fn content(path: &str) -> Value {
-    let document = builtin().document(path, None).unwrap_or_else(|| panic!("{path} exists"));
+    let document = builtin().document(path, None).unwrap_or_else(|missing| panic!("{path}: {missing:?}"));
     serde_json::from_slice(&document.body).unwrap()
 }
 
@@ -24,7 +24,30 @@ fn the_index_names_every_document_with_its_hash() {
         assert_eq!(entry["serverRelativeURL"], url);
         assert_eq!(builtin().hash(&format!("/openapi/v3/{name}")), Some(document.hash.as_str()));
     }
-    assert!(builtin().document("/openapi/v3/apis/no.such/v1", None).is_none());
+    assert_eq!(builtin().document("/openapi/v3/apis/no.such/v1", None).unwrap_err(), Missing::NotFound);
+}
+
+#[test]
+fn a_document_has_one_hash_in_all_its_forms() {
+    let [media_type, asked] = v3::MEDIA_TYPES;
+    for path in ["/openapi/v3/apis/apps/v1", "/openapi/v3/api/v1/"] {
+        let json = builtin().document(path, Some("*/*")).unwrap();
+        let protobuf = builtin().document(path, Some(asked)).unwrap();
+        assert_eq!((json.media_type, protobuf.media_type), ("application/json", media_type));
+        assert_eq!(json.hash, protobuf.hash);
+        assert_ne!(json.body, protobuf.body);
+    }
+}
+
+#[test]
+fn only_forms_that_there_are_can_be_had() {
+    let get = |path: &str, accept: &str| builtin().document(path, Some(accept)).map(|found| found.media_type);
+    for path in ["/openapi/v2", "/openapi/v3/api/v1"] {
+        assert_eq!(get(path, "application/yaml"), Err(Missing::NotAcceptable));
+    }
+    assert_eq!(get("/openapi/v3/api/v9", "application/yaml"), Err(Missing::NotFound));
+    assert_eq!(get("/openapi/v3", "application/yaml"), Ok("application/json"));
+    assert_eq!(get("/openapi/v2", v2::wire::MEDIA_TYPES[1]), Ok(v2::wire::MEDIA_TYPES[0]));
 }
 
 /// `kubectl apply` looks for the parameter, and for strategic merge patches, on the PATCH of the kind.

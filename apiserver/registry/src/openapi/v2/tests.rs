@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::wire::{encode, is_accepted};
+use super::wire::encode;
 
 #[test]
 fn fields_have_gnostics_numbers() {
@@ -33,19 +33,8 @@ fn long_contents_have_long_lengths() {
 }
 
 #[test]
-fn the_first_form_that_is_known_counts() {
-    for accept in [
-        "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
-        "a/b, application/com.github.proto-openapi.spec.v2.v1.0+protobuf;q=1,*/*",
-    ] {
-        assert!(is_accepted(Some(accept)), "{accept}");
-    }
-    for accept in [
-        None,
-        Some(""),
-        Some("*/*"),
-        Some("application/json, application/com.github.proto-openapi.spec.v2@v1.0+protobuf"),
-    ] {
-        assert!(!is_accepted(accept), "{accept:?}");
-    }
+fn schemes_that_are_wanted_together_stay_together() {
+    // Document 12, additional_properties 1 twice: name 1, value 2.
+    let document = json!({"security": [{"A": [], "B": ["c"]}]});
+    assert_eq!(encode(&document), b"\x62\x11\x0a\x05\x0a\x01A\x12\x00\x0a\x08\x0a\x01B\x12\x03\x0a\x01c");
 }

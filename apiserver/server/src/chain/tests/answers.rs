@@ -75,6 +75,45 @@ fn a_document_of_openapi_may_be_kept_under_its_hash_and_is_found_under_an_older_
     });
 }
 
+/// client-go asks for v3 under a name that is no media type by the rules, and with the hash of the index.
+#[test]
+fn a_document_of_openapi_is_told_in_the_form_that_the_client_accepts() {
+    const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf";
+    with_server(async |site| {
+        let index = Client::master(&site).get("/openapi/v3").await;
+        let url = index.body["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().unwrap();
+        let (path, hash) = url.split_once("?hash=").unwrap();
+        let etag = format!("\"{hash}\"");
+        for asked in [PROTOBUF, "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"] {
+            let client = Client::master(&site).header("accept", asked);
+            for (uri, cached) in [(url, "public, immutable"), (path, "no-cache, private")] {
+                let found = client.get(uri).await;
+                assert_eq!(
+                    (found.status, &found.headers[header::CONTENT_TYPE]),
+                    (200, &PROTOBUF.parse().unwrap())
+                );
+                assert_eq!(
+                    (found.headers[header::ETAG].to_str().unwrap(), &found.headers[header::VARY]),
+                    (etag.as_str(), &"Accept".parse().unwrap())
+                );
+                assert_eq!(found.headers[header::CACHE_CONTROL], cached);
+                assert!(found.body.as_str().unwrap().starts_with("\n\u{5}3.0.0"));
+            }
+            let moved = client.get(&format!("{path}?hash=OLD")).await;
+            assert_eq!((moved.status, moved.headers[header::LOCATION].to_str().unwrap()), (301, url));
+            let known = client.header("if-none-match", &etag).get(url).await;
+            assert_eq!((known.status, &known.body), (304, &json!("")));
+        }
+        let anything = Client::master(&site).header("accept", "a/b, */*").get(url).await;
+        assert_eq!((anything.status, &anything.body["openapi"]), (200, &json!("3.0.0")));
+        for uri in [url, "/openapi/v2"] {
+            let refused = Client::master(&site).header("accept", "application/yaml").get(uri).await;
+            assert_eq!((refused.status, &refused.body), (406, &json!("")));
+            assert_eq!(refused.headers[header::VARY], "Accept");
+        }
+    });
+}
+
 #[test]
 fn long_answers_are_compressed_and_watches_are_not() {
     with_server(async |site| {
