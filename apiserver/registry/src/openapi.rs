@@ -1,5 +1,5 @@
-//! The OpenAPI documents: an index at `/openapi/v3`, below it one document for each group and version, and all in one
-//! at `/openapi/v2`.
+//! The OpenAPI documents: an index at `/openapi/v3`, below it one document for each group and version and for each path that
+//! is no resource, and all in one at `/openapi/v2`.
 //!
 //! In: entries of the resource table, and the schema. Out: ready documents. `kubectl apply` and `kubectl explain`
 //! begin with them: they look for the parameters of PATCH, for patch strategies, and for fields.
@@ -7,11 +7,13 @@
 //! Deliberately absent: caching headers. The index names every document with its hash; a URL with the current hash may be
 //! cached for ever.
 //!
-//! Source: `k8s.io/kube-openapi/pkg/handler3`, `k8s.io/apiserver/pkg/endpoints/installer.go`.
+//! Source: `k8s.io/kube-openapi/pkg/handler3`, `k8s.io/apiserver/pkg/endpoints/installer.go`,
+//! `k8s.io/apiserver/pkg/server/routes/openapi.go`.
 
 mod accept;
 mod descriptions;
 mod operation;
+mod page;
 mod parameter;
 mod v2;
 mod v3;
@@ -25,6 +27,7 @@ use keelson_api_schema::{
     TypeId,
     openapi::{Components, GroupVersion},
 };
+use page::Page;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -76,6 +79,8 @@ struct Part {
 enum Topic {
     /// A group and version, with its resources, which are never none.
     Resources(Vec<&'static ResourceInfo>),
+    /// A path that is no resource.
+    Page(Page),
 }
 
 /// The document of version 2 in its two forms.
@@ -167,6 +172,7 @@ impl Topic {
     fn path(&self) -> String {
         match self {
             Self::Resources(resources) => root(resources[0]),
+            Self::Page(page) => page.path.clone(),
         }
     }
 
@@ -176,12 +182,14 @@ impl Topic {
                 let (group, version) = (resources[0].group.to_owned(), resources[0].version.to_owned());
                 Some(GroupVersion { group, version })
             }
+            Self::Page(_) => None,
         }
     }
 
     fn document(&self, shared: &[GroupVersion]) -> Value {
         match self {
             Self::Resources(resources) => group_version(resources, shared),
+            Self::Page(page) => page.document(shared),
         }
     }
 }
@@ -205,7 +213,10 @@ fn topics(resources: &[&'static ResourceInfo]) -> Vec<Topic> {
     for resource in resources {
         by_version.entry((resource.group, resource.version)).or_default().push(resource);
     }
-    by_version.into_values().map(Topic::Resources).collect()
+    let mut groups: Vec<&str> = by_version.keys().map(|(group, _)| *group).collect();
+    groups.dedup();
+    let pages = page::all(groups.into_iter());
+    by_version.into_values().map(Topic::Resources).chain(pages.into_iter().map(Topic::Page)).collect()
 }
 
 /// `/api/v1`, `/apis/apps/v1`.

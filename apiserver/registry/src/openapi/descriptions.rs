@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use k8s_openapi::{
     api,
     apiextensions_apiserver::pkg::apis::apiextensions,
-    apimachinery::pkg::apis::meta,
+    apimachinery::pkg::{apis::meta, version},
     kube_aggregator::pkg::apis::apiregistration,
     schemars::{SchemaGenerator, generate::SchemaSettings},
 };
@@ -110,6 +110,19 @@ impl Descriptions {
         for (_, _, read) in TYPES.iter().filter(|row| (row.0, row.1) == (group, version)) {
             read(&mut generator);
         }
+        Self::taken(generator)
+    }
+
+    /// Of what paths that are no resources answer with.
+    pub(super) fn of_pages() -> Self {
+        let mut generator = SchemaGenerator::new(SchemaSettings::default());
+        generator.subschema_for::<meta::v1::APIGroupList>();
+        generator.subschema_for::<meta::v1::APIVersions>();
+        generator.subschema_for::<version::Info>();
+        Self::taken(generator)
+    }
+
+    fn taken(mut generator: SchemaGenerator) -> Self {
         let definitions = generator.take_definitions(false);
         Self { types: definitions.into_iter().map(|(name, schema)| (name, Described::of(schema))).collect() }
     }

@@ -317,7 +317,8 @@ fn body(media_types: &[&str], schema: &Value, required: bool) -> Value {
     body
 }
 
-fn responses(codes: &[&str], media_types: &[&str], schema: &Value) -> Value {
+/// What an operation may be answered with: these, and that somebody is not known.
+pub(super) fn responses(codes: &[&str], media_types: &[&str], schema: &Value) -> Value {
     let mut responses = json!({"401": {"description": "Unauthorized"}});
     for code in codes {
         let description = match *code {
@@ -336,7 +337,7 @@ fn content(media_types: &[&str], schema: &Value) -> Value {
 }
 
 /// A reference to a type by the schema's name for it.
-fn reference(name: &str) -> Value {
+pub(super) fn reference(name: &str) -> Value {
     of_type(keelson_api_schema::builtin().lookup(name))
 }
 
@@ -351,16 +352,21 @@ fn of_type(id: Option<TypeId>) -> Value {
 
 /// `apps_v1`, `core_v1`.
 fn tag(resource: &ResourceInfo) -> String {
-    let group = resource.group.trim_end_matches(".k8s.io");
-    let camel: String = group
-        .split('.')
-        .enumerate()
+    format!("{}_{}", group_tag(resource.group), resource.version)
+}
+
+/// `apps`, `core`, `rbacAuthorization`.
+pub(super) fn group_tag(group: &str) -> String {
+    if group.is_empty() {
+        return "core".to_owned();
+    }
+    let parts = group.trim_end_matches(".k8s.io").split('.').enumerate();
+    parts
         .map(|(at, part)| match at {
             0 => part.to_owned(),
             _ => capitalized(part),
         })
-        .collect();
-    format!("{}_{}", if camel.is_empty() { "core" } else { &camel }, resource.version)
+        .collect()
 }
 
 /// `AppsV1`, `RbacAuthorizationV1`.
@@ -368,7 +374,8 @@ fn group_version_id(resource: &ResourceInfo) -> String {
     tag(resource).split('_').map(capitalized).collect()
 }
 
-fn capitalized(text: &str) -> String {
+/// With a capital at its beginning.
+pub(super) fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()

@@ -27,10 +27,52 @@ fn the_index_names_every_document_with_its_hash() {
     assert_eq!(builtin().document("/openapi/v3/apis/no.such/v1", None).unwrap_err(), Missing::NotFound);
 }
 
+/// Upstream's index names what is served beside the resources, too.
+#[test]
+fn the_index_names_paths_that_are_no_resources() {
+    let index = content("/openapi/v3");
+    let mut names: Vec<&str> = index["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    names.retain(|name| !name.ends_with("/v1") && !name.ends_with("/v2"));
+    let groups = RESOURCES.iter().filter(|resource| !resource.group.is_empty());
+    let groups: BTreeSet<String> = groups.map(|resource| format!("apis/{}", resource.group)).collect();
+    let fixed = [".well-known/openid-configuration", "api", "apis", "openid/v1/jwks", "version"];
+    let expected: BTreeSet<&str> = fixed.into_iter().chain(groups.iter().map(String::as_str)).collect();
+    assert_eq!(BTreeSet::from_iter(names), expected);
+}
+
+#[test]
+fn a_page_has_one_operation_and_the_types_of_its_answer() {
+    let group = content("/openapi/v3/apis/rbac.authorization.k8s.io");
+    let get = &group["paths"]["/apis/rbac.authorization.k8s.io/"]["get"];
+    assert_eq!(get["operationId"], "getRbacAuthorizationAPIGroup");
+    assert_eq!(get["tags"], json!(["rbacAuthorization"]));
+    let content_of = |get: &Value, media: &str| get["responses"]["200"]["content"][media]["schema"].clone();
+    let reference =
+        |name: &str| json!({"$ref": format!("#/components/schemas/io.k8s.apimachinery.pkg.{name}")});
+    let found = content_of(get, "application/vnd.kubernetes.protobuf");
+    assert_eq!(found, reference("apis.meta.v1.APIGroup"));
+    let names = |document: &Value| -> Vec<String> {
+        let all = document["components"]["schemas"].as_object().unwrap().keys();
+        all.map(|name| name.rsplit('.').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&group), ["APIGroup", "GroupVersionForDiscovery", "ServerAddressByClientCIDR"]);
+    let version = content("/openapi/v3/version");
+    let get = &version["paths"]["/version/"]["get"];
+    assert_eq!(content_of(get, "application/json"), reference("version.Info"));
+    let info = &version["components"]["schemas"]["io.k8s.apimachinery.pkg.version.Info"];
+    assert!(
+        info["description"].is_string() && info["properties"]["emulationMajor"]["description"].is_string()
+    );
+    let keys = content("/openapi/v3/openid/v1/jwks");
+    let get = &keys["paths"]["/openid/v1/jwks/"]["get"];
+    assert_eq!(content_of(get, "application/jwk-set+json"), json!({"type": "string"}));
+    assert_eq!(content("/openapi/v2")["paths"]["/version/"]["get"]["operationId"], "getCodeVersion");
+}
+
 #[test]
 fn a_document_has_one_hash_in_all_its_forms() {
     let [media_type, asked] = v3::MEDIA_TYPES;
-    for path in ["/openapi/v3/apis/apps/v1", "/openapi/v3/api/v1/"] {
+    for path in ["/openapi/v3/apis/apps/v1", "/openapi/v3/version/"] {
         let json = builtin().document(path, Some("*/*")).unwrap();
         let protobuf = builtin().document(path, Some(asked)).unwrap();
         assert_eq!((json.media_type, protobuf.media_type), ("application/json", media_type));

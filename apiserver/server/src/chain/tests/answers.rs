@@ -114,6 +114,34 @@ fn a_document_of_openapi_is_told_in_the_form_that_the_client_accepts() {
     });
 }
 
+/// What is described beside the resources is there, in every form that it is said to have.
+#[test]
+fn every_page_of_openapi_is_served() {
+    with_server(async |site| {
+        let master = Client::master(&site);
+        let index = master.get("/openapi/v3").await;
+        let mut pages = 0;
+        for entry in index.body["paths"].as_object().unwrap().values() {
+            let document = master.get(entry["serverRelativeURL"].as_str().unwrap()).await.body;
+            let [(path, item)] = &Vec::from_iter(document["paths"].as_object().unwrap())[..] else {
+                continue;
+            };
+            pages += 1;
+            for media in item["get"]["responses"]["200"]["content"].as_object().unwrap().keys() {
+                let (code, found, _) = raw(&Client::master(&site).header("accept", media), path).await;
+                assert_eq!((code, found.split(';').next().unwrap()), (200, media.as_str()), "{path}");
+            }
+        }
+        assert!(pages > 20, "{pages}");
+        let described = master.get("/openapi/v3/version").await.body;
+        let info = &described["components"]["schemas"]["io.k8s.apimachinery.pkg.version.Info"];
+        let keys = |object: &Value| -> std::collections::BTreeSet<String> {
+            object.as_object().unwrap().keys().cloned().collect()
+        };
+        assert_eq!(keys(&info["properties"]), keys(&master.get("/version").await.body));
+    });
+}
+
 #[test]
 fn long_answers_are_compressed_and_watches_are_not() {
     with_server(async |site| {
