@@ -20,7 +20,11 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{changes::newest, context::Context, node_ipam::cidr::Cidr};
+use crate::{
+    changes::{newest, this_second},
+    context::Context,
+    node_ipam::cidr::Cidr,
+};
 
 /// The controller's name in logs.
 const NAME: &str = "service-cidr-controller";
@@ -197,11 +201,9 @@ fn terminating() -> Value {
 }
 
 fn condition(status: &str, reason: &str, message: &str) -> Value {
-    let now = Timestamp::now();
-    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     json!({
         "type": "Ready", "status": status, "reason": reason, "message": message,
-        "lastTransitionTime": now.to_string(),
+        "lastTransitionTime": this_second().to_string(),
     })
 }
 

@@ -10,10 +10,12 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use keelson_store::export::{self, Survivor, Until};
+use keelson_store::{
+    export::{self, Survivor, Until},
+    wall,
+};
 use keelson_store_core::engine::Disk;
 use keelson_store_rocks::{RocksDisk, RocksOptions};
 
@@ -36,7 +38,7 @@ impl RecoverArgs {
             return Err(format!("{}: there is no such folder", data_dir.display()).into());
         }
         let disk: Arc<dyn Disk> = Arc::new(RocksDisk::new(data_dir.clone(), RocksOptions::default())?);
-        let survivor = Survivor::open(disk, now_ms());
+        let survivor = Survivor::open(disk, wall::now_ms());
         let survivor = survivor.map_err(|error| format!("{}: {error}", data_dir.display()))?;
         println!("{}", told(&survivor, &data_dir));
         if !self.yes {
@@ -110,9 +112,4 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

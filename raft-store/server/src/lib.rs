@@ -54,6 +54,8 @@ pub mod store;
 
 pub mod types;
 
+pub mod wall;
+
 pub mod watch;
 
 pub use error::{OpenError, ReadError, WriteError};

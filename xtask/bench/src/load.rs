@@ -42,6 +42,8 @@ pub(crate) enum Operation {
     Put,
     /// Read a key, linearizably.
     Get,
+    /// Ask the nearest member alone for a key that is not there: about the least that can be asked.
+    Look,
     /// What an API server does to update an object: put a key if it is still at the revision it was read at.
     Update,
 }
@@ -167,6 +169,7 @@ impl Client {
             match operation {
                 Operation::Put => self.put(turn).await?,
                 Operation::Get => self.get(turn).await?,
+                Operation::Look => self.look().await?,
                 Operation::Update => self.update().await?,
             }
             if started >= begin {
@@ -190,6 +193,12 @@ impl Client {
         let get = RangeRequest { key, ..RangeRequest::default() };
         let found: RangeResponse = self.connection.unary(RANGE, &get).await?;
         if found.kvs.len() == 1 { Ok(()) } else { Err("a key that was put is not there".into()) }
+    }
+
+    async fn look(&self) -> Result<(), CallError> {
+        let key = Bytes::from_static(b"/bench/nothing");
+        let get = RangeRequest { key, serializable: true, ..RangeRequest::default() };
+        self.connection.unary::<_, RangeResponse>(RANGE, &get).await.map(drop)
     }
 
     async fn update(&mut self) -> Result<(), CallError> {

@@ -26,6 +26,9 @@ pub(crate) enum Row {
     Idle,
     /// Puts by 1, 100 and 1,000 clients.
     Puts,
+    /// What no store on this machine can pass: answers without any work behind them, to 1, 100 and 1,000 clients. What a put
+    /// takes beyond that, its members have for log, replication and state.
+    Ceiling,
     /// Linearizable reads by 100 clients.
     Gets,
     /// Compare-and-put transactions by 100 clients.
@@ -45,7 +48,7 @@ pub(crate) enum Row {
 }
 
 /// Rows that are measured on one cluster, in rounds.
-const IN_ROUNDS: [Row; 4] = [Row::Puts, Row::Gets, Row::Txns, Row::Watchers];
+const IN_ROUNDS: [Row; 5] = [Row::Puts, Row::Ceiling, Row::Gets, Row::Txns, Row::Watchers];
 
 static START: Figure = Figure::new("start to ready, s", 2, Aim::Nothing);
 static IDLE_MEMORY: Figure = Figure::new("memory of an idle member, MiB", 1, Aim::Nothing);
@@ -79,6 +82,30 @@ static PUTS: [Load; 3] = [
         clients: 1000,
         rate: Figure::new("puts/s, 1,000 clients", 0, Aim::TimesEtcd(4.0)),
         cpu: Figure::new("  CPU of the three members a put, us", 1, Aim::Nothing),
+        p50: Figure::new("  p50, ms", 1, Aim::Nothing),
+        p99: Figure::new("  p99, ms", 1, Aim::Nothing),
+    },
+];
+
+static CEILING: [Load; 3] = [
+    Load {
+        clients: 1,
+        rate: Figure::new("answers without work/s, 1 client", 0, Aim::Nothing),
+        cpu: Figure::new("  CPU of the three members an answer, us", 1, Aim::Nothing),
+        p50: Figure::new("  p50, ms", 2, Aim::Nothing),
+        p99: Figure::new("  p99, ms", 2, Aim::Nothing),
+    },
+    Load {
+        clients: 100,
+        rate: Figure::new("answers without work/s, 100 clients", 0, Aim::Nothing),
+        cpu: Figure::new("  CPU of the three members an answer, us", 1, Aim::Nothing),
+        p50: Figure::new("  p50, ms", 2, Aim::Nothing),
+        p99: Figure::new("  p99, ms", 2, Aim::Nothing),
+    },
+    Load {
+        clients: 1000,
+        rate: Figure::new("answers without work/s, 1,000 clients", 0, Aim::Nothing),
+        cpu: Figure::new("  CPU of the three members an answer, us", 1, Aim::Nothing),
         p50: Figure::new("  p50, ms", 1, Aim::Nothing),
         p99: Figure::new("  p99, ms", 1, Aim::Nothing),
     },
@@ -200,6 +227,13 @@ async fn in_round(
             for load in &PUTS {
                 for (number, cluster) in clusters.iter().enumerate() {
                     loaded(load, Operation::Put, cluster, seconds, number, table).await?;
+                }
+            }
+        }
+        Row::Ceiling => {
+            for load in &CEILING {
+                for (number, cluster) in clusters.iter().enumerate() {
+                    loaded(load, Operation::Look, cluster, seconds, number, table).await?;
                 }
             }
         }

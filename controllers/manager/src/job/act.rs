@@ -36,6 +36,7 @@ use super::{
     view::{View, count},
 };
 use crate::{
+    changes::this_second,
     pod_control::{Deletion, IN_FLIGHT, is_namespace_terminating, slow_start},
     pod_state::is_ready,
     refusals::is_gone,
@@ -308,12 +309,6 @@ impl Actor<'_> {
             }
         }
     }
-}
-
-/// The time as statuses tell it, in whole seconds: what the API stores otherwise than it was written looks like news.
-fn this_second() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 /// What became of deletions, each of a pod that was ready or not.

@@ -18,7 +18,7 @@ use std::{
     io::{self, BufReader, BufWriter, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use keelson_store_core::{
@@ -39,6 +39,7 @@ use crate::{
     runtime::{Offload, clock::sleep},
     state::StateView,
     store::{Consistency, Store},
+    wall::now_ms,
     watch::{WatchError, WatchedChanges},
 };
 
@@ -280,11 +281,6 @@ fn millis(duration: Duration) -> u64 {
 
 fn name(folder: &Path, (prefix, suffix): (&str, &str), stem: &str) -> PathBuf {
     folder.join(format!("{prefix}{stem}{suffix}"))
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

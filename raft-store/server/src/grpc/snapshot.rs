@@ -5,10 +5,7 @@
 //!
 //! As in etcd, it is what this member has applied, so that it can be had where there is no quorum.
 
-use std::{
-    io::{self, BufWriter, Write},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::io::{self, BufWriter, Write};
 
 use keelson_proto::etcd::rpc::{ResponseHeader, SnapshotResponse};
 use tokio::sync::mpsc;
@@ -20,6 +17,7 @@ use crate::{
     export::{self, Head, Sealed},
     state::StateView,
     store::Consistency,
+    wall::now_ms,
 };
 
 /// Bytes in one piece.
@@ -59,11 +57,6 @@ fn send(view: &StateView, head: Head, header: ResponseHeader, pieces: &Pieces) -
     let mut sealed = Sealed::new(BufWriter::with_capacity(PIECE_BYTES, channel));
     export::write(view.read(), head, &mut sealed)?;
     sealed.finish().map(drop)
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Takes everything and keeps nothing, as long as the client is there.

@@ -10,7 +10,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -22,7 +22,7 @@ use keelson_store_core::{
 use ring::hmac;
 
 use super::jwt::Jwt;
-use crate::runtime::clock::Instant;
+use crate::{runtime::clock::Instant, wall::now_ms};
 
 /// The layout of what is signed: this, the milliseconds since 1970 when it was made, the revision of the user's
 /// credentials, and its name.
@@ -144,11 +144,6 @@ fn verify(key: &TokenKey, token: &str) -> Option<Claims> {
         name: String::from_utf8(name.to_vec()).ok()?,
         signature: *signature,
     })
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
