@@ -3,7 +3,7 @@
 //! A kind's rules are pure: an object in, the same object changed or a list of what is wrong with it out.
 //! Whatever needs the store (allocations, lookups) is declared, and done by the transaction of the write.
 
-use crate::{field::FieldError, object::Object};
+use crate::{field::FieldError, kinds::address::was_there, object::Object};
 
 /// A kind's own rules. Every method has the default of a kind without any.
 ///
@@ -54,6 +54,12 @@ pub trait Strategy: Send + Sync {
     /// What is wrong with a change of status.
     fn validate_status_update(&self, _object: &Object, _old: &Object) -> Vec<FieldError> {
         Vec::new()
+    }
+
+    /// Whether a change may leave alone what this error is about, because the object was so before: rules have become
+    /// stricter since. Usual: addresses and ranges that it had.
+    fn forgives(&self, error: &FieldError, _object: &Object, old: &Object) -> bool {
+        was_there(error, old)
     }
 
     /// What is wrong with the object, or with its change, unless its namespace lets claims have devices that are in use:

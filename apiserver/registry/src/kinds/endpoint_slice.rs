@@ -2,10 +2,7 @@
 //!
 //! Source: `pkg/apis/discovery/validation`, `pkg/registry/discovery/endpointslice`.
 
-use std::{
-    collections::BTreeSet,
-    net::{Ipv4Addr, Ipv6Addr},
-};
+use std::collections::BTreeSet;
 
 use keelson_api_schema::format::{
     check_dns1123_label, check_dns1123_subdomain, check_port_number, check_qualified_name,
@@ -16,9 +13,10 @@ use crate::{
     columns::{AGE, NAME},
     field::FieldError,
     kinds::{
-        address::{check_ordinary_ip, warn_ip},
+        address::{check_ip, check_ordinary_ip, warn_ip},
         endpoints::{abridged, texts},
-        metadata, service,
+        metadata::{self, semantically_equal},
+        service,
         workload::differs,
     },
     object::Object,
@@ -102,6 +100,12 @@ impl Strategy for Rules {
         errors
     }
 
+    /// There may be many of them, so that they are not looked up one by one, but as a whole.
+    fn forgives(&self, error: &FieldError, object: &Object, old: &Object) -> bool {
+        error.path.starts_with("endpoints")
+            && semantically_equal(object.get(&["endpoints"]), old.get(&["endpoints"]))
+    }
+
     fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {
         let mut warnings = Vec::new();
         if old.is_none() && object.text(&["addressType"]) == "FQDN" {
@@ -148,11 +152,10 @@ fn check_address(address: &Place<'_>, kind: &str, errors: &mut Vec<FieldError>) 
     let text = address.text();
     match kind {
         "IPv4" | "IPv6" => {
-            if kind == "IPv4" && text.parse::<Ipv4Addr>().is_err() {
-                errors.push(address.invalid("must be a valid IPv4 address"));
-            }
-            if kind == "IPv6" && text.parse::<Ipv6Addr>().is_err() {
-                errors.push(address.invalid("must be a valid IPv6 address"));
+            let before = errors.len();
+            check_ip(address, errors);
+            if errors.len() == before && text.contains(':') != (kind == "IPv6") {
+                errors.push(address.invalid(format!("must be an {kind} address")));
             }
             check_ordinary_ip(address, errors);
         }
@@ -260,7 +263,7 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "endpoints[0].addresses[0]: Invalid value: \"10.0.0.1\": must be a valid IPv6 address",
+                "endpoints[0].addresses[0]: Invalid value: \"10.0.0.1\": must be an IPv6 address",
                 "endpoints[1].addresses: Required value: must contain at least 1 address",
             ]
         );

@@ -9,7 +9,8 @@ use crate::{
     columns::{AGE, NAME, NONE},
     field::FieldError,
     kinds::{
-        address::{check_ordinary_ip, warn_ip},
+        address::{check_ip, check_ordinary_ip, warn_ip},
+        metadata::semantically_equal,
         service,
     },
     object::Object,
@@ -66,6 +67,12 @@ impl Strategy for Rules {
         errors
     }
 
+    /// There may be many of them, so that they are not looked up one by one, but as a whole.
+    fn forgives(&self, error: &FieldError, object: &Object, old: &Object) -> bool {
+        error.path.starts_with("subsets")
+            && semantically_equal(object.get(&["subsets"]), old.get(&["subsets"]))
+    }
+
     fn warnings(&self, object: &Object, _old: Option<&Object>) -> Vec<String> {
         let mut warnings = Vec::new();
         if object.text(&["metadata", "labels", MANAGED_BY]) == CONTROLLER {
@@ -81,7 +88,7 @@ impl Strategy for Rules {
 }
 
 fn check_address(address: &Place<'_>, errors: &mut Vec<FieldError>) {
-    check_ordinary_ip(&address.child("ip"), errors);
+    check_ip(&address.child("ip"), errors);
     let (host, node) = (address.child("hostname"), address.child("nodeName"));
     if !host.text().is_empty() {
         errors.extend(host.each_invalid(check_dns1123_label(host.text())));
@@ -89,6 +96,7 @@ fn check_address(address: &Place<'_>, errors: &mut Vec<FieldError>) {
     if node.is_set() {
         errors.extend(node.each_invalid(check_dns1123_subdomain(node.text())));
     }
+    check_ordinary_ip(&address.child("ip"), errors);
 }
 
 fn check_port(port: &Place<'_>, named: bool, errors: &mut Vec<FieldError>) {

@@ -2,13 +2,12 @@
 //!
 //! Source: `pkg/apis/networking/validation`, `pkg/registry/networking/ipaddress`.
 
-use std::net::IpAddr;
-
 use keelson_api_schema::format::{check_dns1123_subdomain, check_path_segment_name};
 
 use crate::{
     columns::{AGE, NAME, NONE},
     field::FieldError,
+    kinds::address::canonical_ip_problem,
     object::Object,
     place::Place,
     resources::Column,
@@ -64,11 +63,7 @@ impl Strategy for Rules {
     }
 
     fn check_name(&self, name: &str) -> Vec<String> {
-        match name.parse::<IpAddr>() {
-            Err(_) => vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()],
-            Ok(ip) if ip.to_string() != name => vec![format!("must be in canonical form (\"{ip}\")")],
-            Ok(_) => Vec::new(),
-        }
+        canonical_ip_problem(name).into_iter().collect()
     }
 }
 
@@ -86,6 +81,7 @@ mod tests {
         for name in ["web", "010.0.0.1", "fd00:0::1", "FD00::1", "10.0.0.1/24"] {
             assert_eq!(Rules.check_name(name).len(), 1, "{name}");
         }
+        assert_eq!(Rules.check_name("010.0.0.1"), ["must not have leading 0s"]);
     }
 
     #[test]

@@ -8,12 +8,11 @@ use keelson_api_schema::format::{check_port_name, check_port_number};
 use serde_json::{Value, json};
 
 use super::{
-    address::{check_cidr, warn_cidr},
+    address::{check_cidr, range, warn_cidr},
     metadata::label_selector,
     workload::differs,
 };
 use crate::{
-    cidr::{Cidr, CidrError},
     columns::{self, AGE, NAME},
     field::FieldError,
     object::Object,
@@ -152,27 +151,14 @@ fn check_block(block: &Place<'_>, errors: &mut Vec<FieldError>) {
         errors.push(cidr.required(""));
         return;
     }
-    let before = errors.len();
     check_cidr(&cidr, errors);
-    if errors.len() > before {
-        return;
-    }
+    let Some(whole) = range(cidr.text()) else { return };
     for except in block.child("except").items() {
-        let before = errors.len();
         check_cidr(&except, errors);
-        let (Some(whole), Some(part)) = (range(cidr.text()), range(except.text())) else { continue };
-        let is_part = whole.contains(part.network()) && part.size() < whole.size();
-        if errors.len() == before && !is_part {
+        let Some(part) = range(except.text()) else { continue };
+        if !(whole.contains(part.network()) && part.size() < whole.size()) {
             errors.push(except.invalid("must be a strict subset of `cidr`"));
         }
-    }
-}
-
-/// The range that an address with a length lies in.
-fn range(text: &str) -> Option<Cidr> {
-    match text.parse::<Cidr>() {
-        Ok(cidr) | Err(CidrError::HostBits(cidr)) => Some(cidr),
-        Err(CidrError::Malformed) => None,
     }
 }
 

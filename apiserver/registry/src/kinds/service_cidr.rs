@@ -2,10 +2,12 @@
 //!
 //! Source: `pkg/apis/networking/validation`, `pkg/registry/networking/servicecidr`.
 
+use serde_json::json;
+
 use crate::{
-    cidr::{Cidr, CidrError},
     columns::{AGE, NAME},
     field::FieldError,
+    kinds::address::{canonical_cidr_problem, range},
     object::Object,
     place::Place,
     resources::Column,
@@ -21,6 +23,10 @@ pub const COLUMNS: &[Column] = &[
     }),
     AGE,
 ];
+
+/// What is wrong with two ranges of one family.
+const ONE_OF_EACH: &str =
+    "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64";
 
 /// The rules of ServiceCIDRs.
 pub struct Rules;
@@ -41,15 +47,21 @@ impl Strategy for Rules {
         let mut errors = Vec::new();
         let cidrs = Place::at(object, &["spec", "cidrs"]);
         match cidrs.len() {
-            0 => errors.push(cidrs.required("at least one CIDR required")),
+            0 => return vec![cidrs.required("at least one CIDR required")],
             1 | 2 => {}
-            actual => errors.push(FieldError::too_many(cidrs.path(), actual, 2)),
+            _ => {
+                // Upstream shows what holds the list.
+                let shown = json!({"CIDRs": cidrs.value()});
+                return vec![FieldError::invalid(cidrs.path(), shown, "may only hold up to 2 values")];
+            }
         }
-        let ranges: Vec<Cidr> = cidrs.items().filter_map(|item| range(&item, &mut errors)).collect();
-        if let [one, other] = ranges[..]
-            && one.is_ipv6() == other.is_ipv6()
-        {
-            errors.push(cidrs.invalid("may specify no more than one IP for each IP family"));
+        for item in cidrs.items() {
+            errors.extend(canonical_cidr_problem(item.text()).map(|rule| item.invalid(rule)));
+        }
+        let families: Vec<bool> =
+            cidrs.items().filter_map(|item| Some(range(item.text())?.is_ipv6())).collect();
+        if matches!(families[..], [one, other] if one == other) {
+            errors.push(cidrs.invalid(ONE_OF_EACH));
         }
         errors
     }
@@ -57,28 +69,21 @@ impl Strategy for Rules {
     fn validate_update(&self, object: &Object, old: &Object) -> Vec<FieldError> {
         let mut errors = Vec::new();
         let path = ["spec", "cidrs"];
-        Place::at(object, &path).unchanged(&Place::at(old, &path), &mut errors);
+        let (now, before) = (Place::at(object, &path), Place::at(old, &path));
+        // A cluster of one family may become one of both.
+        if now.len() != before.len() && (before.len(), now.len()) != (1, 2) {
+            errors.push(now.invalid("field is immutable"));
+            return errors;
+        }
+        for (item, before) in now.items().zip(before.items()) {
+            item.unchanged(&before, &mut errors);
+        }
         errors
     }
 }
 
-fn range(item: &Place<'_>, errors: &mut Vec<FieldError>) -> Option<Cidr> {
-    match item.text().parse::<Cidr>() {
-        Ok(cidr) if cidr.to_string() == item.text() => return Some(cidr),
-        Ok(canonical) | Err(CidrError::HostBits(canonical)) => {
-            errors.push(item.invalid(format!("must be in canonical form (\"{canonical}\")")));
-        }
-        Err(CidrError::Malformed) => {
-            errors.push(item.invalid("must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"));
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn texts(cidrs: &[&str]) -> Vec<String> {
@@ -93,16 +98,37 @@ mod tests {
         assert_eq!(texts(&[]), ["spec.cidrs: Required value: at least one CIDR required"]);
         assert_eq!(
             texts(&["10.96.0.1/16"]),
-            ["spec.cidrs[0]: Invalid value: \"10.96.0.1/16\": must be in canonical form (\"10.96.0.0/16\")"]
+            [
+                "spec.cidrs[0]: Invalid value: \"10.96.0.1/16\": must not have bits set beyond the prefix length"
+            ]
+        );
+        assert_eq!(
+            texts(&["FD00::/64"]),
+            ["spec.cidrs[0]: Invalid value: \"FD00::/64\": must be in canonical form (\"fd00::/64\")"]
+        );
+        assert_eq!(
+            texts(&["10.0.0.0/8", "fd00::/64", "x"]),
+            [
+                "spec.cidrs: Invalid value: {\"CIDRs\":[\"10.0.0.0/8\",\"fd00::/64\",\"x\"]}: may only hold up to 2 values"
+            ]
         );
         assert_eq!(texts(&["10.0.0.0/8", "10.96.0.0/16"]).len(), 1);
-        assert_eq!(texts(&["10.0.0.0/8", "fd00::/64", "x"]).len(), 2);
     }
 
     #[test]
-    fn ranges_stay() {
-        let (old, new) =
-            (json!({"spec": {"cidrs": ["10.0.0.0/8"]}}), json!({"spec": {"cidrs": ["10.96.0.0/16"]}}));
-        assert_eq!(Rules.validate_update(&Object(new), &Object(old)).len(), 1);
+    fn ranges_stay_and_the_other_family_may_come() {
+        let cidrs = |cidrs: &[&str]| Object(json!({"spec": {"cidrs": cidrs}}));
+        let told = |new: &[&str], old: &[&str]| {
+            crate::field::texts(&Rules.validate_update(&cidrs(new), &cidrs(old)))
+        };
+        assert_eq!(
+            told(&["10.96.0.0/16"], &["10.0.0.0/8"]),
+            ["spec.cidrs[0]: Invalid value: \"10.96.0.0/16\": field is immutable"]
+        );
+        assert_eq!(told(&["10.0.0.0/8", "fd00::/64"], &["10.0.0.0/8"]), [""; 0]);
+        assert_eq!(
+            told(&["10.0.0.0/8"], &["10.0.0.0/8", "fd00::/64"]),
+            ["spec.cidrs: Invalid value: [\"10.0.0.0/8\"]: field is immutable"]
+        );
     }
 }

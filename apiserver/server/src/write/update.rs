@@ -115,15 +115,16 @@ impl Write<'_> {
         let mut errors: Vec<_> = refused.into_iter().collect();
         errors.extend(metadata::validate_update(object, old));
         errors.extend(managed_fields::validate(object));
-        match part {
-            Part::Main => {
-                errors.extend(strategy.validate(object));
-                errors.extend(strategy.validate_update(object, old));
-            }
-            Part::Status => errors.extend(strategy.validate_status_update(object, old)),
-            Part::Finalize => errors.extend(strategy.validate(object)),
-            Part::Binding => {}
+        let mut wrong = match part {
+            Part::Main | Part::Finalize => strategy.validate(object),
+            Part::Status => strategy.validate_status_update(object, old),
+            Part::Binding => Vec::new(),
+        };
+        if part == Part::Main {
+            wrong.extend(strategy.validate_update(object, old));
         }
+        wrong.retain(|error| !strategy.forgives(error, object, old));
+        errors.extend(wrong);
         self.invalid(object, &errors)
     }
 

@@ -2,8 +2,9 @@
 //!
 //! Source: `k8s.io/apimachinery/pkg/util/validation/ip.go`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
+use super::read::{bits, masked, read, read_cidr, shown};
 use crate::place::Place;
 
 /// Warns of an address that other software may read differently, or that is not in the form of RFC 5952.
@@ -45,53 +46,6 @@ pub fn warn_cidr(place: &Place<'_>, warnings: &mut Vec<String>) {
         warnings.push(format!(
             "{path}: IPv6 CIDR value {text:?} should be in RFC 5952 canonical format ({wanted:?})"
         ));
-    }
-}
-
-/// An address, also an IPv4 one whose numbers have leading zeros.
-fn read(text: &str) -> Option<IpAddr> {
-    text.parse().ok().or_else(|| {
-        let numbers = text.split('.').map(|number| {
-            let plain = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
-            number.parse::<u8>().ok().filter(|_| plain)
-        });
-        let octets: [u8; 4] = numbers.collect::<Option<Vec<u8>>>()?.try_into().ok()?;
-        Some(IpAddr::V4(Ipv4Addr::from(octets)))
-    })
-}
-
-/// A range as it is written, with all the bits of its address.
-fn read_cidr(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, digits) = text.split_once('/')?;
-    let ip = read(address)?;
-    let plain = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-    let length = digits.parse().ok().filter(|length| plain && *length <= bits(ip))?;
-    Some((ip, length))
-}
-
-fn bits(ip: IpAddr) -> u8 {
-    if ip.is_ipv6() { 128 } else { 32 }
-}
-
-/// The first address of the range that an address lies in.
-fn masked(ip: IpAddr, length: u8) -> IpAddr {
-    match ip {
-        IpAddr::V4(ip) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
-            IpAddr::V4(Ipv4Addr::from(u32::from(ip) & mask))
-        }
-        IpAddr::V6(ip) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
-            IpAddr::V6(Ipv6Addr::from(u128::from(ip) & mask))
-        }
-    }
-}
-
-/// A range as it should be written: one of IPv4 that is mapped into IPv6 as itself.
-fn shown(first: IpAddr, length: u8) -> String {
-    match first.to_canonical() {
-        plain if plain != first => format!("{plain}/{}", length.saturating_sub(96)),
-        plain => format!("{plain}/{length}"),
     }
 }
 

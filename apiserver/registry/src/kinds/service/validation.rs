@@ -11,7 +11,7 @@ use super::{NO_CLUSTER_IP, is_external, is_headless, needs_health_check_port, se
 use crate::{
     field::FieldError,
     kinds::{
-        address::{check_cidr, check_ip, check_ordinary_ip},
+        address::{check_ip, check_ordinary_ip, cidr_problem},
         metadata,
     },
     object::Object,
@@ -20,6 +20,9 @@ use crate::{
 
 /// Where a load balancer class or a list of source ranges is out of place.
 const ONLY_LOAD_BALANCER: &str = "may only be used when `type` is 'LoadBalancer'";
+
+/// The annotation that is read where `loadBalancerSourceRanges` is empty.
+const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 
 /// The longest `sessionAffinity: ClientIP`, in seconds: a day.
 const MAX_AFFINITY_SECONDS: i64 = 86_400;
@@ -41,7 +44,11 @@ pub(super) fn validate(object: &Object) -> Vec<FieldError> {
         cluster_ips(object, &spec, &mut errors);
     }
     for ip in spec.child("externalIPs").items() {
-        check_ordinary_ip(&ip, &mut errors);
+        let before = errors.len();
+        check_ip(&ip, &mut errors);
+        if errors.len() == before {
+            check_ordinary_ip(&ip, &mut errors);
+        }
     }
     spec.child("type").one_of(&["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"], &mut errors);
     node_ports(service_type(object), &spec.child("ports"), &mut errors);
@@ -206,6 +213,7 @@ fn cluster_ips(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>) 
         _ => {}
     }
     families(spec, errors);
+    let before = errors.len();
     for (at, ip) in all.items().enumerate() {
         if at == 0 && ip.text() == NO_CLUSTER_IP {
             if all.len() > 1 {
@@ -218,7 +226,9 @@ fn cluster_ips(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>) 
     if all.len() > 2 {
         errors.push(all.invalid("may only hold up to 2 values"));
     }
-    if !is_headless(object) {
+    // What follows would only repeat what is wrong with them.
+    let all_are_addresses = errors.len() == before;
+    if all_are_addresses && !is_headless(object) {
         of_their_family(&all, &spec.child("ipFamilies"), errors);
     }
 }
@@ -275,11 +285,11 @@ fn node_ports(kind: &str, ports: &Place<'_>, errors: &mut Vec<FieldError>) {
 fn load_balancer(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     let is_one = service_type(object) == "LoadBalancer";
     let (ranges, class) = (spec.child("loadBalancerSourceRanges"), spec.child("loadBalancerClass"));
-    if !ranges.is_empty() && !is_one {
-        errors.push(FieldError::forbidden("spec.LoadBalancerSourceRanges", ONLY_LOAD_BALANCER));
-    }
-    for range in ranges.items() {
-        check_cidr(&range, errors);
+    if ranges.is_empty() {
+        annotated_ranges(object, is_one, errors);
+    } else {
+        // Upstream's name of the field.
+        source_ranges(&ranges.shown_as("spec.LoadBalancerSourceRanges"), is_one, errors);
     }
     let node_ports = spec.child("allocateLoadBalancerNodePorts");
     if node_ports.is_set() && !is_one {
@@ -290,6 +300,35 @@ fn load_balancer(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>
         (true, false) => errors.push(class.forbidden(ONLY_LOAD_BALANCER)),
         (false, _) => {}
     }
+}
+
+fn source_ranges(ranges: &Place<'_>, is_one: bool, errors: &mut Vec<FieldError>) {
+    if !is_one {
+        errors.push(ranges.forbidden(ONLY_LOAD_BALANCER));
+    }
+    for range in ranges.items() {
+        one_range(range.path(), range.text(), errors);
+    }
+}
+
+/// The ranges where they were before there was a field for them.
+fn annotated_ranges(object: &Object, is_one: bool, errors: &mut Vec<FieldError>) {
+    let annotation = Place::at(object, &["metadata", "annotations"]).key(SOURCE_RANGES);
+    if !annotation.is_set() {
+        return;
+    }
+    if !is_one {
+        errors.push(annotation.forbidden(ONLY_LOAD_BALANCER));
+    }
+    if !annotation.text().trim().is_empty() {
+        annotation.text().split(',').for_each(|range| one_range(annotation.path(), range, errors));
+    }
+}
+
+/// A range, which may have blanks around it: it came from a list with commas once.
+fn one_range(path: &str, range: &str, errors: &mut Vec<FieldError>) {
+    let range = range.trim();
+    errors.extend(cidr_problem(range).map(|rule| FieldError::invalid(path, range, rule)));
 }
 
 fn traffic_policies(object: &Object, spec: &Place<'_>, errors: &mut Vec<FieldError>) {

@@ -1,5 +1,7 @@
 //! PUT.
 
+use keelson_api_registry::{object::Object, resources};
+
 use super::*;
 
 const A: &str = "/api/v1/namespaces/shop/configmaps/a";
@@ -101,6 +103,28 @@ fn a_kind_may_insist_on_a_resource_version() {
         let message = "leases.coordination.k8s.io \"leader\" is invalid: metadata.resourceVersion: Invalid value: 0: \
                        must be specified for an update";
         assert_refused(&refused(cluster.put(path, &lease).await), 422, "Invalid", message);
+    });
+}
+
+#[test]
+fn a_range_that_was_good_once_may_stay_and_no_new_one_comes() {
+    with_cluster(async |cluster| {
+        let spec = json!({"podCIDR": "10.1.0.9/24", "podCIDRs": ["10.1.0.9/24"]});
+        let metadata = json!({"name": "old", "uid": "u", "creationTimestamp": "2020-01-01T00:00:00Z"});
+        let old = json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec});
+        let nodes = resources::find("", "v1", "nodes").unwrap();
+        cluster.server.objects.create(nodes, &Object(old), &[]).await.unwrap();
+        let labels = json!({"metadata": {"labels": {"a": "b"}}});
+        assert_eq!(cluster.merge("/api/v1/nodes/old", labels).await.unwrap().code, 200);
+        let error =
+            cluster.post_refused("/api/v1/nodes", json!({"metadata": {"name": "new"}, "spec": spec})).await;
+        assert_refused(
+            &error,
+            422,
+            "Invalid",
+            "Node \"new\" is invalid: spec.podCIDRs[0]: Invalid value: \"10.1.0.9/24\": \
+             must not have bits set beyond the prefix length",
+        );
     });
 }
 
