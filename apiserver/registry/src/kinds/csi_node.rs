@@ -53,6 +53,10 @@ impl Strategy for Rules {
         errors
     }
 
+    fn updates_unconditionally(&self) -> bool {
+        false
+    }
+
     fn validate_update(&self, object: &Object, old: &Object) -> Vec<FieldError> {
         let mut errors = Vec::new();
         // How many volumes a node takes may change.

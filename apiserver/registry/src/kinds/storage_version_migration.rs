@@ -54,6 +54,10 @@ impl Strategy for Rules {
         if resource.text().is_empty() { vec![resource.required("resource is required")] } else { Vec::new() }
     }
 
+    fn updates_unconditionally(&self) -> bool {
+        false
+    }
+
     fn validate_update(&self, object: &Object, old: &Object) -> Vec<FieldError> {
         let mut errors = Vec::new();
         Place::at(object, &RESOURCE).unchanged(&Place::at(old, &RESOURCE), &mut errors);

@@ -61,6 +61,10 @@ impl Strategy for Rules {
         errors
     }
 
+    fn updates_unconditionally(&self) -> bool {
+        false
+    }
+
     fn returns_deleted_object(&self) -> bool {
         true
     }

@@ -65,6 +65,36 @@ fn what_is_stored_elsewhere_is_stored_by_another() {
     }
 }
 
+/// Upstream's strategies, one by one: who changes one of these says what the change is based on.
+const CONDITIONAL: &[&str] = &[
+    "CSIDriver",
+    "CSINode",
+    "CSIStorageCapacity",
+    "ClusterTrustBundle",
+    "DeviceTaintRule",
+    "FlowSchema",
+    "Lease",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
+    "MutatingWebhookConfiguration",
+    "PodCertificateRequest",
+    "PodDisruptionBudget",
+    "PriorityLevelConfiguration",
+    "RuntimeClass",
+    "StorageVersionMigration",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "ValidatingWebhookConfiguration",
+    "VolumeAttachment",
+];
+
+#[test]
+fn some_kinds_are_not_changed_by_who_does_not_know_them() {
+    let conditional = RESOURCES.iter().filter(|resource| !resource.strategy.updates_unconditionally());
+    let kinds: BTreeSet<_> = conditional.map(|resource| resource.kind).collect();
+    assert_eq!(kinds, CONDITIONAL.iter().copied().collect());
+}
+
 #[test]
 fn selectable_fields_exist() {
     let schema = builtin();
