@@ -51,11 +51,11 @@ impl RequestInfo {
     /// Parses a request's head.
     ///
     /// # Errors
-    /// 404 for a resource that does not exist, 405 for one that does not do that, 400 for malformed escapes.
+    /// 404 for a resource that does not exist, 405 for one that does not do that.
     pub fn parse(method: &Method, uri: &http::Uri) -> Result<Self, ApiError> {
-        let mut query = parse_query(uri.query().unwrap_or_default())?;
+        let mut query = parse_query(uri.query().unwrap_or_default());
         let path = uri.path().to_owned();
-        let segments = segments(&path)?;
+        let segments = segments(&path);
         let target = match route(&segments)? {
             None => Target::Path,
             Some(route) => Target::Resource(route.written_as_query(&mut query).request(method, &query)?),
@@ -213,33 +213,33 @@ fn is_below_namespace(group: &str, rest: &[&str]) -> bool {
     }
 }
 
-fn segments(path: &str) -> Result<Vec<String>, ApiError> {
-    path.split('/').filter(|segment| !segment.is_empty()).map(|segment| unescape(segment, false)).collect()
+/// The parts of a path. An escaped slash is one: upstream takes the path apart only after it has unescaped it.
+fn segments(path: &str) -> Vec<String> {
+    let path = unescape(path);
+    path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect()
 }
 
-fn parse_query(query: &str) -> Result<Vec<(String, String)>, ApiError> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+/// The parameters. As Go does it, those that cannot be read are left out, and so are those with a semicolon, which
+/// some take for an ampersand.
+fn parse_query(query: &str) -> Vec<(String, String)> {
+    let pairs =
+        query.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';') && is_well_formed(pair));
     pairs
         .map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((unescape(key, true)?, unescape(value, true)?))
+            (unescape(&key.replace('+', " ")), unescape(&value.replace('+', " ")))
         })
         .collect()
 }
 
-fn unescape(text: &str, plus_is_space: bool) -> Result<String, ApiError> {
-    if !escapes_are_whole(text) {
-        return Err(ApiError::bad_request(format!("invalid URL escape in {text:?}")));
-    }
-    let text = if plus_is_space { text.replace('+', " ") } else { text.to_owned() };
-    let decoded = percent_encoding::percent_decode_str(&text).decode_utf8();
-    decoded
-        .map(Into::into)
-        .map_err(|_| ApiError::bad_request(format!("{text:?} is not UTF-8 when unescaped")))
+/// Bytes that are no text become a character that no name has.
+fn unescape(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// Whether every `%` is followed by two hexadecimal digits.
-fn escapes_are_whole(text: &str) -> bool {
+/// Whether every `%` of a path or a query is followed by two hexadecimal digits. What speaks HTTP refuses a path that is
+/// not, before anybody asks what it means.
+pub fn is_well_formed(text: &str) -> bool {
     let digits = |after: &str| after.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
     text.split('%').skip(1).all(digits)
 }
@@ -356,8 +356,21 @@ mod tests {
             [pretty(""), pretty("pretty="), pretty("pretty=x"), pretty("pretty=1")],
             [None, None, Some(false), Some(true)]
         );
-        for uri in ["/api/v1/pods?limit=%zz", "/api/v1/namespaces/a/pods/%4", "/api/v1/pods?x=%"] {
-            assert_eq!(parse("GET", uri).unwrap_err().code, 400, "{uri}");
-        }
+    }
+
+    #[test]
+    fn parameters_that_cannot_be_read_are_left_out() {
+        let info = parse("GET", "/api/v1/pods?limit=%zz&x=1;y=2&%=3&a=b&c=%ff").unwrap();
+        let query: Vec<_> = info.query.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(query, [("a", "b"), ("c", "\u{fffd}")]);
+    }
+
+    #[test]
+    fn an_escaped_slash_is_a_slash() {
+        assert_eq!(parse("GET", "/api/v1/namespaces/a%2Fb").unwrap_err().code, 404);
+        let pods = resource("GET", "/api/v1/namespaces/a%2fpods");
+        assert_eq!((pods.namespace.as_str(), pods.resource.plural), ("a", "pods"));
+        assert_eq!(resource("GET", "/api/v1/namespaces/a/pods/%ff").name, "\u{fffd}");
+        assert!(is_well_formed("/a%2F%fF") && !is_well_formed("/%4") && !is_well_formed("/%zz"));
     }
 }

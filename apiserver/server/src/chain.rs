@@ -9,11 +9,11 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Method, Request, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header, request::Parts};
 use http_body::Body as HttpBody;
 use hyper::upgrade::OnUpgrade;
 use keelson_api_registry::{
-    request::{RequestInfo, Target},
+    request::{self, RequestInfo, Target},
     status::ApiError,
 };
 use time::OffsetDateTime;
@@ -49,6 +49,9 @@ where
 {
     let began = Instant::now();
     let (head, body) = request.into_parts();
+    if !request::is_well_formed(head.uri.path()) {
+        return malformed(head.version);
+    }
     let audit_id = audit_id(&head.headers);
     let info = RequestInfo::parse(&head.method, &head.uri);
     let stations = stations(&server, &peer, &head, info.clone(), body);
@@ -74,6 +77,15 @@ where
     record::observe(&server.metrics, &head.method, known, response.status(), began.elapsed());
     // The answer to a HEAD is a GET's without the body: HTTP/2 clients hang up on one that has it.
     if head.method == Method::HEAD { response.map(|_| answer::no_body()) } else { response }
+}
+
+/// What Go's server says of a path that cannot be unescaped, before anything of upstream sees it.
+fn malformed(version: Version) -> Response {
+    let mut response = answer::text(StatusCode::BAD_REQUEST, "400 Bad Request");
+    if version <= Version::HTTP_11 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// The stations of a request, in order. What is thrown at one of them is what the client gets.

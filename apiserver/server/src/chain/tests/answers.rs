@@ -41,6 +41,22 @@ fn failures_are_told_in_the_encoding_that_the_client_accepts() {
 }
 
 #[test]
+fn a_path_that_cannot_be_unescaped_is_refused_before_anybody_is_asked_who_they_are() {
+    with_server(async |site| {
+        for uri in ["/api/v1/namespaces/%zz", "/%", "/healthz%2"] {
+            let (code, media, body) = raw(&Client::anonymous(&site), uri).await;
+            assert_eq!((code, media.as_str()), (400, "text/plain; charset=utf-8"), "{uri}");
+            assert_eq!(body, b"400 Bad Request", "{uri}");
+        }
+        let master = Client::master(&site);
+        assert_eq!(raw(&master, "/api/v1/namespaces?limit=%zz&labelSelector=a;b").await.0, 200);
+        let (code, _, body) = raw(&master, "/api/v1/namespaces/a%2Fb").await;
+        let status: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((code, &status["reason"]), (404, &json!("NotFound")));
+    });
+}
+
+#[test]
 fn json_is_indented_for_tools_of_people_and_on_request() {
     with_server(async |site| {
         let curl = Client::master(&site).header("user-agent", "curl/8.5.0");
