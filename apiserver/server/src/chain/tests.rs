@@ -331,7 +331,8 @@ fn protobuf_that_cannot_be_read_is_refused_as_upstream_refuses_it() {
         );
         assert_eq!(
             send(protobuf("v2", "Namespace", b"")).await,
-            "the API version in the data (v2) does not match the expected API version (v1)"
+            "Namespace in version \"v2\" cannot be handled as a Namespace: no kind \"Namespace\" is registered for \
+             version \"v2\" in scheme \"pkg/api/legacyscheme/scheme.go:30\""
         );
     });
 }

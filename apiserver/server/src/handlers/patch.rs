@@ -123,12 +123,17 @@ impl Patch {
         let patched = self.patched(current.0.clone(), wanted).map_err(|error| refusal(&error))?;
         let named = |field| patched.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let found = TypeMeta { api_version: named("apiVersion"), kind: named("kind") };
-        body::check(&found, wanted)?;
         let quoted = self.quoted(&patched);
         let unfit = |why: String| {
             let error = FieldError::invalid("patch", quoted.clone(), why);
             ApiError::invalid("", "", "", &[error])
         };
+        // Upstream merges a strategic patch into a type, which does not change with what it is called.
+        if !matches!(self.operation, Operation::Strategic(_))
+            && let Some(why) = body::mismatch(&found, wanted)
+        {
+            return Err(unfit(why));
+        }
         let decoded = decode_value(builtin(), wanted.ty(), patched);
         let decoded = decoded.map_err(|error| unfit(error.to_string()))?;
         let mut violations = self.violations.clone();

@@ -17,6 +17,31 @@ use keelson_api_schema::{
 
 use crate::storage::check_length;
 
+/// Where upstream's types are registered, as its refusals name it.
+const SCHEME: &str = "pkg/api/legacyscheme/scheme.go:30";
+
+/// Versions that upstream serves no longer, or only on request, and still understands.
+const ONCE_SERVED: &[(&str, &[&str])] = &[
+    ("admissionregistration.k8s.io", &["v1alpha1", "v1beta1"]),
+    ("apps", &["v1beta1", "v1beta2"]),
+    ("authentication.k8s.io", &["v1alpha1", "v1beta1"]),
+    ("authorization.k8s.io", &["v1beta1"]),
+    ("batch", &["v1beta1"]),
+    ("certificates.k8s.io", &["v1alpha1", "v1beta1"]),
+    ("coordination.k8s.io", &["v1beta1"]),
+    ("discovery.k8s.io", &["v1beta1"]),
+    ("events.k8s.io", &["v1beta1"]),
+    ("flowcontrol.apiserver.k8s.io", &["v1beta1", "v1beta2", "v1beta3"]),
+    ("networking.k8s.io", &["v1beta1"]),
+    ("node.k8s.io", &["v1alpha1", "v1beta1"]),
+    ("policy", &["v1beta1"]),
+    ("rbac.authorization.k8s.io", &["v1alpha1", "v1beta1"]),
+    ("resource.k8s.io", &["v1alpha3", "v1beta1", "v1beta2"]),
+    ("scheduling.k8s.io", &["v1beta1"]),
+    ("storage.k8s.io", &["v1alpha1", "v1beta1"]),
+    ("storagemigration.k8s.io", &["v1beta1"]),
+];
+
 /// How much of a body that cannot be read is quoted, in bytes.
 const QUOTED_BYTES: usize = 30;
 
@@ -101,20 +126,17 @@ fn read_if(
     validation: FieldValidation,
     check: impl Fn(&TypeMeta) -> Result<(), ApiError>,
 ) -> Result<Draft, ApiError> {
-    let unrecognized = |error: &DecodeError| {
-        let summary = summary(body);
-        let message = format!(
-            "the object provided is unrecognized (must be of type {}): {error} ({summary})",
-            wanted.kind
-        );
-        refusal(error, message)
-    };
+    let unrecognized = |error: &DecodeError| refusal(error, unrecognized_as(wanted, error, body));
     let document = Document::parse(body, encoding).map_err(|error| unrecognized(&error))?;
     let found = document.type_meta().map_err(|error| unrecognized(&error))?;
+    if found.api_version.matches('/').count() > 1 {
+        let why = format!("unexpected GroupVersion string: {}", found.api_version);
+        return Err(ApiError::bad_request(unrecognized_as(wanted, &why, body)));
+    }
     check(&found)?;
     let unfit = |error: &DecodeError| match found.kind.as_str() {
         "" => unrecognized(error),
-        kind => refusal(error, cannot_be_handled(kind, &found, wanted, error)),
+        _ => refusal(error, cannot_be_handled(&found, wanted, error)),
     };
     let decoded = document.decode(builtin(), wanted.ty()).map_err(|error| unfit(&error))?;
     let (value, warnings) = decoded.enforce(validation).map_err(|error| unfit(&error))?;
@@ -125,28 +147,45 @@ fn read_if(
     Ok(Draft { object, warnings })
 }
 
+fn unrecognized_as(wanted: Wanted<'_>, why: &dyn std::fmt::Display, body: &[u8]) -> String {
+    let summary = summary(body);
+    format!("the object provided is unrecognized (must be of type {}): {why} ({summary})", wanted.kind)
+}
+
 /// Refuses what calls itself something else than what is wanted. It may call itself nothing.
 ///
 /// # Errors
 /// 400.
-pub(crate) fn check(found: &TypeMeta, wanted: Wanted<'_>) -> Result<(), ApiError> {
-    check_kind(found, wanted)?;
+fn check(found: &TypeMeta, wanted: Wanted<'_>) -> Result<(), ApiError> {
+    if let Some(why) = mismatch(found, wanted) {
+        return Err(ApiError::bad_request(cannot_be_handled(found, wanted, &why)));
+    }
     check_version(found, wanted)
 }
 
-fn check_kind(found: &TypeMeta, wanted: Wanted<'_>) -> Result<(), ApiError> {
-    if !found.kind.is_empty() && found.kind != wanted.kind {
-        let why = match is_known(found) {
-            true => format!(
-                "converting ({}) to ({}): unknown conversion",
-                go_type(&found.api_version, &found.kind),
-                internal_go_type(wanted)
-            ),
-            false => not_registered(found, wanted),
-        };
-        return Err(ApiError::bad_request(cannot_be_handled(&found.kind, found, wanted, &why)));
+/// Why what is found cannot be what is wanted. It may be it in another version, or call itself nothing.
+pub(crate) fn mismatch(found: &TypeMeta, wanted: Wanted<'_>) -> Option<String> {
+    let versions = !found.api_version.is_empty() && !is_understood(found, wanted);
+    other_kind(found, wanted).or_else(|| versions.then(|| not_registered(found, wanted)))
+}
+
+fn other_kind(found: &TypeMeta, wanted: Wanted<'_>) -> Option<String> {
+    if found.kind.is_empty() || found.kind == wanted.kind {
+        return None;
     }
-    Ok(())
+    Some(match is_known(found) {
+        true => format!(
+            "converting ({}) to ({}): unknown conversion",
+            go_type(&found.api_version, &found.kind),
+            internal_go_type(wanted)
+        ),
+        false => not_registered(found, wanted),
+    })
+}
+
+fn check_kind(found: &TypeMeta, wanted: Wanted<'_>) -> Result<(), ApiError> {
+    let wrong = other_kind(found, wanted);
+    wrong.map_or(Ok(()), |why| Err(ApiError::bad_request(cannot_be_handled(found, wanted, &why))))
 }
 
 /// Refuses a group and version of which there is nothing here. It may name none.
@@ -158,12 +197,12 @@ fn check_served(found: &TypeMeta, wanted: Wanted<'_>) -> Result<(), ApiError> {
         return Ok(());
     }
     let why = not_registered(found, wanted);
-    Err(ApiError::bad_request(cannot_be_handled(wanted.kind, found, wanted, &why)))
+    Err(ApiError::bad_request(cannot_be_handled(found, wanted, &why)))
 }
 
 fn not_registered(found: &TypeMeta, wanted: Wanted<'_>) -> String {
     let kind = if found.kind.is_empty() { wanted.kind } else { &found.kind };
-    format!("no kind {kind:?} is registered for version {:?}", found.api_version)
+    format!("no kind {kind:?} is registered for version {:?} in scheme {SCHEME:?}", found.api_version)
 }
 
 fn split(api_version: &str) -> (&str, &str) {
@@ -181,15 +220,19 @@ fn check_version(found: &TypeMeta, wanted: Wanted<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn cannot_be_handled(
-    kind: &str,
-    found: &TypeMeta,
-    wanted: Wanted<'_>,
-    why: &dyn std::fmt::Display,
-) -> String {
+fn cannot_be_handled(found: &TypeMeta, wanted: Wanted<'_>, why: &dyn std::fmt::Display) -> String {
+    let kind = if found.kind.is_empty() { wanted.kind } else { &found.kind };
     let version = found.api_version.rsplit('/').next().unwrap_or_default();
     let version = if version.is_empty() { wanted.version } else { version };
     format!("{kind} in version {version:?} cannot be handled as a {}: {why}", wanted.kind)
+}
+
+/// Whether there is, or was, such a version of the kind that is wanted.
+fn is_understood(found: &TypeMeta, wanted: Wanted<'_>) -> bool {
+    let (group, version) = split(&found.api_version);
+    let once = ONCE_SERVED.iter().filter(|(once, _)| *once == group && group == wanted.group);
+    builtin().lookup_kind(group, version, wanted.kind).is_some()
+        || once.flat_map(|(_, versions)| *versions).any(|once| *once == version)
 }
 
 fn is_known(found: &TypeMeta) -> bool {
@@ -203,9 +246,9 @@ fn go_type(api_version: &str, kind: &str) -> String {
 }
 
 /// `core.Pod`: upstream's internal type.
-fn internal_go_type(wanted: Wanted<'_>) -> String {
+pub(crate) fn internal_go_type(wanted: Wanted<'_>) -> String {
     let package = match wanted.group {
-        "" => "core",
+        "" | "events.k8s.io" => "core",
         group => group.split('.').next().unwrap_or(group),
     };
     format!("{package}.{}", wanted.kind)
@@ -278,11 +321,22 @@ mod tests {
         );
         assert_eq!(
             refused(r#"{"kind":"Pot","apiVersion":"v1"}"#, POD),
-            "Pot in version \"v1\" cannot be handled as a Pod: no kind \"Pot\" is registered for version \"v1\""
+            "Pot in version \"v1\" cannot be handled as a Pod: no kind \"Pot\" is registered for version \"v1\" in \
+             scheme \"pkg/api/legacyscheme/scheme.go:30\""
         );
         assert_eq!(
             refused(r#"{"kind":"Pod","apiVersion":"v2"}"#, POD),
-            "the API version in the data (v2) does not match the expected API version (v1)"
+            "Pod in version \"v2\" cannot be handled as a Pod: no kind \"Pod\" is registered for version \"v2\" in \
+             scheme \"pkg/api/legacyscheme/scheme.go:30\""
+        );
+        assert_eq!(
+            refused(r#"{"kind":"Deployment","apiVersion":"apps/v1beta1"}"#, DEPLOYMENT),
+            "the API version in the data (apps/v1beta1) does not match the expected API version (apps/v1)"
+        );
+        assert_eq!(
+            refused(r#"{"apiVersion":"a/b/c"}"#, POD),
+            "the object provided is unrecognized (must be of type Pod): unexpected GroupVersion string: a/b/c \
+             ({\"apiVersion\":\"a/b/c\"})"
         );
     }
 

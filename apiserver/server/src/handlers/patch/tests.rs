@@ -84,11 +84,16 @@ fn unknown_fields_of_the_outcome_are_refused_or_warned_of() {
 
 #[test]
 fn a_patch_cannot_make_another_kind_of_it() {
-    let error = apply(MERGE_PATCH, r#"{"kind":"Secret"}"#, FieldValidation::Warn).unwrap_err();
-    assert_eq!(error.code, 400);
-    let error = apply(MERGE_PATCH, r#"{"apiVersion":"v2"}"#, FieldValidation::Warn).unwrap_err();
-    assert_eq!(
-        error.message,
-        "the API version in the data (v2) does not match the expected API version (v1)"
-    );
+    let refused = |body: &str| apply(MERGE_PATCH, body, FieldValidation::Warn).unwrap_err();
+    let error = refused(r#"{"kind":"Secret"}"#);
+    assert_eq!((error.code.as_u16(), error.reason), (422, "Invalid"));
+    let why = "converting (v1.Secret) to (core.ConfigMap): unknown conversion";
+    assert!(error.message.starts_with(" \"\" is invalid: patch: Invalid value: \"{"), "{}", error.message);
+    assert!(error.message.ends_with(why), "{}", error.message);
+    let error = refused(r#"{"apiVersion":"v2"}"#);
+    let why = "no kind \"ConfigMap\" is registered for version \"v2\" in scheme \"pkg/api/legacyscheme/scheme.go:30\"";
+    assert!(error.message.ends_with(why), "{}", error.message);
+    let patch = r#"{"kind":"Secret","data":{"x":"3"}}"#;
+    let draft = apply(STRATEGIC_MERGE_PATCH, patch, FieldValidation::Strict).unwrap();
+    assert_eq!((draft.object.text(&["kind"]), draft.object.text(&["data", "x"])), ("ConfigMap", "3"));
 }
