@@ -7,7 +7,9 @@ pub(crate) mod time;
 pub use duration::parse as parse_duration;
 pub use number::{parse_int, parse_uint};
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use serde_json::Value;
 
 /// A string as Go's `%q` writes it.
 pub fn quote(text: &str) -> String {
@@ -34,6 +36,27 @@ pub fn quote(text: &str) -> String {
     out
 }
 
+/// A value as Go's `%v` writes it: `map[a:1 b:[x y]]`.
+pub fn print(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::Bool(_) => value.to_string(),
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(double) => float(double),
+            None => number.to_string(),
+        },
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(print).collect::<Vec<_>>().join(" ")),
+        Value::Object(fields) => {
+            // Sorted, whichever order the document had.
+            let fields: BTreeMap<&String, &Value> = fields.iter().collect();
+            let shown: Vec<_> =
+                fields.into_iter().map(|(name, value)| format!("{name}:{}", print(value))).collect();
+            format!("map[{}]", shown.join(" "))
+        }
+    }
+}
+
 /// A double as Go's JSON encoder writes it: no exponent between 10⁻⁶ and 10²¹, no trailing `.0`.
 pub(crate) fn float(value: f64) -> String {
     let size = value.abs();
@@ -50,6 +73,12 @@ pub(crate) fn float(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn printing() {
+        let value = serde_json::json!({"b": [1, 1.5, "x y"], "a": null, "c": {"d": true}});
+        assert_eq!(print(&value), "map[a:<nil> b:[1 1.5 x y] c:map[d:true]]");
+    }
 
     #[test]
     fn quoting() {

@@ -25,6 +25,12 @@ pub enum PatchError {
         /// Which limit was passed.
         message: String,
     },
+    /// The patch does not fit this object, and upstream has no code for that: 500.
+    #[error("{message}")]
+    Failed {
+        /// Why.
+        message: String,
+    },
     /// The patch does not fit this object: 422.
     #[error("{message}")]
     Unprocessable {
@@ -40,6 +46,10 @@ impl PatchError {
 
     fn too_large(message: impl Into<String>) -> PatchError {
         PatchError::TooLarge { message: message.into() }
+    }
+
+    fn failed(message: impl Into<String>) -> PatchError {
+        PatchError::Failed { message: message.into() }
     }
 
     fn unprocessable(message: impl Into<String>) -> PatchError {

@@ -16,7 +16,7 @@ mod list;
 use serde_json::{Map, Value};
 
 use super::PatchError;
-use crate::go_text::quote;
+use crate::go_text::{print, quote};
 use crate::model::{PatchStrategy, Schema, Shape, TypeId};
 use list::Lists;
 
@@ -33,7 +33,7 @@ const BAD_ELEMENT_ORDER: &str = "invalid patch format of setElementOrder list";
 ///
 /// # Errors
 /// [`PatchError::Malformed`] for a patch that is no object or has directives of a wrong form,
-/// [`PatchError::Unprocessable`] where object and patch do not fit.
+/// [`PatchError::Unprocessable`] for lists of lists, [`PatchError::Failed`] where object and patch do not fit otherwise.
 pub fn apply(schema: &Schema, ty: TypeId, object: Value, patch: Value) -> Result<Value, PatchError> {
     let (Value::Object(object), Value::Object(patch)) = (object, patch) else {
         return Err(PatchError::malformed("invalid JSON document"));
@@ -173,7 +173,7 @@ impl<'s> Merger<'s> {
                         "unable to find api field in struct {name} for the json field {}",
                         quote(key)
                     );
-                    PatchError::unprocessable(message)
+                    PatchError::failed(message)
                 })?;
                 let merge_key = field.merge_key.as_deref();
                 Ok(Target { place: Place::Typed(field.ty), strategy: field.patch, merge_key })
@@ -263,13 +263,13 @@ fn list_of(value: Value) -> Result<Vec<Value>, PatchError> {
         Value::String(_) => "string",
         Value::Object(_) => "map[string]interface {}",
     };
-    Err(PatchError::unprocessable(format!("expected a []interface {{}}, but received a {found}")))
+    Err(PatchError::failed(format!("expected a []interface {{}}, but received a {found}")))
 }
 
 fn unknown_directive(directive: &Value, mut map: Map<String, Value>) -> PatchError {
     map.insert(PATCH.to_owned(), directive.clone());
-    let name = directive.as_str().map_or_else(|| directive.to_string(), str::to_owned);
-    PatchError::malformed(format!("unknown patch type: {name} in map: {}", Value::Object(map)))
+    let name = print(directive);
+    PatchError::failed(format!("unknown patch type: {name} in map: {}", print(&Value::Object(map))))
 }
 
 #[cfg(test)]

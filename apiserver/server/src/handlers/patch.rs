@@ -16,7 +16,7 @@ use keelson_api_registry::{
     status::{ApiError, Cause},
 };
 use keelson_api_schema::{
-    DecodeError, Document, Encoding, FieldValidation, TypeMeta, builtin, decode_value,
+    DecodeError, Document, Encoding, FieldValidation, TypeMeta, builtin, decode_value, go_text,
     patch::{PatchError, json::JsonPatch, merge, strategic},
 };
 use serde_json::Value;
@@ -35,6 +35,7 @@ use crate::{
 };
 
 pub(super) mod apply;
+mod shape;
 
 /// What a patch may be written in.
 const JSON_PATCH: &str = "application/json-patch+json";
@@ -60,7 +61,7 @@ pub(super) async fn patch(server: &Arc<Server>, call: &Call, part: Part) -> Resu
         return apply::apply(server, call, part).await;
     }
     let options = WriteOptions::parse_patch(&call.info)?;
-    let patch = Patch::read(&call.headers, &call.body)?;
+    let patch = Patch::read(&call.headers, &call.body, options.validation)?;
     let resource = call.request.resource;
     let write = Write { server, call, target: Target::of(call), dry_run: options.dry_run };
     let change = |current: &crate::storage::Stored| {
@@ -93,7 +94,11 @@ impl Patch {
     ///
     /// # Errors
     /// 415 for other forms, 400 for what cannot be read, 413 for what is too long.
-    pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
+    pub(super) fn read(
+        headers: &HeaderMap,
+        body: &[u8],
+        validation: FieldValidation,
+    ) -> Result<Self, ApiError> {
         let form = form_of(headers);
         if form == APPLY_PATCH || !ACCEPTED.contains(&form.as_str()) {
             return Err(ApiError::unsupported_media_type(&ACCEPTED));
@@ -101,12 +106,19 @@ impl Patch {
         let decoded = Document::parse(body, Encoding::Json).and_then(Document::decode_untyped);
         let decoded = decoded.map_err(|error| unreadable(&error))?;
         let prefix = if form == JSON_PATCH { "json patch " } else { "" };
-        let violations = decoded.violations.iter().map(|violation| format!("{prefix}{violation}")).collect();
+        let mut violations: Vec<String> = decoded.violations.iter().map(ToString::to_string).collect();
         let operation = match form.as_str() {
-            JSON_PATCH => Operation::Json(JsonPatch::read(decoded.value).map_err(|error| refusal(&error))?),
-            MERGE_PATCH => Operation::Merge(decoded.value),
-            _ => Operation::Strategic(decoded.value),
+            JSON_PATCH => {
+                violations.extend(shape::json_patch(&decoded.value, validation)?);
+                Operation::Json(JsonPatch::read(decoded.value).map_err(|error| refusal(&error))?)
+            }
+            MERGE_PATCH => {
+                shape::merge_patch(&decoded.value, validation)?;
+                Operation::Merge(decoded.value)
+            }
+            _ => Operation::Strategic(shape::strategic_patch(decoded.value)?),
         };
+        violations.iter_mut().for_each(|violation| violation.insert_str(0, prefix));
         Ok(Self { operation, violations })
     }
 
@@ -159,7 +171,7 @@ impl Patch {
     /// What a refusal quotes: the patch where it is an object of its own kind, else what it made.
     fn quoted(&self, patched: &Value) -> String {
         match &self.operation {
-            Operation::Strategic(patch) => patch.to_string(),
+            Operation::Strategic(patch) => go_text::print(patch),
             Operation::Json(_) | Operation::Merge(_) => patched.to_string(),
         }
     }
@@ -170,7 +182,7 @@ fn unreadable(error: &DecodeError) -> ApiError {
         DecodeError::TooLarge => {
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", error.to_string())
         }
-        DecodeError::Json { message } => ApiError::bad_request(format!("error decoding patch: {message}")),
+        DecodeError::Json { .. } => ApiError::bad_request("invalid JSON patch"),
         other => ApiError::bad_request(format!("error decoding patch: {other}")),
     }
 }
@@ -191,6 +203,8 @@ fn refusal(error: &PatchError) -> ApiError {
             error.details.causes.push(cause);
             error
         }
+        // Upstream has no code for it.
+        PatchError::Failed { message } => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "", message),
     }
 }
 

@@ -61,7 +61,7 @@ async fn patch(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError> 
         return codec::respond(call, StatusCode::OK, &scale_of(&written.stored.object)?, &written.warnings);
     }
     let options = WriteOptions::parse_patch(&call.info)?;
-    let patch = Patch::read(&call.headers, &call.body)?;
+    let patch = Patch::read(&call.headers, &call.body, options.validation)?;
     let change = |current: &crate::storage::Stored| {
         let draft = patch.apply(&scale_of(&current.object)?, SCALE, options.validation)?;
         identity::check_name(&draft.object, &call.request)?;

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::{BAD_ELEMENT_ORDER, BAD_PRIMITIVE_LIST, Merger, PATCH, Place, clean, unknown_directive};
-use crate::patch::PatchError;
+use crate::{go_text::print, patch::PatchError};
 
 /// How the lists of one field merge.
 pub(super) struct Lists<'s> {
@@ -63,7 +63,7 @@ impl Lists<'_> {
         }
         if self.merge_key.is_none() {
             let message = "cannot merge lists without merge key for struct";
-            return Err(PatchError::unprocessable(message));
+            return Err(PatchError::failed(message));
         }
         let (old, new) = self.obey_directives(old, new)?;
         self.merge_objects(old, new)
@@ -85,7 +85,7 @@ impl Lists<'_> {
                 Some(Some("replace")) => replace = true,
                 Some(Some("merge")) => {
                     let message = "merging lists cannot yet be specified in the patch";
-                    return Err(PatchError::unprocessable(message));
+                    return Err(PatchError::failed(message));
                 }
                 Some(_) => {
                     let directive = item[PATCH].clone();
@@ -166,11 +166,11 @@ impl Lists<'_> {
                 }
             }
             if !found {
-                let [new, order] = [new, order].map(|list| Value::from(list).to_string());
+                let [new, order] = [new, order].map(|list| print(&Value::from(list)));
                 let message = format!(
                     "The order in patch list:\n{new}\n doesn't match $setElementOrder list:\n{order}\n"
                 );
-                return Err(PatchError::unprocessable(message));
+                return Err(PatchError::failed(message));
             }
         }
         Ok(())
@@ -187,11 +187,11 @@ impl Lists<'_> {
             Value::Object(object) => match object.get(key) {
                 Some(value) => Ok(value.to_string()),
                 None => {
-                    let message = format!("map: {item} does not contain declared merge key: {key}");
-                    Err(PatchError::unprocessable(message))
+                    let map = print(item);
+                    Err(PatchError::failed(format!("map: {map} does not contain declared merge key: {key}")))
                 }
             },
-            other => Err(PatchError::unprocessable(format!("value {other} is not a map"))),
+            other => Err(PatchError::failed(format!("value {} is not a map", print(other)))),
         }
     }
 
@@ -218,9 +218,9 @@ fn same_kind(old: &[Value], new: &[Value]) -> Result<bool, PatchError> {
     match first {
         Some(Value::Array(_)) => return Err(PatchError::unprocessable("lists of lists are not supported")),
         Some(item) if kinds.any(|kind| kind != std::mem::discriminant(item)) => {
-            let [old, new] = [old, new].map(|list| Value::from(list).to_string());
+            let [old, new] = [old, new].map(|list| print(&Value::from(list)));
             let message = format!("list element types are not identical: [{old} {new}]");
-            return Err(PatchError::unprocessable(message));
+            return Err(PatchError::failed(message));
         }
         _ => {}
     }

@@ -168,7 +168,7 @@ fn messages() {
     let table = [
         (
             json!({"containers": [{"image": "x"}]}),
-            "map: {\"image\":\"x\"} does not contain declared merge key: name",
+            "map: map[image:x] does not contain declared merge key: name",
         ),
         (
             json!({"containers": [{"name": "a", "$patch": "merge"}]}),
@@ -176,10 +176,10 @@ fn messages() {
         ),
         (
             json!({"containers": [{"name": "a", "$patch": "x"}]}),
-            "unknown patch type: x in map: {\"$patch\":\"x\",\"name\":\"a\"}",
+            "unknown patch type: x in map: map[$patch:x name:a]",
         ),
-        (json!({"$patch": "x"}), "unknown patch type: x in map: {\"$patch\":\"x\"}"),
-        (json!({"containers": [1]}), "list element types are not identical: [[{\"name\":\"a\"}] [1]]"),
+        (json!({"$patch": "x"}), "unknown patch type: x in map: map[$patch:x]"),
+        (json!({"containers": [1]}), "list element types are not identical: [[map[name:a]] [1]]"),
         (json!({"$setElementOrder/containers": 1}), "expected a []interface {}, but received a int64"),
         (json!({"$setElementOrder": []}), "invalid patch format of setElementOrder list"),
         (json!({"$deleteFromPrimitiveList": []}), "invalid patch format of primitive list"),
@@ -193,6 +193,9 @@ fn messages() {
     for (patch, expected) in table {
         assert_eq!(message(containers(), patch.clone()), expected, "{patch}");
     }
+    let failed =
+        apply_to("core/v1.PodSpec", containers(), json!({"containers": [{"image": "x"}]})).unwrap_err();
+    assert!(matches!(failed, PatchError::Failed { .. }), "{failed:?}");
     assert_eq!(
         apply_to("core/v1.Pod", json!({}), json!([])),
         Err(PatchError::malformed("invalid JSON document"))

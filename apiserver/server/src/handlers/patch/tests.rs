@@ -9,7 +9,7 @@ const CONFIG_MAP: Wanted<'_> = Wanted { group: "", version: "v1", kind: "ConfigM
 fn read(form: &str, body: &str) -> Result<Patch, ApiError> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, form.parse().unwrap());
-    Patch::read(&headers, body.as_bytes())
+    Patch::read(&headers, body.as_bytes(), FieldValidation::Warn)
 }
 
 fn apply(form: &str, body: &str, validation: FieldValidation) -> Result<Draft, ApiError> {
@@ -66,6 +66,44 @@ fn malformed_patches_are_bad_requests() {
 }
 
 #[test]
+fn malformed_patches_are_refused_in_the_words_of_gos_decoder() {
+    const MAP: &str = "Go value of type map[string]interface {}";
+    let told = |form: &str, body: &str| apply(form, body, FieldValidation::Warn).unwrap_err().message;
+    for form in [JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH] {
+        assert_eq!(told(form, "{"), "invalid JSON patch", "{form}");
+    }
+    for (body, why) in [
+        ("{}", "object into Go value of type []handlers.jsonPatchOp"),
+        ("[1]", "number into Go value of type handlers.jsonPatchOp"),
+        (r#"[{"op":"add","path":1}]"#, "number into Go struct field jsonPatchOp.path of type string"),
+    ] {
+        assert_eq!(told(JSON_PATCH, body), format!("error decoding patch: json: cannot unmarshal {why}"));
+    }
+    assert_eq!(
+        told(MERGE_PATCH, "3"),
+        format!("error decoding patch: json: cannot unmarshal number into {MAP}")
+    );
+    assert_eq!(told(MERGE_PATCH, "null"), "Invalid JSON Patch");
+    assert_eq!(told(STRATEGIC_MERGE_PATCH, "[]"), format!("json: cannot unmarshal array into {MAP}"));
+    let nothing = apply(STRATEGIC_MERGE_PATCH, "null", FieldValidation::Strict).unwrap();
+    assert_eq!(nothing.object.text(&["data", "x"]), "1");
+    let body = r#"[{"op":"test","path":"/data/x","value":"1","note":"y"}]"#;
+    let warned = apply(JSON_PATCH, body, FieldValidation::Warn).unwrap();
+    assert_eq!(warned.warnings, ["json patch unknown field \"[0].note\""]);
+}
+
+#[test]
+fn too_many_operations_are_too_large() {
+    let operations = vec![r#"{"op":"test","path":"/data/x","value":"1"}"#; 10_001].join(",");
+    let error = apply(JSON_PATCH, &format!("[{operations}]"), FieldValidation::Warn).unwrap_err();
+    assert_eq!((error.code.as_u16(), error.reason), (413, "RequestEntityTooLarge"));
+    assert_eq!(
+        error.message,
+        "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001"
+    );
+}
+
+#[test]
 fn unknown_fields_of_the_outcome_are_refused_or_warned_of() {
     let body = r#"{"dat":{"x":"3"}}"#;
     let warned = apply(MERGE_PATCH, body, FieldValidation::Warn).unwrap();
@@ -74,7 +112,7 @@ fn unknown_fields_of_the_outcome_are_refused_or_warned_of() {
     assert_eq!(refused.code, 422);
     assert_eq!(
         refused.message,
-        " \"\" is invalid: patch: Invalid value: \"{\\\"dat\\\":{\\\"x\\\":\\\"3\\\"}}\": strict decoding error: \
+        " \"\" is invalid: patch: Invalid value: \"map[dat:map[x:3]]\": strict decoding error: \
          unknown field \"dat\""
     );
     let repeated = r#"{"data":{"x":"3"},"data":{"x":"4"}}"#;
