@@ -162,7 +162,7 @@ impl Route {
 /// Upstream's answer to a method that a path does not have.
 fn not_allowed() -> ApiError {
     let text = "the server does not allow this method on the requested resource";
-    ApiError::new(http::StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", text)
+    ApiError::new(http::StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", text).with_details()
 }
 
 /// Takes a resource path apart. `None` when it is none: discovery, health, and so on.

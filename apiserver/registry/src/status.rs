@@ -25,6 +25,9 @@ pub struct ApiError {
     pub message: String,
     /// What it is about. Boxed: a failure is passed up through many results.
     pub details: Box<Details>,
+    /// Whether the details are shown even where they say nothing: upstream makes them for some failures, and clients
+    /// that compare whole answers see that.
+    pub shows_details: bool,
 }
 
 /// The `details` of a Status.
@@ -50,7 +53,7 @@ pub struct Details {
 /// One cause in the details of a Status.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cause {
-    /// `FieldValueInvalid` and the like.
+    /// `FieldValueInvalid` and the like; may be empty.
     pub reason: &'static str,
     /// What is wrong.
     pub message: String,
@@ -61,7 +64,14 @@ pub struct Cause {
 impl ApiError {
     /// A failure without details.
     pub fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Box::default() }
+        Self { code, reason, message: message.into(), details: Box::default(), shows_details: false }
+    }
+
+    /// With details even where they say nothing.
+    #[must_use]
+    pub fn with_details(mut self) -> Self {
+        self.shows_details = true;
+        self
     }
 
     /// 404: no such object.
@@ -72,7 +82,7 @@ impl ApiError {
 
     /// 404: no such path.
     pub fn no_such_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFound", NO_SUCH_PATH)
+        Self::new(StatusCode::NOT_FOUND, "NotFound", NO_SUCH_PATH).with_details()
     }
 
     /// Whether it is [`Self::no_such_path`].
@@ -137,7 +147,7 @@ impl ApiError {
 
     /// 403: who asks may not; `message` is the whole text.
     pub fn forbidden(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "Forbidden", message)
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with_details()
     }
 
     /// 403: an object may not be written; `why` says what forbids it.
@@ -184,7 +194,7 @@ impl ApiError {
 
     /// 504: nobody knows whether it happened, or no quorum could be asked in time; `why` says which.
     pub fn timeout(why: impl Into<String>) -> Self {
-        Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", why)
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", why).with_details()
     }
 
     /// 503: not now; nothing has happened.
@@ -204,8 +214,11 @@ impl ApiError {
 
     /// 500: a fault of this server's.
     pub fn internal(why: impl std::fmt::Display) -> Self {
+        let why = why.to_string();
         let message = format!("Internal error occurred: {why}");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
+        let mut error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message);
+        error.details.causes.push(Cause { reason: "", message: why, field: String::new() });
+        error
     }
 
     /// Says what the failure is about.
@@ -234,7 +247,7 @@ impl ApiError {
             status["metadata"]["continue"] = self.details.next_page.as_str().into();
         }
         let details = self.details.value();
-        if details.as_object().is_some_and(|members| !members.is_empty()) {
+        if self.shows_details || details.as_object().is_some_and(|members| !members.is_empty()) {
             status["details"] = details;
         }
         status
@@ -268,10 +281,33 @@ impl Details {
 
 impl Cause {
     fn value(&self) -> Value {
-        let mut cause = json!({"reason": self.reason, "message": self.message});
-        if !self.field.is_empty() {
-            cause["field"] = self.field.as_str().into();
+        let members = [("reason", self.reason), ("message", &self.message), ("field", &self.field)];
+        let said = members.into_iter().filter(|(_, text)| !text.is_empty());
+        said.map(|(name, text)| (name.to_owned(), Value::from(text))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_that_say_nothing_are_shown_where_upstream_makes_them() {
+        let details = |error: ApiError| error.status().get("details").cloned();
+        for error in [ApiError::no_such_path(), ApiError::forbidden("no"), ApiError::timeout("late")] {
+            assert_eq!(details(error), Some(json!({})));
         }
-        cause
+        for error in [
+            ApiError::bad_request("odd"),
+            ApiError::unauthorized(),
+            ApiError::not_acceptable(&["a/b"]),
+            ApiError::unsupported_media_type(&["a/b"]),
+            ApiError::too_large(1),
+            ApiError::expired("gone"),
+        ] {
+            assert_eq!(details(error), None);
+        }
+        assert_eq!(details(ApiError::too_many_requests()), Some(json!({"retryAfterSeconds": 1})));
+        assert_eq!(details(ApiError::internal("broken")), Some(json!({"causes": [{"message": "broken"}]})));
     }
 }

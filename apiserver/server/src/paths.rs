@@ -66,7 +66,7 @@ pub async fn answer(
     }
     if !matches!(head.method, Method::GET | Method::HEAD) {
         let text = "the server does not allow this method on the requested resource";
-        return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", text));
+        return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", text).with_details());
     }
     if let Some((probe, check)) = Probe::at(&info.path) {
         return health::answer(server, probe, check, info).await;

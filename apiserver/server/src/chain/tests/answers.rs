@@ -52,7 +52,7 @@ fn a_path_that_cannot_be_unescaped_is_refused_before_anybody_is_asked_who_they_a
         assert_eq!(raw(&master, "/api/v1/namespaces?limit=%zz&labelSelector=a;b").await.0, 200);
         let (code, _, body) = raw(&master, "/api/v1/namespaces/a%2Fb").await;
         let status: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!((code, &status["reason"]), (404, &json!("NotFound")));
+        assert_eq!((code, &status["reason"], &status["details"]), (404, &json!("NotFound"), &json!({})));
     });
 }
 
