@@ -74,6 +74,11 @@ pub trait Strategy: Send + Sync {
         Vec::new()
     }
 
+    /// The same of a new object as it came, where [`Self::prepare_create`] mends what there is to warn of.
+    fn draft_warnings(&self, _object: &Object) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The same of a change of status.
     fn status_warnings(&self, _object: &Object) -> Vec<String> {
         Vec::new()

@@ -144,6 +144,10 @@ impl Strategy for Rules {
         if old.is_some() { Vec::new() } else { warnings::of_pod(object) }
     }
 
+    fn draft_warnings(&self, object: &Object) -> Vec<String> {
+        warnings::of_draft(object)
+    }
+
     fn status_warnings(&self, object: &Object) -> Vec<String> {
         warnings::of_status(object)
     }

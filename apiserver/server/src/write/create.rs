@@ -44,7 +44,7 @@ impl Write<'_> {
     async fn create_as_named(
         &self,
         mut object: Object,
-        warnings: Vec<String>,
+        mut warnings: Vec<String>,
         managed: Managed,
     ) -> Result<Written, ApiError> {
         let strategy = self.target.resource.strategy;
@@ -57,6 +57,7 @@ impl Write<'_> {
         let told = Warnings::default();
         let attributes = self.admission(Operation::Create, &name, None, &told);
         admission::mutate(&attributes, &mut object).await?;
+        warnings.extend(strategy.draft_warnings(&object));
         strategy.prepare_create(&mut object);
         let refused = self.check_admin_access(&object, None).await?;
         let mut errors: Vec<_> = refused.into_iter().collect();
@@ -66,7 +67,6 @@ impl Write<'_> {
         errors.extend(strategy.validate_create(&object));
         self.invalid(&object, &errors)?;
         admission::validate(&attributes, Some(&object)).await?;
-        let mut warnings = warnings;
         warnings.extend(strategy.warnings(&object, None));
         warnings.extend(told.into_inner());
         let stored = self.insert(object).await?;

@@ -23,10 +23,15 @@ use crate::{kinds::address::warn_ip, object::Object, place::Place};
 #[cfg(test)]
 mod tests;
 
+/// Warnings about a new pod as it came, with profiles in annotations that become fields.
+pub(super) fn of_draft(object: &Object) -> Vec<String> {
+    annotation::apparmor_of_pod(&Place::root(object))
+}
+
 /// Warnings about a new pod.
 pub(super) fn of_pod(object: &Object) -> Vec<String> {
     let pod = Place::root(object);
-    let mut warnings = annotation::apparmor_of_pod(&pod);
+    let mut warnings = Vec::new();
     let wrong = check_dns1123_label(object.name());
     if !wrong.is_empty() {
         let why = "this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is \

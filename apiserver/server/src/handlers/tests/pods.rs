@@ -27,6 +27,22 @@ fn a_pod_gets_an_account_a_token_a_priority_and_tolerations() {
 }
 
 #[test]
+fn a_profile_in_an_annotation_becomes_a_field_and_is_warned_of() {
+    with_cluster(async |cluster| {
+        cluster.pod("other").await;
+        let key = "container.apparmor.security.beta.kubernetes.io/web";
+        let mut wanted = pod("web");
+        wanted["spec"]["containers"][0]["name"] = "web".into();
+        wanted["metadata"]["annotations"] = json!({key: "unconfined"});
+        let answer = cluster.ask(Method::POST, PODS, JSON, &wanted.to_string()).await.unwrap();
+        let container = &answer.body["spec"]["containers"][0];
+        assert_eq!(container["securityContext"]["appArmorProfile"], json!({"type": "Unconfined"}));
+        assert_eq!(answer.warnings.len(), 1, "{:?}", answer.warnings);
+        assert!(answer.warnings[0].contains("deprecated since v1.30"), "{:?}", answer.warnings);
+    });
+}
+
+#[test]
 fn a_pod_of_an_account_that_is_not_there_is_refused() {
     with_cluster(async |cluster| {
         let mut wanted = pod("web");

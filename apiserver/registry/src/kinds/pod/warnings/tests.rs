@@ -9,7 +9,7 @@ fn pod(metadata: Value, spec: Value) -> Vec<String> {
     object.set(&["metadata"], metadata);
     object.set(&["spec"], spec);
     object.set_default(&["metadata", "name"], "p");
-    of_pod(&object)
+    [of_draft(&object), of_pod(&object)].concat()
 }
 
 fn of_spec(spec: Value) -> Vec<String> {
