@@ -18,6 +18,7 @@ use crate::{
     answer::{self, Response},
     handlers::Call,
     storage::Stored,
+    write::body,
 };
 
 mod collection;
@@ -32,7 +33,7 @@ pub(crate) mod table;
 pub(crate) use collection::CollectionWriter;
 pub(crate) use indent::indented;
 pub(crate) use negotiate::OFFERED;
-pub use negotiate::{Form, Include, Media, Wanted};
+pub use negotiate::{Count, Form, Include, Media, Wanted};
 use protobuf::PROTOBUF;
 pub(crate) use rendering::Rendering;
 pub(crate) use yaml::yaml;
@@ -80,11 +81,14 @@ pub fn respond<'o>(
 ) -> Result<Response, ApiError> {
     let wanted = Wanted::of(&call.headers, &call.info)?;
     let shown: Shown<'o> = object.into();
+    if shown.object.text(&["kind"]) != "Status" {
+        wanted.check_count(Count::One, shown.kind())?;
+    }
     let json = match wanted.form {
         // A Status is never anything but itself.
         _ if shown.object.text(&["kind"]) == "Status" => shown.json(),
         Form::Object => shown.json(),
-        Form::Partial => shown.partial()?,
+        Form::Partial(_) => shown.partial()?,
         Form::Table(include) => shown.table(call, include)?,
     };
     let mut response = send(&wanted, status, &json);
@@ -179,6 +183,12 @@ impl Shown<'_> {
             return json.clone();
         }
         canonical(&self.object.0).into()
+    }
+
+    fn kind(&self) -> body::Wanted<'_> {
+        let api_version = self.object.text(&["apiVersion"]);
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        body::Wanted { group, version, kind: self.object.text(&["kind"]) }
     }
 
     fn partial(&self) -> Result<Bytes, ApiError> {

@@ -4,7 +4,7 @@ use http::StatusCode;
 use keelson_api_registry::status::ApiError;
 
 use super::{YAML, protobuf::PROTOBUF};
-use crate::answer::JSON;
+use crate::{answer::JSON, write::body};
 
 /// What objects are written in, in answers and in bodies: what a refusal lists.
 pub(crate) const OFFERED: &[&str] = &[JSON, YAML, PROTOBUF];
@@ -39,7 +39,16 @@ pub enum Form {
     /// `meta.k8s.io/v1` Table.
     Table(Include),
     /// `meta.k8s.io/v1` PartialObjectMetadata, or a list of them.
-    Partial,
+    Partial(Count),
+}
+
+/// Of how many objects the metadata is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Of one: PartialObjectMetadata.
+    One,
+    /// Of a list: PartialObjectMetadataList.
+    Many,
 }
 
 /// What of its object a row of a Table carries: the query parameter `includeObject`.
@@ -83,6 +92,29 @@ impl Wanted {
         }
         let known = ranges(accept).iter().find_map(Range::wanted);
         known.ok_or_else(|| ApiError::not_acceptable(OFFERED))
+    }
+
+    /// Refuses the metadata of a list where there is one object of this kind, and that of one object where there is a
+    /// list. A watch tells of one object after the other, and takes both for that.
+    ///
+    /// # Errors
+    /// 406.
+    pub(crate) fn check_count(&self, found: Count, kind: body::Wanted<'_>) -> Result<(), ApiError> {
+        let kind = body::internal_go_type(kind);
+        let message = match (self.form, found) {
+            (Form::Partial(Count::One), Count::Many) => {
+                format!(
+                    "you requested PartialObjectMetadata, but the requested object is a list (*{kind}List)"
+                )
+            }
+            (Form::Partial(Count::Many), Count::One) => {
+                format!(
+                    "you requested PartialObjectMetadataList, but the requested object is not a list (*{kind})"
+                )
+            }
+            _ => return Ok(()),
+        };
+        Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message))
     }
 
     /// The same for a watch, which has no form in YAML.
@@ -169,10 +201,9 @@ impl<'a> Range<'a> {
             "Table" if group_version == ("meta.k8s.io", "v1") && media != Media::Protobuf => {
                 Form::Table(Include::Metadata)
             }
-            "PartialObjectMetadata" | "PartialObjectMetadataList"
-                if group_version == ("meta.k8s.io", "v1") =>
-            {
-                Form::Partial
+            "PartialObjectMetadata" if group_version == ("meta.k8s.io", "v1") => Form::Partial(Count::One),
+            "PartialObjectMetadataList" if group_version == ("meta.k8s.io", "v1") => {
+                Form::Partial(Count::Many)
             }
             _ => return None,
         };

@@ -62,7 +62,7 @@ impl Rendering {
     pub(crate) fn kind(&self) -> (String, String) {
         match self.form {
             Form::Object => (self.resource.api_version(), self.resource.kind.to_owned()),
-            Form::Partial => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadata".to_owned()),
+            Form::Partial(_) => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadata".to_owned()),
             Form::Table(_) => ("meta.k8s.io/v1".to_owned(), "Table".to_owned()),
         }
     }
@@ -76,7 +76,7 @@ impl Rendering {
         match self.form {
             Form::Object if self.is_stored() => Ok(object.protobuf(of_kind).clone()),
             Form::Object => Ok(of_kind(&self.json(object)?).into()),
-            Form::Partial => Ok(protobuf::partial_message(&object.metadata()).into()),
+            Form::Partial(_) => Ok(protobuf::partial_message(&object.metadata()).into()),
             Form::Table(_) => unreachable!("a Table in protobuf is refused before anything is read"),
         }
     }
@@ -97,7 +97,7 @@ impl Rendering {
     pub(crate) fn item(&self, object: &CachedObject) -> Result<Bytes, ApiError> {
         match self.form {
             Form::Object => self.json(object),
-            Form::Partial => Ok(partial(&object.metadata())),
+            Form::Partial(_) => Ok(partial(&object.metadata())),
             Form::Table(include) => self.row(object, include),
         }
     }
@@ -109,7 +109,7 @@ impl Rendering {
     pub(crate) fn document(&self, object: &CachedObject, with_columns: bool) -> Result<Bytes, ApiError> {
         let item = self.item(object)?;
         match self.form {
-            Form::Object | Form::Partial => Ok(item),
+            Form::Object | Form::Partial(_) => Ok(item),
             Form::Table(_) => {
                 let meta = table::ListMeta::at(object.revision.to_string());
                 let head = table::head(table::columns_of(self.resource), &meta, with_columns);

@@ -28,14 +28,17 @@ fn the_most_wanted_form_that_is_known_is_taken() {
         ("application/vnd.kubernetes.protobuf", Some((Protobuf, Form::Object))),
         (
             "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
-            Some((Protobuf, Form::Partial)),
+            Some((Protobuf, Form::Partial(Count::One))),
         ),
         ("application/json;as=Table;v=v1;g=meta.k8s.io", Some((Json, table))),
         (
             "application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
             Some((Json, table)),
         ),
-        ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Some((Json, Form::Partial))),
+        (
+            "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+            Some((Json, Form::Partial(Count::Many))),
+        ),
         ("application/json;as=Table;v=v9;g=meta.k8s.io", None),
         ("application/json;stream=watch", Some((Json, Form::Object))),
         ("text/html, */*;q=0.1", Some((Json, Form::Object))),
@@ -196,6 +199,16 @@ fn one_object_goes_out_in_every_form() {
             r#"{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{{"name":"x","namespace":"a","uid":"uid-x","resourceVersion":"{version}"}}}}"#
         );
         assert_eq!(partial, format!("{metadata}\n"));
+        let list = [("accept", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io")];
+        let call = testing::call(&server, "GET", "/api/v1/namespaces/a/configmaps/x", &list, "");
+        let error = respond(&call, StatusCode::OK, &stored, &[]).unwrap_err();
+        assert_eq!(
+            (error.code.as_u16(), error.message.as_str()),
+            (
+                406,
+                "you requested PartialObjectMetadataList, but the requested object is not a list (*core.ConfigMap)"
+            )
+        );
         let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
         let shown: Value = serde_json::from_str(&answer(table, "").await).unwrap();
         assert_eq!(shown["kind"], "Table");

@@ -23,12 +23,13 @@ use super::Call;
 use crate::{
     answer::Response,
     codec::{
-        self, Form, Wanted, partial, send,
+        self, Count, Form, Wanted, partial, send,
         table::{self, Item, ListMeta},
     },
     selection::Selection,
     server::Server,
     storage,
+    write::body,
 };
 
 /// The parts that are led by whoever holds a Lease of `kube-system`, and the Lease.
@@ -59,10 +60,11 @@ pub(super) async fn answer(server: &Arc<Server>, call: &Call) -> Result<Response
 fn list(call: &Call, objects: &[Object]) -> Result<Response, ApiError> {
     let wanted = Wanted::of(&call.headers, &call.info)?;
     let resource = call.request.resource;
+    wanted.check_count(Count::Many, body::Wanted::of(resource))?;
     let meta = ListMeta::default();
     let (mut out, with_columns) = match wanted.form {
         Form::Object => (table::list_head(&resource.api_version(), &resource.list_kind(), &meta), None),
-        Form::Partial => (table::list_head("meta.k8s.io/v1", "PartialObjectMetadataList", &meta), None),
+        Form::Partial(_) => (table::list_head("meta.k8s.io/v1", "PartialObjectMetadataList", &meta), None),
         Form::Table(include) => (table::head(table::columns_of(resource), &meta, true), Some(include)),
     };
     for (at, object) in objects.iter().enumerate() {
@@ -76,7 +78,7 @@ fn list(call: &Call, objects: &[Object]) -> Result<Response, ApiError> {
                 let item = Item { object, json: &json, metadata: metadata.as_bytes() };
                 out.extend(table::row(table::columns_of(resource), &item, include, call.now));
             }
-            (Form::Partial, _) => out.extend_from_slice(&partial(metadata.as_bytes())),
+            (Form::Partial(_), _) => out.extend_from_slice(&partial(metadata.as_bytes())),
             (Form::Object | Form::Table(_), _) => out.extend_from_slice(&json),
         }
     }

@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     answer::{self, Response},
-    codec::{Media, Rendering, Wanted, protobuf::PROTOBUF, send},
+    codec::{Count, Media, Rendering, Wanted, protobuf::PROTOBUF, send},
     server::Server,
     storage::ObjectKey,
+    write::body,
 };
 
 /// Answers with the object of the call.
@@ -30,6 +31,7 @@ pub async fn get(server: &Arc<Server>, call: &Call) -> Result<Response, ApiError
     let (found, revision) = shard.find(&key)?;
     options::check_reached(asked, revision)?;
     let found = found.ok_or_else(|| ApiError::not_found(request.resource, &request.name))?;
+    wanted.check_count(Count::One, body::Wanted::of(request.resource))?;
     let rendering = Rendering::new(request.resource, &wanted, call.now);
     if wanted.media == Media::Protobuf {
         let body = rendering.framed(&found)?;

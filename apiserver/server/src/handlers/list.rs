@@ -11,12 +11,13 @@ use crate::{
     answer::{self, Response},
     cache::CachedObject,
     codec::{
-        CollectionWriter, Form, Media, Rendering, Wanted,
+        CollectionWriter, Count, Form, Media, Rendering, Wanted,
         protobuf::{self, PROTOBUF},
         table::{self, ListMeta},
     },
     selection::Selection,
     server::Server,
+    write::body,
 };
 
 pub(crate) mod options;
@@ -46,6 +47,7 @@ pub async fn list(server: &Arc<Server>, call: &Call) -> Result<Response, ApiErro
     let parameter = |name| call.info.parameter(name);
     let selection = Selection::parse(resource, parameter("labelSelector"), parameter("fieldSelector"))?;
     let page = page::read(&server.objects, &call.request, &options, &selection).await?;
+    wanted.check_count(Count::Many, body::Wanted::of(resource))?;
     let rendering = Rendering::new(resource, &wanted, call.now);
     if wanted.media == Media::Protobuf {
         return in_protobuf(&rendering, &page.meta, &page.objects).await;
@@ -77,7 +79,7 @@ async fn in_protobuf(
     let (api_version, kind) = rendering.kind();
     let kind = match rendering.form() {
         Form::Object => rendering.resource().list_kind(),
-        Form::Partial | Form::Table(_) => format!("{kind}List"),
+        Form::Partial(_) | Form::Table(_) => format!("{kind}List"),
     };
     let (length, pieces) = protobuf::list((&api_version, &kind), &meta.json(), items);
     let mut response = answer::streamed(StatusCode::OK, PROTOBUF, tokio_stream::iter(pieces));
@@ -106,7 +108,7 @@ fn head(rendering: &Rendering, meta: &ListMeta) -> Vec<u8> {
     let resource = rendering.resource();
     match rendering.form() {
         Form::Object => table::list_head(&resource.api_version(), &resource.list_kind(), meta),
-        Form::Partial => table::list_head("meta.k8s.io/v1", "PartialObjectMetadataList", meta),
+        Form::Partial(_) => table::list_head("meta.k8s.io/v1", "PartialObjectMetadataList", meta),
         Form::Table(_) => table::head(table::columns_of(resource), meta, true),
     }
 }

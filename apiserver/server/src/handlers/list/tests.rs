@@ -218,6 +218,14 @@ fn a_long_list_comes_in_pieces_that_make_a_whole() {
         let whole: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(whole["kind"], "PartialObjectMetadataList");
         assert_eq!(whole["items"][9]["kind"], "PartialObjectMetadata");
+        let partial = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
+        let call = testing::call(&server, "GET", "/api/v1/configmaps", &[("accept", partial)], "");
+        let error = list(&server, &call).await.unwrap_err();
+        assert_eq!((error.code.as_u16(), error.reason), (406, "NotAcceptable"));
+        assert_eq!(
+            error.message,
+            "you requested PartialObjectMetadata, but the requested object is a list (*core.ConfigMapList)"
+        );
     });
 }
 

@@ -79,7 +79,7 @@ impl Lines {
         }
         let json = match self.rendering.form() {
             Form::Object => empty(resource, &metadata),
-            Form::Partial => {
+            Form::Partial(_) => {
                 let metadata = metadata.to_string();
                 return self.other("BOOKMARK", &crate::codec::partial(metadata.as_bytes()));
             }
