@@ -3,7 +3,7 @@
 //! A kind's rules are pure: an object in, the same object changed or a list of what is wrong with it out.
 //! Whatever needs the store (allocations, lookups) is declared, and done by the transaction of the write.
 
-use crate::{field::FieldError, kinds::address::was_there, object::Object};
+use crate::{field::FieldError, kinds::address::forgive_what_was_there, object::Object};
 
 /// A kind's own rules. Every method has the default of a kind without any.
 ///
@@ -56,10 +56,10 @@ pub trait Strategy: Send + Sync {
         Vec::new()
     }
 
-    /// Whether a change may leave alone what this error is about, because the object was so before: rules have become
-    /// stricter since. Usual: addresses and ranges that it had.
-    fn forgives(&self, error: &FieldError, _object: &Object, old: &Object) -> bool {
-        was_there(error, old)
+    /// Takes away what is wrong with a changed object and was wrong with it before: rules have become stricter since.
+    /// Usual: addresses and ranges that it had. There may be as many errors as the object has items, and as many old items.
+    fn forgive(&self, errors: &mut Vec<FieldError>, _object: &Object, old: &Object) {
+        forgive_what_was_there(errors, old);
     }
 
     /// What is wrong with the object, or with its change, unless its namespace lets claims have devices that are in use:

@@ -12,7 +12,7 @@ mod strict;
 
 pub use canonical::{warn_cidr, warn_ip};
 pub(super) use read::range;
-pub use strict::was_there;
+pub use strict::forgive_what_was_there;
 pub(super) use strict::{canonical_cidr_problem, canonical_ip_problem, cidr_problem};
 
 /// An address, v4 or v6.

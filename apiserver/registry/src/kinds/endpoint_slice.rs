@@ -101,9 +101,10 @@ impl Strategy for Rules {
     }
 
     /// There may be many of them, so that they are not looked up one by one, but as a whole.
-    fn forgives(&self, error: &FieldError, object: &Object, old: &Object) -> bool {
-        error.path.starts_with("endpoints")
-            && semantically_equal(object.get(&["endpoints"]), old.get(&["endpoints"]))
+    fn forgive(&self, errors: &mut Vec<FieldError>, object: &Object, old: &Object) {
+        if !errors.is_empty() && semantically_equal(object.get(&["endpoints"]), old.get(&["endpoints"])) {
+            errors.retain(|error| !error.path.starts_with("endpoints"));
+        }
     }
 
     fn warnings(&self, object: &Object, old: Option<&Object>) -> Vec<String> {

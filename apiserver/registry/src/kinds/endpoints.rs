@@ -68,9 +68,10 @@ impl Strategy for Rules {
     }
 
     /// There may be many of them, so that they are not looked up one by one, but as a whole.
-    fn forgives(&self, error: &FieldError, object: &Object, old: &Object) -> bool {
-        error.path.starts_with("subsets")
-            && semantically_equal(object.get(&["subsets"]), old.get(&["subsets"]))
+    fn forgive(&self, errors: &mut Vec<FieldError>, object: &Object, old: &Object) {
+        if !errors.is_empty() && semantically_equal(object.get(&["subsets"]), old.get(&["subsets"])) {
+            errors.retain(|error| !error.path.starts_with("subsets"));
+        }
     }
 
     fn warnings(&self, object: &Object, _old: Option<&Object>) -> Vec<String> {

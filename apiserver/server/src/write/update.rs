@@ -123,7 +123,7 @@ impl Write<'_> {
         if part == Part::Main {
             wrong.extend(strategy.validate_update(object, old));
         }
-        wrong.retain(|error| !strategy.forgives(error, object, old));
+        strategy.forgive(&mut wrong, object, old);
         errors.extend(wrong);
         self.invalid(object, &errors)
     }

@@ -2,7 +2,7 @@
 //!
 //! Source: `k8s.io/apimachinery/pkg/util/validation/ip.go`, with upstream's `StrictIPCIDRValidation` on.
 
-use std::net::IpAddr;
+use std::{collections::HashSet, net::IpAddr};
 
 use serde_json::Value;
 
@@ -68,22 +68,33 @@ pub(in crate::kinds) fn canonical_cidr_problem(text: &str) -> Option<String> {
     cidr_problem(text).map(str::to_owned).or_else(other_form)
 }
 
-/// Whether an error is about an address or a range that the object had already: rules have become stricter, and a
-/// change that is about something else must not be refused for what was good once. Values may move between lists,
-/// so that it does not matter where the old object has it.
-pub fn was_there(error: &FieldError, old: &Object) -> bool {
-    let Problem::Invalid(Value::String(text)) = &error.problem else { return false };
-    FORGIVEN.contains(&error.detail.as_str())
-        && PARTS.iter().filter_map(|part| old.get(part)).any(|part| holds(part, text))
+/// Takes away errors about addresses and ranges that the object had already: rules have become stricter, and a change that
+/// is about something else must not be refused for what was good once. Values may move between lists, so that it does not
+/// matter where the old object has it.
+pub fn forgive_what_was_there(errors: &mut Vec<FieldError>, old: &Object) {
+    if !errors.iter().any(|error| forgivable(error).is_some()) {
+        return;
+    }
+    let mut had = HashSet::new();
+    PARTS.iter().filter_map(|part| old.get(part)).for_each(|part| gather(part, &mut had));
+    errors.retain(|error| forgivable(error).is_none_or(|text| !had.contains(text)));
 }
 
-fn holds(value: &Value, text: &str) -> bool {
+/// The text that an error is about, if an object may keep it.
+fn forgivable(error: &FieldError) -> Option<&str> {
+    match &error.problem {
+        Problem::Invalid(Value::String(text)) if FORGIVEN.contains(&error.detail.as_str()) => Some(text),
+        _ => None,
+    }
+}
+
+fn gather<'o>(value: &'o Value, texts: &mut HashSet<&'o str>) {
     match value {
         // An annotation has ranges with commas between them, and blanks around ranges are no part of them.
-        Value::String(found) => found.split(',').any(|part| part.trim() == text),
-        Value::Array(items) => items.iter().any(|item| holds(item, text)),
-        Value::Object(fields) => fields.values().any(|field| holds(field, text)),
-        _ => false,
+        Value::String(found) => texts.extend(found.split(',').map(str::trim)),
+        Value::Array(items) => items.iter().for_each(|item| gather(item, texts)),
+        Value::Object(fields) => fields.values().for_each(|field| gather(field, texts)),
+        _ => {}
     }
 }
 
@@ -138,13 +149,17 @@ mod tests {
             "metadata": {"name": "04.4.4.4", "annotations": {"ranges": "01.1.1.1, 02.2.2.2"}},
             "spec": {"ips": [" 03.3.3.3"]}
         }));
+        let left = |error: FieldError| {
+            let mut errors = vec![error];
+            forgive_what_was_there(&mut errors, &old);
+            errors.len()
+        };
         for kept in ["01.1.1.1", "02.2.2.2", "03.3.3.3"] {
-            assert!(was_there(&error(kept), &old), "{kept}");
+            assert_eq!(left(error(kept)), 0, "{kept}");
         }
         for new in ["04.4.4.4", "05.5.5.5"] {
-            assert!(!was_there(&error(new), &old), "{new}");
+            assert_eq!(left(error(new)), 1, "{new}");
         }
-        let other = FieldError::invalid("spec.ips[0]", "03.3.3.3", "may not change once set");
-        assert!(!was_there(&other, &old));
+        assert_eq!(left(FieldError::invalid("spec.ips[0]", "03.3.3.3", "may not change once set")), 1);
     }
 }

@@ -27,7 +27,7 @@ fn created(resource: &ResourceInfo, fields: &Value) -> (Object, Vec<String>) {
 /// What is left of what is wrong with an object when it is an update of another.
 fn changed(resource: &ResourceInfo, object: &Object, old: &Object) -> Vec<String> {
     let mut errors = resource.strategy.validate(object);
-    errors.retain(|error| !resource.strategy.forgives(error, object, old));
+    resource.strategy.forgive(&mut errors, object, old);
     texts(&errors)
 }
 
