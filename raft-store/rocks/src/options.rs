@@ -125,9 +125,7 @@ fn for_database(tuning: &Tuning) -> Options {
 
 fn for_family(family: Family, tuning: &Tuning) -> Options {
     let mut options = Options::default();
-    // What is written out first is soon merged into what is there, and compressed then.
-    let (young, old) = (DBCompressionType::None, DBCompressionType::Lz4);
-    options.set_compression_per_level(&[young, old, old, old, old, old, old]);
+    compress(family, &mut options);
     options.set_write_buffer_size(tuning.options.state_buffer_bytes);
     // Else a table of deletions lies on top of what it deletes until there are other reasons to merge them.
     options.add_compact_on_deletion_collector_factory(0, 0, MOSTLY_DELETIONS);
@@ -145,6 +143,23 @@ fn for_family(family: Family, tuning: &Tuning) -> Options {
         options.set_memtable_prefix_bloom_ratio(BUFFER_FILTER_RATIO);
     }
     options
+}
+
+fn compress(family: Family, options: &mut Options) {
+    let (young, old) = (DBCompressionType::None, DBCompressionType::Lz4);
+    match family {
+        // It is written in order, so tables follow each other, and move down as they are if they need not change.
+        Family::Changes => options.set_compression_type(old),
+        // What is written out first is soon merged into what is there, and compressed then.
+        Family::Keys
+        | Family::Leases
+        | Family::LeaseKeys
+        | Family::Meta
+        | Family::LogMeta
+        | Family::LogEntries => {
+            options.set_compression_per_level(&[young, old, old, old, old, old, old]);
+        }
+    }
 }
 
 fn tables(family: Family, tuning: &Tuning) -> BlockBasedOptions {

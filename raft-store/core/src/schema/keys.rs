@@ -5,6 +5,7 @@
 //! inverted, so that the first record at or after `(key, r)` is the version that a read at `r` sees.
 
 use bytes::Bytes;
+use memchr::memchr_iter;
 
 use super::{Fields, corrupt};
 use crate::{
@@ -89,7 +90,7 @@ pub fn record_prefix(key: &[u8]) -> Vec<u8> {
 /// What the records of one key have in common, of anything that begins with it; `None` where there is no end of a key.
 pub fn shared_prefix(bytes: &[u8]) -> Option<&[u8]> {
     // A zero within a key is escaped, so the first one that is not ends it.
-    let mark = bytes.windows(2).position(|pair| pair == [ESCAPED, END])?;
+    let mark = memchr_iter(ESCAPED, bytes).find(|zero| bytes.get(zero + 1) == Some(&END))?;
     Some(&bytes[..mark + 2])
 }
 

@@ -50,11 +50,11 @@ fn a_change_is_named_by_its_place_in_the_revision() {
 
 #[test]
 fn what_was_changed_long_ago_is_forgotten_and_what_comes_back_is_new() {
-    let room = 10 * (2 + OVERHEAD);
+    let room = 10 * Generation::bytes_of(2);
     let mut latest = Latest::of(room);
     for number in 0..30_u64 {
         latest.take_in(&put(&format!("{number:02}"), number + 2, 1));
-        assert!((latest.young.len() + latest.old.len()) * (2 + OVERHEAD) <= room);
+        assert!(latest.young.bytes() + latest.old.bytes() <= room);
         // An old generation must not answer for a key that has changed since.
         latest.take_in(&put("00", number + 2, number + 1));
         assert_eq!(version(&latest, "00"), Some(Some(number + 1)));
