@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use crate::{field::FieldError, resources::ResourceInfo};
 
+/// How many errors of fields are told: an object may have one at every few bytes.
+const MAX_TOLD: usize = 1_000;
+
 /// What clients of upstream say of a path that leads nowhere.
 const NO_SUCH_PATH: &str = "the server could not find the requested resource";
 
@@ -119,9 +122,13 @@ impl ApiError {
         Self::conflict(resource, name, why)
     }
 
-    /// 422: fields break rules.
+    /// 422: fields break rules. Of very many only the first are told.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
-        let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        let (told, untold) = errors.split_at(errors.len().min(MAX_TOLD));
+        let mut texts: Vec<_> = told.iter().map(ToString::to_string).collect();
+        if !untold.is_empty() {
+            texts.push(format!("and {} more", untold.len()));
+        }
         let text = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
         let message = format!("{} {} is invalid: {text}", qualified(group, kind), quote(name));
         let mut error =
@@ -131,7 +138,7 @@ impl ApiError {
             message: error.message(),
             field: error.path.clone(),
         };
-        error.details.causes = errors.iter().map(cause).collect();
+        error.details.causes = told.iter().map(cause).collect();
         error
     }
 
@@ -290,6 +297,14 @@ impl Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_very_many_errors_the_first_are_told() {
+        let errors: Vec<_> = (0..2_500).map(|at| FieldError::required(format!("spec[{at}]"), "")).collect();
+        let error = ApiError::invalid("", "Pod", "a", &errors);
+        assert_eq!(error.details.causes.len(), MAX_TOLD);
+        assert!(error.message.ends_with("spec[999]: Required value, and 1500 more]"), "{}", error.message);
+    }
 
     #[test]
     fn details_that_say_nothing_are_shown_where_upstream_makes_them() {

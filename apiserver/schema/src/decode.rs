@@ -27,6 +27,10 @@ use error::DecodeError;
 /// The longest document that is read, in bytes: upstream's limit for request bodies.
 pub const MAX_DOCUMENT_BYTES: usize = 3 * 1024 * 1024;
 
+/// How many objects of known types one may consist of. Empty ones take three bytes each of a document, and hundreds once
+/// they have defaults and are found to be wrong.
+pub const MAX_OBJECTS: u32 = 100_000;
+
 /// How a document is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {

@@ -38,8 +38,8 @@ mod tree;
 pub use builtin::{builtin, group_of};
 pub use decode::error::DecodeError;
 pub use decode::{
-    Decoded, Document, Encoding, FieldValidation, MAX_DOCUMENT_BYTES, TypeMeta, UnknownFieldValidation,
-    Violation, decode_value,
+    Decoded, Document, Encoding, FieldValidation, MAX_DOCUMENT_BYTES, MAX_OBJECTS, TypeMeta,
+    UnknownFieldValidation, Violation, decode_value,
 };
 pub use encode::{encode, encode_to};
 pub use model::{

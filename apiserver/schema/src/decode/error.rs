@@ -1,4 +1,5 @@
-//! Why a document is no value of a type. Every case is the client's fault; `TooLarge` answers 413, the others 400.
+//! Why a document is no value of a type. Every case is the client's fault; `TooLarge` and `TooMany` answer
+//! 413, the others 400.
 
 use super::Violation;
 
@@ -8,6 +9,9 @@ pub enum DecodeError {
     /// The text is longer than [`super::MAX_DOCUMENT_BYTES`].
     #[error("Request entity too large: limit is {}", super::MAX_DOCUMENT_BYTES)]
     TooLarge,
+    /// It consists of more objects than [`super::MAX_OBJECTS`].
+    #[error("Request entity too large: limit is {} objects within one", super::MAX_OBJECTS)]
+    TooMany,
     /// The text is no JSON, or no JSON object with a readable `kind`.
     #[error("couldn't get version/kind; json parse error: {message}")]
     Json {

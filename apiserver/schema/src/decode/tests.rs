@@ -265,6 +265,19 @@ fn documents_that_are_too_long_are_refused() {
 }
 
 #[test]
+fn documents_of_too_many_objects_are_refused() {
+    let pod = |containers: u32| {
+        let containers = vec!["{}"; containers as usize].join(",");
+        let text = format!(r#"{{"spec":{{"containers":[{containers}]}}}}"#);
+        let document = Document::parse(text.as_bytes(), Encoding::Json).unwrap();
+        document.decode(builtin(), builtin().lookup("core/v1.Pod").unwrap()).map(drop)
+    };
+    assert_eq!(pod(MAX_OBJECTS - 3), Ok(()));
+    let refused = pod(MAX_OBJECTS).unwrap_err();
+    assert_eq!(refused.to_string(), "Request entity too large: limit is 100000 objects within one");
+}
+
+#[test]
 fn the_zero_time_is_unset() {
     let text = r#"{"metadata":{"deletionTimestamp":"0001-01-01T00:00:00Z"}}"#;
     assert_eq!(canonical("core/v1.Secret", text), r#"{"metadata":{}}"#);

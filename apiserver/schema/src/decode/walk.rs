@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::scalar::{self, Fault, Wanted};
-use super::{DecodeError, Violation, owned};
+use super::{DecodeError, MAX_OBJECTS, Violation, owned};
 use crate::builtin::builtin;
 use crate::model::{Field, Schema, Shape, Struct, TypeId, UnknownFields};
 use crate::tree::Node;
@@ -62,6 +62,8 @@ struct Walk<'s> {
     seen: HashSet<Violation>,
     /// Above 0 inside of types that upstream decodes by hand, where it notes no violations.
     lenient: u32,
+    /// How many objects of known types there were.
+    objects: u32,
 }
 
 impl<'s> Walk<'s> {
@@ -74,6 +76,7 @@ impl<'s> Walk<'s> {
             violations: Vec::new(),
             seen: HashSet::new(),
             lenient: 0,
+            objects: 0,
         }
     }
 
@@ -166,6 +169,10 @@ impl<'s> Walk<'s> {
         let Node::Object(entries) = node else {
             return Err(self.mismatch(found(&node), &go_type(&self.schema.get(ty).name)));
         };
+        self.objects += 1;
+        if self.objects > MAX_OBJECTS {
+            return Err(DecodeError::TooMany);
+        }
         let mut given: Vec<Option<Value>> = vec![None; fields.fields.len()];
         let mut seen = vec![false; fields.fields.len()];
         let mut kept = Map::new();

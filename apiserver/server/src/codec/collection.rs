@@ -57,23 +57,23 @@ impl CollectionWriter {
         }
     }
 
-    /// Writes an item.
-    pub(crate) fn item(&mut self, item: &[u8], out: &mut Vec<u8>) {
+    /// Writes an item, which comes in two parts.
+    pub(crate) fn item(&mut self, (start, rest): (&[u8], &[u8]), out: &mut Vec<u8>) {
         let comma: &[u8] = if std::mem::replace(&mut self.is_empty, false) { b"" } else { b"," };
         match &mut self.form {
             Form::Json => {
                 out.extend_from_slice(comma);
-                out.extend_from_slice(item);
+                out.extend_from_slice(start);
+                out.extend_from_slice(rest);
             }
             Form::Indented(indenter) => {
-                indenter.write(comma, out);
-                indenter.write(item, out);
+                [comma, start, rest].iter().for_each(|part| indenter.write(part, out));
             }
             Form::Yaml(_) => {
                 if comma.is_empty() {
                     out.push(b'\n');
                 }
-                out.extend_from_slice(&yaml::collection_item(item));
+                out.extend_from_slice(&yaml::collection_item(&[start, rest].concat()));
             }
         }
     }
@@ -109,7 +109,7 @@ mod tests {
             br#"{"kind":"ThingList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":["#,
             &mut out,
         );
-        items.iter().for_each(|item| writer.item(item.to_string().as_bytes(), &mut out));
+        items.iter().for_each(|item| writer.item(item.to_string().as_bytes().split_at(1), &mut out));
         writer.end(&mut out);
         String::from_utf8(out).unwrap()
     }

@@ -102,6 +102,18 @@ impl Rendering {
         }
     }
 
+    /// What an object's own JSON begins with, and an item's of a list does not: there the list says which kind it is. Empty
+    /// for forms that say it of every item.
+    pub(crate) fn type_of_items(&self) -> String {
+        match self.form {
+            Form::Object => {
+                let (api_version, kind) = self.kind();
+                format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","#)
+            }
+            Form::Partial(_) | Form::Table(_) => String::new(),
+        }
+    }
+
     /// An object as a document of its own: a Table has one row.
     ///
     /// # Errors

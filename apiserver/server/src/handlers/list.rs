@@ -54,6 +54,7 @@ pub async fn list(server: &Arc<Server>, call: &Call) -> Result<Response, ApiErro
     }
     stream(Pieces {
         head: Some(head(&rendering, &page.meta)),
+        type_of_items: rendering.type_of_items(),
         objects: page.objects.into_iter(),
         rendering,
         writer: CollectionWriter::new(&wanted),
@@ -116,6 +117,8 @@ fn head(rendering: &Rendering, meta: &ListMeta) -> Vec<u8> {
 /// A collection, in pieces that are made when they are wanted.
 struct Pieces {
     head: Option<Vec<u8>>,
+    /// What is left out of each item.
+    type_of_items: String,
     objects: std::vec::IntoIter<Arc<CachedObject>>,
     rendering: Rendering,
     writer: CollectionWriter,
@@ -129,11 +132,23 @@ impl Pieces {
     /// How long the whole is, where that is known without making it.
     fn length(&self) -> Option<usize> {
         let objects = self.objects.as_slice();
-        let items: usize = objects.iter().map(|object| object.json().len()).sum();
+        let length = |object: &Arc<CachedObject>| {
+            let (start, rest) = without(&self.type_of_items, object.json());
+            start.len() + rest.len()
+        };
+        let items: usize = objects.iter().map(length).sum();
         let commas = objects.len().saturating_sub(1);
         let head = self.head.as_ref().map_or(0, Vec::len);
         let is_verbatim = self.rendering.is_verbatim() && self.writer.is_verbatim();
         is_verbatim.then_some(head + items + commas + table::TAIL.len() + 1)
+    }
+}
+
+/// An object's JSON without what it begins with, in two parts.
+fn without<'i>(type_of_items: &str, item: &'i [u8]) -> (&'static [u8], &'i [u8]) {
+    match item.strip_prefix(type_of_items.as_bytes()) {
+        Some(rest) if !type_of_items.is_empty() => (b"{", rest),
+        _ => (b"", item),
     }
 }
 
@@ -163,7 +178,7 @@ impl Iterator for Pieces {
                     break;
                 }
             };
-            self.writer.item(&item, &mut piece);
+            self.writer.item(without(&self.type_of_items, &item), &mut piece);
         }
         Some(piece.into())
     }

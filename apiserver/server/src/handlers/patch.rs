@@ -179,7 +179,7 @@ impl Patch {
 
 fn unreadable(error: &DecodeError) -> ApiError {
     match error {
-        DecodeError::TooLarge => {
+        DecodeError::TooLarge | DecodeError::TooMany => {
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", error.to_string())
         }
         DecodeError::Json { .. } => ApiError::bad_request("invalid JSON patch"),

@@ -256,7 +256,7 @@ pub(crate) fn internal_go_type(wanted: Wanted<'_>) -> String {
 
 fn refusal(error: &DecodeError, message: String) -> ApiError {
     match error {
-        DecodeError::TooLarge => {
+        DecodeError::TooLarge | DecodeError::TooMany => {
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", error.to_string())
         }
         DecodeError::Json { .. }

@@ -151,7 +151,7 @@ impl Configuration {
 
 fn unreadable(error: &DecodeError) -> ApiError {
     match error {
-        DecodeError::TooLarge => {
+        DecodeError::TooLarge | DecodeError::TooMany => {
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", error.to_string())
         }
         other => ApiError::bad_request(format!("error decoding YAML: {other}")),
