@@ -5,10 +5,7 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use http::StatusCode;
-use keelson_api_registry::{object::Object, status::ApiError};
-
-use serde_json::json;
+use keelson_api_registry::status::ApiError;
 
 use super::{
     Call,
@@ -17,10 +14,9 @@ use super::{
 use crate::{
     answer::Response,
     cache::CachedObject,
-    codec,
+    codec::{self, Wanted},
     selection::Selection,
     server::Server,
-    storage::from_storage,
     write::{Target, Write, delete_options::DeleteOptions},
 };
 
@@ -34,10 +30,12 @@ pub(super) async fn delete_collection(server: &Arc<Server>, call: &Call) -> Resu
     let request = &call.request;
     let (labels, fields) = (call.info.parameter("labelSelector"), call.info.parameter("fieldSelector"));
     let selection = Selection::parse(request.resource, labels, fields)?;
-    let chosen = list::page::read(&server.objects, request, &chosen_by, &selection).await?.objects;
-    let deletions = stream::iter(chosen.iter().cloned().map(|object| one(server, call, &options, object)));
-    deletions.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-    codec::respond(call, StatusCode::OK, &list_of(call, &chosen)?, &[])
+    let wanted = Wanted::of(&call.headers, &call.info)?;
+    let chosen = list::page::read(&server.objects, request, &chosen_by, &selection).await?;
+    let deletions = chosen.objects.iter().cloned().map(|object| one(server, call, &options, object));
+    stream::iter(deletions).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    // As they were.
+    list::respond(call, &wanted, chosen).await
 }
 
 async fn one(
@@ -53,14 +51,4 @@ async fn one(
         Err(error) if error.reason == "NotFound" => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-/// What was chosen, as it was.
-fn list_of(call: &Call, chosen: &[Arc<CachedObject>]) -> Result<Object, ApiError> {
-    let resource = call.request.resource;
-    let items = chosen.iter().map(|object| from_storage(resource, object.object()).map(|object| object.0));
-    let items = items.collect::<Result<Vec<_>, _>>()?;
-    Ok(Object(json!({
-        "kind": resource.list_kind(), "apiVersion": resource.api_version(), "metadata": {}, "items": items,
-    })))
 }

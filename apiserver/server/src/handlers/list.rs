@@ -26,6 +26,8 @@ mod token;
 
 pub(crate) use page::range_of;
 
+use page::Page;
+
 /// Roughly how many bytes are made and sent at once.
 const PIECE: usize = 64 << 10;
 
@@ -47,8 +49,17 @@ pub async fn list(server: &Arc<Server>, call: &Call) -> Result<Response, ApiErro
     let parameter = |name| call.info.parameter(name);
     let selection = Selection::parse(resource, parameter("labelSelector"), parameter("fieldSelector"))?;
     let page = page::read(&server.objects, &call.request, &options, &selection).await?;
+    respond(call, &wanted, page).await
+}
+
+/// Answers with these objects.
+///
+/// # Errors
+/// 406 for a form that is one object's; 500 for an object that cannot be converted.
+pub(super) async fn respond(call: &Call, wanted: &Wanted, page: Page) -> Result<Response, ApiError> {
+    let resource = call.request.resource;
     wanted.check_count(Count::Many, body::Wanted::of(resource))?;
-    let rendering = Rendering::new(resource, &wanted, call.now);
+    let rendering = Rendering::new(resource, wanted, call.now);
     if wanted.media == Media::Protobuf {
         return in_protobuf(&rendering, &page.meta, &page.objects).await;
     }
@@ -57,7 +68,7 @@ pub async fn list(server: &Arc<Server>, call: &Call) -> Result<Response, ApiErro
         type_of_items: rendering.type_of_items(),
         objects: page.objects.into_iter(),
         rendering,
-        writer: CollectionWriter::new(&wanted),
+        writer: CollectionWriter::new(wanted),
         is_done: false,
         failure: None,
     })
