@@ -95,6 +95,11 @@ pub trait Strategy: Send + Sync {
         false
     }
 
+    /// What those are told whose deletion does not say it, if that may surprise them.
+    fn silent_deletion_warning(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether a DELETE answers with the object as it was, rather than with a Status.
     fn returns_deleted_object(&self) -> bool {
         false

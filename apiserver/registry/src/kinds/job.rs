@@ -44,6 +44,11 @@ const SCHEDULING: &[&str] = &["spec", "scheduling"];
 /// How often pods may fail when each index has a limit of its own.
 const UNLIMITED: i64 = i32::MAX as i64;
 
+/// What upstream warns of whose Jobs leave their pods behind.
+const SILENT_DELETION: &str = "child pods are preserved by default when jobs are deleted; set \
+                               propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress \
+                               this warning";
+
 /// The columns of Jobs.
 pub const COLUMNS: &[Column] = &[
     NAME,
@@ -154,6 +159,10 @@ impl Strategy for Rules {
 
     fn orphans_dependents(&self) -> bool {
         true
+    }
+
+    fn silent_deletion_warning(&self) -> Option<&'static str> {
+        Some(SILENT_DELETION)
     }
 
     fn field_value(&self, object: &Object, _field: &str) -> String {

@@ -19,14 +19,24 @@ pub(super) async fn delete(server: &Arc<Server>, call: &Call) -> Result<Response
     let options = DeleteOptions::read(&call.info, &call.body, encoding)?;
     let write = Write { server, call, target: Target::of(call), dry_run: options.dry_run };
     let resource = call.request.resource;
-    match write.delete(&options).await? {
-        Deleted::Waits(stored) => codec::respond(call, status_of_waiting(&options), &stored, &[]),
+    let mut response = match write.delete(&options).await? {
+        Deleted::Waits(stored) => codec::respond(call, status_of_waiting(&options), &stored, &[])?,
         Deleted::Gone(stored) if resource.strategy.returns_deleted_object() => {
-            codec::respond(call, StatusCode::OK, &stored, &[])
+            codec::respond(call, StatusCode::OK, &stored, &[])?
         }
         Deleted::Gone(stored) => {
-            codec::respond(call, StatusCode::OK, &success(resource, &stored.object), &[])
+            codec::respond(call, StatusCode::OK, &success(resource, &stored.object), &[])?
         }
+    };
+    warn(resource, &options, &mut response);
+    Ok(response)
+}
+
+/// Tells those what becomes of dependents who may not think of it.
+pub(super) fn warn(resource: &ResourceInfo, options: &DeleteOptions, response: &mut Response) {
+    let warning = resource.strategy.silent_deletion_warning().filter(|_| options.propagation().is_none());
+    if let Some(warning) = warning {
+        codec::warn(response.headers_mut(), warning);
     }
 }
 

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use keelson_api_registry::status::ApiError;
 
 use super::{
-    Call,
+    Call, delete,
     list::{self, options::ListOptions},
 };
 use crate::{
@@ -35,7 +35,9 @@ pub(super) async fn delete_collection(server: &Arc<Server>, call: &Call) -> Resu
     let deletions = chosen.objects.iter().cloned().map(|object| one(server, call, &options, object));
     stream::iter(deletions).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     // As they were.
-    list::respond(call, &wanted, chosen).await
+    let mut response = list::respond(call, &wanted, chosen).await?;
+    delete::warn(request.resource, &options, &mut response);
+    Ok(response)
 }
 
 async fn one(

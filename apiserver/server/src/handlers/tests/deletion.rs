@@ -24,6 +24,31 @@ fn a_deleted_object_is_gone_and_the_answer_is_a_status() {
 }
 
 #[test]
+fn who_deletes_a_job_without_a_word_is_told_what_becomes_of_its_pods() {
+    const JOBS: &str = "/apis/batch/v1/namespaces/shop/jobs";
+    let job = json!({
+        "metadata": {"name": "a"},
+        "spec": {"template": {"spec": {
+            "restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}],
+        }}},
+    });
+    with_cluster(async |cluster| {
+        for (path, options, told) in [
+            (format!("{JOBS}/a"), Value::Null, 1),
+            (JOBS.to_owned(), Value::Null, 1),
+            (format!("{JOBS}/a"), json!({"propagationPolicy": "Orphan"}), 0),
+        ] {
+            cluster.post(JOBS, job.clone()).await;
+            let answer = cluster.delete(&path, options).await.unwrap();
+            assert_eq!(answer.warnings.len(), told, "{path}: {:?}", answer.warnings);
+            let starts = |warning: &String| warning.contains("child pods are preserved by default");
+            assert!(answer.warnings.iter().all(starts), "{:?}", answer.warnings);
+            cluster.merge(&format!("{JOBS}/a"), json!({"metadata": {"finalizers": null}})).await.unwrap();
+        }
+    });
+}
+
+#[test]
 fn preconditions_hold_a_deletion_back() {
     with_cluster(async |cluster| {
         let object = cluster.post(CONFIG_MAPS, config_map("a")).await;
