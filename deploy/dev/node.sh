@@ -61,8 +61,9 @@ node_network_up() {
 }
 
 node_network_down() {
-    if [[ -e /run/netns/$node_namespace ]]; then ip netns delete "$node_namespace"; fi
+    # In this order: with the namespace its end of the link goes, and so does ours, a little later.
     if [[ -e /sys/class/net/$node_link ]]; then ip link delete "$node_link"; fi
+    if [[ -e /run/netns/$node_namespace ]]; then ip netns delete "$node_namespace"; fi
 }
 
 server_urls() {
