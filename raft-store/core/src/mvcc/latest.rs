@@ -18,7 +18,7 @@ use crate::{
 use super::scan::Visible;
 use generation::Generation;
 
-/// What all remembered keys together may take, bytes: some 150,000 keys of the usual length.
+/// What all remembered keys together may take, bytes: some 250,000 keys of the usual length.
 const CAPACITY: usize = 16 << 20;
 
 /// A version of a key, without its value.

@@ -1,7 +1,8 @@
-//! Many keys with their newest versions, packed: a key costs its bytes and some fifty more, and no allocation of its own.
+//! Many keys with their newest versions, packed: a key costs its bytes and some thirty more, and no allocation of its own.
 //!
-//! A record is the version, the key's length, and the key, one behind the other; an index of places finds it by the key's
-//! hash. A newer version is written over the one before.
+//! A record is the key's length, the key, the length of the room for a version, and the version, whose numbers take as many
+//! bytes as they need. An index of places finds it by the key's hash. A newer version is written over the one before, or,
+//! where that has not enough room, which is rare, in a record behind all others; the former is lost with the generation.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -10,11 +11,11 @@ use hashbrown::{HashTable, hash_table::Entry};
 use super::Head;
 use crate::id::{ChangeId, LeaseId, Revision};
 
-/// A version: whether the key exists, and if so its numbers.
-const VERSION_BYTES: usize = 1 + 8 + 4 + 8 + 8 + 8;
+/// The longest version: a mark and five numbers.
+const LONGEST: usize = 1 + 5 * 10;
 
-/// A version, and how long the key is that follows.
-const HEAD_BYTES: usize = VERSION_BYTES + 4;
+/// The length of a key.
+const LENGTH_BYTES: usize = 4;
 
 /// About what the index takes for a key, bytes: a place, a byte of its hash, and room.
 const PLACE_BYTES: usize = 8;
@@ -28,9 +29,9 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    /// About what a key of this length takes, bytes.
+    /// What a key of this length takes at most, bytes.
     pub(super) const fn bytes_of(key: usize) -> usize {
-        HEAD_BYTES + key + PLACE_BYTES
+        LENGTH_BYTES + key + 1 + LONGEST + PLACE_BYTES
     }
 
     /// About what it takes, bytes.
@@ -42,8 +43,7 @@ impl Generation {
     pub(super) fn get(&self, key: &[u8]) -> Option<Option<Head>> {
         let hash = self.hasher.hash_one(key);
         let place = self.places.find(hash, |place| key_at(&self.records, *place) == key)?;
-        let version = self.records[*place as usize..].first_chunk().expect("a record has a version");
-        Some(decode(version))
+        Some(decode(&self.records[room_at(&self.records, *place)]))
     }
 
     /// Sets a key's version.
@@ -51,57 +51,91 @@ impl Generation {
         let Self { records, places, hasher } = self;
         // A generation is changed for another long before it is so large, and no key is so long.
         let (Ok(next), Ok(length)) = (u32::try_from(records.len()), u32::try_from(key.len())) else { return };
+        let (version, used) = encode(head);
+        let version = &version[..used];
         let is_it = |place: &u32| key_at(records, *place) == key;
         let hash_of = |place: &u32| hasher.hash_one(key_at(records, *place));
         match places.entry(hasher.hash_one(key), is_it, hash_of) {
-            Entry::Occupied(known) => {
-                let place = *known.get() as usize;
-                records[place..place + VERSION_BYTES].copy_from_slice(&encode(head));
+            Entry::Occupied(mut known) => {
+                let room = room_at(records, *known.get());
+                if let Some(room) = records[room].get_mut(..used) {
+                    room.copy_from_slice(version);
+                    return;
+                }
+                *known.get_mut() = next;
             }
-            Entry::Vacant(free) => {
-                free.insert(next);
-                records.extend_from_slice(&encode(head));
-                records.extend_from_slice(&length.to_ne_bytes());
-                records.extend_from_slice(key);
-            }
+            Entry::Vacant(free) => drop(free.insert(next)),
         }
+        records.extend_from_slice(&length.to_ne_bytes());
+        records.extend_from_slice(key);
+        records.push(used as u8);
+        records.extend_from_slice(version);
     }
 }
 
 fn key_at(records: &[u8], place: u32) -> &[u8] {
-    let (head, rest) = records[place as usize..].split_at(HEAD_BYTES);
-    let length = head.last_chunk().map_or(0, |length| u32::from_ne_bytes(*length));
+    let (length, rest) = records[place as usize..].split_at(LENGTH_BYTES);
+    let length = length.first_chunk().map_or(0, |length| u32::from_ne_bytes(*length));
     &rest[..length as usize]
 }
 
-fn encode(head: Option<Head>) -> [u8; VERSION_BYTES] {
-    let mut bytes = [0; VERSION_BYTES];
-    let Some(head) = head else { return bytes };
-    bytes[0] = 1;
-    bytes[1..9].copy_from_slice(&head.id.revision.get().to_ne_bytes());
-    bytes[9..13].copy_from_slice(&head.id.sub.to_ne_bytes());
-    bytes[13..21].copy_from_slice(&head.create_revision.get().to_ne_bytes());
-    bytes[21..29].copy_from_slice(&head.version.to_ne_bytes());
-    bytes[29..].copy_from_slice(&head.lease.get().to_ne_bytes());
-    bytes
+/// Where the version of a record has room.
+fn room_at(records: &[u8], place: u32) -> std::ops::Range<usize> {
+    let length = place as usize + LENGTH_BYTES + key_at(records, place).len();
+    let begin = length + 1;
+    begin..begin + usize::from(records[length])
 }
 
-fn decode(bytes: &[u8; VERSION_BYTES]) -> Option<Head> {
-    let (exists, rest) = bytes.split_first_chunk::<1>()?;
-    let (revision, rest) = rest.split_first_chunk()?;
-    let (sub, rest) = rest.split_first_chunk()?;
-    let (create_revision, rest) = rest.split_first_chunk()?;
-    let (version, rest) = rest.split_first_chunk()?;
-    let lease = rest.first_chunk()?;
-    (*exists == [1]).then(|| Head {
-        id: ChangeId {
-            revision: Revision::new(u64::from_ne_bytes(*revision)),
-            sub: u32::from_ne_bytes(*sub),
-        },
-        create_revision: Revision::new(u64::from_ne_bytes(*create_revision)),
-        version: u64::from_ne_bytes(*version),
-        lease: LeaseId::new(i64::from_ne_bytes(*lease)),
+/// A version, and how many bytes of it are used.
+fn encode(head: Option<Head>) -> ([u8; LONGEST], usize) {
+    let mut bytes = [0; LONGEST];
+    let Some(head) = head else { return (bytes, 1) };
+    bytes[0] = 1;
+    let numbers = [
+        head.id.revision.get(),
+        u64::from(head.id.sub),
+        head.create_revision.get(),
+        head.version,
+        head.lease.get().cast_unsigned(),
+    ];
+    let used = numbers.into_iter().fold(1, |at, number| at + write(number, &mut bytes[at..]));
+    (bytes, used)
+}
+
+fn decode(mut bytes: &[u8]) -> Option<Head> {
+    let exists = bytes.split_off_first()? == &1;
+    let mut number = || read(&mut bytes);
+    exists.then(|| Head {
+        id: ChangeId { revision: Revision::new(number()), sub: number() as u32 },
+        create_revision: Revision::new(number()),
+        version: number(),
+        lease: LeaseId::new(number().cast_signed()),
     })
+}
+
+/// Seven bits a byte, the lowest first, a mark on all but the last; answers how many bytes.
+fn write(mut number: u64, to: &mut [u8]) -> usize {
+    let mut at = 0;
+    while number >= 0x80 {
+        to[at] = number as u8 | 0x80;
+        number >>= 7;
+        at += 1;
+    }
+    to[at] = number as u8;
+    at + 1
+}
+
+fn read(bytes: &mut &[u8]) -> u64 {
+    let mut number = 0;
+    let mut shift = 0;
+    while let Some(byte) = bytes.split_off_first() {
+        number |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    number
 }
 
 #[cfg(test)]
@@ -126,10 +160,14 @@ mod tests {
         }
         let before = generation.bytes();
         generation.set(b"kkk", None);
+        generation.set(b"kk", Some(head(2)));
+        assert_eq!(generation.bytes(), before, "a newer version takes the place of the former");
+        assert_eq!(generation.get(b"kk"), Some(Some(head(2))));
         generation.set(b"kk", Some(head(99)));
         assert_eq!(generation.get(b"kkk"), Some(None));
         assert_eq!(generation.get(b"kk"), Some(Some(head(99))));
         assert_eq!(generation.get(b"j"), None);
-        assert_eq!(generation.bytes(), before, "a newer version takes the place of the former");
+        generation.set(b"kkk", Some(head(7)));
+        assert_eq!(generation.get(b"kkk"), Some(Some(head(7))), "also where it needs more room");
     }
 }
