@@ -58,7 +58,16 @@ const LAYERS: &[Layer] = &[
     Layer {
         package: "keelson-store-core",
         own: Own::Only(&[]),
-        foreign: Foreign::Only(&["bincode", "bytes", "crc32c", "serde", "thiserror", "xxhash-rust"]),
+        foreign: Foreign::Only(&[
+            "bincode",
+            "bytes",
+            "crc32c",
+            "hashbrown",
+            "memchr",
+            "serde",
+            "thiserror",
+            "xxhash-rust",
+        ]),
     },
     Layer {
         package: "keelson-store-log",
