@@ -109,6 +109,11 @@ fn stream(mut pieces: Pieces) -> Result<Response, ApiError> {
         return Ok(answer::object_bytes(StatusCode::OK, content_type, first));
     }
     let rest = tokio_stream::iter(std::iter::once(first).chain(pieces));
+    // Others get their turn between pieces: one of a large object in YAML takes a while to make.
+    let rest = futures_util::StreamExt::then(rest, async |piece| {
+        tokio::task::yield_now().await;
+        piece
+    });
     let mut response = answer::streamed(StatusCode::OK, content_type, rest);
     if let Some(length) = length {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
