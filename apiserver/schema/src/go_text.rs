@@ -36,6 +36,19 @@ pub fn quote(text: &str) -> String {
     out
 }
 
+/// What Go's decoder says of a JSON value where `target` is wanted: `Go value of type string`.
+pub fn mismatch(found: &Value, target: &str) -> String {
+    let found = match found {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    format!("json: cannot unmarshal {found} into {target}")
+}
+
 /// A value as Go's `%v` writes it: `map[a:1 b:[x y]]`.
 pub fn print(value: &Value) -> String {
     match value {

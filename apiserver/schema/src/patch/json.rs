@@ -11,6 +11,7 @@ mod pointer;
 use serde_json::Value;
 
 use super::PatchError;
+use crate::go_text::mismatch;
 use crate::tree::MAX_DEPTH;
 use pointer::Pointer;
 
@@ -97,15 +98,7 @@ impl JsonPatch {
 
 /// Go's message for a JSON value in the wrong place.
 fn not_go(value: &Value, wanted: &str) -> PatchError {
-    let found = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
-    PatchError::malformed(format!("json: cannot unmarshal {found} into Go value of type {wanted}"))
+    PatchError::malformed(mismatch(value, &format!("Go value of type {wanted}")))
 }
 
 /// What an operation has used up.

@@ -40,9 +40,7 @@ const TO_CLIENT: [&str; 5] =
 
 /// Whether a request wants to change the protocol.
 pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
-    let tokens = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let mut tokens = tokens.flat_map(|value| value.split(','));
-    headers.contains_key(UPGRADE) && tokens.any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
+    headers.contains_key(UPGRADE) && web_socket::has_token(headers, &CONNECTION, "upgrade")
 }
 
 /// The request to a node that corresponds to a client's.

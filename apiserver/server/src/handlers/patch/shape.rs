@@ -3,7 +3,10 @@
 //! In: a patch as a value. Out: what a JSON patch has beside its fields, or the message of Go's decoder.
 
 use keelson_api_registry::status::ApiError;
-use keelson_api_schema::{FieldValidation, go_text::quote};
+use keelson_api_schema::{
+    FieldValidation,
+    go_text::{mismatch, quote},
+};
 use serde_json::{Map, Value};
 
 /// The fields of an operation that are text.
@@ -77,16 +80,4 @@ fn no_map(patch: &Value) -> Option<String> {
 
 fn undecodable(why: &str) -> ApiError {
     ApiError::bad_request(format!("error decoding patch: {why}"))
-}
-
-fn mismatch(found: &Value, target: &str) -> String {
-    let found = match found {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
-    format!("json: cannot unmarshal {found} into {target}")
 }
