@@ -25,7 +25,7 @@ use crate::{
     id::{LeaseId, LogPosition, ReplicaId, Revision},
     lease::{self, Lease},
     mutant::{self, Mutant},
-    mvcc::{self, Latest, Overlay, Writer},
+    mvcc::{self, Known, Overlay, Writer},
     schema,
     watch::RevisionChanges,
 };
@@ -38,7 +38,7 @@ pub struct StateMachine {
     engine: Arc<dyn Engine>,
     header: Header,
     auth: Arc<Auth>,
-    latest: Latest,
+    known: Known,
 }
 
 /// Entries that are being applied together. Dropping it forgets them.
@@ -48,8 +48,8 @@ pub struct ApplyBatch<'m> {
     committed: &'m mut Header,
     /// The machine's users and roles, which change only there, too.
     committed_auth: &'m mut Arc<Auth>,
-    /// What the machine remembers of keys; the same.
-    latest: &'m mut Latest,
+    /// What the machine knows of keys.
+    known: Tentative<'m>,
     header: Header,
     auth: Arc<Auth>,
     hash: RollingHash,
@@ -60,6 +60,20 @@ pub struct ApplyBatch<'m> {
     hashes: Vec<u64>,
     /// Why this batch must not be committed: an entry was applied in part.
     broken: Option<EngineError>,
+}
+
+/// What a batch takes into what is known of keys, for its own later commands too.
+struct Tentative<'m> {
+    known: &'m mut Known,
+    is_committed: bool,
+}
+
+impl Drop for Tentative<'_> {
+    fn drop(&mut self) {
+        if !self.is_committed {
+            self.known.forget_versions();
+        }
+    }
 }
 
 /// What a batch did.
@@ -97,7 +111,7 @@ impl StateMachine {
             header.revision = header.revision.previous().max(header.compacted).max(Revision::FIRST);
         }
         let auth = Arc::new(Auth::load(engine.as_ref())?);
-        Ok(Self { engine, header, auth, latest: Latest::default() })
+        Ok(Self { engine, header, auth, known: Known::default() })
     }
 
     /// How far the state has come.
@@ -135,12 +149,18 @@ impl StateMachine {
             committed: &mut self.header,
             auth: self.auth.clone(),
             committed_auth: &mut self.auth,
-            latest: &mut self.latest,
+            known: Tentative { known: &mut self.known, is_committed: false },
             changes: Vec::new(),
             leases: Vec::new(),
             hashes: Vec::new(),
             broken: None,
         }
+    }
+
+    /// Learns a little more of which keys there are, so that a write need not search for those that there are not: looks at
+    /// `records` records at most. False where all is known; later, when much was deleted, it is worth asking again.
+    pub fn survey(&mut self, records: usize) -> Result<bool, EngineError> {
+        self.known.survey(self.engine.as_ref(), records)
     }
 
     /// Carries out one step of the sweep. A no-op when the step was planned for another state.
@@ -230,7 +250,7 @@ impl ApplyBatch<'_> {
     /// Writes everything at once (A2).
     ///
     /// After an error the engine's state is unknown (E7): the replica stops.
-    pub fn commit(self) -> Result<Applied, EngineError> {
+    pub fn commit(mut self) -> Result<Applied, EngineError> {
         if let Some(error) = self.broken {
             return Err(error);
         }
@@ -245,7 +265,7 @@ impl ApplyBatch<'_> {
             *self.committed = header;
         }
         self.committed_auth.clone_from(&self.auth);
-        self.changes.iter().for_each(|made| self.latest.take_in(made));
+        self.known.is_committed = true;
         Ok(Applied {
             header,
             changes: self.changes,
@@ -281,7 +301,7 @@ impl ApplyBatch<'_> {
     }
 
     fn txn(&mut self, txn: Txn) -> Result<Result<ResponseBody, CommandError>, EngineError> {
-        let mut writer = Writer::new(&mut self.overlay, self.latest, &mut self.hash, self.header);
+        let mut writer = Writer::new(&mut self.overlay, self.known.known, &mut self.hash, self.header);
         let answer = mvcc::execute(&mut writer, txn)?;
         let changes = writer.finish();
         self.publish(changes);
@@ -313,7 +333,7 @@ impl ApplyBatch<'_> {
         if mutant::is(Mutant::RevokeKeepsKey) {
             keys.pop();
         }
-        let mut writer = Writer::new(&mut self.overlay, self.latest, &mut self.hash, self.header);
+        let mut writer = Writer::new(&mut self.overlay, self.known.known, &mut self.hash, self.header);
         for key in keys {
             writer.delete_leased(id, key)?;
         }
@@ -344,6 +364,7 @@ impl ApplyBatch<'_> {
         if let Some(changes) = changes {
             assert!(changes.revision == self.header.revision.next(), "revisions grow one by one");
             self.header.revision = changes.revision;
+            self.known.known.take_in(&changes);
             self.changes.push(Arc::new(changes));
         }
     }

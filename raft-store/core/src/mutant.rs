@@ -92,6 +92,10 @@ mutants! {
         "After a restart the newest revision is given out a second time.",
         after "etcd 17780: the revision goes back after a crash during compaction",
         caught by "the revision never goes back; replicas have the same hash";
+    SurveyMisses = "survey-misses",
+        "The survey of which keys there are leaves some out, and a write of one of those makes it anew.",
+        after "a filter that denies what it was given: no error, and a wrong answer",
+        caught by "replicas that applied the same entries have the same hash; a key's versions count up";
     SnapshotAhead = "snapshot-ahead",
         "A snapshot is named after one entry more than it holds.",
         after "a snapshot without the last batch: the position is read after the copy was made",

@@ -10,11 +10,11 @@
 //! * **M3** A transaction that is refused changes nothing: everything is checked before anything is written.
 //! * **M4** Reads in a transaction see what it has written before them; its compares see nothing of it.
 //!
-//! Deliberately absent: an index of all keys in memory. What was changed lately is remembered in [`latest`]; other caches
-//! belong to the engine.
+//! Deliberately absent: an index of all keys in memory. What writes need to know of keys without a search is in [`known`]; other
+//! caches belong to the engine.
 
 mod contents;
-mod latest;
+mod known;
 mod overlay;
 mod range;
 mod scan;
@@ -26,6 +26,6 @@ pub use overlay::Overlay;
 pub use range::range;
 pub use scan::{Scan, Visible, newest, version};
 
-pub(crate) use latest::Latest;
+pub(crate) use known::Known;
 pub(crate) use txn::execute;
 pub(crate) use writer::Writer;

@@ -22,6 +22,13 @@ const MEBIBYTE: usize = 1 << 20;
 /// A table with at least this part of deletions is merged at once with what it deletes.
 const MOSTLY_DELETIONS: f64 = 0.75;
 
+/// So many tables of the first level are merged into the next at once.
+const YOUNG_TABLES: i32 = 8;
+
+/// What is read, checked and unpacked in one piece. Small pieces cost a call of the system each when tables are merged, and
+/// large indexes.
+const BLOCK_BYTES: usize = 16 << 10;
+
 /// How much of a buffer its filter takes.
 const BUFFER_FILTER_RATIO: f64 = 0.01;
 
@@ -134,6 +141,7 @@ fn for_family(family: Family, tuning: &Tuning) -> Options {
     options.set_max_bytes_for_level_base(4 * tuning.options.state_buffer_bytes as u64);
     options.set_target_file_size_base(2 * tuning.options.state_buffer_bytes as u64);
     options.set_max_compaction_bytes(8 * tuning.options.state_buffer_bytes as u64);
+    options.set_level_zero_file_num_compaction_trigger(YOUNG_TABLES);
     options.set_max_write_buffer_number(3);
     // A family that holds next to nothing should cost next to nothing.
     options.set_arena_block_size(64 * 1024);
@@ -164,6 +172,7 @@ fn compress(family: Family, options: &mut Options) {
 
 fn tables(family: Family, tuning: &Tuning) -> BlockBasedOptions {
     let mut tables = BlockBasedOptions::default();
+    tables.set_block_size(BLOCK_BYTES);
     tables.set_block_cache(&tuning.cache);
     tables.set_cache_index_and_filter_blocks(true);
     tables.set_pin_l0_filter_and_index_blocks_in_cache(true);

@@ -57,6 +57,7 @@ mod reclaim;
 mod rollback;
 mod space;
 mod storage;
+mod surveyor;
 mod sweeper;
 
 /// How long a leader waits for another replica to take over before it stops.
@@ -157,6 +158,7 @@ impl Ground {
         let background = vec![
             runtime::spawn(server.run(transport)),
             runtime::spawn(leases::expire(raft.clone(), state.clone(), proposals.clone())),
+            runtime::spawn(surveyor::run(machine.clone())),
             runtime::spawn(sweeper::run(machine, state.clone(), offload)),
             runtime::spawn(reclaim::run(self.reclaimer(&raft, &state, &room, offload))),
             runtime::spawn(read_history(state.clone(), state.hub().open_history(), offload)),

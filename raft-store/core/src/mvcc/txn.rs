@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 
 use super::{
-    latest::Head,
+    known::Head,
     range::{answer, check_revision},
     scan::{Scan, newest},
     writer::Writer,

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::{
-    latest::{Head, Latest},
+    known::{Head, Known},
     overlay::Overlay,
     scan::{Scan, Visible, newest},
 };
@@ -21,7 +21,7 @@ use crate::{
 /// One revision in the making.
 pub(crate) struct Writer<'w, 'e> {
     overlay: &'w mut Overlay<'e>,
-    latest: &'w Latest,
+    known: &'w Known,
     hash: &'w mut RollingHash,
     /// The header before this revision.
     header: Header,
@@ -38,11 +38,11 @@ struct Replaced {
 impl<'w, 'e> Writer<'w, 'e> {
     pub(crate) const fn new(
         overlay: &'w mut Overlay<'e>,
-        latest: &'w Latest,
+        known: &'w Known,
         hash: &'w mut RollingHash,
         header: Header,
     ) -> Self {
-        Self { overlay, latest, hash, header, changes: Vec::new() }
+        Self { overlay, known, hash, header, changes: Vec::new() }
     }
 
     /// The state with what this revision has changed so far.
@@ -57,15 +57,24 @@ impl<'w, 'e> Writer<'w, 'e> {
 
     /// The newest version of a key, if the key exists.
     pub(super) fn head(&self, key: &[u8]) -> Result<Option<Head>, EngineError> {
-        // What the batch has changed comes first: its versions are newer than all others, and it takes none away.
-        if let Some((record_key, value)) = self.overlay.first_put(Family::Keys, &schema::record_prefix(key)) {
-            let (prefix, id) = schema::split_record_key(record_key)?;
-            return Ok(Visible::of(prefix, id, value)?.map(|visible| Head::from(&visible)));
+        if let Some(head) = self.changed_here(key)? {
+            return Ok(head);
         }
-        match self.latest.get(key) {
+        match self.known.get(key) {
             Some(known) => Ok(known),
             None => newest(self.overlay, key, |visible| Head::from(&visible)),
         }
+    }
+
+    /// The same, where this revision has changed the key.
+    fn changed_here(&self, key: &[u8]) -> Result<Option<Option<Head>>, EngineError> {
+        if self.changes.is_empty() {
+            return Ok(None);
+        }
+        let change = self.overlay.first_put(Family::Keys, &schema::record_prefix(key));
+        let Some((record_key, value)) = change else { return Ok(None) };
+        let (prefix, id) = schema::split_record_key(record_key)?;
+        Ok(Some(Visible::of(prefix, id, value)?.map(|visible| Head::from(&visible))))
     }
 
     /// The header that reads of this state go by (M4): it is at the new revision once there is a change.
@@ -182,6 +191,10 @@ impl<'w, 'e> Writer<'w, 'e> {
         let log = ChangeRecord { kind: change.kind, previous: change.previous, key: &change.kv.key };
         self.overlay.put(Family::Changes, schema::change_key(id).to_vec(), schema::encode_change(log));
         self.hash.changed(id, &change);
+        // Most revisions change one key, and what they changed is kept for watchers.
+        if self.changes.is_empty() {
+            self.changes.reserve_exact(1);
+        }
         self.changes.push(change);
     }
 }

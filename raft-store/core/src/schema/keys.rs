@@ -77,12 +77,13 @@ impl KeyBounds {
 /// What all records of a key begin with, and no record of another key.
 pub fn record_prefix(key: &[u8]) -> Vec<u8> {
     let mut prefix = Vec::with_capacity(key.len() + 2 + ID_LEN);
-    for &byte in key {
-        prefix.push(byte);
-        if byte == ESCAPED {
-            prefix.push(ESCAPED_ZERO);
-        }
+    let mut copied = 0;
+    for zero in memchr_iter(ESCAPED, key) {
+        prefix.extend_from_slice(&key[copied..=zero]);
+        prefix.push(ESCAPED_ZERO);
+        copied = zero + 1;
     }
+    prefix.extend_from_slice(&key[copied..]);
     prefix.extend([ESCAPED, END]);
     prefix
 }

@@ -29,6 +29,8 @@ enum Step {
     Commit,
     /// Commit, then sweep once, at most this many changes.
     Sweep(usize),
+    /// Commit, then look at so many records of the keys there are.
+    Survey(usize),
     /// Commit, sync and open anew.
     Reopen,
     /// Drop what was not committed.
@@ -40,6 +42,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => strategies::command().prop_map(Step::Apply),
         3 => Just(Step::Commit),
         2 => (1..6_usize).prop_map(Step::Sweep),
+        2 => (1..20_usize).prop_map(Step::Survey),
         1 => Just(Step::Reopen),
         1 => Just(Step::Abandon),
     ]
@@ -196,7 +199,7 @@ fn run(steps: Vec<Step>) {
                 continue;
             }
             Step::Abandon => abandon(&mut machine, &std::mem::take(&mut waiting)),
-            Step::Commit | Step::Sweep(_) | Step::Reopen => {}
+            Step::Commit | Step::Sweep(_) | Step::Survey(_) | Step::Reopen => {}
         }
         commit(&mut machine, &mut model, &waiting);
         applied.append(&mut waiting);
@@ -205,6 +208,7 @@ fn run(steps: Vec<Step>) {
                 sweep_once(&mut machine, max_changes);
                 check_state(&machine, &model);
             }
+            Step::Survey(records) => drop(machine.survey(records).unwrap()),
             Step::Reopen => {
                 machine.engine().sync().unwrap();
                 drop(machine);

@@ -1,6 +1,6 @@
 //! The newest versions of the keys that were changed lately, in memory.
 //!
-//! In: the changes of every batch that was committed. Out: of a key what a put or a compare has to know of it, without a
+//! In: the changes of every revision. Out: of a key what a put or a compare has to know of it, without a
 //! search in the engine, which costs more than all the rest of a put's work on the state. A key that is not remembered is
 //! looked up there.
 //!
@@ -15,11 +15,11 @@ use crate::{
     watch::{Change, RevisionChanges},
 };
 
-use super::scan::Visible;
+use crate::mvcc::Visible;
 use generation::Generation;
 
-/// What all remembered keys together may take, bytes: some 250,000 keys of the usual length.
-const CAPACITY: usize = 16 << 20;
+/// What all remembered keys together may take, bytes: some 500,000 keys of the usual length.
+const CAPACITY: usize = 32 << 20;
 
 /// A version of a key, without its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
