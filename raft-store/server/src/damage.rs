@@ -10,9 +10,13 @@
 //!   the replica has acknowledged is in that snapshot, or a later leader has taken it back.
 //! * **D3** Who cannot read its vote, or which disk this is, does not open, and ends where it is open: nobody but an
 //!   operator can help.
+//! * **D4** Who has applied what its leader's log contradicts ends, with all that it has ([`contradiction`]): then a majority
+//!   has forgotten what it acknowledged, and this may be the last copy. Once the others have written as much anew, their
+//!   states are compared with this one's, which is then held to be the wrong one.
 //!
 //! Deliberately absent: damage that no checksum shows. Replicas compare their states for that ([`divergence`]).
 
+pub(crate) mod contradiction;
 pub(crate) mod divergence;
 mod guard;
 mod refill;
@@ -37,7 +41,7 @@ const REFILLED: &str = "what is damaged is made anew when this member is started
 pub(crate) struct Sentinel {
     meta: LogMeta,
     noted: RwLock<Option<DamageRecord>>,
-    /// What cannot be read in this life and cannot be made anew either (D3).
+    /// Why nobody but an operator can help (D3, D4).
     lost: OnceLock<String>,
     /// Wakes whoever ends this life.
     news: Notify,
@@ -77,6 +81,16 @@ impl Sentinel {
             self.news.notify_one();
         }
         result
+    }
+
+    /// Ends this life, for a reason that only an operator can do something about. Nothing is noted: what is on the disk is
+    /// whole.
+    pub(crate) fn end(&self, why: String) {
+        if let Err(known) = self.lost.set(why) {
+            tracing::debug!(known, "this replica ends already");
+            return;
+        }
+        self.news.notify_one();
     }
 
     /// Notes that a part is damaged, durably, unless worse is known.

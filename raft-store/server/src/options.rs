@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keelson_store_core::id::ReplicaId;
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::Offload;
@@ -17,6 +18,8 @@ pub struct Member {
     pub client_urls: Vec<String>,
     /// What becomes of it once it has caught up.
     pub calling: Calling,
+    /// The id of the place that was kept for it before it came. Whoever kept it knows the member by that.
+    pub place: Option<ReplicaId>,
 }
 
 /// What becomes of a learner once it has caught up.

@@ -35,6 +35,7 @@ use crate::{
     types::{LogId, Membership, Raft, Types},
 };
 
+pub(crate) mod announcer;
 pub(crate) mod keeper;
 mod plan;
 
@@ -67,6 +68,13 @@ pub enum Change {
     Promote(ReplicaId),
     /// Removes a member, for good: its id never comes back.
     Remove(ReplicaId),
+    /// Replaces a member's client URLs, as it asks for itself whenever it starts with others.
+    Announce {
+        /// The member.
+        replica: ReplicaId,
+        /// Where clients reach it from now on.
+        client_urls: Vec<String>,
+    },
     /// Replaces a member's peer URLs.
     Update {
         /// The member.

@@ -18,14 +18,14 @@ use keelson_store_core::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    options::Member,
+    options::{Calling, Member},
     types::{self, EncodedCommand, Entry, LogId, Membership, Payload, StoredMembership, Vote},
 };
 
 /// The format of entries.
 const FORMAT: u8 = 1;
-/// The format of all other records. In the first one members had no calling.
-const RECORD_FORMAT: u8 = 2;
+/// The format of all other records. The older ones differ in what is known of members.
+const RECORD_FORMAT: u8 = 3;
 const ENTRY_HEADER: usize = 18;
 const KIND_BLANK: u8 = 0;
 const KIND_COMMAND: u8 = 1;
@@ -105,7 +105,7 @@ pub(crate) enum DamagedPart {
     Log,
 }
 
-/// A member as format 1 had it.
+/// A member as format 1 had it: it had no calling.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(Serialize))]
 pub struct FirstMember {
@@ -114,40 +114,56 @@ pub struct FirstMember {
     client_urls: Vec<String>,
 }
 
-/// A membership as format 1 had it.
+/// A member as format 2 had it: it did not know which place was kept for it.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(Serialize))]
-pub struct FirstMembershipRecord {
+pub struct SecondMember {
+    name: String,
+    peer_urls: Vec<String>,
+    client_urls: Vec<String>,
+    calling: Calling,
+}
+
+/// A membership of members as an older format had them.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+pub struct OldMembershipRecord<M> {
     at: Option<LogPosition>,
     voters: Vec<BTreeSet<ReplicaId>>,
-    members: BTreeMap<ReplicaId, FirstMember>,
+    members: BTreeMap<ReplicaId, M>,
 }
 
-/// A snapshot as format 1 had it.
+/// A snapshot with members as an older format had them.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(Serialize))]
-pub struct FirstSnapshotRecord {
+pub struct OldSnapshotRecord<M> {
     folder: String,
     last: Option<LogPosition>,
-    membership: FirstMembershipRecord,
+    membership: OldMembershipRecord<M>,
 }
 
-impl From<FirstMembershipRecord> for MembershipRecord {
-    fn from(first: FirstMembershipRecord) -> Self {
-        let member = |FirstMember { name, peer_urls, client_urls }| Member {
-            name,
-            peer_urls,
-            client_urls,
-            ..Member::default()
-        };
-        let members = first.members.into_iter().map(|(id, first)| (id, member(first))).collect();
-        Self { at: first.at, voters: first.voters, members }
+impl From<FirstMember> for Member {
+    fn from(FirstMember { name, peer_urls, client_urls }: FirstMember) -> Self {
+        Self { name, peer_urls, client_urls, ..Self::default() }
     }
 }
 
-impl From<FirstSnapshotRecord> for SnapshotRecord {
-    fn from(first: FirstSnapshotRecord) -> Self {
-        Self { folder: first.folder, last: first.last, membership: first.membership.into() }
+impl From<SecondMember> for Member {
+    fn from(SecondMember { name, peer_urls, client_urls, calling }: SecondMember) -> Self {
+        Self { name, peer_urls, client_urls, calling, ..Self::default() }
+    }
+}
+
+impl<M: Into<Member>> From<OldMembershipRecord<M>> for MembershipRecord {
+    fn from(old: OldMembershipRecord<M>) -> Self {
+        let members = old.members.into_iter().map(|(id, member)| (id, member.into())).collect();
+        Self { at: old.at, voters: old.voters, members }
+    }
+}
+
+impl<M: Into<Member>> From<OldSnapshotRecord<M>> for SnapshotRecord {
+    fn from(old: OldSnapshotRecord<M>) -> Self {
+        Self { folder: old.folder, last: old.last, membership: old.membership.into() }
     }
 }
 
@@ -164,6 +180,7 @@ pub fn decode<T: Record>(what: &str, bytes: &[u8]) -> Result<T, EngineError> {
     let (format, body) = check_format(what, bytes, RECORD_FORMAT)?;
     match format {
         RECORD_FORMAT => decode_body(what, body),
+        2 => decode_body::<T::Second>(what, body).map(Into::into),
         _ => decode_body::<T::First>(what, body).map(Into::into),
     }
 }
@@ -172,50 +189,63 @@ pub fn decode<T: Record>(what: &str, bytes: &[u8]) -> Result<T, EngineError> {
 pub trait Record: Serialize + DeserializeOwned {
     /// How it was written in format 1.
     type First: DeserializeOwned + Into<Self>;
+    /// How it was written in format 2.
+    type Second: DeserializeOwned + Into<Self>;
 }
 
 impl Record for VoteRecord {
     type First = Self;
+    type Second = Self;
 }
 
 impl Record for LogPosition {
     type First = Self;
+    type Second = Self;
 }
 
 impl Record for Option<LogPosition> {
     type First = Self;
+    type Second = Self;
 }
 
 impl Record for ReplicaId {
     type First = Self;
+    type Second = Self;
 }
 
 impl Record for ClusterId {
     type First = Self;
+    type Second = Self;
 }
 
 impl Record for Outcome {
     type First = Self;
+    type Second = Self;
 }
 
 impl Record for String {
     type First = Self;
+    type Second = Self;
 }
 
 impl Record for OriginRecord {
     type First = Self;
+    type Second = Self;
 }
 
 impl Record for DamageRecord {
     type First = Self;
+    type Second = Self;
 }
 
 impl Record for MembershipRecord {
-    type First = FirstMembershipRecord;
+    type First = OldMembershipRecord<FirstMember>;
+    type Second = OldMembershipRecord<SecondMember>;
 }
 
 impl Record for SnapshotRecord {
-    type First = FirstSnapshotRecord;
+    type First = OldSnapshotRecord<FirstMember>;
+    type Second = OldSnapshotRecord<SecondMember>;
 }
 
 /// Encodes a log entry.
@@ -340,7 +370,6 @@ impl MembershipRecord {
 
 #[cfg(test)]
 mod tests {
-    use crate::options::Calling;
     use proptest::prelude::*;
 
     use super::*;
@@ -352,6 +381,7 @@ mod tests {
             peer_urls: vec![format!("https://{name}:2380")],
             client_urls: vec![],
             calling: Calling::Learner,
+            place: Some(id(9)),
         };
         Membership::new(
             vec![[id(1), id(2)].into(), [id(2), id(3)].into()],
@@ -381,23 +411,27 @@ mod tests {
         assert!(matches!(decode_entry(LogIndex::new(8), &bytes), Err(EngineError::Corrupt { .. })));
     }
 
-    #[test]
-    fn a_membership_of_the_first_format_is_read() {
-        let first = FirstMembershipRecord {
-            at: None,
-            voters: vec![[ReplicaId::new(1)].into()],
-            members: BTreeMap::from([(
-                ReplicaId::new(1),
-                FirstMember { name: "a".into(), peer_urls: vec!["u".into()], client_urls: vec![] },
-            )]),
-        };
-        let mut bytes = encode(&first).to_vec();
-        bytes[0] = 1;
+    /// What is read of a membership with one member in an older format.
+    fn read_old<M: Serialize>(format: u8, member: M) -> Member {
+        let members = BTreeMap::from([(ReplicaId::new(1), member)]);
+        let old = OldMembershipRecord { at: None, voters: vec![[ReplicaId::new(1)].into()], members };
+        let mut bytes = encode(&old).to_vec();
+        bytes[0] = format;
         let record: MembershipRecord = decode("membership", &bytes).unwrap();
-        let member = &record.members[&ReplicaId::new(1)];
-        assert_eq!((member.name.as_str(), member.calling), ("a", Calling::Voter));
         let again: MembershipRecord = decode("membership", &encode(&record)).unwrap();
         assert_eq!(again, record);
+        record.members[&ReplicaId::new(1)].clone()
+    }
+
+    #[test]
+    fn memberships_of_older_formats_are_read() {
+        let (name, peer_urls, client_urls) = ("a".to_owned(), vec!["u".to_owned()], vec!["c".to_owned()]);
+        let now = Member { name, peer_urls, client_urls, ..Member::default() };
+        let Member { name, peer_urls, client_urls, .. } = now.clone();
+        assert_eq!(read_old(1, FirstMember { name, peer_urls, client_urls }), now);
+        let Member { name, peer_urls, client_urls, .. } = now.clone();
+        let second = SecondMember { name, peer_urls, client_urls, calling: Calling::Learner };
+        assert_eq!(read_old(2, second), Member { calling: Calling::Learner, ..now });
     }
 
     #[test]

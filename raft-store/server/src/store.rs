@@ -31,7 +31,7 @@ use crate::{
     peer::{Directory, Greeter, Identity, PeerServer, Sending, Transport},
     propose::Proposals,
     read::ReadIndex,
-    reconfigure::{Change, ReconfigureError, Reconfigurer, keeper},
+    reconfigure::{Change, ReconfigureError, Reconfigurer, announcer, keeper},
     runtime::{
         self, Home, Offload,
         clock::{Instant, timeout},
@@ -151,6 +151,7 @@ impl Ground {
             proposals: proposals.clone(),
             leases: leases.clone(),
             reconfigurer: reconfigurer.clone(),
+            sentinel: sentinel.clone(),
             offload,
             sending: self.sending.clone(),
             receiving: Default::default(),
@@ -163,6 +164,7 @@ impl Ground {
             runtime::spawn(reclaim::run(self.reclaimer(&raft, &state, &room, offload))),
             runtime::spawn(read_history(state.clone(), state.hub().open_history(), offload)),
             runtime::spawn(keeper::run(reconfigurer.clone())),
+            runtime::spawn(announcer::run(reconfigurer.clone(), self.me.replica, options.member.clone())),
             runtime::spawn(divergence::run(Comparison::of(&raft, directory, &state, sentinel))),
         ];
         Inner {

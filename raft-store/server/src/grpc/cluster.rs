@@ -1,7 +1,8 @@
 //! etcd's service Cluster: who belongs.
 //!
 //! As in etcd, adding a member keeps a place for a process that is still to come. Two things differ: the process brings
-//! the id of its disk, so the member has another id once it has come; and whoever comes is a learner first, and becomes a
+//! the id of its disk, so the member is listed under another id once it has come (requests that name the first one mean it all
+//! the same); and whoever comes is a learner first, and becomes a
 //! voter by itself when it has caught up (unless it was added as a learner).
 
 use keelson_proto::etcd::rpc::{

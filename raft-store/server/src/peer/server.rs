@@ -27,6 +27,7 @@ use super::{
     wire::{self, Body},
 };
 use crate::{
+    damage::{Sentinel, contradiction},
     lease::LeaseKeeper,
     log::LogMeta,
     membership,
@@ -63,6 +64,8 @@ pub(crate) struct PeerServer {
     pub(crate) leases: Arc<LeaseKeeper>,
     /// For changes of the membership.
     pub(crate) reconfigurer: Arc<Reconfigurer>,
+    /// Who ends this replica.
+    pub(crate) sentinel: Arc<Sentinel>,
     /// Where long work on them goes.
     pub(crate) offload: Offload,
     /// How snapshots are sent.
@@ -164,6 +167,7 @@ impl PeerServer {
         Ok(match body {
             Body::AppendRequest(request) => {
                 let request = wire::append(request).map_err(invalid)?;
+                self.check_append(&request)?;
                 let last = wire::last_log_id(&request);
                 let prev = request.prev_log_id;
                 let response = self.raft.append_entries(request).await.map_err(io::Error::other)?;
@@ -239,6 +243,15 @@ impl PeerServer {
         Ok(Body::VoteReply(wire::put_vote_reply(&reply.map_err(io::Error::other)?)))
     }
 
+    /// Refuses an append that contradicts what was applied here, and ends this replica (rule D4 of [`crate::damage`]).
+    fn check_append(&self, request: &AppendEntriesRequest<Types>) -> io::Result<()> {
+        let Some(applied) = self.state.applied_at() else { return Ok(()) };
+        let Some(sent) = contradiction::find(applied, request) else { return Ok(()) };
+        let why = contradiction::words(applied, sent);
+        self.sentinel.end(why.clone());
+        Err(io::Error::other(why))
+    }
+
     /// The replication stream: appends in order, answered in order. After one that is refused openraft forgets
     /// what follows, and so does the leader; the next append begins anew.
     async fn serve_appends(self: Arc<Self>, connection: Connection) -> io::Result<()> {
@@ -260,6 +273,7 @@ impl PeerServer {
         let take = |(id, body): (u64, Body)| {
             let Body::AppendRequest(request) = body else { return Err(unexpected("between appends")) };
             let request = wire::append(request).map_err(super::connection::invalid)?;
+            self.check_append(&request)?;
             // Both receivers live as long as this run.
             let _ = (ids.send(id), requests.send(request));
             Ok(())

@@ -265,6 +265,7 @@ fn put_member(id: ReplicaId, member: &Member) -> proto::Member {
         peer_urls: member.peer_urls.clone(),
         client_urls: member.client_urls.clone(),
         stays_learner: member.calling == Calling::Learner,
+        place: member.place.map(ReplicaId::get),
     }
 }
 
@@ -281,6 +282,10 @@ pub(crate) fn put_change(change: &Change) -> proto::Reconfigure {
         Change::Update { replica, peer_urls } => {
             let urls = Member { peer_urls: peer_urls.clone(), ..Member::default() };
             Wire::Update(put_member(*replica, &urls))
+        }
+        Change::Announce { replica, client_urls } => {
+            let urls = Member { client_urls: client_urls.clone(), ..Member::default() };
+            Wire::Announce(put_member(*replica, &urls))
         }
     };
     proto::Reconfigure { change: Some(change) }
@@ -303,6 +308,10 @@ pub(crate) fn change(request: proto::Reconfigure) -> Result<Change, WireError> {
         Wire::Update(moved) => {
             let (replica, member) = member(moved);
             Change::Update { replica, peer_urls: member.peer_urls }
+        }
+        Wire::Announce(moved) => {
+            let (replica, member) = member(moved);
+            Change::Announce { replica, client_urls: member.client_urls }
         }
     })
 }
@@ -351,7 +360,12 @@ pub(crate) fn refusal(refused: proto::ReconfigureRefused) -> Refusal {
 
 fn member(wire: proto::Member) -> (ReplicaId, Member) {
     let calling = if wire.stays_learner { Calling::Learner } else { Calling::Voter };
-    let member =
-        Member { name: wire.name, peer_urls: wire.peer_urls, client_urls: wire.client_urls, calling };
+    let member = Member {
+        name: wire.name,
+        peer_urls: wire.peer_urls,
+        client_urls: wire.client_urls,
+        calling,
+        place: wire.place.map(ReplicaId::new),
+    };
     (ReplicaId::new(wire.replica), member)
 }

@@ -111,9 +111,12 @@ pub(super) fn plan(
         }
         Change::Join { token: given, .. } if given != token => Err(Refusal::Token),
         Change::Join { replica, member, token: _ } => join(membership, *replica, member),
-        Change::Promote(replica) => promote(membership, health, *replica),
-        Change::Remove(replica) => remove(membership, health, *replica),
-        Change::Update { replica, peer_urls } => update(membership, *replica, peer_urls),
+        Change::Promote(replica) => promote(membership, health, known_as(membership, *replica)),
+        Change::Remove(replica) => remove(membership, health, known_as(membership, *replica)),
+        Change::Announce { replica, client_urls } => announce(membership, *replica, client_urls),
+        Change::Update { replica, peer_urls } => {
+            update(membership, known_as(membership, *replica), peer_urls)
+        }
     }
 }
 
@@ -142,6 +145,15 @@ fn voters(membership: &Membership) -> BTreeSet<ReplicaId> {
     membership.voter_ids().collect()
 }
 
+/// Whom an id means: the member that has it, or the one that has come to the place that had it.
+fn known_as(membership: &Membership, id: ReplicaId) -> ReplicaId {
+    let mut came = membership.nodes().filter(|(_, member)| member.place == Some(id));
+    match membership.get_node(&id) {
+        Some(_) => id,
+        None => came.next().map_or(id, |(replica, _)| *replica),
+    }
+}
+
 fn add(replica: ReplicaId, member: Member) -> Step {
     Step::Change(ChangeMembers::AddNodes(BTreeMap::from([(replica, member)])))
 }
@@ -161,7 +173,7 @@ fn join(membership: &Membership, replica: ReplicaId, member: &Member) -> Result<
     Ok(match place {
         None => add(replica, member.clone()),
         Some((place, kept)) => {
-            let member = Member { calling: kept.calling, ..member.clone() };
+            let member = Member { calling: kept.calling, place: Some(*place), ..member.clone() };
             Step::Change(ChangeMembers::Batch(vec![
                 ChangeMembers::AddNodes(BTreeMap::from([(replica, member)])),
                 ChangeMembers::RemoveNodes(BTreeSet::from([*place])),
@@ -201,14 +213,23 @@ fn remove(membership: &Membership, health: &Health, replica: ReplicaId) -> Resul
     Ok(Step::Change(ChangeMembers::RemoveVoters([replica].into())))
 }
 
+fn announce(membership: &Membership, replica: ReplicaId, client_urls: &[String]) -> Result<Step, Refusal> {
+    let member = membership.get_node(&replica).ok_or(Refusal::NotFound)?;
+    Ok(set(replica, member, Member { client_urls: client_urls.to_vec(), ..member.clone() }))
+}
+
 fn update(membership: &Membership, replica: ReplicaId, peer_urls: &[String]) -> Result<Step, Refusal> {
     let member = membership.get_node(&replica).ok_or(Refusal::NotFound)?;
     check_urls(membership, peer_urls, Some(replica))?;
-    let moved = Member { peer_urls: peer_urls.to_vec(), ..member.clone() };
-    Ok(match moved == *member {
+    Ok(set(replica, member, Member { peer_urls: peer_urls.to_vec(), ..member.clone() }))
+}
+
+/// Puts a member in place of what it was.
+fn set(replica: ReplicaId, was: &Member, member: Member) -> Step {
+    match member == *was {
         true => Step::Nothing,
-        false => Step::Change(ChangeMembers::SetNodes(BTreeMap::from([(replica, moved)]))),
-    })
+        false => Step::Change(ChangeMembers::SetNodes(BTreeMap::from([(replica, member)]))),
+    }
 }
 
 /// A URL belongs to one member.

@@ -10,7 +10,7 @@ use keelson_store_core::{
     auth::Auth,
     command::{Caller, RangeRequest, RangeResponse},
     engine::{Engine, EngineError, Read},
-    id::{AuthRevision, LogIndex, ReplicaId, Revision},
+    id::{AuthRevision, LogIndex, LogPosition, ReplicaId, Revision, Term},
     lease::{Lessor, Millis},
     mvcc,
 };
@@ -29,6 +29,8 @@ use crate::{
 pub struct Applied {
     /// The last applied entry; `None` before the first.
     pub index: Option<LogIndex>,
+    /// That entry's term.
+    pub term: Term,
     /// The store's revision after it.
     pub revision: Revision,
     /// Reads below this revision are refused.
@@ -79,9 +81,17 @@ impl Applied {
     pub fn of(header: &Header) -> Self {
         Self {
             index: header.applied.map(|at| at.index),
+            term: header.applied.map_or(Term::default(), |at| at.term),
             revision: header.revision,
             compacted: header.compacted,
         }
+    }
+}
+
+impl Applied {
+    /// The last applied entry, with its term.
+    fn at(&self) -> Option<LogPosition> {
+        Some(LogPosition { term: self.term, index: self.index? })
     }
 }
 
@@ -107,6 +117,11 @@ impl SharedState {
     /// Follows how far the log is applied.
     pub fn applied(&self) -> watch::Receiver<Applied> {
         self.applied.subscribe()
+    }
+
+    /// The last entry that is applied right now.
+    pub(crate) fn applied_at(&self) -> Option<LogPosition> {
+        self.applied.borrow().at()
     }
 
     /// The state right now, on this replica alone: not linearizable by itself.

@@ -7,7 +7,11 @@ use keelson_store::{
     reconfigure::{Change, ReconfigureError, Refusal},
     status::MemberStatus,
 };
-use keelson_store_core::id::ReplicaId;
+use keelson_store_core::{
+    engine::{Disk as _, Role},
+    id::ReplicaId,
+    schema::Header,
+};
 
 use crate::replicas::{Cluster, PATIENCE, TOKEN, eventually, put_at_last, value};
 
@@ -237,6 +241,54 @@ async fn a_founder_that_was_rolled_back_is_found_out_by_a_leader_that_came_later
 }
 
 #[tokio::test]
+async fn a_member_that_starts_with_other_client_urls_is_listed_at_those() {
+    let mut cluster = Cluster::start().await;
+    let moved = cluster.follower().await;
+    let name = ["a", "b", "c"][moved];
+    let listed = |store: &Store| member(store, name).map(|member| member.member.client_urls);
+    assert_eq!(listed(cluster.store(moved)), Some(Vec::new()));
+    cluster.kill(moved);
+    cluster.set_client_url("https://elsewhere:2379");
+    cluster.restart(moved).await;
+    let asked = cluster.leader().await;
+    eventually("the new address", async || {
+        (listed(cluster.store(asked))? == ["https://elsewhere:2379"]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_member_that_has_what_the_others_have_forgotten_stops_and_keeps_it() {
+    let mut cluster = Cluster::start().await;
+    put_at_last(cluster.store(0), "key", "1").await;
+    let leader = cluster.leader().await;
+    let others: Vec<_> = (0..3).filter(|number| *number != leader).collect();
+    let (back, away) = (others[0], others[1]);
+    cluster.kill(away);
+    cluster.kill(back);
+    let old = cluster.copy_disk(back);
+    cluster.restart(back).await;
+    for number in 0..5 {
+        put_at_last(cluster.store(back), "key", &number.to_string()).await;
+    }
+    let acknowledged = put_at_last(cluster.store(back), "key", "2").await;
+    // Nobody is up any more who remembers the disk as it was. What the leader has applied is on its disk.
+    cluster.kill_but(leader, usize::MAX);
+    cluster.kill(back);
+    cluster.set_disk(back, old);
+    let starting = [back, away].map(|number| (number, cluster.restart_soon(number)));
+    for (number, starting) in starting {
+        cluster.revive(number, starting).await;
+    }
+    assert_ne!(value(cluster.store(back), "key").await.as_deref(), Some("2"), "it is forgotten");
+    cluster.restart(leader).await;
+    let why = tokio::time::timeout(PATIENCE, cluster.store(leader).failed()).await.expect("it stops");
+    assert!(why.contains("a majority has forgotten what was acknowledged"), "{why}");
+    let kept = cluster.take_disk(leader).open("state-0", Role::State).unwrap();
+    assert_eq!(Header::load(&*kept).unwrap().revision, acknowledged, "nothing of it is gone");
+}
+
+#[tokio::test]
 async fn a_place_that_was_kept_for_a_learner_makes_one_that_waits_to_be_promoted() {
     let mut cluster = Cluster::start().await;
     let kept =
@@ -250,7 +302,7 @@ async fn a_place_that_was_kept_for_a_learner_makes_one_that_waits_to_be_promoted
     assert!(cluster.store(3).status().members.iter().all(|member| member.replica != place));
     eventually("a promotion", async || {
         // It has come a moment ago: the leader may not have heard of it yet.
-        cluster.store(1).reconfigure(Change::Promote(joined)).await.ok()
+        cluster.store(1).reconfigure(Change::Promote(place)).await.ok()
     })
     .await;
     assert!(member(cluster.store(1), "d").unwrap().voter);

@@ -44,6 +44,8 @@ pub(crate) struct Cluster {
     disks: Vec<MemDisk>,
     replicas: Vec<Option<Replica>>,
     adjust: fn(&mut StoreOptions),
+    /// Where clients reach those that start from now on.
+    client_urls: Vec<String>,
     /// A new seed for each start, as in production: the same one would draw the same replica id twice.
     seeds: Cell<u64>,
 }
@@ -91,6 +93,7 @@ impl Cluster {
             disks,
             replicas: Vec::new(),
             adjust,
+            client_urls: Vec::new(),
             seeds: Cell::new(0),
         };
         let starting: Vec<_> =
@@ -238,6 +241,16 @@ impl Cluster {
         self.disks[number] = MemDisk::new();
     }
 
+    /// Whoever starts from now on says that clients reach it here.
+    pub(crate) fn set_client_url(&mut self, url: &str) {
+        self.client_urls = vec![url.to_owned()];
+    }
+
+    /// Puts another disk into a replica that is down.
+    pub(crate) fn set_disk(&mut self, number: usize, disk: MemDisk) {
+        self.disks[number] = disk;
+    }
+
     /// A replica's disk as it is now.
     pub(crate) fn copy_disk(&self, number: usize) -> MemDisk {
         self.disks[number].copy()
@@ -245,7 +258,7 @@ impl Cluster {
 
     /// Starts a replica that is down on a disk that is not what its peers remember; returns why it does not open.
     pub(crate) async fn restart_on(&mut self, number: usize, disk: MemDisk) -> OpenError {
-        self.disks[number] = disk;
+        self.set_disk(number, disk);
         self.spawn(number, Beginning::Founding).ready().await.err().expect("such a disk must not be let in")
     }
 
@@ -277,6 +290,7 @@ impl Cluster {
         let first = first.into_iter().map(founder).collect();
         let mut options = StoreOptions::new(member(name), first, TOKEN.into());
         options.beginning = beginning;
+        options.member.client_urls = self.client_urls.clone();
         options.request_timeout = Duration::from_secs(5);
         (self.adjust)(&mut options);
         let transport = self.network.listen(&url(name));

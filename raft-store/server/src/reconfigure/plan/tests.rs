@@ -11,7 +11,7 @@ fn id(number: u64) -> ReplicaId {
 fn member(number: u64) -> Member {
     let name = if number == 6 { String::new() } else { format!("m{number}") };
     let calling = if number == 5 { Calling::Learner } else { Calling::Voter };
-    Member { name, peer_urls: vec![format!("u{number}")], client_urls: vec![], calling }
+    Member { name, peer_urls: vec![format!("u{number}")], client_urls: vec![], calling, place: None }
 }
 
 fn of(configs: &[&[u64]], learners: &[u64]) -> Membership {
@@ -49,7 +49,7 @@ fn a_disk_takes_the_place_that_was_kept_for_its_url_with_its_calling() {
     let Ok(Step::Change(ChangeMembers::Batch(steps))) = planned(&[2, 3], &joining(7, "u6")) else {
         panic!("a place is kept at u6")
     };
-    let came = Member { peer_urls: vec!["u6".into()], ..member(7) };
+    let came = Member { peer_urls: vec!["u6".into()], place: Some(id(6)), ..member(7) };
     let expected = [
         ChangeMembers::AddNodes(BTreeMap::from([(id(7), came)])),
         ChangeMembers::RemoveNodes(BTreeSet::from([id(6)])),
@@ -103,6 +103,21 @@ fn a_place_is_kept_at_urls_that_nobody_has() {
 }
 
 #[test]
+fn whoever_kept_a_place_may_go_on_naming_it() {
+    let mut nodes: BTreeMap<ReplicaId, Member> = (1..=3).map(|number| (id(number), member(number))).collect();
+    nodes.insert(id(5), Member { place: Some(id(6)), ..member(5) });
+    let membership = Membership::new(vec![[id(1), id(2), id(3)].into()], nodes).unwrap();
+    let planned = |change| plan(&membership, &health(&[2, 3, 5]), TOKEN, &change);
+    let promoted = ChangeMembers::AddVoterIds([id(5)].into());
+    assert_eq!(planned(Change::Promote(id(6))), Ok(Step::Change(promoted)));
+    let removed = ChangeMembers::RemoveNodes([id(5)].into());
+    assert_eq!(planned(Change::Remove(id(6))), Ok(Step::Change(removed)));
+    let same = Change::Update { replica: id(6), peer_urls: vec!["u5".into()] };
+    assert_eq!(planned(same), Ok(Step::Nothing));
+    assert_eq!(planned(Change::Remove(id(7))), Err(Refusal::NotFound));
+}
+
+#[test]
 fn a_member_moves_to_urls_that_nobody_else_has() {
     let update = |number, url: &str| {
         planned(&[2, 3], &Change::Update { replica: id(number), peer_urls: vec![url.to_owned()] })
@@ -112,6 +127,19 @@ fn a_member_moves_to_urls_that_nobody_else_has() {
     assert_eq!(update(2, "u2"), Ok(Step::Nothing));
     assert_eq!(update(2, "u3"), Err(Refusal::PeerUrlExists));
     assert_eq!(update(9, "new"), Err(Refusal::NotFound));
+}
+
+#[test]
+fn a_member_says_itself_where_clients_reach_it() {
+    let announce = |number, urls: &[&str]| {
+        let client_urls = urls.iter().map(|url| (*url).to_owned()).collect();
+        planned(&[2, 3], &Change::Announce { replica: id(number), client_urls })
+    };
+    let moved = Member { client_urls: vec!["c".into()], ..member(2) };
+    let change = ChangeMembers::SetNodes(BTreeMap::from([(id(2), moved)]));
+    assert_eq!(announce(2, &["c"]), Ok(Step::Change(change)));
+    assert_eq!(announce(2, &[]), Ok(Step::Nothing), "it has none already");
+    assert_eq!(announce(9, &["c"]), Err(Refusal::NotFound));
 }
 
 #[test]
