@@ -17,6 +17,8 @@ mod link;
 mod network;
 mod pace;
 mod refill;
+mod refusals;
+mod scheme;
 mod server;
 mod snapshot;
 mod tls;

@@ -52,6 +52,7 @@ use storage::{Started, Storage};
 mod bootstrap;
 mod farewell;
 mod identity;
+mod leadership;
 mod raft_config;
 mod reclaim;
 mod rollback;
@@ -154,6 +155,7 @@ impl Ground {
             offload,
             sending: self.sending.clone(),
             receiving: Default::default(),
+            refusals: Default::default(),
         });
         let background = vec![
             runtime::spawn(server.run(transport)),
@@ -163,6 +165,7 @@ impl Ground {
             runtime::spawn(reclaim::run(self.reclaimer(&raft, &state, &room, offload))),
             runtime::spawn(read_history(state.clone(), state.hub().open_history(), offload)),
             runtime::spawn(keeper::run(reconfigurer.clone())),
+            runtime::spawn(leadership::run(raft.clone(), state.clone(), options.timing)),
             runtime::spawn(divergence::run(Comparison::of(&raft, directory, &state, sentinel))),
         ];
         Inner {
@@ -356,7 +359,8 @@ impl Store {
 
     /// What this replica knows about itself and the cluster, without asking anybody.
     pub fn status(&self) -> Status {
-        Status::of(self.inner.me.cluster, &self.inner.raft, &self.inner.state)
+        let Inner { me, raft, state, timing, .. } = &*self.inner;
+        Status::of(me.cluster, raft, state, *timing)
     }
 
     /// Bytes of state on disk, roughly.
@@ -401,10 +405,11 @@ impl Store {
     /// Completes when this replica will serve nothing any more, and says why: it has failed, and only opening the disk
     /// anew tells what is on it; or it was removed from its cluster. The process must end. One caller at a time.
     pub async fn failed(&self) -> String {
+        let Inner { raft, directory, state, sentinel, timing, .. } = &*self.inner;
         tokio::select! {
-            why = membership::stopped(&self.inner.raft) => format!("the store has failed: {why}"),
-            () = farewell::removed(&self.inner.raft, &self.inner.directory) => farewell::REMOVED.to_owned(),
-            what = self.inner.sentinel.finds() => format!("the store has failed: {what}"),
+            why = membership::stopped(raft) => format!("the store has failed: {why}"),
+            () = farewell::removed(raft, directory, state, *timing) => farewell::REMOVED.to_owned(),
+            what = sentinel.finds() => format!("the store has failed: {what}"),
         }
     }
 

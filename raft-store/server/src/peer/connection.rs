@@ -7,6 +7,7 @@ use keelson_proto::{
     frame::Codec,
     peer::{Frame, frame::Body},
 };
+use super::scheme;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
 /// A byte stream to a peer: TLS over TCP in production, whatever the simulation makes of it there.
@@ -63,6 +64,9 @@ impl FrameReader {
     /// Cancel-safe: what has arrived stays in the buffer.
     pub(super) async fn next(&mut self) -> io::Result<Option<(u64, Body)>> {
         loop {
+            if scheme::is_tls(&self.buffer) {
+                return Err(scheme::dialled_plainly());
+            }
             if let Some(frame) = self.codec.decode(&mut self.buffer).map_err(invalid)? {
                 let body = frame.body.ok_or_else(|| invalid("a frame without a body"))?;
                 return Ok(Some((frame.id, body)));

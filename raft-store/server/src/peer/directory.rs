@@ -18,6 +18,7 @@ use super::{
     connection::{Connection, unexpected},
     handshake::{self, Identity, Peer, Target},
     link::Link,
+    refusals::Refusals,
     transport::Transport,
     wire::{self, Body},
 };
@@ -38,6 +39,8 @@ pub struct Directory {
 pub(super) struct Dialer {
     me: Identity,
     transport: Arc<dyn Transport>,
+    /// What peers and this replica have against each other.
+    refusals: Refusals,
     /// Wakes whoever wants to know why somebody has refused this replica.
     refused: Notify,
     /// What Raft says of itself, once there is one.
@@ -190,7 +193,13 @@ pub(crate) async fn cluster_at(
 
 impl Dialer {
     fn new(me: Identity, transport: Arc<dyn Transport>) -> Self {
-        Self { me, transport, refused: Notify::new(), metrics: OnceLock::new() }
+        Self {
+            me,
+            transport,
+            refusals: Refusals::default(),
+            refused: Notify::new(),
+            metrics: OnceLock::new(),
+        }
     }
 
     /// Dials a member's URLs one after the other and shakes hands.
@@ -217,11 +226,16 @@ impl Dialer {
     }
 
     async fn dial_url(&self, url: &str, target: Target, purpose: Purpose) -> io::Result<(Connection, Peer)> {
-        let mut connection = Connection::new(self.transport.dial(url).await?);
-        let met = handshake::introduce(&mut connection, &self.me, target, purpose, self.known()).await;
-        if met.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionAborted) {
-            self.refused.notify_one();
-        }
-        Ok((connection, met?))
+        let meeting = async {
+            let mut connection = Connection::new(self.transport.dial(url).await?);
+            let met = handshake::introduce(&mut connection, &self.me, target, purpose, self.known()).await?;
+            Ok((connection, met))
+        };
+        meeting.await.inspect_err(|error: &io::Error| {
+            self.refusals.note_dialled(url, error);
+            if error.kind() == io::ErrorKind::ConnectionAborted {
+                self.refused.notify_one();
+            }
+        })
     }
 }
