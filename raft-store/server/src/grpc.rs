@@ -36,7 +36,7 @@ use tonic::{
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{runtime::Runtime, store::Store};
+use crate::{meters::Traffic, runtime::Runtime, store::Store};
 use express::Express;
 
 mod accept;
@@ -204,9 +204,11 @@ pub async fn serve(
     let calls = Arc::new(http::Calls::default());
     let (health, routes) = routes(&front, &calls);
     let tls = options.tls.as_ref();
-    let clients = run(&front, &calls, routes, vec![(listeners.clients, tls)]);
+    let traffic = front.store.meters().clients.clone();
+    let clients = run(&front, &calls, routes, vec![(listeners.clients, tls)], &traffic);
     let probes = Routes::from(probes(&front, &calls, AxumRouter::new()));
-    let metrics = run(&front, &calls, probes, vec![(listeners.metrics, None), (listeners.metrics_tls, tls)]);
+    let doors = vec![(listeners.metrics, None), (listeners.metrics_tls, tls)];
+    let metrics = run(&front, &calls, probes, doors, &Arc::default());
     let serving = async { tokio::try_join!(clients, metrics).map(drop) };
     tokio::pin!(serving);
     tokio::select! {
@@ -229,8 +231,9 @@ fn run(
     calls: &Arc<http::Calls>,
     routes: Routes,
     listeners: Vec<(Vec<TcpListener>, Option<&ClientTls>)>,
+    traffic: &Arc<Traffic>,
 ) -> impl Future<Output = Result<(), Error>> + use<> {
-    let connections = accept::connections(listeners);
+    let connections = accept::connections(listeners, traffic);
     let mut stopped = front.stopping.clone();
     Server::builder()
         .accept_http1(true)

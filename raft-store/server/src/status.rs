@@ -23,6 +23,8 @@ pub struct Status {
     pub term: Term,
     /// The last entry of the local log; `None` while it is empty.
     pub last_index: Option<LogIndex>,
+    /// The last entry that this replica knows to be committed.
+    pub committed_index: Option<LogIndex>,
     /// The last entry applied here.
     pub applied_index: Option<LogIndex>,
     /// The store's revision after it.
@@ -71,6 +73,7 @@ impl Status {
             leader,
             term: Term::new(metrics.current_term),
             last_index: metrics.last_log_index.map(LogIndex::new),
+            committed_index: metrics.local_committed.map(|at| LogIndex::new(at.index())),
             applied_index: applied.index,
             revision: applied.revision,
             compacted: applied.compacted,

@@ -26,7 +26,7 @@ use crate::{
     lease::{self as leases, LeaseKeeper},
     log::LogMeta,
     membership,
-    meters::Meters,
+    meters::{Meters, PeerTable, count},
     options::{Member, StoreOptions, Timing},
     peer::{Directory, Greeter, Identity, PeerServer, Sending, Transport},
     propose::Proposals,
@@ -144,6 +144,7 @@ impl Ground {
                 identity: self.me.clone(),
                 member: options.member.clone(),
                 beginning: self.log.beginning,
+                removing: options.removing,
             },
             raft: raft.clone(),
             state: state.clone(),
@@ -155,6 +156,7 @@ impl Ground {
             offload,
             sending: self.sending.clone(),
             receiving: Default::default(),
+            peers: directory.peers().clone(),
             refusals: Default::default(),
         });
         let background = vec![
@@ -296,6 +298,7 @@ impl Store {
         request.validate()?;
         let view = self.view(consistency).await?;
         let answer = view.range(request)?;
+        count(&self.meters().ops.ranges);
         Ok(At { revision: view.header().revision, answer })
     }
 
@@ -326,6 +329,17 @@ impl Store {
     /// What this replica counts of its work.
     pub(crate) fn meters(&self) -> &Meters {
         self.inner.state.meters()
+    }
+
+    /// What this replica counts of each peer.
+    pub(crate) fn peer_meters(&self) -> &PeerTable {
+        self.inner.directory.peers()
+    }
+
+    /// To how many bytes the state can grow before the disk takes nothing more that grows it; `None` where the disk does not
+    /// say.
+    pub(crate) fn most_bytes(&self) -> Option<u64> {
+        Some(self.size() + self.inner.room.left()?)
     }
 
     /// How many watches there are on this replica.

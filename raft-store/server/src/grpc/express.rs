@@ -83,11 +83,11 @@ impl Express {
         counter.started();
         let began = Instant::now();
         let answered = match call {
-            Call::Put => unary(request, |put| self.front.put(put)).await,
+            Call::Put => unary(request, counter, |put| self.front.put(put)).await,
             Call::Range => {
-                unary(request, |range: tonic::Request<RangeRequest>| self.front.range(range)).await
+                unary(request, counter, |range: tonic::Request<RangeRequest>| self.front.range(range)).await
             }
-            Call::Txn => unary(request, |txn| self.front.txn(txn)).await,
+            Call::Txn => unary(request, counter, |txn| self.front.txn(txn)).await,
         };
         let code = answered.as_ref().err().map_or(Code::Ok, Status::code);
         counter.handled(code, began.elapsed());
@@ -118,6 +118,7 @@ impl Call {
 /// Takes the one message out of a request, has it handled, and makes a response of the answer.
 async fn unary<B, Q, A, F>(
     request: Request<B>,
+    counter: &MethodCalls,
     handle: impl FnOnce(tonic::Request<Q>) -> F,
 ) -> Result<Response<Whole>, Status>
 where
@@ -129,6 +130,7 @@ where
 {
     let (head, body) = request.into_parts();
     let message = Q::decode(one_message(body).await?).map_err(|error| Status::internal(error.to_string()))?;
+    counter.received(1);
     let metadata = MetadataMap::from_headers(head.headers);
     let answer = handle(tonic::Request::from_parts(metadata, head.extensions, message)).await?;
     let (metadata, message, extensions) = answer.into_parts();
@@ -136,6 +138,7 @@ where
     *response.headers_mut() = metadata.into_headers();
     response.headers_mut().insert(header::CONTENT_TYPE, GRPC);
     *response.extensions_mut() = extensions;
+    counter.sent(1);
     Ok(response)
 }
 

@@ -12,8 +12,11 @@
 //!
 //! Deliberately absent: etcd's gateway from JSON to gRPC.
 
+mod calls;
 mod health;
+mod messages;
 mod metrics;
+mod process;
 mod stations;
 
 use std::{convert::Infallible, sync::Arc};
@@ -24,7 +27,7 @@ use tonic::{Status, service::AxumBody};
 use super::{Front, maintenance::API_VERSION};
 use health::Probe;
 
-pub(super) use metrics::{Calls, CountCalls, MethodCalls};
+pub(super) use calls::{Calls, CountCalls, MethodCalls};
 
 /// An answer: its status, the type of its body, and the body.
 struct Answer(StatusCode, &'static str, String);
@@ -61,7 +64,7 @@ pub(super) async fn answer(
 
 async fn get(front: &Front, calls: &Calls, path: &str, query: &str) -> Answer {
     match path {
-        "/health" => health::health(front, query).await,
+        "/health" => health::health(front, calls, query).await,
         "/version" => Answer(StatusCode::OK, JSON, version()),
         "/metrics" => Answer(StatusCode::OK, METRICS, metrics::page(front, calls)),
         _ => match Probe::of(path) {

@@ -17,7 +17,10 @@ use super::{
     error::{self, BadRequest, MAX_REQUEST_BYTES},
     identity::Credentials,
 };
-use crate::store::{At, Consistency};
+use crate::{
+    meters::count,
+    store::{At, Consistency},
+};
 
 #[tonic::async_trait]
 impl Kv for Front {
@@ -94,6 +97,7 @@ impl Front {
         request.validate().map_err(|refused| error::command(&refused))?;
         let view = self.view_of(&who, consistency, &request.range).await?;
         let answer = view.range(&request).map_err(error::read)?;
+        count(&self.store.meters().ops.ranges);
         Ok(convert::range_response(self.header(view.header().revision), answer))
     }
 

@@ -23,6 +23,7 @@ use super::{
     wire::{self, Body},
 };
 use crate::{
+    meters::PeerTable,
     options::Member,
     reconfigure::Change,
     runtime::clock::timeout,
@@ -39,6 +40,8 @@ pub struct Directory {
 pub(super) struct Dialer {
     me: Identity,
     transport: Arc<dyn Transport>,
+    /// What is counted of each peer.
+    peers: Arc<PeerTable>,
     /// What peers and this replica have against each other.
     refusals: Refusals,
     /// Wakes whoever wants to know why somebody has refused this replica.
@@ -69,6 +72,11 @@ impl Directory {
     /// Completes when a peer has refused this replica since the last time.
     pub(crate) async fn refused(&self) {
         self.dialer.refused.notified().await;
+    }
+
+    /// What is counted of each peer.
+    pub(crate) fn peers(&self) -> &Arc<PeerTable> {
+        &self.dialer.peers
     }
 
     pub(super) fn dialer(&self) -> &Arc<Dialer> {
@@ -196,6 +204,7 @@ impl Dialer {
         Self {
             me,
             transport,
+            peers: Arc::default(),
             refusals: Refusals::default(),
             refused: Notify::new(),
             metrics: OnceLock::new(),
@@ -229,6 +238,7 @@ impl Dialer {
         let meeting = async {
             let mut connection = Connection::new(self.transport.dial(url).await?);
             let met = handshake::introduce(&mut connection, &self.me, target, purpose, self.known()).await?;
+            connection.count(&self.peers.of(met.identity.replica).traffic);
             Ok((connection, met))
         };
         meeting.await.inspect_err(|error: &io::Error| {

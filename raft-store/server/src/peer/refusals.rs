@@ -103,9 +103,7 @@ mod tests {
     #[test]
     fn a_connection_that_broke_is_no_refusal() {
         assert!(is_refusal(&super::super::connection::invalid("another cluster")));
-        for kind in
-            [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::TimedOut]
-        {
+        for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::TimedOut] {
             assert!(!is_refusal(&io::Error::from(kind)), "{kind}");
         }
     }

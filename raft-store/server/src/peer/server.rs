@@ -31,6 +31,7 @@ use crate::{
     lease::LeaseKeeper,
     log::LogMeta,
     membership,
+    meters::PeerTable,
     propose::Proposals,
     read,
     reconfigure::{Change, Reconfigurer},
@@ -70,6 +71,8 @@ pub(crate) struct PeerServer {
     pub(crate) sending: Sending,
     /// Folders that are being filled or installed.
     pub(crate) receiving: Receiving,
+    /// What is counted of each peer.
+    pub(crate) peers: Arc<PeerTable>,
     /// Whom it has refused.
     pub(crate) refusals: Refusals,
 }
@@ -112,6 +115,7 @@ impl PeerServer {
             let (at, membership) = membership::in_force(&self.raft);
             let known = (LogIndex::new(at.map_or(0, |at| at.index())), &membership);
             let (peer, purpose) = handshake::receive(&mut connection, &self.me, known).await?;
+            connection.count(&self.peers.of(peer.replica).traffic);
             // One that is not may know a later membership.
             let is_member = membership.get_node(&peer.replica).is_some();
             Ok::<_, io::Error>((connection, peer, purpose, is_member))

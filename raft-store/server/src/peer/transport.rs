@@ -58,7 +58,7 @@ impl Transport for TcpTransport {
                 (false, _) => Box::new(stream),
                 (true, Some(tls)) => {
                     Box::new(tls.connect(target.host, stream).await.map_err(scheme::dialled_securely)?)
-                },
+                }
                 (true, None) => {
                     return Err(io::Error::new(
                         io::ErrorKind::InvalidInput,
