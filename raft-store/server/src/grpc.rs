@@ -51,6 +51,7 @@ mod express;
 mod http;
 mod identity;
 mod kv;
+mod learner;
 mod lease;
 mod lock;
 mod maintenance;
@@ -65,9 +66,10 @@ pub use tls::{ClientTls, ClientTlsFiles};
 
 use auth::{Jwt, Passwords, Tokens};
 
-/// The longest message that is decoded at all, in bytes. Well above the longest request that is let through
-/// ([`error::MAX_REQUEST_BYTES`]), so that a client learns in etcd's words that its request is too large.
-const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// The longest message that is decoded at all, in bytes: as etcd, the longest request that is let through
+/// ([`error::MAX_REQUEST_BYTES`]), and some more. What is in between is refused in etcd's words, what is longer in those of
+/// Go's library.
+const MAX_MESSAGE_BYTES: usize = error::MAX_REQUEST_BYTES + (512 << 10);
 /// Requests under way at once on one connection.
 const MAX_STREAMS: u32 = 1 << 16;
 /// What a client may send ahead: one request of the largest size per stream, several per connection.
@@ -259,13 +261,13 @@ fn routes(front: &Front, calls: &Arc<http::Calls>) -> (HealthReporter, Routes) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let own = "the descriptors were made by this build";
     let mut routes = Routes::new(kv)
-        .add_service(WatchServer::new(front.clone()))
-        .add_service(LeaseServer::new(front.clone()))
-        .add_service(AuthServer::new(front.clone()))
-        .add_service(ClusterServer::new(front.clone()))
-        .add_service(MaintenanceServer::new(front.clone()))
-        .add_service(LockServer::new(front.clone()))
-        .add_service(ElectionServer::new(front.clone()))
+        .add_service(WatchServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(LeaseServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(AuthServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(ClusterServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(MaintenanceServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(LockServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(ElectionServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(health)
         .add_service(reflect().build_v1().expect(own))
         .add_service(reflect().build_v1alpha().expect(own));

@@ -6,7 +6,7 @@ use keelson_store_core::id::{LogIndex, ReplicaId, Term};
 use openraft::async_runtime::watch::WatchReceiver as _;
 
 use crate::{
-    options::{Member, Timing},
+    options::{Calling, Member, Timing},
     runtime::clock::{Instant, sleep, sleep_until, timeout_at},
     state::SharedState,
     types::{LogId, Membership, Raft},
@@ -108,6 +108,13 @@ pub(crate) fn id(raft: &Raft) -> ReplicaId {
 /// A member's name; empty where the membership in force does not know it.
 pub(crate) fn name_of(raft: &Raft, replica: ReplicaId) -> String {
     current(raft).get_node(&replica).map(|member| member.name.clone()).unwrap_or_default()
+}
+
+/// Whether a replica is a learner that nobody has promoted, and that does not become a voter by itself.
+pub(crate) fn stays_learner(raft: &Raft, replica: ReplicaId) -> bool {
+    let membership = current(raft);
+    let is_called = membership.get_node(&replica).is_some_and(|member| member.calling == Calling::Learner);
+    is_called && membership.voter_ids().all(|voter| voter != replica)
 }
 
 /// Completes when this replica has not been in touch with a leader for a while.

@@ -331,6 +331,11 @@ impl Store {
         self.inner.state.meters()
     }
 
+    /// Whether this replica is a learner that stays one.
+    pub(crate) fn is_learner(&self) -> bool {
+        self.inner.state.is_learner()
+    }
+
     /// What this replica counts of each peer.
     pub(crate) fn peer_meters(&self) -> &PeerTable {
         self.inner.directory.peers()

@@ -24,8 +24,9 @@ use tonic::{Code, Status, metadata::MetadataMap};
 use tower::{Layer, Service};
 
 use super::{
-    Front, MAX_MESSAGE_BYTES,
+    Front, MAX_MESSAGE_BYTES, error,
     http::{Calls, MethodCalls},
+    learner,
 };
 use crate::runtime::clock::Instant;
 
@@ -129,7 +130,7 @@ where
     F: Future<Output = Result<tonic::Response<A>, Status>>,
 {
     let (head, body) = request.into_parts();
-    let message = Q::decode(one_message(body).await?).map_err(|error| Status::internal(error.to_string()))?;
+    let message = Q::decode(one_message(body).await?).map_err(|error| error::undecodable(&error))?;
     counter.received(1);
     let metadata = MetadataMap::from_headers(head.headers);
     let answer = handle(tonic::Request::from_parts(metadata, head.extensions, message)).await?;
@@ -178,10 +179,7 @@ fn check_length(first: &[u8], more: usize) -> Result<(), Status> {
         first.first_chunk::<PREFIX>().map_or(0, |[_, length @ ..]| u32::from_be_bytes(*length) as usize);
     let length = said.max((first.len() + more).saturating_sub(PREFIX));
     if length > MAX_MESSAGE_BYTES {
-        let text = format!(
-            "Error, decoded message length too large: found {length} bytes, the limit is: {MAX_MESSAGE_BYTES} bytes"
-        );
-        return Err(Status::out_of_range(text));
+        return Err(error::message_too_large(length, MAX_MESSAGE_BYTES));
     }
     Ok(())
 }
@@ -281,6 +279,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        if self.express.front.store.is_learner() && !learner::serves(request.uri().path()) {
+            let refused = error::not_for_learners().into_http::<Whole>();
+            return Box::pin(async move { Ok(refused.map(Reply::from)) });
+        }
         if let Some(call) = Call::of(&request) {
             let express = self.express.clone();
             return Box::pin(async move { Ok(express.answer(call, request).await.map(Reply::from)) });

@@ -47,6 +47,8 @@ pub struct SharedState {
     started: Instant,
     /// When a leader last said something that counts, on the lessor's clock.
     leader_heard: AtomicU64,
+    /// Whether this replica is a learner that stays one, as far as it knows.
+    learns: AtomicBool,
     /// Wakes whoever waits for the next deadline.
     leases_changed: Notify,
     /// Follows users and roles.
@@ -100,6 +102,7 @@ impl SharedState {
             lessor: Mutex::new(Lessor::new()),
             started: Instant::now(),
             leader_heard: AtomicU64::new(0),
+            learns: AtomicBool::new(false),
             leases_changed: Notify::new(),
             auth_changed: watch::Sender::new(machine.auth().revision()),
             hub: WatchHub::new(header, watch_history_bytes),
@@ -178,6 +181,16 @@ impl SharedState {
     /// How long ago that was; since this replica began, where none has said anything.
     pub(crate) fn leader_silence(&self) -> Duration {
         Duration::from_millis(self.now().get().saturating_sub(self.leader_heard.load(Ordering::Relaxed)))
+    }
+
+    /// Whether this replica is a learner that stays one. Asked before every call, so it takes no lock.
+    pub(crate) fn is_learner(&self) -> bool {
+        self.learns.load(Ordering::Relaxed)
+    }
+
+    /// Notes that.
+    pub(crate) fn set_learner(&self, learns: bool) {
+        self.learns.store(learns, Ordering::Relaxed);
     }
 
     /// Puts a batch into the engine. Where it changes users or roles, nobody reads what follows under those before it.

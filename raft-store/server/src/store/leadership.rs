@@ -1,6 +1,7 @@
 //! Tells the log who leads: one line for each change that this replica notices, and none in between.
 //!
-//! In: the leader that this replica is in touch with, and the term. Out: lines at info. Whoever reads the logs of all
+//! In: the leader that this replica is in touch with, and the term. Out: lines at info; and, on the way, whether this replica
+//! is a learner, for whoever may not ask Raft each time. Whoever reads the logs of all
 //! members finds every election there, and for how long there was no leader.
 //!
 //! Deliberately absent: candidates and votes. Those who stand ask first whether they could win, and most of what they
@@ -53,6 +54,7 @@ pub(super) async fn run(raft: Raft, state: Arc<SharedState>, timing: Timing) {
     loop {
         let (term, leader) = membership::in_touch(&raft, &state, timing);
         chronicle.note(&raft, me, Standing { term, leader });
+        state.set_learner(membership::stays_learner(&raft, me));
         // That a leader has fallen silent is no change of Raft's: it shows by looking.
         match timeout(timing.election_max, metrics.changed()).await {
             Ok(Ok(())) | Err(_) => {}

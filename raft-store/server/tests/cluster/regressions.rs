@@ -88,6 +88,12 @@ async fn an_answer_too_long_for_a_frame_leaves_the_others_alone() {
     put(store, "after", "x").await.expect("the connection still works");
 }
 
+/// A transaction that cannot be applied without reading: a put of a new key can.
+fn reading(key: &'static str) -> Txn {
+    let range = Op::Range(RangeRequest::new(KeyRange::Single(bytes(key))));
+    Txn { success: vec![range], ..Txn::default() }
+}
+
 #[tokio::test]
 async fn a_leader_that_cannot_read_its_leases_still_does_everything_else() {
     let cluster = Cluster::start().await;
@@ -98,7 +104,7 @@ async fn a_leader_that_cannot_read_its_leases_still_does_everything_else() {
     assert!(cluster.store(leader).transfer_leadership(id, PATIENCE).await);
     eventually("the heir to lead", async || (cluster.store(heir).status().leader == Some(id)).then_some(()))
         .await;
-    let answer = tokio::time::timeout(SOON, put(cluster.store(heir), "k", "v")).await;
+    let answer = tokio::time::timeout(SOON, cluster.store(heir).txn(reading("k"))).await;
     // Without this the heir could be too busy to stop.
     cluster.fail_reads(heir, false);
     assert!(matches!(answer, Ok(Err(WriteError::Unknown(_)))), "applying must fail, soon: {answer:?}");
@@ -110,7 +116,7 @@ async fn a_request_at_a_replica_that_has_failed_leaves_everybody_else_their_turn
     let (leader, follower) = (cluster.leader().await, cluster.follower().await);
     let store = cluster.store(follower).clone();
     cluster.fail_reads(follower, true);
-    put_at_last(cluster.store(leader), "k", "v").await;
+    cluster.store(leader).txn(reading("k")).await.expect("two of three can read");
     store.failed().await;
     // It will never know of another leader than this one.
     for other in (0..3).filter(|other| *other != follower) {

@@ -15,16 +15,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
-use tonic::Code;
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use super::{
     messages::Messages,
     metrics::{Kind, Page},
 };
-use crate::runtime::clock::Instant;
+use crate::{grpc::error, runtime::clock::Instant};
 
 /// Upper ends of the buckets in which handling times are counted, in seconds; etcd's.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -173,7 +173,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let is_grpc = request.headers().get(http::header::CONTENT_TYPE).is_some_and(is_grpc);
         let method = is_grpc.then(|| self.calls.method(request.uri().path())).flatten();
-        let counter = method.clone();
+        let (counter, path) = (method.clone(), request.uri().path().to_owned());
         let answering = self.service.call(request.map(|body| Messages::received(body, counter)));
         let Some(method) = method else {
             return Box::pin(async move { Ok(answering.await?.map(|body| Messages::sent(body, None))) });
@@ -181,12 +181,22 @@ where
         method.started();
         let began = Instant::now();
         Box::pin(async move {
-            let answer = answering.await?;
+            let mut answer = answering.await?;
+            reword(&path, answer.headers_mut());
             let code =
                 answer.headers().get("grpc-status").map_or(Code::Ok, |raw| Code::from_bytes(raw.as_bytes()));
             method.handled(code, began.elapsed());
             Ok(answer.map(|body| Messages::sent(body, Some(method))))
         })
+    }
+}
+
+/// Says in the words of Go's library what this one says in its own.
+fn reword(path: &str, headers: &mut HeaderMap) {
+    let said = headers.get("grpc-status").is_some().then(|| Status::from_header_map(headers)).flatten();
+    if let Some(status) = said.and_then(|said| error::in_gos_words(path, &said)) {
+        // Only a text that is no header fails, and these are.
+        let _ = status.add_header(headers);
     }
 }
 
