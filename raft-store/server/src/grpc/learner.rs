@@ -1,12 +1,18 @@
 //! What a learner answers.
 //!
 //! As etcd: how it is, a copy of what it has, and reads that are content with that. Whoever wants more is sent on with a
-//! status on which clients try another member. Deliberately absent: learners that are to become voters by themselves. They
+//! status on which clients try another member. Besides, what it takes to ask that: who the caller is, and the hash by which
+//! members are compared. Deliberately absent: learners that are to become voters by themselves. They
 //! are none for long, and serve everything meanwhile.
 
-/// What a learner of etcd's serves; whether a range is content with what is here, its own handler knows.
-const SERVED: [&str; 3] =
-    ["/etcdserverpb.KV/Range", "/etcdserverpb.Maintenance/Snapshot", "/etcdserverpb.Maintenance/Status"];
+/// What a learner serves; whether a range is content with what is here, its own handler knows.
+const SERVED: [&str; 5] = [
+    "/etcdserverpb.Auth/Authenticate",
+    "/etcdserverpb.KV/Range",
+    "/etcdserverpb.Maintenance/HashKV",
+    "/etcdserverpb.Maintenance/Snapshot",
+    "/etcdserverpb.Maintenance/Status",
+];
 
 /// Whether a learner answers on this path: of etcd's services those methods, and whatever is not etcd's.
 pub(super) fn serves(path: &str) -> bool {
