@@ -141,6 +141,18 @@ impl Directory {
         timeout(patience, ask).await.unwrap_or_else(|_| Err(late()))
     }
 
+    /// Asks whoever lives at a URL which cluster it belongs to, in the name of a replica that belongs to none.
+    ///
+    /// # Errors
+    /// Nobody answers in time.
+    pub(crate) async fn cluster_at(&self, url: &str, patience: Duration) -> io::Result<ClusterId> {
+        let member = Member { peer_urls: vec![url.to_owned()], ..Member::default() };
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));
+        let dial = self.dialer.dial(Target::Anybody, &member, Purpose::Join);
+        let (_, peer) = timeout(patience, dial).await.map_err(late)??;
+        Ok(peer.identity.cluster)
+    }
+
     /// Asks whoever lives at a URL what it remembers of this replica.
     ///
     /// # Errors
@@ -179,24 +191,6 @@ impl Directory {
         let late = || io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));
         timeout(patience, ask).await.unwrap_or_else(|_| Err(late()))
     }
-}
-
-/// Asks whoever lives at a URL which cluster it belongs to, in the name of a replica that belongs to none.
-///
-/// # Errors
-/// Nobody answers in time.
-pub(crate) async fn cluster_at(
-    transport: Arc<dyn Transport>,
-    me: Identity,
-    url: &str,
-    patience: Duration,
-) -> io::Result<ClusterId> {
-    let dialer = Dialer::new(me, transport);
-    let member = Member { peer_urls: vec![url.to_owned()], ..Member::default() };
-    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));
-    let dial = dialer.dial(Target::Anybody, &member, Purpose::Join);
-    let (_, peer) = timeout(patience, dial).await.map_err(late)??;
-    Ok(peer.identity.cluster)
 }
 
 impl Dialer {

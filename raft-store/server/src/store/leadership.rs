@@ -30,8 +30,8 @@ struct Standing {
 /// What is to be said of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    /// This replica leads.
-    Leads,
+    /// This replica leads; `again` where it was elected before, and a majority had not answered it meanwhile.
+    Leads { again: bool },
     /// Another one does; `lost` where this one did before.
     Follows { leader: ReplicaId, lost: bool },
     /// Nobody does; `lost` where this one did before.
@@ -80,7 +80,7 @@ fn line(me: ReplicaId, before: Standing, now: Standing) -> Option<Line> {
     match now.leader {
         None => before.leader.map(|_| Line::Leaderless { lost }),
         Some(_) if now == before => None,
-        Some(leader) if leader == me => Some(Line::Leads),
+        Some(leader) if leader == me => Some(Line::Leads { again: before.term == now.term }),
         Some(leader) => Some(Line::Follows { leader, lost }),
     }
 }
@@ -90,7 +90,14 @@ fn say(raft: &Raft, line: Line, term: Term, without: Option<Duration>) {
     let without = without.map(|without| format!("{:.1} s", without.as_secs_f64()));
     let without = without.as_deref();
     match line {
-        Line::Leads => tracing::info!(%term, without_leader_for = without, "this member became leader"),
+        Line::Leads { again } => {
+            let what = if again {
+                "this member leads again: a majority answers"
+            } else {
+                "this member became leader"
+            };
+            tracing::info!(%term, without_leader_for = without, "{what}");
+        }
         Line::Follows { leader, lost } => {
             let (name, id) = (membership::name_of(raft, leader), format!("{:x}", leader.get()));
             let what = if lost { "this member lost leadership, and follows" } else { "this member follows" };
@@ -113,6 +120,10 @@ mod tests {
     const OTHER: ReplicaId = ReplicaId::new(2);
     const THIRD: ReplicaId = ReplicaId::new(3);
 
+    const fn leads(again: bool) -> Line {
+        Line::Leads { again }
+    }
+
     /// What is said on a way through several standings, each a term and a leader.
     fn said(way: &[(u64, Option<ReplicaId>)]) -> Vec<Line> {
         let mut before = Standing::default();
@@ -133,15 +144,17 @@ mod tests {
         assert_eq!(said(&[(0, None), (1, None), (1, Some(OTHER)), (1, Some(OTHER))]), [follows(OTHER)]);
         assert_eq!(said(&[(1, Some(OTHER)), (2, Some(OTHER))]), [follows(OTHER), follows(OTHER)]);
         assert_eq!(said(&[(1, Some(OTHER)), (2, Some(THIRD))]), [follows(OTHER), follows(THIRD)]);
-        assert_eq!(said(&[(1, Some(ME)), (1, Some(ME)), (2, Some(ME))]), [Line::Leads, Line::Leads]);
+        assert_eq!(said(&[(1, Some(ME)), (1, Some(ME)), (2, Some(ME))]), [leads(false), leads(false)]);
     }
 
     #[test]
     fn that_leadership_is_lost_is_said_and_that_there_is_no_leader_once() {
         let lost = Line::Follows { leader: OTHER, lost: true };
-        assert_eq!(said(&[(1, Some(ME)), (2, Some(OTHER))]), [Line::Leads, lost]);
+        assert_eq!(said(&[(1, Some(ME)), (2, Some(OTHER))]), [leads(false), lost]);
         let alone = [(1, Some(ME)), (1, None), (2, None), (3, None), (3, Some(ME))];
-        assert_eq!(said(&alone), [Line::Leads, Line::Leaderless { lost: true }, Line::Leads]);
+        assert_eq!(said(&alone), [leads(false), Line::Leaderless { lost: true }, leads(false)]);
+        let answered_again = [(1, Some(ME)), (1, None), (1, Some(ME))];
+        assert_eq!(said(&answered_again), [leads(false), Line::Leaderless { lost: true }, leads(true)]);
         let silent = [(1, Some(OTHER)), (1, None), (1, None), (1, Some(OTHER))];
         let follows = Line::Follows { leader: OTHER, lost: false };
         assert_eq!(said(&silent), [follows, Line::Leaderless { lost: false }, follows]);
