@@ -125,7 +125,8 @@ async fn only_a_certificate_of_the_peer_authority_opens_the_peer_port() {
 
     assert_is_refused(address, cluster.pki.peer_tls(&foreign, Some("a"))).await;
     assert_is_refused(address, cluster.pki.peer_tls(&cluster.pki, None)).await;
-    let refusals = ["a peer's connection ended", "invalid peer certificate", "peer sent no certificates"];
+    let refusals =
+        [" WARN keelson_store::peer::refusals", "invalid peer certificate", "peer sent no certificates"];
     assert_logs(&mut cluster.members[target], &refusals).await;
     cluster.members[target].client.put("k", "").await.unwrap();
 }
