@@ -18,7 +18,9 @@ use crate::{
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a refusal ends of a replica that is not in the membership.
-const NO_MEMBER: &str = "is not a member of this cluster";
+pub(super) const NO_MEMBER: &str = "is not a member of this cluster";
+/// Part of a refusal of a replica that is looking for another one.
+pub(super) const NOT_HERE: &str = "does not live here";
 /// Part of a refusal of a replica whose name another one has.
 const OTHER_DISK: &str = "a wiped or foreign disk may not take its place";
 
@@ -200,7 +202,7 @@ fn check_hello(me: &Identity, hello: &Hello) -> Result<Purpose, String> {
         ));
     }
     if hello.to_replica != 0 && hello.to_replica != me.replica.get() {
-        return Err(format!("replica {} does not live here, but {}", hello.to_replica, me.replica));
+        return Err(format!("replica {} {NOT_HERE}, but {}", hello.to_replica, me.replica));
     }
     match Purpose::try_from(hello.purpose) {
         Ok(Purpose::Unspecified) | Err(_) => Err("a connection without a purpose".to_owned()),

@@ -1,7 +1,8 @@
 //! Tells the log whom this replica refuses, and why.
 //!
 //! In: connections that peers' rules, or TLS, have refused. Out: a line at warn for each address and reason, once a
-//! minute: whoever is refused comes again many times a second.
+//! minute: whoever is refused comes again many times a second. Who is only not known yet, as whoever joins is at first, is
+//! spoken of when it goes on.
 //!
 //! Deliberately absent: connections that broke, or that nobody said anything on. Those are nobody's fault, or a probe's.
 
@@ -12,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use super::handshake;
 use crate::runtime::clock::Instant;
 
 /// Between two lines with one address and one reason.
@@ -19,10 +21,14 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// So many addresses and reasons are told apart. Who makes up more is not spoken of before the next minute.
 const MOST: usize = 256;
 
-/// What was said, and when.
+/// How often a replica that is not known must be refused before it is spoken of: more often than it happens to one that
+/// joins, and no more often than to one that was removed.
+const GOES_ON: u32 = 3;
+
+/// What was refused, since when, and how often.
 #[derive(Default)]
 pub(crate) struct Refusals {
-    said: Mutex<BTreeMap<(String, String), Instant>>,
+    seen: Mutex<BTreeMap<(String, String), (Instant, u32)>>,
 }
 
 impl Refusals {
@@ -56,15 +62,21 @@ impl Refusals {
 
     fn may_speak(&self, now: Instant, host: &str, reason: &str) -> bool {
         // A map is whole after every call on it, whoever panicked meanwhile.
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.retain(|_, last| now.saturating_duration_since(*last) < PAUSE);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|_, (first, _)| now.saturating_duration_since(*first) < PAUSE);
         let key = (host.to_owned(), reason.to_owned());
-        if said.contains_key(&key) || said.len() >= MOST {
+        if seen.len() >= MOST && !seen.contains_key(&key) {
             return false;
         }
-        said.insert(key, now);
-        true
+        let (_, times) = seen.entry(key).or_insert((now, 0));
+        *times = times.saturating_add(1);
+        *times == if is_of_a_newcomer(reason) { GOES_ON } else { 1 }
     }
+}
+
+/// Whether a reason is one for which somebody is refused who is about to become a member.
+fn is_of_a_newcomer(reason: &str) -> bool {
+    reason.ends_with(handshake::NO_MEMBER) || reason.contains(handshake::NOT_HERE)
 }
 
 /// What broke a rule is invalid, here as in rustls.
@@ -97,7 +109,15 @@ mod tests {
     fn who_makes_up_reasons_takes_no_memory_without_end() {
         let (refusals, now) = (Refusals::default(), Instant::now());
         let said = (0..1000).filter(|number| refusals.may_speak(now, "a", &number.to_string())).count();
-        assert_eq!((said, refusals.said.lock().unwrap().len()), (MOST, MOST));
+        assert_eq!((said, refusals.seen.lock().unwrap().len()), (MOST, MOST));
+    }
+
+    #[test]
+    fn who_is_not_known_yet_is_spoken_of_when_it_goes_on() {
+        let (refusals, now) = (Refusals::default(), Instant::now());
+        let reason = format!("\"d\" with id 7 {}", handshake::NO_MEMBER);
+        let said = [0, 1, 2, 3].map(|_| refusals.may_speak(now, "a", &reason));
+        assert_eq!(said, [false, false, true, false]);
     }
 
     #[test]
