@@ -132,6 +132,32 @@ async fn only_a_certificate_of_the_peer_authority_opens_the_peer_port() {
 }
 
 #[tokio::test]
+async fn a_member_without_tls_among_those_with_it_is_told_so_and_they_say_so_too() {
+    let mut cluster = Cluster::start().await;
+    let (plain, other) = (cluster.follower().await, cluster.leader().await);
+    cluster.members[plain].kill();
+    let arguments = cluster.members[plain].arguments().into_iter();
+    let mut arguments: Vec<_> = arguments
+        .filter(|argument| !argument.starts_with("--peer-"))
+        .map(|argument| {
+            match argument.starts_with("--listen-peer-urls=") || argument.starts_with("--initial-cluster=") {
+                true => argument.replace("https://", "http://"),
+                false => argument,
+            }
+        })
+        .collect();
+    arguments.push(format!("--data-dir={}", cluster.folder.path().join("plain").display()));
+    arguments.push("--initial-cluster-state=existing".to_owned());
+    let process = cluster.members[plain].attempt(&arguments);
+    wait::until("it is told", PATIENCE, async || {
+        process.printed().contains("the peer speaks TLS, and was dialled with http").then_some(())
+    })
+    .await;
+    assert_logs(&mut cluster.members[other], &["the other side speaks no TLS"]).await;
+    process.kill();
+}
+
+#[tokio::test]
 async fn only_a_certificate_of_the_client_authority_opens_the_client_port() {
     let mut cluster = Cluster::start().await;
     let target = cluster.leader().await;

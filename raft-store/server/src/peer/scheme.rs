@@ -94,6 +94,15 @@ mod tests {
         assert!(!is_tls(&heard) && heard == NO_TLS);
     }
 
+    #[test]
+    fn only_an_answer_that_is_no_tls_at_all_is_taken_for_plain_text() {
+        let failed = |cause: rustls::Error| dialled_securely(invalid(cause)).to_string();
+        let plain = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        assert!(failed(plain).contains("speaks no TLS, and was dialled with https"));
+        let foreign = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        assert!(failed(foreign).contains("UnknownIssuer"));
+    }
+
     #[tokio::test]
     async fn the_same_scheme_is_let_in_unanswered() {
         for (words, is_secure) in [([0, 0, 0, 9], false), ([TLS_HANDSHAKE, 3, 1, 2], true)] {
