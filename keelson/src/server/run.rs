@@ -106,6 +106,7 @@ fn store_options(options: &ServerOptions) -> StoreOptions {
     let first = replica::initial_members(&options.initial_cluster);
     StoreOptions {
         beginning: options.beginning,
+        removing: "`keelson remove-server`",
         ..StoreOptions::new(member, first, options.cluster_token.clone())
     }
 }

@@ -157,12 +157,7 @@ const TABLE: &[Foreign] = &[
     row("distributed-tracing-service-name", Value, NoEffect, TRACING),
     row("distributed-tracing-instance-id", Value, NoEffect, TRACING),
     row("distributed-tracing-sampling-rate", Value, NoEffect, TRACING),
-    row(
-        "force-new-cluster",
-        Switch,
-        OFF,
-        "save a snapshot of what is left, and `keelson store snapshot restore` it",
-    ),
+    row("force-new-cluster", Switch, OFF, "`keelson store recover` makes a new cluster of what is left"),
     row("unsafe-no-fsync", Switch, OFF, "what was acknowledged is always fsynced"),
 ];
 
@@ -270,6 +265,7 @@ mod tests {
         );
         assert!(judged("wal-dir", "/fast").unwrap_err().contains("--data-dir"));
         assert_eq!(judged("wal-dir", "").unwrap().len(), 1, "an empty value asks for nothing");
+        assert!(judged("force-new-cluster", "true").unwrap_err().contains("`keelson store recover`"));
         let noted = judged("compaction-batch-limit", "1000").unwrap();
         assert_eq!(noted, [format!("--compaction-batch-limit has no effect: {PACE}")]);
     }

@@ -59,6 +59,7 @@ fn writes() -> Vec<Ask> {
         Ask::Put(PutRequest { prev_kv: true, ..put("new", "") }),
         Ask::Put(put("", "no key")),
         Ask::Put(put("large", &"v".repeat(TOO_LARGE))),
+        Ask::Put(put("larger than a message may be", &"v".repeat(2 * TOO_LARGE))),
         Ask::Put(PutRequest { ignore_value: true, prev_kv: true, ..put("a", "") }),
         Ask::Put(PutRequest { ignore_value: true, ..put("a", "with a value") }),
         Ask::Put(PutRequest { ignore_value: true, ..put("missing", "") }),
@@ -208,9 +209,13 @@ fn leases() -> Vec<Ask> {
 }
 
 fn history() -> Vec<Ask> {
+    let gone = || op(Op::RequestRange(RangeRequest { revision: -1, ..range("a", "") }));
     vec![
         Ask::Compact(9_999),
+        Ask::Compact(0),
         Ask::Compact(5),
+        Ask::Compact(0),
+        Ask::Txn(TxnRequest { success: vec![gone()], ..TxnRequest::default() }),
         Ask::Compact(5),
         Ask::Compact(4),
         Ask::Range(RangeRequest { revision: 4, ..range("\0", "\0") }),

@@ -9,8 +9,9 @@ use keelson_proto::etcd::rpc::maintenance_client::MaintenanceClient;
 use keelson_proto::etcd::rpc::watch_client::WatchClient;
 use keelson_proto::etcd::rpc::watch_request::RequestUnion;
 use keelson_proto::etcd::rpc::{
-    Member, MemberListRequest, MemberPromoteRequest, MemberRemoveRequest, MoveLeaderRequest, PutRequest,
-    RangeRequest, StatusRequest, StatusResponse, WatchCreateRequest, WatchRequest, WatchResponse,
+    Member, MemberAddRequest, MemberListRequest, MemberPromoteRequest, MemberRemoveRequest,
+    MoveLeaderRequest, PutRequest, RangeRequest, StatusRequest, StatusResponse, WatchCreateRequest,
+    WatchRequest, WatchResponse,
 };
 use tokio_stream::StreamExt as _;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
@@ -89,6 +90,12 @@ impl Client {
     pub(crate) async fn members(&self) -> Result<Vec<Member>, Status> {
         let request = MemberListRequest { linearizable: false };
         Ok(ClusterClient::new(self.channel.clone()).member_list(request).await?.into_inner().members)
+    }
+
+    /// Keeps a place for a learner at a peer URL.
+    pub(crate) async fn add_learner(&self, peer_url: String) -> Result<(), Status> {
+        let add = MemberAddRequest { peer_ur_ls: vec![peer_url], is_learner: true };
+        ClusterClient::new(self.channel.clone()).member_add(add).await.map(drop)
     }
 
     /// Makes a voter of a learner.

@@ -82,9 +82,13 @@ async fn a_wiped_disk_under_its_old_name_does_not_join_and_says_what_to_do() {
 
     let arguments = cluster.members[wiped].arguments();
     let process = cluster.members[wiped].attempt(&arguments);
-    let words = ["\"a\" is a member with id", "a wiped or foreign disk", "remove the old member, then add"];
+    let words = ["\"a\" is a member with id", "a wiped or foreign disk", "`etcdctl member remove`"];
     expect_refusal(process, &words).await;
     let survivor = cluster.leader().await;
+    let log = cluster.members[survivor].process().printed();
+    let refusals = log.lines().filter(|line| line.contains(" WARN ") && line.contains("a peer was refused"));
+    let wiped_disks = refusals.filter(|line| line.contains("a wiped or foreign disk")).count();
+    assert_eq!(wiped_disks, 1, "whoever refuses says so once:\n{log}");
     let client = &cluster.members[survivor].client;
     assert_eq!(client.read_all(Read::Linearizable).await.unwrap().values["k"], "kept");
     client.put("k", "goes on").await.unwrap();

@@ -22,6 +22,7 @@ mod writer;
 mod as_etcd;
 mod command_line;
 mod disks;
+mod elections;
 mod etcdctl;
 mod failover;
 mod full_disk;

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use tonic::Code;
+
 use crate::client::Read;
 use crate::cluster::Cluster;
 use crate::process;
@@ -65,6 +67,43 @@ async fn a_new_machine_takes_a_lost_ones_place_with_one_command() {
     .await;
     let contents = cluster.members[lost].client.read_all(Read::Linearizable).await.unwrap();
     assert_eq!(contents.values["k"], "w");
+}
+
+#[tokio::test]
+async fn a_learner_serves_what_it_has_and_ends_when_it_is_removed() {
+    const NOT_HERE: &str = "etcdserver: rpc not supported for learner";
+    let mut cluster = Cluster::start().await;
+    let revision = cluster.members[0].client.put("k", "v").await.unwrap();
+    let (number, asked) = (cluster.follower().await, cluster.leader().await);
+    let id = async |cluster: &Cluster| {
+        cluster.members[number].client.status().await.unwrap().header.unwrap().member_id
+    };
+    let voter = id(&cluster).await;
+    cluster.members[asked].client.remove_member(voter).await.unwrap();
+    cluster.members[number].exit(PATIENCE).await;
+    fs::remove_dir_all(&cluster.members[number].data_dir).unwrap();
+    let peer_url = cluster.members[number].peer_url();
+    cluster.members[asked].client.add_learner(peer_url).await.unwrap();
+    cluster.members[number].set_flag("--initial-cluster-state", "existing");
+    cluster.members[number].start();
+
+    assert_eq!(cluster.applied(number, revision).await.values["k"], "v");
+    let learner = cluster.members[number].client.clone();
+    wait::until("it knows that it learns", PATIENCE, async || {
+        learner.status().await.is_ok_and(|status| status.is_learner).then_some(())
+    })
+    .await;
+    let refused = wait::until("a refusal", PATIENCE, async || learner.put("k", "w").await.err()).await;
+    assert_eq!((refused.code(), refused.message()), (Code::Unavailable, NOT_HERE));
+    let read = learner.read_all(Read::Linearizable).await.map(drop);
+    assert_eq!(read.unwrap_err().message(), NOT_HERE);
+    assert_eq!(learner.members().await.unwrap_err().message(), NOT_HERE);
+
+    let gone = id(&cluster).await;
+    cluster.members[asked].client.remove_member(gone).await.unwrap();
+    let (status, printed) = cluster.members[number].exit(PATIENCE).await;
+    assert_eq!(status.code(), Some(1));
+    assert!(printed.lines().last().unwrap().starts_with("keelson: this member was removed"), "{printed}");
 }
 
 #[tokio::test]

@@ -125,9 +125,36 @@ async fn only_a_certificate_of_the_peer_authority_opens_the_peer_port() {
 
     assert_is_refused(address, cluster.pki.peer_tls(&foreign, Some("a"))).await;
     assert_is_refused(address, cluster.pki.peer_tls(&cluster.pki, None)).await;
-    let refusals = ["a peer's connection ended", "invalid peer certificate", "peer sent no certificates"];
+    let refusals =
+        [" WARN keelson_store::peer::refusals", "invalid peer certificate", "peer sent no certificates"];
     assert_logs(&mut cluster.members[target], &refusals).await;
     cluster.members[target].client.put("k", "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_member_without_tls_among_those_with_it_is_told_so_and_they_say_so_too() {
+    let mut cluster = Cluster::start().await;
+    let (plain, other) = (cluster.follower().await, cluster.leader().await);
+    cluster.members[plain].kill();
+    let arguments = cluster.members[plain].arguments().into_iter();
+    let mut arguments: Vec<_> = arguments
+        .filter(|argument| !argument.starts_with("--peer-"))
+        .map(|argument| {
+            match argument.starts_with("--listen-peer-urls=") || argument.starts_with("--initial-cluster=") {
+                true => argument.replace("https://", "http://"),
+                false => argument,
+            }
+        })
+        .collect();
+    arguments.push(format!("--data-dir={}", cluster.folder.path().join("plain").display()));
+    arguments.push("--initial-cluster-state=existing".to_owned());
+    let process = cluster.members[plain].attempt(&arguments);
+    wait::until("it is told", PATIENCE, async || {
+        process.printed().contains("the peer speaks TLS, and was dialled with http").then_some(())
+    })
+    .await;
+    assert_logs(&mut cluster.members[other], &["the other side speaks no TLS"]).await;
+    process.kill();
 }
 
 #[tokio::test]

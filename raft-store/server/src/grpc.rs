@@ -36,7 +36,7 @@ use tonic::{
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{runtime::Runtime, store::Store};
+use crate::{meters::Traffic, runtime::Runtime, store::Store};
 use express::Express;
 
 mod accept;
@@ -51,6 +51,7 @@ mod express;
 mod http;
 mod identity;
 mod kv;
+mod learner;
 mod lease;
 mod lock;
 mod maintenance;
@@ -65,9 +66,10 @@ pub use tls::{ClientTls, ClientTlsFiles};
 
 use auth::{Jwt, Passwords, Tokens};
 
-/// The longest message that is decoded at all, in bytes. Well above the longest request that is let through
-/// ([`error::MAX_REQUEST_BYTES`]), so that a client learns in etcd's words that its request is too large.
-const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// The longest message that is decoded at all, in bytes: as etcd, the longest request that is let through
+/// ([`error::MAX_REQUEST_BYTES`]), and some more. What is in between is refused in etcd's words, what is longer in those of
+/// Go's library.
+const MAX_MESSAGE_BYTES: usize = error::MAX_REQUEST_BYTES + (512 << 10);
 /// Requests under way at once on one connection.
 const MAX_STREAMS: u32 = 1 << 16;
 /// What a client may send ahead: one request of the largest size per stream, several per connection.
@@ -204,9 +206,11 @@ pub async fn serve(
     let calls = Arc::new(http::Calls::default());
     let (health, routes) = routes(&front, &calls);
     let tls = options.tls.as_ref();
-    let clients = run(&front, &calls, routes, vec![(listeners.clients, tls)]);
+    let traffic = front.store.meters().clients.clone();
+    let clients = run(&front, &calls, routes, vec![(listeners.clients, tls)], &traffic);
     let probes = Routes::from(probes(&front, &calls, AxumRouter::new()));
-    let metrics = run(&front, &calls, probes, vec![(listeners.metrics, None), (listeners.metrics_tls, tls)]);
+    let doors = vec![(listeners.metrics, None), (listeners.metrics_tls, tls)];
+    let metrics = run(&front, &calls, probes, doors, &Arc::default());
     let serving = async { tokio::try_join!(clients, metrics).map(drop) };
     tokio::pin!(serving);
     tokio::select! {
@@ -229,8 +233,9 @@ fn run(
     calls: &Arc<http::Calls>,
     routes: Routes,
     listeners: Vec<(Vec<TcpListener>, Option<&ClientTls>)>,
+    traffic: &Arc<Traffic>,
 ) -> impl Future<Output = Result<(), Error>> + use<> {
-    let connections = accept::connections(listeners);
+    let connections = accept::connections(listeners, traffic);
     let mut stopped = front.stopping.clone();
     Server::builder()
         .accept_http1(true)
@@ -256,13 +261,13 @@ fn routes(front: &Front, calls: &Arc<http::Calls>) -> (HealthReporter, Routes) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let own = "the descriptors were made by this build";
     let mut routes = Routes::new(kv)
-        .add_service(WatchServer::new(front.clone()))
-        .add_service(LeaseServer::new(front.clone()))
-        .add_service(AuthServer::new(front.clone()))
-        .add_service(ClusterServer::new(front.clone()))
-        .add_service(MaintenanceServer::new(front.clone()))
-        .add_service(LockServer::new(front.clone()))
-        .add_service(ElectionServer::new(front.clone()))
+        .add_service(WatchServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(LeaseServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(AuthServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(ClusterServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(MaintenanceServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(LockServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(ElectionServer::new(front.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(health)
         .add_service(reflect().build_v1().expect(own))
         .add_service(reflect().build_v1alpha().expect(own));

@@ -6,8 +6,9 @@ use keelson_store_core::id::{LogIndex, ReplicaId, Term};
 use openraft::async_runtime::watch::WatchReceiver as _;
 
 use crate::{
-    options::{Member, Timing},
-    runtime::clock::{Instant, sleep_until, timeout_at},
+    options::{Calling, Member, Timing},
+    runtime::clock::{Instant, sleep, sleep_until, timeout_at},
+    state::SharedState,
     types::{LogId, Membership, Raft},
 };
 
@@ -76,6 +77,51 @@ pub(crate) fn leadership(raft: &Raft) -> (Term, bool) {
     let metrics = metrics.borrow_watched();
     let term = Term::new(metrics.vote.leader_id.term);
     (term, metrics.current_leader == Some(metrics.id) && metrics.state.is_leader())
+}
+
+/// The current term, and the leader in it that this replica is in touch with: it has heard of another one lately, or a
+/// majority has answered its own heartbeats. Raft alone does not say so: while nobody can win an election, it remembers
+/// whom it followed last.
+pub(crate) fn in_touch(raft: &Raft, state: &SharedState, timing: Timing) -> (Term, Option<ReplicaId>) {
+    // As long as a link waits for a peer.
+    let patience = timing.election_max * 2;
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let is_in_touch = |leader: &ReplicaId| {
+        if *leader != metrics.id {
+            return state.leader_silence() < patience;
+        }
+        let is_alone = metrics.membership_config.membership().voter_ids().all(|voter| voter == metrics.id);
+        // Who has just been elected has asked nobody yet. A restarted leader remembers its vote, and does not lead before
+        // it is elected anew.
+        let is_answered = metrics.last_quorum_acked.is_none_or(|at| at.into_inner().elapsed() < patience);
+        metrics.state.is_leader() && (is_alone || is_answered)
+    };
+    (Term::new(metrics.current_term), metrics.current_leader.filter(is_in_touch))
+}
+
+/// This replica.
+pub(crate) fn id(raft: &Raft) -> ReplicaId {
+    raft.server_metrics().borrow_watched().id
+}
+
+/// A member's name; empty where the membership in force does not know it.
+pub(crate) fn name_of(raft: &Raft, replica: ReplicaId) -> String {
+    current(raft).get_node(&replica).map(|member| member.name.clone()).unwrap_or_default()
+}
+
+/// Whether a replica is a learner that nobody has promoted, and that does not become a voter by itself.
+pub(crate) fn stays_learner(raft: &Raft, replica: ReplicaId) -> bool {
+    let membership = current(raft);
+    let is_called = membership.get_node(&replica).is_some_and(|member| member.calling == Calling::Learner);
+    is_called && membership.voter_ids().all(|voter| voter != replica)
+}
+
+/// Completes when this replica has not been in touch with a leader for a while.
+pub(crate) async fn out_of_touch(raft: &Raft, state: &SharedState, timing: Timing) {
+    while in_touch(raft, state, timing).1.is_some() {
+        sleep(timing.election_max).await;
+    }
 }
 
 /// Completes when this replica begins or ceases to lead in the term `leading`.

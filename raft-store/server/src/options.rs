@@ -65,6 +65,9 @@ pub struct StoreOptions {
     pub watch_history_bytes: usize,
     /// Where blocking work goes.
     pub offload: Offload,
+    /// What an operator of this program types to remove a member, in a sentence: told to whoever is refused because
+    /// another disk has its name.
+    pub removing: &'static str,
 }
 
 /// What a new disk becomes part of.
@@ -126,6 +129,7 @@ impl StoreOptions {
             log_cache_bytes: 16 << 20,
             watch_history_bytes: 8 << 20,
             offload: Offload::Thread,
+            removing: "`etcdctl member remove`; `keelson store replace` does both",
         }
     }
 }

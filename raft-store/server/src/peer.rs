@@ -17,6 +17,8 @@ mod link;
 mod network;
 mod pace;
 mod refill;
+mod refusals;
+mod scheme;
 mod server;
 mod snapshot;
 mod tls;
@@ -25,7 +27,6 @@ pub mod wire;
 
 pub use connection::Duplex;
 pub use directory::Directory;
-pub(crate) use directory::cluster_at;
 pub(crate) use handshake::denies_membership;
 pub use handshake::{Greeter, Identity, Peer};
 pub use link::{Link, LinkError};

@@ -6,7 +6,10 @@
 //! Readers that arrive while a round is under way share the next one, so a replica has one question to its
 //! leader in flight, whatever the number of readers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use keelson_proto::peer::{self as proto, read_index_reply};
 use keelson_store_core::{
@@ -22,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     error::ReadError,
     membership::{self, Route},
+    meters::{Meters, count},
     peer::{Directory, wire::Body},
     runtime::{
         self,
@@ -50,6 +54,7 @@ struct Reader {
 struct Rounds {
     raft: Raft,
     directory: Arc<Directory>,
+    meters: Arc<Meters>,
 }
 
 impl ReadIndex {
@@ -61,7 +66,8 @@ impl ReadIndex {
         patience: Duration,
     ) -> Self {
         let (waiting, readers) = mpsc::unbounded_channel();
-        runtime::spawn(Rounds { raft, directory }.run(readers));
+        let meters = state.meters().clone();
+        runtime::spawn(Rounds { raft, directory, meters }.run(readers));
         Self { state, patience, waiting }
     }
 
@@ -155,9 +161,11 @@ impl Rounds {
                 Ok(index) => return sharing.into_iter().for_each(|reader| reader.tell(Ok(index))),
                 Err(failure) => failure,
             };
+            count(&self.meters.read_indexes_failed);
             let now = Instant::now();
             let (late, left) = sharing.into_iter().partition(|reader| reader.deadline <= now);
             let late: Vec<Reader> = late;
+            self.meters.read_indexes_slow.fetch_add(late.len() as u64, Ordering::Relaxed);
             late.into_iter().for_each(|reader| reader.tell(Err(ReadError::NoQuorum(failure.clone()))));
             sharing = left;
             membership::rerouted(&self.raft, &route, deadline.min(now + RETRY_PAUSE)).await;

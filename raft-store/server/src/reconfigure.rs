@@ -301,16 +301,25 @@ impl Reconfigurer {
         let unchanged = Precondition::LastMembershipLogId { last_membership_log_id: decided_on };
         match self.raft.change_membership_if(change, false, [unchanged]).await {
             Ok(_) => Ok(()),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => {
+                Err(not_led(membership::leadership(&self.raft).1))
+            }
             Err(RaftError::APIError(error)) => Err(failure(error)),
             Err(RaftError::Fatal(fatal)) => Err(Failure::Unknown(fatal.to_string())),
         }
     }
 }
 
+/// Why Raft has sent a change to the leader although this replica was that: openraft says the same of one that leads no
+/// more and of one that a majority has not answered lately. Either step of the change may hear it: after the first, the
+/// change goes on under the next leader.
+fn not_led(still_leads: bool) -> Failure {
+    let why = if still_leads { "a majority of the members does not answer" } else { "leadership has moved" };
+    Failure::Unknown(why.to_owned())
+}
+
 fn failure(error: ClientWriteError<Types>) -> Failure {
     match error {
-        // Either step may say so: after the first, the change goes on under the next leader.
-        ClientWriteError::ForwardToLeader(_) => Failure::Unknown("leadership has moved".to_owned()),
         ClientWriteError::LogEntryDiscarded(_) => Failure::Unknown("the leader was lost".to_owned()),
         ClientWriteError::ChangeMembershipError(
             ChangeMembershipError::InProgress(_) | ChangeMembershipError::UncommittedLeaderLog(_),

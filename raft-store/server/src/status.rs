@@ -3,7 +3,12 @@
 use keelson_store_core::id::{ClusterId, LogIndex, ReplicaId, Revision, Term};
 use openraft::async_runtime::watch::WatchReceiver as _;
 
-use crate::{options::Member, state::SharedState, types::Raft};
+use crate::{
+    membership,
+    options::{Member, Timing},
+    state::SharedState,
+    types::Raft,
+};
 
 /// One replica's view of itself and its cluster.
 #[derive(Clone, Debug)]
@@ -12,12 +17,14 @@ pub struct Status {
     pub cluster: ClusterId,
     /// This replica.
     pub replica: ReplicaId,
-    /// The leader, if one is known.
+    /// The leader, if this replica is in touch with one.
     pub leader: Option<ReplicaId>,
     /// The current term.
     pub term: Term,
     /// The last entry of the local log; `None` while it is empty.
     pub last_index: Option<LogIndex>,
+    /// The last entry that this replica knows to be committed.
+    pub committed_index: Option<LogIndex>,
     /// The last entry applied here.
     pub applied_index: Option<LogIndex>,
     /// The store's revision after it.
@@ -46,7 +53,8 @@ pub struct MemberStatus {
 }
 
 impl Status {
-    pub(crate) fn of(cluster: ClusterId, raft: &Raft, state: &SharedState) -> Self {
+    pub(crate) fn of(cluster: ClusterId, raft: &Raft, state: &SharedState, timing: Timing) -> Self {
+        let (_, leader) = membership::in_touch(raft, state, timing);
         let metrics = raft.metrics();
         let metrics = metrics.borrow_watched();
         let applied = *state.applied().borrow();
@@ -62,12 +70,10 @@ impl Status {
         Self {
             cluster,
             replica: metrics.id,
-            // A restarted leader remembers its vote, and does not lead before it is elected anew.
-            leader: metrics
-                .current_leader
-                .filter(|leader| *leader != metrics.id || metrics.state.is_leader()),
+            leader,
             term: Term::new(metrics.current_term),
             last_index: metrics.last_log_index.map(LogIndex::new),
+            committed_index: metrics.local_committed.map(|at| LogIndex::new(at.index())),
             applied_index: applied.index,
             revision: applied.revision,
             compacted: applied.compacted,

@@ -26,7 +26,7 @@ use crate::{
     lease::{self as leases, LeaseKeeper},
     log::LogMeta,
     membership,
-    meters::Meters,
+    meters::{Meters, PeerTable, count},
     options::{Member, StoreOptions, Timing},
     peer::{Directory, Greeter, Identity, PeerServer, Sending, Transport},
     propose::Proposals,
@@ -52,6 +52,7 @@ use storage::{Started, Storage};
 mod bootstrap;
 mod farewell;
 mod identity;
+mod leadership;
 mod raft_config;
 mod reclaim;
 mod rollback;
@@ -143,6 +144,7 @@ impl Ground {
                 identity: self.me.clone(),
                 member: options.member.clone(),
                 beginning: self.log.beginning,
+                removing: options.removing,
             },
             raft: raft.clone(),
             state: state.clone(),
@@ -155,6 +157,8 @@ impl Ground {
             offload,
             sending: self.sending.clone(),
             receiving: Default::default(),
+            peers: directory.peers().clone(),
+            refusals: Default::default(),
         });
         let background = vec![
             runtime::spawn(server.run(transport)),
@@ -165,6 +169,7 @@ impl Ground {
             runtime::spawn(read_history(state.clone(), state.hub().open_history(), offload)),
             runtime::spawn(keeper::run(reconfigurer.clone())),
             runtime::spawn(announcer::run(reconfigurer.clone(), self.me.replica, options.member.clone())),
+            runtime::spawn(leadership::run(raft.clone(), state.clone(), options.timing)),
             runtime::spawn(divergence::run(Comparison::of(&raft, directory, &state, sentinel))),
         ];
         Inner {
@@ -295,6 +300,7 @@ impl Store {
         request.validate()?;
         let view = self.view(consistency).await?;
         let answer = view.range(request)?;
+        count(&self.meters().ops.ranges);
         Ok(At { revision: view.header().revision, answer })
     }
 
@@ -325,6 +331,22 @@ impl Store {
     /// What this replica counts of its work.
     pub(crate) fn meters(&self) -> &Meters {
         self.inner.state.meters()
+    }
+
+    /// Whether this replica is a learner that stays one.
+    pub(crate) fn is_learner(&self) -> bool {
+        self.inner.state.is_learner()
+    }
+
+    /// What this replica counts of each peer.
+    pub(crate) fn peer_meters(&self) -> &PeerTable {
+        self.inner.directory.peers()
+    }
+
+    /// To how many bytes the state can grow before the disk takes nothing more that grows it; `None` where the disk does not
+    /// say.
+    pub(crate) fn most_bytes(&self) -> Option<u64> {
+        Some(self.size() + self.inner.room.left()?)
     }
 
     /// How many watches there are on this replica.
@@ -358,7 +380,8 @@ impl Store {
 
     /// What this replica knows about itself and the cluster, without asking anybody.
     pub fn status(&self) -> Status {
-        Status::of(self.inner.me.cluster, &self.inner.raft, &self.inner.state)
+        let Inner { me, raft, state, timing, .. } = &*self.inner;
+        Status::of(me.cluster, raft, state, *timing)
     }
 
     /// Bytes of state on disk, roughly.
@@ -403,10 +426,11 @@ impl Store {
     /// Completes when this replica will serve nothing any more, and says why: it has failed, and only opening the disk
     /// anew tells what is on it; or it was removed from its cluster. The process must end. One caller at a time.
     pub async fn failed(&self) -> String {
+        let Inner { raft, directory, state, sentinel, timing, .. } = &*self.inner;
         tokio::select! {
-            why = membership::stopped(&self.inner.raft) => format!("the store has failed: {why}"),
-            () = farewell::removed(&self.inner.raft, &self.inner.directory) => farewell::REMOVED.to_owned(),
-            what = self.inner.sentinel.finds() => format!("the store has failed: {what}"),
+            why = membership::stopped(raft) => format!("the store has failed: {why}"),
+            () = farewell::removed(raft, directory, state, *timing) => farewell::REMOVED.to_owned(),
+            what = sentinel.finds() => format!("the store has failed: {what}"),
         }
     }
 

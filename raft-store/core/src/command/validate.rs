@@ -3,8 +3,9 @@
 //!
 //! As etcd: the operations of a nested transaction count against what its parent has left of the limit, and a
 //! transaction must not write a key twice. The branches of one transaction exclude each other, so they
-//! may both write it. Stricter than etcd in one case, where etcd makes two changes of one key at one revision:
-//! sibling transactions of which one puts a key and a later one deletes it.
+//! may both write it. Stricter than etcd in two cases, where etcd makes two changes of one key at one revision:
+//! sibling transactions of which one puts a key and a later one deletes it; and a deletion of all keys from one on, which
+//! etcd takes for an empty range when it looks for keys that are written twice.
 
 use std::collections::BTreeSet;
 

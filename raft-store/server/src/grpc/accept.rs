@@ -27,7 +27,7 @@ use super::{
     identity::CertificateName,
     tls::{self, ClientTls},
 };
-use crate::{peer::Duplex, runtime};
+use crate::{meters::Traffic, peer::Duplex, runtime};
 
 /// Handshakes under way at once, per listening socket.
 const HANDSHAKES: usize = 256;
@@ -43,43 +43,45 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Connection {
     stream: Box<dyn Duplex>,
     certificate: CertificateName,
+    traffic: Arc<Traffic>,
 }
 
-/// Accepts on all sockets, until the stream is dropped.
+/// Accepts on all sockets, until the stream is dropped. Counts bytes there.
 pub(super) fn connections(
     doors: Vec<(Vec<TcpListener>, Option<&ClientTls>)>,
+    traffic: &Arc<Traffic>,
 ) -> ReceiverStream<io::Result<Connection>> {
     let (ready, accepted) = mpsc::channel(READY);
     for (listeners, tls) in doors {
         for listener in listeners {
-            runtime::spawn(accept_until_dropped(listener, tls.cloned(), ready.clone()));
+            let door = Door { tls: tls.cloned(), ready: ready.clone(), traffic: traffic.clone() };
+            runtime::spawn(accept_until_dropped(listener, door));
         }
     }
     ReceiverStream::new(accepted)
 }
 
-async fn accept_until_dropped(
-    listener: TcpListener,
+/// What becomes of the connections of one socket.
+#[derive(Clone)]
+struct Door {
     tls: Option<ClientTls>,
     ready: mpsc::Sender<io::Result<Connection>>,
-) {
+    traffic: Arc<Traffic>,
+}
+
+async fn accept_until_dropped(listener: TcpListener, door: Door) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
     tokio::select! {
-        () = ready.closed() => {}
-        () = accept_forever(&listener, tls, &ready, &handshakes) => {}
+        () = door.ready.closed() => {}
+        () = accept_forever(&listener, &door, &handshakes) => {}
     }
 }
 
-async fn accept_forever(
-    listener: &TcpListener,
-    tls: Option<ClientTls>,
-    ready: &mpsc::Sender<io::Result<Connection>>,
-    handshakes: &Arc<Semaphore>,
-) {
+async fn accept_forever(listener: &TcpListener, door: &Door, handshakes: &Arc<Semaphore>) {
     while let Ok(permit) = handshakes.clone().acquire_owned().await {
         match listener.accept().await {
             Ok((stream, from)) => {
-                let greeting = greet(stream, tls.clone(), ready.clone(), permit);
+                let greeting = greet(stream, door.clone(), permit);
                 runtime::spawn(async move {
                     if let Err(error) = greeting.await {
                         tracing::debug!(%from, %error, "a client's connection was given up");
@@ -94,25 +96,33 @@ async fn accept_forever(
     }
 }
 
-async fn greet(
-    stream: TcpStream,
-    tls: Option<ClientTls>,
-    ready: mpsc::Sender<io::Result<Connection>>,
-    permit: OwnedSemaphorePermit,
-) -> io::Result<()> {
+async fn greet(stream: TcpStream, door: Door, permit: OwnedSemaphorePermit) -> io::Result<()> {
+    let Door { tls, ready, traffic } = door;
     stream.set_nodelay(true)?;
     let connection = match tls {
         Some(tls) => {
             let stream = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await??;
             let certificate = CertificateName(tls::client_name(&stream));
-            Connection { stream: Box::new(stream), certificate }
+            Connection { stream: Box::new(stream), certificate, traffic }
         }
-        None => Connection { stream: Box::new(Plain::new(stream)), certificate: CertificateName::default() },
+        None => {
+            let certificate = CertificateName::default();
+            Connection { stream: Box::new(Plain::new(stream)), certificate, traffic }
+        }
     };
     drop(permit);
     // Nobody takes it up when the server has stopped.
     let _ = ready.send(Ok(connection)).await;
     Ok(())
+}
+
+impl Connection {
+    fn count_sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.traffic.sent(*bytes);
+        }
+        written
+    }
 }
 
 impl Connected for Connection {
@@ -129,13 +139,17 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.traffic.received(buffer.filled().len() - before);
+        read
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.count_sent(written)
     }
 
     fn poll_write_vectored(
@@ -143,7 +157,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.count_sent(written)
     }
 
     fn is_write_vectored(&self) -> bool {

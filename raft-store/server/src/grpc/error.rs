@@ -165,6 +165,51 @@ pub(super) fn reconfigure(error: ReconfigureError) -> Status {
     }
 }
 
+/// A message that is too long to be decoded; the text and the code are those of Go's library.
+pub(super) fn message_too_large(bytes: usize, most: usize) -> Status {
+    Status::resource_exhausted(format!("grpc: received message larger than max ({bytes} vs. {most})"))
+}
+
+/// A message that is none. What is nested too deeply for the decoder, which ends at 50 levels, can only be a transaction.
+pub(super) fn undecodable(error: &prost::DecodeError) -> Status {
+    let text = error.to_string();
+    if text.contains("recursion limit reached") {
+        command(&CommandError::TooManyOps)
+    } else {
+        Status::internal(text)
+    }
+}
+
+/// A learner answers little; another member answers this.
+pub(super) fn not_for_learners() -> Status {
+    Status::unavailable("etcdserver: rpc not supported for learner")
+}
+
+/// A method that is not there; the texts are those of Go's library. `path` is that of the request, `is_service` says whether
+/// its service is there.
+pub(super) fn unknown_method(path: &str, is_service: bool) -> Status {
+    Status::unimplemented(match path.strip_prefix('/').unwrap_or(path).rsplit_once('/') {
+        Some((service, method)) if is_service => format!("unknown method {method} for service {service}"),
+        Some((service, _)) => format!("unknown service {service}"),
+        None => format!("malformed method name: {path:?}"),
+    })
+}
+
+/// What the library said, in the words of Go's: it has none for methods that it does not know, and others for messages that
+/// are too long. `None` where there is nothing to change.
+pub(super) fn in_gos_words(path: &str, said: &Status) -> Option<Status> {
+    match said.code() {
+        Code::Unimplemented if said.message().is_empty() => Some(unknown_method(path, true)),
+        Code::OutOfRange => {
+            let rest = said.message().strip_prefix("Error, decoded message length too large: found ")?;
+            let (found, rest) = rest.split_once(" bytes, the limit is: ")?;
+            let most = rest.strip_suffix(" bytes")?;
+            Some(message_too_large(found.parse().ok()?, most.parse().ok()?))
+        }
+        _ => None,
+    }
+}
+
 /// A part of etcd's API that this store does not have.
 pub(super) fn unimplemented(what: &str) -> Status {
     Status::unimplemented(format!("etcdserver: {what} is not supported by this store"))
@@ -249,6 +294,25 @@ mod tests {
             assert_status(&write(WriteError::Refused(error.clone())), code, text);
             assert_status(&read(ReadError::Refused(error)), code, text);
         }
+    }
+
+    #[test]
+    fn unknown_methods_and_services_are_named_as_by_gos_library() {
+        let known = unknown_method("/etcdserverpb.KV/Nope", true);
+        assert_status(&known, Code::Unimplemented, "unknown method Nope for service etcdserverpb.KV");
+        assert_eq!(unknown_method("/foo.Bar/Nope", false).message(), "unknown service foo.Bar");
+        assert_eq!(unknown_method("/nope", false).message(), "malformed method name: \"/nope\"");
+    }
+
+    #[test]
+    fn only_the_librarys_own_words_are_put_into_gos() {
+        let long = "Error, decoded message length too large: found 9 bytes, the limit is: 8 bytes";
+        let said = in_gos_words("/a/B", &Status::out_of_range(long)).unwrap();
+        assert_status(&said, Code::ResourceExhausted, "grpc: received message larger than max (9 vs. 8)");
+        let said = in_gos_words("/a/B", &Status::unimplemented("")).unwrap();
+        assert_status(&said, Code::Unimplemented, "unknown method B for service a");
+        let own = [command(&CommandError::LeaseTtlTooLarge), unimplemented("x"), no_leader()];
+        assert!(own.iter().all(|own| in_gos_words("/a/B", own).is_none()));
     }
 
     #[test]

@@ -24,8 +24,9 @@ use tonic::{Code, Status, metadata::MetadataMap};
 use tower::{Layer, Service};
 
 use super::{
-    Front, MAX_MESSAGE_BYTES,
+    Front, MAX_MESSAGE_BYTES, error,
     http::{Calls, MethodCalls},
+    learner,
 };
 use crate::runtime::clock::Instant;
 
@@ -83,11 +84,11 @@ impl Express {
         counter.started();
         let began = Instant::now();
         let answered = match call {
-            Call::Put => unary(request, |put| self.front.put(put)).await,
+            Call::Put => unary(request, counter, |put| self.front.put(put)).await,
             Call::Range => {
-                unary(request, |range: tonic::Request<RangeRequest>| self.front.range(range)).await
+                unary(request, counter, |range: tonic::Request<RangeRequest>| self.front.range(range)).await
             }
-            Call::Txn => unary(request, |txn| self.front.txn(txn)).await,
+            Call::Txn => unary(request, counter, |txn| self.front.txn(txn)).await,
         };
         let code = answered.as_ref().err().map_or(Code::Ok, Status::code);
         counter.handled(code, began.elapsed());
@@ -118,6 +119,7 @@ impl Call {
 /// Takes the one message out of a request, has it handled, and makes a response of the answer.
 async fn unary<B, Q, A, F>(
     request: Request<B>,
+    counter: &MethodCalls,
     handle: impl FnOnce(tonic::Request<Q>) -> F,
 ) -> Result<Response<Whole>, Status>
 where
@@ -128,7 +130,8 @@ where
     F: Future<Output = Result<tonic::Response<A>, Status>>,
 {
     let (head, body) = request.into_parts();
-    let message = Q::decode(one_message(body).await?).map_err(|error| Status::internal(error.to_string()))?;
+    let message = Q::decode(one_message(body).await?).map_err(|error| error::undecodable(&error))?;
+    counter.received(1);
     let metadata = MetadataMap::from_headers(head.headers);
     let answer = handle(tonic::Request::from_parts(metadata, head.extensions, message)).await?;
     let (metadata, message, extensions) = answer.into_parts();
@@ -136,6 +139,7 @@ where
     *response.headers_mut() = metadata.into_headers();
     response.headers_mut().insert(header::CONTENT_TYPE, GRPC);
     *response.extensions_mut() = extensions;
+    counter.sent(1);
     Ok(response)
 }
 
@@ -175,10 +179,7 @@ fn check_length(first: &[u8], more: usize) -> Result<(), Status> {
         first.first_chunk::<PREFIX>().map_or(0, |[_, length @ ..]| u32::from_be_bytes(*length) as usize);
     let length = said.max((first.len() + more).saturating_sub(PREFIX));
     if length > MAX_MESSAGE_BYTES {
-        let text = format!(
-            "Error, decoded message length too large: found {length} bytes, the limit is: {MAX_MESSAGE_BYTES} bytes"
-        );
-        return Err(Status::out_of_range(text));
+        return Err(error::message_too_large(length, MAX_MESSAGE_BYTES));
     }
     Ok(())
 }
@@ -278,6 +279,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        if self.express.front.store.is_learner() && !learner::serves(request.uri().path()) {
+            let refused = error::not_for_learners().into_http::<Whole>();
+            return Box::pin(async move { Ok(refused.map(Reply::from)) });
+        }
         if let Some(call) = Call::of(&request) {
             let express = self.express.clone();
             return Box::pin(async move { Ok(express.answer(call, request).await.map(Reply::from)) });

@@ -12,19 +12,22 @@
 //!
 //! Deliberately absent: etcd's gateway from JSON to gRPC.
 
+mod calls;
 mod health;
+mod messages;
 mod metrics;
+mod process;
 mod stations;
 
 use std::{convert::Infallible, sync::Arc};
 
 use http::{Method, Request, Response, StatusCode, header};
-use tonic::{Status, service::AxumBody};
+use tonic::service::AxumBody;
 
-use super::{Front, maintenance::API_VERSION};
+use super::{Front, error, maintenance::API_VERSION};
 use health::Probe;
 
-pub(super) use metrics::{Calls, CountCalls, MethodCalls};
+pub(super) use calls::{Calls, CountCalls, MethodCalls};
 
 /// An answer: its status, the type of its body, and the body.
 struct Answer(StatusCode, &'static str, String);
@@ -45,8 +48,7 @@ pub(super) async fn answer(
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     if is_grpc {
-        let unknown = Status::unimplemented(format!("unknown method {}", request.uri().path()));
-        return Ok(unknown.into_http());
+        return Ok(error::unknown_method(request.uri().path(), false).into_http());
     }
     let Answer(status, kind, body) = if matches!(*request.method(), Method::GET | Method::HEAD) {
         get(&front, &calls, request.uri().path(), request.uri().query().unwrap_or_default()).await
@@ -61,7 +63,7 @@ pub(super) async fn answer(
 
 async fn get(front: &Front, calls: &Calls, path: &str, query: &str) -> Answer {
     match path {
-        "/health" => health::health(front, query).await,
+        "/health" => health::health(front, calls, query).await,
         "/version" => Answer(StatusCode::OK, JSON, version()),
         "/metrics" => Answer(StatusCode::OK, METRICS, metrics::page(front, calls)),
         _ => match Probe::of(path) {

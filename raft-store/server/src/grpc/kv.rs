@@ -17,7 +17,10 @@ use super::{
     error::{self, BadRequest, MAX_REQUEST_BYTES},
     identity::Credentials,
 };
-use crate::store::{At, Consistency};
+use crate::{
+    meters::count,
+    store::{At, Consistency},
+};
 
 #[tonic::async_trait]
 impl Kv for Front {
@@ -79,6 +82,11 @@ impl Kv for Front {
         request: Request<CompactionRequest>,
     ) -> Result<Response<CompactionResponse>, Status> {
         let (who, raw) = Credentials::split(request);
+        if raw.revision == 0 && self.store.status().compacted.is_zero() {
+            // As etcd: where nothing was compacted yet, nothing is to be done.
+            self.require_user(&who).await?;
+            return Ok(Response::new(CompactionResponse { header: Some(self.header_now()) }));
+        }
         let command = Command::Compact(convert::revision(raw.revision));
         let revision = self.propose(&who, &command).await?.revision;
         Ok(Response::new(CompactionResponse { header: Some(self.header(revision)) }))
@@ -90,10 +98,14 @@ impl Front {
         let (who, raw) = Credentials::split(request);
         let raw = check_size(raw)?;
         let consistency = if raw.serializable { Consistency::Local } else { Consistency::Linearizable };
+        if consistency == Consistency::Linearizable && self.store.is_learner() {
+            return Err(error::not_for_learners());
+        }
         let request = convert::range(raw).map_err(error::bad_request)?;
         request.validate().map_err(|refused| error::command(&refused))?;
         let view = self.view_of(&who, consistency, &request.range).await?;
         let answer = view.range(&request).map_err(error::read)?;
+        count(&self.store.meters().ops.ranges);
         Ok(convert::range_response(self.header(view.header().revision), answer))
     }
 

@@ -1,7 +1,9 @@
 //! Frames over one byte stream.
 
-use std::io;
+use std::{io, sync::Arc};
 
+use super::scheme;
+use crate::meters::Traffic;
 use bytes::BytesMut;
 use keelson_proto::{
     frame::Codec,
@@ -31,6 +33,7 @@ pub(super) struct FrameReader {
     half: ReadHalf<Box<dyn Duplex>>,
     buffer: BytesMut,
     codec: Codec,
+    traffic: Arc<Traffic>,
 }
 
 /// The sending half.
@@ -38,6 +41,7 @@ pub(super) struct FrameWriter {
     half: WriteHalf<Box<dyn Duplex>>,
     buffer: BytesMut,
     codec: Codec,
+    traffic: Arc<Traffic>,
 }
 
 impl Connection {
@@ -45,9 +49,15 @@ impl Connection {
         let (read, write) = tokio::io::split(stream);
         let codec = Codec::new(MAX_FRAME);
         Self {
-            reader: FrameReader { half: read, buffer: BytesMut::new(), codec },
-            writer: FrameWriter { half: write, buffer: BytesMut::new(), codec },
+            reader: FrameReader { half: read, buffer: BytesMut::new(), codec, traffic: Arc::default() },
+            writer: FrameWriter { half: write, buffer: BytesMut::new(), codec, traffic: Arc::default() },
         }
+    }
+
+    /// From now on its bytes are counted there: it is known whose they are.
+    pub(super) fn count(&mut self, traffic: &Arc<Traffic>) {
+        self.reader.traffic = traffic.clone();
+        self.writer.traffic = traffic.clone();
     }
 
     /// Sends one message and waits for the next one. For conversations without pipelining.
@@ -63,12 +73,17 @@ impl FrameReader {
     /// Cancel-safe: what has arrived stays in the buffer.
     pub(super) async fn next(&mut self) -> io::Result<Option<(u64, Body)>> {
         loop {
+            if scheme::is_tls(&self.buffer) {
+                return Err(scheme::dialled_plainly());
+            }
             if let Some(frame) = self.codec.decode(&mut self.buffer).map_err(invalid)? {
                 let body = frame.body.ok_or_else(|| invalid("a frame without a body"))?;
                 return Ok(Some((frame.id, body)));
             }
             self.buffer.reserve(READ_BYTES);
-            if self.half.read_buf(&mut self.buffer).await? == 0 {
+            let read = self.half.read_buf(&mut self.buffer).await?;
+            self.traffic.received(read);
+            if read == 0 {
                 return if self.buffer.is_empty() { Ok(None) } else { Err(closed()) };
             }
         }
@@ -89,6 +104,7 @@ impl FrameWriter {
     /// Sends everything that was fed. Not cancel-safe: dropped half-way, the connection is lost.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
         self.half.write_all(&self.buffer).await?;
+        self.traffic.sent(self.buffer.len());
         self.buffer.clear();
         self.half.flush().await
     }

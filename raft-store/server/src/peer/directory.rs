@@ -18,10 +18,12 @@ use super::{
     connection::{Connection, unexpected},
     handshake::{self, Identity, Peer, Target},
     link::Link,
+    refusals::Refusals,
     transport::Transport,
     wire::{self, Body},
 };
 use crate::{
+    meters::PeerTable,
     options::Member,
     reconfigure::Change,
     runtime::clock::timeout,
@@ -38,6 +40,10 @@ pub struct Directory {
 pub(super) struct Dialer {
     me: Identity,
     transport: Arc<dyn Transport>,
+    /// What is counted of each peer.
+    peers: Arc<PeerTable>,
+    /// What peers and this replica have against each other.
+    refusals: Refusals,
     /// Wakes whoever wants to know why somebody has refused this replica.
     refused: Notify,
     /// What Raft says of itself, once there is one.
@@ -66,6 +72,11 @@ impl Directory {
     /// Completes when a peer has refused this replica since the last time.
     pub(crate) async fn refused(&self) {
         self.dialer.refused.notified().await;
+    }
+
+    /// What is counted of each peer.
+    pub(crate) fn peers(&self) -> &Arc<PeerTable> {
+        &self.dialer.peers
     }
 
     pub(super) fn dialer(&self) -> &Arc<Dialer> {
@@ -130,6 +141,18 @@ impl Directory {
         timeout(patience, ask).await.unwrap_or_else(|_| Err(late()))
     }
 
+    /// Asks whoever lives at a URL which cluster it belongs to, in the name of a replica that belongs to none.
+    ///
+    /// # Errors
+    /// Nobody answers in time.
+    pub(crate) async fn cluster_at(&self, url: &str, patience: Duration) -> io::Result<ClusterId> {
+        let member = Member { peer_urls: vec![url.to_owned()], ..Member::default() };
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));
+        let dial = self.dialer.dial(Target::Anybody, &member, Purpose::Join);
+        let (_, peer) = timeout(patience, dial).await.map_err(late)??;
+        Ok(peer.identity.cluster)
+    }
+
     /// Asks whoever lives at a URL what it remembers of this replica.
     ///
     /// # Errors
@@ -170,27 +193,16 @@ impl Directory {
     }
 }
 
-/// Asks whoever lives at a URL which cluster it belongs to, in the name of a replica that belongs to none.
-///
-/// # Errors
-/// Nobody answers in time.
-pub(crate) async fn cluster_at(
-    transport: Arc<dyn Transport>,
-    me: Identity,
-    url: &str,
-    patience: Duration,
-) -> io::Result<ClusterId> {
-    let dialer = Dialer::new(me, transport);
-    let member = Member { peer_urls: vec![url.to_owned()], ..Member::default() };
-    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("{url} does not answer"));
-    let dial = dialer.dial(Target::Anybody, &member, Purpose::Join);
-    let (_, peer) = timeout(patience, dial).await.map_err(late)??;
-    Ok(peer.identity.cluster)
-}
-
 impl Dialer {
     fn new(me: Identity, transport: Arc<dyn Transport>) -> Self {
-        Self { me, transport, refused: Notify::new(), metrics: OnceLock::new() }
+        Self {
+            me,
+            transport,
+            peers: Arc::default(),
+            refusals: Refusals::default(),
+            refused: Notify::new(),
+            metrics: OnceLock::new(),
+        }
     }
 
     /// Dials a member's URLs one after the other and shakes hands.
@@ -217,11 +229,17 @@ impl Dialer {
     }
 
     async fn dial_url(&self, url: &str, target: Target, purpose: Purpose) -> io::Result<(Connection, Peer)> {
-        let mut connection = Connection::new(self.transport.dial(url).await?);
-        let met = handshake::introduce(&mut connection, &self.me, target, purpose, self.known()).await;
-        if met.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionAborted) {
-            self.refused.notify_one();
-        }
-        Ok((connection, met?))
+        let meeting = async {
+            let mut connection = Connection::new(self.transport.dial(url).await?);
+            let met = handshake::introduce(&mut connection, &self.me, target, purpose, self.known()).await?;
+            connection.count(&self.peers.of(met.identity.replica).traffic);
+            Ok((connection, met))
+        };
+        meeting.await.inspect_err(|error: &io::Error| {
+            self.refusals.note_dialled(url, error);
+            if error.kind() == io::ErrorKind::ConnectionAborted {
+                self.refused.notify_one();
+            }
+        })
     }
 }

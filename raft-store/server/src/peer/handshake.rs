@@ -18,7 +18,9 @@ use crate::{
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a refusal ends of a replica that is not in the membership.
-const NO_MEMBER: &str = "is not a member of this cluster";
+pub(super) const NO_MEMBER: &str = "is not a member of this cluster";
+/// Part of a refusal of a replica that is looking for another one.
+pub(super) const NOT_HERE: &str = "does not live here";
 /// Part of a refusal of a replica whose name another one has.
 const OTHER_DISK: &str = "a wiped or foreign disk may not take its place";
 
@@ -47,6 +49,8 @@ pub struct Greeter {
     pub member: Member,
     /// How it comes into its cluster.
     pub beginning: Beginning,
+    /// What removes a member, as [`StoreOptions`](crate::StoreOptions) has it.
+    pub removing: &'static str,
 }
 
 /// Whom a connection is meant to reach.
@@ -133,7 +137,7 @@ pub(super) async fn receive(
     let checked = check_hello(me, &hello).and_then(|purpose| match purpose {
         // Strangers come for it.
         Purpose::Join => Ok(purpose),
-        _ => check_member(known, &hello)
+        _ => check_member(known, &hello, greeter.removing)
             .and_then(|()| check_founder(greeter, known.1, &hello))
             .map(|()| purpose),
     });
@@ -153,7 +157,11 @@ pub(super) async fn receive(
     Ok((identity, purpose))
 }
 
-fn check_member((at, membership): (LogIndex, &Membership), hello: &Hello) -> Result<(), String> {
+fn check_member(
+    (at, membership): (LogIndex, &Membership),
+    hello: &Hello,
+    removing: &str,
+) -> Result<(), String> {
     let from = ReplicaId::new(hello.from_replica);
     let is_ahead = hello.membership_at > at.get();
     if membership.nodes().next().is_none() || membership.get_node(&from).is_some() || is_ahead {
@@ -162,7 +170,7 @@ fn check_member((at, membership): (LogIndex, &Membership), hello: &Hello) -> Res
     Err(match membership.nodes().find(|(_, member)| member.name == hello.from_name) {
         Some((known, _)) => format!(
             "{:?} is a member with id {:x}, not {:x}: {OTHER_DISK}; \
-             remove the old member, then add this one as a new member (`keelson remove-server`, `keelson store replace`)",
+             remove the old member, then add this one as a new member ({removing})",
             hello.from_name,
             known.get(),
             from.get()
@@ -194,7 +202,7 @@ fn check_hello(me: &Identity, hello: &Hello) -> Result<Purpose, String> {
         ));
     }
     if hello.to_replica != 0 && hello.to_replica != me.replica.get() {
-        return Err(format!("replica {} does not live here, but {}", hello.to_replica, me.replica));
+        return Err(format!("replica {} {NOT_HERE}, but {}", hello.to_replica, me.replica));
     }
     match Purpose::try_from(hello.purpose) {
         Ok(Purpose::Unspecified) | Err(_) => Err("a connection without a purpose".to_owned()),
@@ -226,7 +234,8 @@ mod tests {
         target: Target,
         membership: Membership,
     ) -> (io::Result<Peer>, io::Result<Identity>) {
-        let other = Greeter { identity: other, member: Member::default(), beginning };
+        let other =
+            Greeter { identity: other, member: Member::default(), beginning, removing: "`remove it`" };
         let (left, right) = tokio::io::duplex(4096);
         let mut dialling = Connection::new(Box::new(left));
         let mut listening = Connection::new(Box::new(right));
@@ -266,7 +275,11 @@ mod tests {
             Membership::new(vec![[id].into()], std::collections::BTreeMap::from([(id, known)])).unwrap();
         let (dial, listen) =
             meet_with(Beginning::Founding, AT, identity(1), identity(2), Target::Anybody, membership).await;
-        assert!(dial.err().unwrap().to_string().contains("may not take its place"));
+        let told = dial.err().unwrap().to_string();
+        assert!(
+            told.contains("may not take its place") && told.ends_with("new member (`remove it`)"),
+            "{told}"
+        );
         assert!(listen.is_err());
     }
 

@@ -28,8 +28,9 @@ use super::{
     wire::{self, Body},
 };
 use crate::{
+    meters::count,
     options::{Member, Timing},
-    runtime::clock::timeout,
+    runtime::clock::{Instant, timeout},
     state::{SharedState, SnapshotFolder},
     types::{Snapshot, Types, Vote},
 };
@@ -128,11 +129,18 @@ impl PeerClient {
             }
             Appends::OneByOne => {
                 let link = directory.control(target, member);
+                let (peer, state) = (directory.peers().of(target), &self.state);
                 Ok(Box::pin(input.then(move |request| {
-                    let link = link.clone();
+                    let (link, peer) = (link.clone(), peer.clone());
                     async move {
+                        let began = Instant::now();
                         let body = Body::AppendRequest(wire::put_append(&request));
-                        let reply = link.request(body, silence).await.map_err(unreachable_link)?;
+                        let answered = link.request(body, silence).await;
+                        match &answered {
+                            Ok(_) => peer.round_trip.since(began),
+                            Err(_) => count(&state.meters().heartbeats_failed),
+                        }
+                        let reply = answered.map_err(unreachable_link)?;
                         let Body::AppendReply(reply) = reply else { return Err(nonsense()) };
                         wire::append_result(reply).map_err(unreachable)
                     }

@@ -14,7 +14,7 @@ use keelson_store_core::{
     id::{LeaseId, LogIndex, LogPosition, ReplicaId, Term},
     mutant::{self, Mutant},
 };
-use openraft::raft::AppendEntriesRequest;
+use openraft::raft::{AppendEntriesRequest, StreamAppendError, StreamAppendResult};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
@@ -22,6 +22,7 @@ use super::{
     connection::{Connection, FrameReader, FrameWriter, unexpected},
     handshake::{self, Greeter, Identity},
     refill,
+    refusals::Refusals,
     snapshot::{self, Inbox, Sending},
     transport::{Accepted, Transport},
     wire::{self, Body},
@@ -31,6 +32,7 @@ use crate::{
     lease::LeaseKeeper,
     log::LogMeta,
     membership,
+    meters::PeerTable,
     propose::Proposals,
     read,
     reconfigure::{Change, Reconfigurer},
@@ -72,6 +74,10 @@ pub(crate) struct PeerServer {
     pub(crate) sending: Sending,
     /// Folders that are being filled or installed.
     pub(crate) receiving: Receiving,
+    /// What is counted of each peer.
+    pub(crate) peers: Arc<PeerTable>,
+    /// Whom it has refused.
+    pub(crate) refusals: Refusals,
 }
 
 /// Names of folders in use, each by one connection.
@@ -99,8 +105,10 @@ impl PeerServer {
 
     async fn serve(self: Arc<Self>, accepted: Accepted) {
         let from = accepted.from.clone();
+        let server = self.clone();
         if let Err(error) = self.converse(accepted).await {
             tracing::debug!(from, %error, "a peer's connection ended");
+            server.refusals.note(&from, &error);
         }
     }
 
@@ -110,6 +118,7 @@ impl PeerServer {
             let (at, membership) = membership::in_force(&self.raft);
             let known = (LogIndex::new(at.map_or(0, |at| at.index())), &membership);
             let (peer, purpose) = handshake::receive(&mut connection, &self.me, known).await?;
+            connection.count(&self.peers.of(peer.replica).traffic);
             // One that is not may know a later membership.
             let is_member = membership.get_node(&peer.replica).is_some();
             Ok::<_, io::Error>((connection, peer, purpose, is_member))
@@ -171,7 +180,9 @@ impl PeerServer {
                 let last = wire::last_log_id(&request);
                 let prev = request.prev_log_id;
                 let response = self.raft.append_entries(request).await.map_err(io::Error::other)?;
-                Body::AppendReply(wire::put_append_result(&response.into_stream_result(prev, last)))
+                let result = response.into_stream_result(prev, last);
+                self.hear(&result);
+                Body::AppendReply(wire::put_append_result(&result))
             }
             Body::VoteRequest(request) => self.vote(request).await?,
             Body::TransferLeader(request) => {
@@ -262,6 +273,13 @@ impl PeerServer {
         Ok(())
     }
 
+    /// Whoever sends appends leads, unless it was told that its time is over.
+    fn hear(&self, appended: &StreamAppendResult<Types>) {
+        if !matches!(appended, Err(StreamAppendError::HigherVote(_))) {
+            self.state.hear_leader();
+        }
+    }
+
     async fn append_run(
         &self,
         reader: &mut FrameReader,
@@ -286,6 +304,7 @@ impl PeerServer {
                 result = results.next() => {
                     let Some(result) = result else { return Ok(()) };
                     let result = result.map_err(io::Error::other)?;
+                    self.hear(&result);
                     let id = waiting.try_recv().map_err(|_| unexpected("count of append results"))?;
                     writer.send(id, Body::AppendReply(wire::put_append_result(&result))).await?;
                     if result.is_err() {

@@ -4,7 +4,7 @@ use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{connection::Duplex, tls::PeerTls};
+use super::{connection::Duplex, scheme, tls::PeerTls};
 
 /// A future on the heap.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -56,7 +56,9 @@ impl Transport for TcpTransport {
             stream.set_nodelay(true)?;
             let stream: Box<dyn Duplex> = match (target.secure, &self.tls) {
                 (false, _) => Box::new(stream),
-                (true, Some(tls)) => Box::new(tls.connect(target.host, stream).await?),
+                (true, Some(tls)) => {
+                    Box::new(tls.connect(target.host, stream).await.map_err(scheme::dialled_securely)?)
+                }
                 (true, None) => {
                     return Err(io::Error::new(
                         io::ErrorKind::InvalidInput,
@@ -70,10 +72,11 @@ impl Transport for TcpTransport {
 
     fn accept(&self) -> Pending<'_, io::Result<Accepted>> {
         Box::pin(async move {
-            let (stream, from) = self.listener.accept().await?;
+            let (mut stream, from) = self.listener.accept().await?;
             let tls = self.tls.clone();
             let stream: Pending<'static, io::Result<Box<dyn Duplex>>> = Box::pin(async move {
                 stream.set_nodelay(true)?;
+                scheme::check(&mut stream, tls.is_some()).await?;
                 Ok(match tls {
                     Some(tls) => Box::new(tls.accept(stream).await?) as Box<dyn Duplex>,
                     None => Box::new(stream),

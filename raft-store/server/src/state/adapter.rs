@@ -25,6 +25,7 @@ use super::{
 use crate::{
     damage::Sentinel,
     log::LogMeta,
+    meters::Ops,
     options::{Member, StoreOptions},
     record::{self, MembershipRecord},
     runtime::clock::Instant,
@@ -135,6 +136,7 @@ impl StateAdapter {
         let _station = tracing::debug_span!("apply", entries = entries.len()).entered();
         let began = Instant::now();
         let mut answers: Vec<(Responder, Answer)> = Vec::with_capacity(entries.len());
+        let mut ops = Ops::default();
         let applied = {
             let mut machine = lock(&self.machine);
             let mut batch = machine.begin();
@@ -143,11 +145,15 @@ impl StateAdapter {
                     entry.payload = Payload::Blank;
                 }
                 let answer = apply_entry(&mut batch, entry)?;
+                if let Answer::Outcome(outcome) = &answer {
+                    ops.add(outcome);
+                }
                 answers.extend(responder.map(|responder| (responder, answer)));
             }
             self.shared.commit(batch)?
         };
         self.shared.meters().apply.since(began);
+        self.shared.meters().ops.add(ops);
         self.shared.publish(&applied);
         answers.into_iter().for_each(|(responder, answer)| responder.send(answer));
         Ok(())
@@ -307,7 +313,8 @@ impl RaftStateMachine<Types> for StateAdapter {
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
-        SnapshotBuilder { machine: self.machine.clone(), snapshots: self.snapshots.clone() }
+        let meters = self.shared.meters().clone();
+        SnapshotBuilder { machine: self.machine.clone(), snapshots: self.snapshots.clone(), meters }
     }
 
     async fn install_snapshot(

@@ -1,8 +1,11 @@
 //! What the writer of the state shares with its readers.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, RwLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use keelson_store_core::{
@@ -44,6 +47,10 @@ pub struct SharedState {
     lessor: Mutex<Lessor>,
     /// Where the lessor's clock begins.
     started: Instant,
+    /// When a leader last said something that counts, on the lessor's clock.
+    leader_heard: AtomicU64,
+    /// Whether this replica is a learner that stays one, as far as it knows.
+    learns: AtomicBool,
     /// Wakes whoever waits for the next deadline.
     leases_changed: Notify,
     /// Follows users and roles.
@@ -104,6 +111,8 @@ impl SharedState {
             applied: watch::Sender::new(Applied::of(header)),
             lessor: Mutex::new(Lessor::new()),
             started: Instant::now(),
+            leader_heard: AtomicU64::new(0),
+            learns: AtomicBool::new(false),
             leases_changed: Notify::new(),
             auth_changed: watch::Sender::new(machine.auth().revision()),
             hub: WatchHub::new(header, watch_history_bytes),
@@ -177,6 +186,26 @@ impl SharedState {
     /// The lessor's clock.
     pub fn now(&self) -> Millis {
         Millis::new(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// A leader has said something that counts.
+    pub(crate) fn hear_leader(&self) {
+        self.leader_heard.store(self.now().get(), Ordering::Relaxed);
+    }
+
+    /// How long ago that was; since this replica began, where none has said anything.
+    pub(crate) fn leader_silence(&self) -> Duration {
+        Duration::from_millis(self.now().get().saturating_sub(self.leader_heard.load(Ordering::Relaxed)))
+    }
+
+    /// Whether this replica is a learner that stays one. Asked before every call, so it takes no lock.
+    pub(crate) fn is_learner(&self) -> bool {
+        self.learns.load(Ordering::Relaxed)
+    }
+
+    /// Notes that.
+    pub(crate) fn set_learner(&self, learns: bool) {
+        self.learns.store(learns, Ordering::Relaxed);
     }
 
     /// Puts a batch into the engine. Where it changes users or roles, nobody reads what follows under those before it.

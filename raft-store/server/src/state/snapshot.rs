@@ -20,8 +20,9 @@ use tokio::sync::watch;
 use super::adapter::{check_snapshot, claim, live_store};
 use crate::{
     log::LogMeta,
+    meters::Meters,
     record::{MembershipRecord, SnapshotRecord},
-    runtime::Offload,
+    runtime::{Offload, clock::Instant},
     types::{self, Snapshot, SnapshotMeta, Types},
 };
 
@@ -61,6 +62,7 @@ pub(super) struct Snapshots {
 pub struct SnapshotBuilder {
     pub(super) machine: Arc<Mutex<StateMachine>>,
     pub(super) snapshots: Snapshots,
+    pub(super) meters: Arc<Meters>,
 }
 
 impl SnapshotFolder {
@@ -240,9 +242,11 @@ impl RaftSnapshotBuilder<Types> for SnapshotBuilder {
         if let Some((_, folder)) = current.filter(|(_, folder)| !folder.is_damaged()) {
             folder.released().await;
         }
+        let began = Instant::now();
         let (machine, snapshots) = (self.machine.clone(), self.snapshots.clone());
         let built = self.snapshots.offload.run(move || snapshots.build(&machine)).await;
         let snapshot = built.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        self.meters.snapshot.since(began);
         tracing::info!(last = ?snapshot.meta.last_log_id, "built a snapshot");
         Ok(snapshot)
     }

@@ -1,8 +1,9 @@
 //! Finds out that this replica was removed from its cluster.
 //!
 //! A replica that is removed rarely learns it from the log: nobody sends it the entry that says so. Its peers
-//! close their connections and refuse it when it comes again; that, or a membership of its own that does not
-//! name it, is the occasion to ask them all. It was removed when everybody who answers says so, several times
+//! close their connections and refuse it when it comes again; that, a membership of its own that does not name it, or a
+//! leader that has fallen silent, is the occasion to ask them all. A learner never comes by itself: silence is all that it
+//! notices. It was removed when everybody who answers says so, several times
 //! in a row: one peer alone may be ahead of what is committed, or behind.
 
 use std::{io, sync::Arc, time::Duration};
@@ -11,8 +12,10 @@ use futures_util::future::join_all;
 
 use crate::{
     membership,
+    options::Timing,
     peer::{Directory, denies_membership},
     runtime::clock::sleep,
+    state::SharedState,
     types::Raft,
 };
 
@@ -27,12 +30,13 @@ pub(super) const REMOVED: &str = "this member was removed from its cluster, and 
      back, empty its data folder and start it with --initial-cluster-state=existing; it then joins as a new member";
 
 /// Completes when this replica, which belonged to a cluster, has been removed.
-pub(super) async fn removed(raft: &Raft, directory: &Arc<Directory>) {
+pub(super) async fn removed(raft: &Raft, directory: &Arc<Directory>, state: &SharedState, timing: Timing) {
     let me = directory.me().replica;
     loop {
         tokio::select! {
             () = directory.refused() => {}
             () = membership::left(raft, me) => {}
+            () = membership::out_of_touch(raft, state, timing) => {}
         }
         if everybody_says_so(raft, directory).await {
             return;

@@ -18,7 +18,7 @@ use crate::{
     error::OpenError,
     log::LogMeta,
     options::{Beginning, InitialMember, Member, StoreOptions},
-    peer::{Identity, Transport, cluster_at},
+    peer::{Directory, Identity, Transport},
     record::{OriginPart, OriginRecord},
     runtime::{Runtime, clock::sleep},
     state::is_state,
@@ -105,11 +105,12 @@ async fn find_cluster(
     options: &StoreOptions,
 ) -> ClusterId {
     let nowhere = Identity { cluster: ClusterId::new(0), replica, name: options.member.name.clone() };
+    let directory = Directory::new(nowhere, transport.clone());
     let others = || options.initial_cluster.iter().filter(|other| other.name != options.member.name);
     for round in 0_u32.. {
         let mut missing = Vec::new();
         for other in others() {
-            match cluster_at(transport.clone(), nowhere.clone(), &other.peer_url, ASK_PATIENCE).await {
+            match directory.cluster_at(&other.peer_url, ASK_PATIENCE).await {
                 Ok(cluster) => return cluster,
                 Err(error) => missing.push(format!("{}: {error}", other.name)),
             }

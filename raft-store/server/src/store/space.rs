@@ -65,6 +65,11 @@ impl Room {
         self.was_low.load(Ordering::Relaxed)
     }
 
+    /// What the disk has left above the reserve, in bytes.
+    pub(super) fn left(&self) -> Option<u64> {
+        self.disk.space().map(above_reserve)
+    }
+
     /// Lets a command pass that does not grow the store, or any while there is room.
     pub(super) fn check(&self, state: &SharedState, command: &Command) -> Result<(), WriteError> {
         let Command::Txn(txn) = command else { return Ok(()) };
@@ -83,7 +88,15 @@ impl Room {
 }
 
 fn is_low(Space { free, total }: Space) -> bool {
-    free < RESERVE_BYTES.min(total / RESERVE_SHARE)
+    free < reserve(total)
+}
+
+fn above_reserve(Space { free, total }: Space) -> u64 {
+    free.saturating_sub(reserve(total))
+}
+
+fn reserve(total: u64) -> u64 {
+    RESERVE_BYTES.min(total / RESERVE_SHARE)
 }
 
 /// Whether a transaction may make the store larger.
@@ -116,5 +129,7 @@ mod tests {
         assert!(low(99, 400) && !low(100, 400));
         assert!(low(RESERVE_BYTES - 1, 1 << 40) && !low(RESERVE_BYTES, 1 << 40));
         assert!(!low(0, 0), "a disk that says nothing of itself");
+        assert_eq!(above_reserve(Space { free: 150, total: 400 }), 50);
+        assert_eq!(above_reserve(Space { free: 99, total: 400 }), 0);
     }
 }

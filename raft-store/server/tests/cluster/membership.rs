@@ -132,6 +132,44 @@ async fn whoever_is_removed_finds_out_whether_it_leads_follows_or_was_away() {
 }
 
 #[tokio::test]
+async fn a_learner_that_is_removed_finds_out_by_the_silence() {
+    let mut cluster = Cluster::start().await;
+    let kept =
+        Member { peer_urls: vec!["memory://d".into()], calling: Calling::Learner, ..Member::default() };
+    cluster.store(0).keep_place(kept).await.unwrap();
+    cluster.join(3).await.unwrap();
+    let learner = id(cluster.store(3), "d").await;
+    eventually("a leader to be heard", async || cluster.store(3).status().leader.map(drop)).await;
+    eventually("a removal", async || cluster.store(0).reconfigure(Change::Remove(learner)).await.ok()).await;
+    let why = tokio::time::timeout(PATIENCE, cluster.store(3).failed()).await;
+    assert!(why.expect("it does not find out").contains("was removed from its cluster"));
+}
+
+#[tokio::test]
+async fn who_has_no_majority_or_hears_no_leader_knows_of_none() {
+    let mut cluster = Cluster::start().await;
+    let leader = cluster.leader().await;
+    let follower = cluster.follower().await;
+    for gone in cluster.alive().into_iter().filter(|number| ![leader, follower].contains(number)) {
+        cluster.kill(gone);
+    }
+    let id = cluster.store(leader).status().replica;
+    assert_eq!(cluster.store(follower).status().leader, Some(id), "two of three are a majority");
+    cluster.kill(follower);
+    eventually("a leader alone", async || cluster.store(leader).status().leader.is_none().then_some(()))
+        .await;
+    cluster.restart(follower).await;
+    let led = async |number: usize| {
+        eventually("a leader", async || cluster.store(number).status().leader).await;
+    };
+    led(follower).await;
+    led(leader).await;
+    cluster.kill(leader);
+    eventually("a follower alone", async || cluster.store(follower).status().leader.is_none().then_some(()))
+        .await;
+}
+
+#[tokio::test]
 async fn a_removal_that_would_lose_the_quorum_is_refused() {
     let mut cluster = Cluster::start().await;
     let dead = cluster.follower().await;

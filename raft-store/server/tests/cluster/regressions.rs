@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keelson_store::{StoreOptions, WriteError, error::Doubt, store::Consistency};
-use keelson_store_core::command::{KeyRange, Op, PutRequest, RangeRequest, Txn};
+use keelson_store_core::command::{KeyRange, Op, RangeRequest, Txn};
 
 use crate::replicas::{Cluster, PATIENCE, bytes, eventually, put, put_at_last, value};
 
@@ -12,12 +12,6 @@ const SOON: Duration = Duration::from_secs(10);
 
 fn patient(options: &mut StoreOptions) {
     options.request_timeout = Duration::from_secs(25);
-}
-
-/// A put that cannot be applied without a look at what it replaces.
-fn put_that_reads() -> Txn {
-    let put = PutRequest { key: bytes("k"), value: bytes("v"), prev_kv: true, ..PutRequest::default() };
-    Txn { success: vec![Op::Put(put)], ..Txn::default() }
 }
 
 /// Waits until a replica takes another one than `former` for the leader.
@@ -94,6 +88,12 @@ async fn an_answer_too_long_for_a_frame_leaves_the_others_alone() {
     put(store, "after", "x").await.expect("the connection still works");
 }
 
+/// A transaction that cannot be applied without reading: a put of a new key can.
+fn reading(key: &'static str) -> Txn {
+    let range = Op::Range(RangeRequest::new(KeyRange::Single(bytes(key))));
+    Txn { success: vec![range], ..Txn::default() }
+}
+
 #[tokio::test]
 async fn a_leader_that_cannot_read_its_leases_still_does_everything_else() {
     let cluster = Cluster::start().await;
@@ -104,7 +104,7 @@ async fn a_leader_that_cannot_read_its_leases_still_does_everything_else() {
     assert!(cluster.store(leader).transfer_leadership(id, PATIENCE).await);
     eventually("the heir to lead", async || (cluster.store(heir).status().leader == Some(id)).then_some(()))
         .await;
-    let answer = tokio::time::timeout(SOON, cluster.store(heir).txn(put_that_reads())).await;
+    let answer = tokio::time::timeout(SOON, cluster.store(heir).txn(reading("k"))).await;
     // Without this the heir could be too busy to stop.
     cluster.fail_reads(heir, false);
     assert!(matches!(answer, Ok(Err(WriteError::Unknown(_)))), "applying must fail, soon: {answer:?}");
@@ -116,7 +116,7 @@ async fn a_request_at_a_replica_that_has_failed_leaves_everybody_else_their_turn
     let (leader, follower) = (cluster.leader().await, cluster.follower().await);
     let store = cluster.store(follower).clone();
     cluster.fail_reads(follower, true);
-    cluster.store(leader).txn(put_that_reads()).await.unwrap();
+    cluster.store(leader).txn(reading("k")).await.expect("two of three can read");
     store.failed().await;
     // It will never know of another leader than this one.
     for other in (0..3).filter(|other| *other != follower) {

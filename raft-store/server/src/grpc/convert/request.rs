@@ -124,9 +124,17 @@ fn sort(order: i32, target: i32) -> Result<Option<Sort>, BadRequest> {
     })
 }
 
+/// As etcd: a revision below 0 is the newest one, but in a transaction it is one that is gone.
+fn range_in_txn(raw: rpc::RangeRequest) -> Result<RangeRequest, BadRequest> {
+    if raw.revision < 0 {
+        return Err(CommandError::Compacted { compacted: Revision::ZERO }.into());
+    }
+    range(raw)
+}
+
 fn op(raw: rpc::RequestOp) -> Result<Op, BadRequest> {
     match raw.request.ok_or(BadRequest::EmptyOperation)? {
-        request_op::Request::RequestRange(raw) => range(raw).map(Op::Range),
+        request_op::Request::RequestRange(raw) => range_in_txn(raw).map(Op::Range),
         request_op::Request::RequestPut(raw) => put(raw).map(Op::Put),
         request_op::Request::RequestDeleteRange(raw) => Ok(Op::DeleteRange(delete_range(raw))),
         request_op::Request::RequestTxn(raw) => txn(raw).map(Op::Txn),

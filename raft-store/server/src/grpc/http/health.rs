@@ -4,8 +4,8 @@
 
 use http::StatusCode;
 
-use super::{Answer, JSON, TEXT, parameters};
-use crate::{grpc::Front, store::Consistency};
+use super::{Answer, JSON, TEXT, calls::Calls, parameters};
+use crate::{grpc::Front, meters::count, store::Consistency};
 
 /// One thing that is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl Probe {
 }
 
 /// `/health`: one answer in JSON.
-pub(super) async fn health(front: &Front, query: &str) -> Answer {
+pub(super) async fn health(front: &Front, calls: &Calls, query: &str) -> Answer {
     let serializable = parameters(query, "serializable").next() == Some("true");
     let excused = parameters(query, "exclude").any(|alarm| alarm == "NOSPACE");
     let reason = if front.is_full() && !excused {
@@ -135,6 +135,7 @@ pub(super) async fn health(front: &Front, query: &str) -> Answer {
         let check = if serializable { Check::SerializableRead } else { Check::LinearizableRead };
         check.run(front).await.err()
     };
+    count(if reason.is_none() { &calls.health_successes } else { &calls.health_failures });
     let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::json!({
         "health": reason.is_none().to_string(),

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
+use keelson_proto::etcd::rpc::StatusRequest;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -13,7 +14,7 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-use super::with_member;
+use super::{with_member, with_quota};
 
 /// Status and body.
 async fn ask(address: SocketAddr, method: &str, path: &str) -> io::Result<(u16, String)> {
@@ -61,6 +62,9 @@ fn metrics_have_etcds_names_and_count_what_happened() {
     with_member(async |served| {
         served.put("a", "1").await;
         served.put("a", "2").await;
+        served.get("a").await;
+        served.maintenance().status(StatusRequest {}).await.unwrap();
+        ask(served.address, "GET", "/health").await.unwrap();
         let (status, page) = ask(served.address, "GET", "/metrics").await.unwrap();
         assert_eq!(status, 200);
         for line in [
@@ -76,12 +80,49 @@ fn metrics_have_etcds_names_and_count_what_happened() {
             "etcd_server_is_leader 1",
             "etcd_server_leader_changes_seen_total 1",
             "etcd_debugging_mvcc_current_revision 3",
-            "grpc_server_started_total{grpc_method=\"Put\",grpc_service=\"etcdserverpb.KV\"} 2",
-            "grpc_server_handled_total{grpc_method=\"Put\",grpc_service=\"etcdserverpb.KV\",grpc_code=\"OK\"} 2",
+            "grpc_server_started_total{grpc_method=\"Put\",grpc_service=\"etcdserverpb.KV\",grpc_type=\"unary\"} 2",
+            "grpc_server_handled_total{grpc_method=\"Put\",grpc_service=\"etcdserverpb.KV\",grpc_type=\"unary\",grpc_code=\"OK\"} 2",
+            "grpc_server_msg_received_total{grpc_method=\"Put\",grpc_service=\"etcdserverpb.KV\",grpc_type=\"unary\"} 2",
+            "grpc_server_msg_sent_total{grpc_method=\"Put\",grpc_service=\"etcdserverpb.KV\",grpc_type=\"unary\"} 2",
+            "grpc_server_msg_sent_total{grpc_method=\"Status\",grpc_service=\"etcdserverpb.Maintenance\",grpc_type=\"unary\"} 1",
+            "etcd_mvcc_put_total 2",
+            "etcd_mvcc_range_total 1",
+            "etcd_mvcc_delete_total 0",
+            "etcd_mvcc_txn_total 0",
+            "etcd_server_health_success 1",
+            "etcd_server_health_failures 0",
+            "etcd_cluster_version{cluster_version=\"3.7\"} 1",
+            "etcd_server_read_indexes_failed_total 0",
+            "etcd_server_slow_read_indexes_total 0",
+            "etcd_server_heartbeat_send_failures_total 0",
         ] {
             assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
         }
-        assert!(page.contains("\nprocess_resident_memory_bytes "), "{page}");
+        for begins in
+            ["process_resident_memory_bytes", "process_cpu_seconds_total", "process_start_time_seconds"]
+        {
+            assert!(page.contains(&format!("\n{begins} ")), "{begins} is not in\n{page}");
+        }
+        let number = |name: &str| {
+            let line = page.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+            line.unwrap_or_else(|| panic!("{name} is not in\n{page}")).parse::<f64>().unwrap()
+        };
+        assert!(number("etcd_network_client_grpc_received_bytes_total") > 100.0);
+        assert!(number("etcd_network_client_grpc_sent_bytes_total") > 100.0);
+        assert_eq!(
+            number("etcd_server_proposals_committed_total"),
+            number("etcd_server_proposals_applied_total")
+        );
+        // This disk knows no limit, and there is no quota: alerts must not divide by 0.
+        assert!(!page.contains("etcd_server_quota_backend_bytes"), "{page}");
+    });
+}
+
+#[test]
+fn a_quota_is_on_the_page_of_metrics() {
+    with_quota(Some(1 << 30), async |served| {
+        let (_, page) = ask(served.address, "GET", "/metrics").await.unwrap();
+        assert!(page.contains("\netcd_server_quota_backend_bytes 1073741824\n"), "{page}");
     });
 }
 

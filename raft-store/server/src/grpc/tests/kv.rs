@@ -1,11 +1,12 @@
 //! KV calls, as a client sends them.
 
 use keelson_proto::etcd::rpc::{
-    CompactionRequest, Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest,
-    compare::TargetUnion, request_op::Request, response_op::Response,
+    AuthUserAddRequest, CompactionRequest, Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp,
+    TxnRequest, auth_client::AuthClient, compare::TargetUnion, request_op::Request, response_op::Response,
 };
 use prost::Message as _;
-use tonic::Code;
+use tonic::{Code, Status, body::Body};
+use tower::Service as _;
 
 use super::{assert_refused, put_request, with_member};
 
@@ -162,7 +163,42 @@ fn bad_requests_are_refused_in_etcds_words() {
 
         let large = put_request("a", &"v".repeat(3 << 19));
         assert_refused(kv.put(large).await, invalid, "etcdserver: request is too large");
+        let larger = put_request("a", &"v".repeat(3 << 20));
+        let said = "grpc: received message larger than max (3145736 vs. 2097152)";
+        assert_refused(kv.put(larger).await, Code::ResourceExhausted, said);
+        let deep = (0..60).fold(TxnRequest::default(), |inner, _| TxnRequest {
+            success: vec![op(Request::RequestTxn(inner))],
+            ..Default::default()
+        });
+        assert_refused(kv.txn(deep).await, invalid, "etcdserver: too many operations in txn request");
+        let before = op(Request::RequestRange(RangeRequest { revision: -1, ..range("a", "") }));
+        let before = TxnRequest { success: vec![before], ..Default::default() };
+        let gone = "etcdserver: mvcc: required revision has been compacted";
+        assert_refused(kv.txn(before).await, Code::OutOfRange, gone);
         assert_eq!(served.get("a").await.count, 0, "nothing of all that was written");
+    });
+}
+
+#[test]
+fn what_other_services_refuse_is_said_in_the_words_of_gos_library() {
+    with_member(async |served| {
+        let name = "n".repeat(3 << 20);
+        let add = AuthUserAddRequest { name, ..Default::default() };
+        let added = AuthClient::new(served.channel.clone()).user_add(add).await;
+        let said = "grpc: received message larger than max (3145733 vs. 2097152)";
+        assert_refused(added, Code::ResourceExhausted, said);
+
+        let call = async |path: &str| {
+            let request = http::Request::post(format!("http://{}{path}", served.address));
+            let request = request.header("content-type", "application/grpc").body(Body::empty()).unwrap();
+            let mut channel = served.channel.clone();
+            std::future::poll_fn(|cx| channel.poll_ready(cx)).await.unwrap();
+            let answer = channel.call(request).await.unwrap();
+            Err::<(), _>(Status::from_header_map(answer.headers()).expect("a refusal is in the head"))
+        };
+        let said = "unknown method Nope for service etcdserverpb.KV";
+        assert_refused(call("/etcdserverpb.KV/Nope").await, Code::Unimplemented, said);
+        assert_refused(call("/a.B/Nope").await, Code::Unimplemented, "unknown service a.B");
     });
 }
 
@@ -177,8 +213,10 @@ fn compaction_forgets_the_past() {
         let future = "etcdserver: mvcc: required revision is a future revision";
         let gone = "etcdserver: mvcc: required revision has been compacted";
         assert_refused(kv.compact(compact(9)).await, Code::OutOfRange, future);
+        kv.compact(compact(0)).await.expect("nothing is to be done yet");
         kv.compact(compact(3)).await.unwrap();
         assert_refused(kv.compact(compact(3)).await, Code::OutOfRange, gone);
+        assert_refused(kv.compact(compact(0)).await, Code::OutOfRange, gone);
 
         let at = |revision| RangeRequest { revision, ..range("a", "") };
         assert_refused(kv.range(at(2)).await, Code::OutOfRange, gone);
