@@ -30,7 +30,8 @@ use crate::replica;
 /// Checks the flags and runs the member to its end.
 pub(super) fn run(flags: Flags) -> Result<ExitCode, Box<dyn Error>> {
     let log_level = flags.tuning.log_level;
-    let options = MemberOptions::from_flags(flags)?;
+    let folder = flags.member.data_dir();
+    let options = MemberOptions::from_flags(flags, !has_member(&folder))?;
     process::prepare(log_level)?;
     options.notes.iter().for_each(|note| tracing::warn!("{note}"));
     mutant::choose()?;
@@ -136,6 +137,11 @@ async fn back_up(store: &Store, backup: Option<BackupOptions>) {
         let _never: Infallible = export::back_up(store.clone(), backup).await;
     }
     std::future::pending().await
+}
+
+/// Whether a member has begun in a folder. Only the store can tell how far it came.
+fn has_member(data_dir: &Path) -> bool {
+    data_dir.join("log").is_dir()
 }
 
 /// A folder of etcd's own data must not become another cluster's beside it.

@@ -192,8 +192,9 @@ const PEER_FLAGS: DoorFlags = DoorFlags {
 };
 
 impl MemberOptions {
-    /// Checks the flags against each other.
-    pub(crate) fn from_flags(flags: Flags) -> Result<Self, OptionsError> {
+    /// Checks the flags against each other. Where a member is in the data folder already, flags that say how a cluster
+    /// begins stop nobody, as with etcd: what is wrong with them is told.
+    pub(crate) fn from_flags(flags: Flags, is_new: bool) -> Result<Self, OptionsError> {
         let Flags { member, cluster, client_tls, auth, peer_tls, history, tuning, foreign } = flags;
         let mut notes = foreign.judge()?;
         let MemberFlags {
@@ -222,7 +223,14 @@ impl MemberOptions {
             &peer.advertise,
             PEER_FLAGS.advertise,
             initial_cluster_state,
-        )?;
+        );
+        let initial_cluster = match initial_cluster {
+            Err(wrong) if !is_new => {
+                notes.push(format!("{wrong}. It is ignored: the data folder says which cluster is this member's"));
+                Vec::new()
+            }
+            parsed => parsed?,
+        };
         let data_dir = data_dir.unwrap_or_else(|| flags::default_data_dir(&name));
         let TuningFlags {
             snapshot_count: snapshot_every,

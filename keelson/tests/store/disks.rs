@@ -13,13 +13,20 @@ use crate::wait::{self, PATIENCE};
 use crate::writer::{self, Writer};
 
 #[tokio::test]
-async fn a_data_folder_of_another_cluster_is_refused() {
+async fn flags_of_another_cluster_are_told_of_and_ignored_where_there_is_data() {
     let mut cluster = with_some_data().await;
-    let mut arguments = cluster.members[0].arguments();
-    arguments.push("--initial-cluster-token=another".to_owned());
-    let process = cluster.members[0].attempt(&arguments);
-    let folder = cluster.members[0].data_dir.display().to_string();
-    expect_refusal(process, &[&folder, "belongs to cluster", "--initial-cluster-token", "--data-dir"]).await;
+    for (flag, value, told) in [
+        ("--initial-cluster-token", "another", "are not those that this member's cluster began with"),
+        ("--initial-cluster", "z=https://127.0.0.9:1", "does not name this member"),
+        ("--initial-cluster-state", "existing", "It is ignored: the data folder says"),
+    ] {
+        cluster.members[0].set_flag(flag, value);
+        cluster.start_all().await;
+        let printed = cluster.members[0].process().printed();
+        assert!(printed.contains(told), "{printed}");
+        assert_eq!(cluster.members[0].client.read_all(Read::Linearizable).await.unwrap().values["k"], "19");
+        cluster.members[0].kill();
+    }
 }
 
 #[tokio::test]

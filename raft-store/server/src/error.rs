@@ -112,17 +112,6 @@ pub enum OpenError {
     /// The engine cannot be opened or written.
     #[error("{0}{next}", next = next_step(.0))]
     Engine(EngineError),
-    /// The data folder belongs to another cluster.
-    #[error(
-        "the data folder belongs to cluster {found:016x}, not to {expected:016x}; \
-         check --initial-cluster and --initial-cluster-token, or use another --data-dir"
-    )]
-    ForeignCluster {
-        /// On disk.
-        found: u64,
-        /// From the flags.
-        expected: u64,
-    },
     /// The name is not in the initial cluster.
     #[error("--name {0:?} is not in --initial-cluster; add it there or correct the name")]
     NameNotInCluster(String),

@@ -103,6 +103,11 @@ impl Cluster {
         cluster
     }
 
+    /// Has all replicas that start from now on do so with other options.
+    pub(crate) fn adjust(&mut self, adjust: fn(&mut StoreOptions)) {
+        self.adjust = adjust;
+    }
+
     /// A live replica.
     pub(crate) fn store(&self, number: usize) -> &Store {
         &self.replicas[number].as_ref().expect("the replica is alive").store
