@@ -226,7 +226,9 @@ impl MemberOptions {
         );
         let initial_cluster = match initial_cluster {
             Err(wrong) if !is_new => {
-                notes.push(format!("{wrong}. It is ignored: the data folder says which cluster is this member's"));
+                notes.push(format!(
+                    "{wrong}. It is ignored: the data folder says which cluster is this member's"
+                ));
                 Vec::new()
             }
             parsed => parsed?,

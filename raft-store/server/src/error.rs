@@ -109,6 +109,13 @@ pub enum OpenError {
     /// The data folder holds a state, and no log that it came from.
     #[error("the data folder has {0:?}, but no log: a part of it is missing. Bring that back. {advice}", advice = COMING_BACK)]
     LogMissing(String),
+    /// What is damaged cannot be made anew here, and the replica has no peers.
+    #[error(
+        "{0}. This member has no peer to be refilled from. `keelson store recover`, with this member's flags, shows what \
+         survives in its data folder, and with --yes goes on with that; else restore a snapshot (`keelson store snapshot \
+         restore`)"
+    )]
+    NobodyToAsk(String),
     /// The engine cannot be opened or written.
     #[error("{0}{next}", next = next_step(.0))]
     Engine(EngineError),
