@@ -80,7 +80,7 @@ fn fill(data_dir: &Path) -> PathBuf {
 
 /// Puts a member's data on a small disk; false where this process may not, which is said by name.
 fn mount_small_disk(cluster: &mut Cluster, member: usize) -> bool {
-    cluster.disk = SmallDisk::mount(&cluster.members[member].data_dir, 24);
+    cluster.disk = SmallDisk::mount(&cluster.members[member].data_dir, 192);
     cluster.disk.is_some()
 }
 

@@ -116,6 +116,18 @@ pub enum OpenError {
          restore`)"
     )]
     NobodyToAsk(String),
+    /// The disk has no room for a member beside the reserve.
+    #[error(
+        "the file system has {total} MiB, and a member needs one of {least} MiB: what it holds, and as much again to write \
+         out and merge what it has acknowledged. Give it a larger one, and start again",
+        total = .total >> 20, least = .least >> 20
+    )]
+    DiskTooSmall {
+        /// Bytes that it has.
+        total: u64,
+        /// Bytes that it needs.
+        least: u64,
+    },
     /// The engine cannot be opened or written.
     #[error("{0}{next}", next = next_step(.0))]
     Engine(EngineError),

@@ -208,6 +208,7 @@ impl Store {
         transport: Arc<dyn Transport>,
         options: StoreOptions,
     ) -> Result<Self, OpenError> {
+        space::check_size(&*disk)?;
         let (me, log) = identity::establish(&*disk, &transport, &options).await?;
         let ground = Ground {
             directory: Arc::new(Directory::new(me.clone(), transport.clone())),
