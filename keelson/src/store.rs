@@ -27,6 +27,8 @@ mod replace;
 
 mod snapshot;
 
+mod start_again;
+
 mod status;
 
 use std::error::Error;

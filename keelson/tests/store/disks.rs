@@ -100,23 +100,9 @@ async fn a_wiped_disk_under_its_old_name_does_not_join_and_says_what_to_do() {
 
 #[tokio::test]
 async fn a_member_whose_state_and_snapshot_are_damaged_says_so_and_is_refilled_by_the_others() {
-    let mut cluster = Cluster::start_with(&["--snapshot-count=50"]).await;
-    let damaged = cluster.follower().await;
-    let mut revision = 0;
-    for write in 0..200 {
-        let key = format!("k{}", write % 20);
-        revision = writer::put(&cluster.clients_from(damaged), &key, &write.to_string()).await;
-    }
-    cluster.applied(damaged, revision).await;
+    let (mut cluster, damaged) = with_tables_on_a_follower().await;
     cluster.members[damaged].kill();
-    let tables = tables(&cluster.members[damaged].data_dir);
-    assert!(!tables.is_empty(), "a snapshot writes the state out");
-    for table in tables {
-        let mut bytes = fs::read(&table).unwrap();
-        // The first blocks are the records.
-        bytes[10] ^= 1;
-        fs::write(&table, bytes).unwrap();
-    }
+    damage_tables(&cluster.members[damaged].data_dir);
     let found = whole_again(&mut cluster, damaged).await;
     assert_eq!(found.values["k19"], "199");
     let printed = cluster.members[damaged].all_printed();
@@ -197,16 +183,37 @@ async fn with_some_data() -> Cluster {
     cluster
 }
 
-/// Starts a damaged member, as often as it ends by itself, until it serves what the others have.
+/// Three members, and one of them that does not lead and has written its state out.
+async fn with_tables_on_a_follower() -> (Cluster, usize) {
+    let cluster = Cluster::start_with(&["--snapshot-count=50"]).await;
+    let follower = cluster.follower().await;
+    let mut revision = 0;
+    for write in 0..200 {
+        let key = format!("k{}", write % 20);
+        revision = writer::put(&cluster.clients_from(follower), &key, &write.to_string()).await;
+    }
+    cluster.applied(follower, revision).await;
+    (cluster, follower)
+}
+
+/// Flips a bit in each table of a member.
+fn damage_tables(data_dir: &Path) {
+    let tables = tables(data_dir);
+    assert!(!tables.is_empty(), "a snapshot writes the state out");
+    for table in tables {
+        let mut bytes = fs::read(&table).unwrap();
+        // The first blocks are the records.
+        bytes[10] ^= 1;
+        fs::write(&table, bytes).unwrap();
+    }
+}
+
+/// Starts a damaged member, and waits until it serves what the others have, which takes nobody to start it again.
 async fn whole_again(cluster: &mut Cluster, damaged: usize) -> Contents {
     cluster.members[damaged].start();
     let client = cluster.members[damaged].client.clone();
     wait::until("the damaged member is whole", PATIENCE, async || {
-        if cluster.members[damaged].process().ended().is_some() {
-            // As a service manager would.
-            cluster.members[damaged].exit(PATIENCE).await;
-            cluster.members[damaged].start();
-        }
+        assert_eq!(cluster.members[damaged].process().ended(), None, "it has ended");
         client.read_all(Read::Linearizable).await.ok()
     })
     .await

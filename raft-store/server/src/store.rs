@@ -409,6 +409,12 @@ impl Store {
         }
     }
 
+    /// Whether damage was found here that opening the disk anew makes good, out of what is whole here or with the peers'
+    /// help.
+    pub fn is_mended_at_start(&self) -> bool {
+        self.inner.sentinel.is_mended_at_start()
+    }
+
     /// Hands over leadership if this replica has it, and stops. Whatever is under way gets an answer first or
     /// learns that its fate is unknown.
     pub async fn shutdown(&self) {
