@@ -225,12 +225,7 @@ impl MemberOptions {
             initial_cluster_state,
         );
         let initial_cluster = match initial_cluster {
-            Err(wrong) if !is_new => {
-                notes.push(format!(
-                    "{wrong}. It is ignored: the data folder says which cluster is this member's"
-                ));
-                Vec::new()
-            }
+            Err(wrong) if !is_new => ignore(&wrong, &mut notes),
             parsed => parsed?,
         };
         let data_dir = data_dir.unwrap_or_else(|| flags::default_data_dir(&name));
@@ -266,6 +261,12 @@ impl MemberOptions {
         };
         Ok(options)
     }
+}
+
+/// First members that make no sense where they do not count: none, and a note that says why.
+fn ignore(wrong: &InitialClusterError, notes: &mut Vec<String>) -> Vec<(String, Endpoint)> {
+    notes.push(format!("{wrong}. It is ignored: the data folder says which cluster is this member's"));
+    Vec::new()
 }
 
 /// What to say about URLs that nobody gave.

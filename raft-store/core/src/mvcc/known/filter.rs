@@ -80,7 +80,7 @@ impl Part {
 
     /// The upper half of the hash chooses the block, the lower half the bits.
     fn place(&self, hash: u64) -> usize {
-        ((hash >> 32) * self.blocks.len() as u64 >> 32) as usize
+        (((hash >> 32) * self.blocks.len() as u64) >> 32) as usize
     }
 }
 
