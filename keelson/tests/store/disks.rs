@@ -6,6 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use keelson_proto::etcd::rpc::RangeRequest;
+use keelson_proto::etcd::rpc::kv_client::KvClient;
+
 use crate::client::{Contents, Read};
 use crate::cluster::{Cluster, free_port};
 use crate::process::Process;
@@ -113,6 +116,34 @@ async fn a_member_whose_state_and_snapshot_are_damaged_says_so_and_is_refilled_b
 }
 
 #[tokio::test]
+async fn a_member_that_finds_damage_while_it_runs_starts_again_by_itself() {
+    /// More than the cache of blocks holds, so that reads come to the disk.
+    const VALUES: usize = 60;
+    let mut cluster = Cluster::start_with(&["--snapshot-count=20"]).await;
+    let damaged = cluster.follower().await;
+    let client = cluster.members[damaged].client.clone();
+    let value = "v".repeat(700 << 10);
+    for write in 0..VALUES {
+        writer::put(&cluster.clients_from(damaged), &format!("k{write}"), &format!("{write}{value}")).await;
+    }
+    damage_tables(&cluster.members[damaged].data_dir);
+    let mut kv = KvClient::new(client.channel().clone()).max_decoding_message_size(8 << 20);
+    wait::until("it has started again", PATIENCE, async || {
+        for write in 0..VALUES {
+            let key = format!("k{write}").into();
+            // What is read is what is found to be damaged.
+            let _ = kv.range(RangeRequest { key, serializable: true, ..RangeRequest::default() }).await;
+        }
+        assert_eq!(cluster.members[damaged].process().ended(), None, "it has ended");
+        let printed = cluster.members[damaged].process().printed();
+        (printed.contains("this member starts again by itself") && printed.contains("made anew"))
+            .then_some(())
+    })
+    .await;
+    wait::until("it serves", PATIENCE, async || client.put("after", "x").await.ok()).await;
+}
+
+#[tokio::test]
 async fn a_member_with_a_damaged_entry_says_so_and_is_refilled_by_the_others() {
     let mut cluster = Cluster::start().await;
     let damaged = cluster.follower().await;
@@ -196,14 +227,14 @@ async fn with_tables_on_a_follower() -> (Cluster, usize) {
     (cluster, follower)
 }
 
-/// Flips a bit in each table of a member.
+/// Flips bits in each table of a member.
 fn damage_tables(data_dir: &Path) {
     let tables = tables(data_dir);
     assert!(!tables.is_empty(), "a snapshot writes the state out");
     for table in tables {
         let mut bytes = fs::read(&table).unwrap();
-        // The first blocks are the records.
-        bytes[10] ^= 1;
+        // The first blocks are the records. A running member has the end of the file in memory.
+        bytes.iter_mut().skip(10).step_by(64 << 10).for_each(|byte| *byte ^= 1);
         fs::write(&table, bytes).unwrap();
     }
 }
