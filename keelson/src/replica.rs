@@ -64,9 +64,10 @@ pub(crate) async fn open(
 /// The store knows its disk, not the folder: the operator needs the folder.
 fn explain(data_dir: &Path, error: OpenError) -> Box<dyn Error> {
     match error {
-        OpenError::Damaged(_) | OpenError::ForeignCluster { .. } | OpenError::RolledBack { .. } => {
-            format!("{}: {error}", data_dir.display()).into()
-        }
+        OpenError::Damaged(_)
+        | OpenError::NobodyToAsk(_)
+        | OpenError::DiskTooSmall { .. }
+        | OpenError::RolledBack { .. } => format!("{}: {error}", data_dir.display()).into(),
         other => other.into(),
     }
 }

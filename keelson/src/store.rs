@@ -27,6 +27,8 @@ mod replace;
 
 mod snapshot;
 
+mod start_again;
+
 mod status;
 
 use std::error::Error;
@@ -60,9 +62,10 @@ enum Inspect {
     /// disk.
     ///
     /// Without --yes it changes nothing and tells what survives; look at each disk that is left, and go on
-    /// with the one with the highest revision. The new cluster begins with this member alone; what is left of
-    /// the old one can never join it, nor disturb it.
-    Recover(recover::RecoverArgs),
+    /// with the one with the highest revision. Flags are those that the member has always had. The new cluster begins
+    /// with this member alone, whomever else --initial-cluster names; what is left of the old one can never join it, nor
+    /// disturb it.
+    Recover(Box<recover::RecoverArgs>),
     /// Save the state of a running store to a file, look at such a file, make a cluster of it.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),

@@ -80,6 +80,13 @@ pub(crate) struct MemberFlags {
     pub(crate) listen_metrics_urls: Vec<Endpoint>,
 }
 
+impl MemberFlags {
+    /// Where its data is.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| default_data_dir(&self.name))
+    }
+}
+
 /// Which cluster it belongs to.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]

@@ -2,6 +2,8 @@
 //!
 //! In: [`MemberOptions`]. Out: a member that serves until SIGTERM or SIGINT, then hands its leadership over.
 //!
+//! A member that finds damage which its next start mends makes that start by itself ([`super::start_again`]).
+//!
 //! Order of a start: everything that can be wrong on this machine first (certificates, sockets, disk), then
 //! the cluster. Stopping goes the other way round: first the clients' door, so that nothing new comes in.
 
@@ -23,6 +25,7 @@ use tokio::net::TcpListener;
 use super::flags::Flags;
 use super::mutant;
 use super::options::{AutoCompaction, ClientDoor, MemberOptions};
+use super::start_again::start_again;
 use crate::endpoint::Endpoint;
 use crate::process::{self, StopSignals};
 use crate::replica;
@@ -30,7 +33,8 @@ use crate::replica;
 /// Checks the flags and runs the member to its end.
 pub(super) fn run(flags: Flags) -> Result<ExitCode, Box<dyn Error>> {
     let log_level = flags.tuning.log_level;
-    let options = MemberOptions::from_flags(flags)?;
+    let folder = flags.member.data_dir();
+    let options = MemberOptions::from_flags(flags, !has_member(&folder))?;
     process::prepare(log_level)?;
     options.notes.iter().for_each(|note| tracing::warn!("{note}"));
     mutant::choose()?;
@@ -66,10 +70,13 @@ async fn serve(options: MemberOptions) -> Result<(), Box<dyn Error>> {
         () = compact(&store, options.compaction) => unreachable!("compaction goes on for ever"),
         () = back_up(&store, options.backup.clone()) => unreachable!("a backup goes on for ever"),
     };
+    let is_mended = store.is_mended_at_start();
     store.shutdown().await;
     tracing::info!("stopped");
-    ended?;
-    Ok(served?)
+    match ended {
+        Err(why) if is_mended => start_again(&why, &mut signals).await,
+        ended => Ok(ended.map(|()| served)??),
+    }
 }
 
 /// What the store is told; everything that has no flag keeps its default.
@@ -136,6 +143,11 @@ async fn back_up(store: &Store, backup: Option<BackupOptions>) {
         let _never: Infallible = export::back_up(store.clone(), backup).await;
     }
     std::future::pending().await
+}
+
+/// Whether a member has begun in a folder. Only the store can tell how far it came.
+fn has_member(data_dir: &Path) -> bool {
+    data_dir.join("log").is_dir()
 }
 
 /// A folder of etcd's own data must not become another cluster's beside it.

@@ -192,8 +192,9 @@ const PEER_FLAGS: DoorFlags = DoorFlags {
 };
 
 impl MemberOptions {
-    /// Checks the flags against each other.
-    pub(crate) fn from_flags(flags: Flags) -> Result<Self, OptionsError> {
+    /// Checks the flags against each other. Where a member is in the data folder already, flags that say how a cluster
+    /// begins stop nobody, as with etcd: what is wrong with them is told.
+    pub(crate) fn from_flags(flags: Flags, is_new: bool) -> Result<Self, OptionsError> {
         let Flags { member, cluster, client_tls, auth, peer_tls, history, tuning, foreign } = flags;
         let mut notes = foreign.judge()?;
         let MemberFlags {
@@ -222,7 +223,11 @@ impl MemberOptions {
             &peer.advertise,
             PEER_FLAGS.advertise,
             initial_cluster_state,
-        )?;
+        );
+        let initial_cluster = match initial_cluster {
+            Err(wrong) if !is_new => ignore(&wrong, &mut notes),
+            parsed => parsed?,
+        };
         let data_dir = data_dir.unwrap_or_else(|| flags::default_data_dir(&name));
         let TuningFlags {
             snapshot_count: snapshot_every,
@@ -256,6 +261,12 @@ impl MemberOptions {
         };
         Ok(options)
     }
+}
+
+/// First members that make no sense where they do not count: none, and a note that says why.
+fn ignore(wrong: &InitialClusterError, notes: &mut Vec<String>) -> Vec<(String, Endpoint)> {
+    notes.push(format!("{wrong}. It is ignored: the data folder says which cluster is this member's"));
+    Vec::new()
 }
 
 /// What to say about URLs that nobody gave.

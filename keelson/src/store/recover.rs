@@ -19,13 +19,19 @@ use keelson_store::{
 use keelson_store_core::engine::Disk;
 use keelson_store_rocks::{RocksDisk, RocksOptions};
 
-use super::snapshot::{TargetArgs, keep, report};
+use super::flags;
+use super::snapshot::{BUMP_REVISION, TargetArgs, keep, report};
 
 /// The flags of `keelson store recover`.
 #[derive(Debug, Args)]
 pub(crate) struct RecoverArgs {
+    /// Those of the member, as its unit file has them.
     #[command(flatten)]
-    target: TargetArgs,
+    flags: flags::Flags,
+    /// How far beyond the last revision on this disk the new cluster begins: more than other members may have had, so that
+    /// no client sees a revision again. All older revisions are compacted.
+    #[arg(long, value_name = "REVISIONS", default_value_t = BUMP_REVISION)]
+    bump_revision: u64,
     /// Make the new cluster. Without it, nothing is changed.
     #[arg(long)]
     yes: bool,
@@ -33,7 +39,13 @@ pub(crate) struct RecoverArgs {
 
 impl RecoverArgs {
     pub(super) fn run(&self) -> Result<ExitCode, Box<dyn Error>> {
-        let data_dir = self.target.data_dir();
+        if self.flags.member.config_file.is_some() {
+            return Err(
+                "--config-file is not read here: give --name, --data-dir and the URLs as flags".into()
+            );
+        }
+        let target = TargetArgs::alone(&self.flags.member, &self.flags.cluster, self.bump_revision)?;
+        let data_dir = target.data_dir();
         if !data_dir.is_dir() {
             return Err(format!("{}: there is no such folder", data_dir.display()).into());
         }
@@ -49,40 +61,49 @@ impl RecoverArgs {
             );
             return Ok(ExitCode::SUCCESS);
         }
-        let file = beside(&data_dir, ".recovered.snapshot");
-        save(&survivor, &file).map_err(|error| format!("{}: {error}", file.display()))?;
-        survivor.close()?;
-        self.exchange(&data_dir, &file)?;
-        Ok(ExitCode::SUCCESS)
-    }
-
-    /// Puts a folder that is made of the file in the place of the old one.
-    fn exchange(&self, data_dir: &Path, file: &Path) -> Result<(), Box<dyn Error>> {
-        let old = beside(data_dir, ".before-recovery");
+        let old = beside(&data_dir, ".before-recovery");
         if old.exists() {
+            survivor.close()?;
             let why =
                 "is there already, from an earlier attempt: move it away, if it is not needed, and try again";
             return Err(format!("{} {why}", old.display()).into());
         }
-        let new = beside(data_dir, ".recovered");
-        let restored = self.target.restore(file, Until::End, &new)?;
-        fs::rename(data_dir, &old).map_err(|error| format!("{}: {error}", data_dir.display()))?;
-        fs::rename(&new, data_dir).map_err(|error| {
-            format!("{}: {error}; rename it to {} by hand", new.display(), data_dir.display())
-        })?;
-        println!("{}", report(&restored, data_dir));
-        println!("The old folder is {}, and {} can be restored elsewhere.", old.display(), file.display());
-        println!(
-            "Next: start this member with its flags, then each other one with an empty data folder and \
-             --initial-cluster-state=existing."
-        );
-        Ok(())
+        let file = beside(&data_dir, ".recovered.snapshot");
+        save(&survivor, &file).map_err(|error| format!("{}: {error}", file.display()))?;
+        survivor.close()?;
+        exchange(&target, &file, &old)?;
+        Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Puts a folder that is made of the file in the place of the old one, which becomes `old`.
+fn exchange(target: &TargetArgs, file: &Path, old: &Path) -> Result<(), Box<dyn Error>> {
+    let data_dir = target.data_dir();
+    let new = beside(&data_dir, ".recovered");
+    let restored = target.restore(file, Until::End, &new)?;
+    fs::rename(&data_dir, old).map_err(|error| format!("{}: {error}", data_dir.display()))?;
+    fs::rename(&new, &data_dir).map_err(|error| {
+        format!("{}: {error}; rename it to {} by hand", new.display(), data_dir.display())
+    })?;
+    println!("{}", report(&restored, &data_dir));
+    println!("The old folder is {}, and {} can be restored elsewhere.", old.display(), file.display());
+    println!(
+        "Next: start this member with the flags it always had. It is a cluster of its own, whomever else they name. Then \
+         start each other member with the flags it always had, but with an empty data folder (move the old one away) and \
+         --initial-cluster-state=existing: it joins this one, and gets all keys."
+    );
+    Ok(())
 }
 
 /// What is on the disk.
 fn told(survivor: &Survivor, folder: &Path) -> String {
     let head = survivor.head();
+    let lost = survivor.lost().map(|lost| {
+        format!(
+            "\nEntries {} to {} of its log do not survive: {}. Writes in them may have been acknowledged; --yes gives them up.",
+            lost.from, lost.to, lost.why
+        )
+    });
     let unconfirmed = match survivor.unconfirmed() {
         0 => "all of it is known to be committed".to_owned(),
         count => format!(
@@ -90,11 +111,12 @@ fn told(survivor: &Survivor, folder: &Path) -> String {
         ),
     };
     format!(
-        "{}: member {:x} of cluster {:x} survives at revision {}; {unconfirmed}",
+        "{}: member {:x} of cluster {:x} survives at revision {}; {unconfirmed}.{}",
         folder.display(),
         head.replica.get(),
         head.cluster.get(),
-        head.revision
+        head.revision,
+        lost.unwrap_or_default()
     )
 }
 

@@ -60,7 +60,7 @@ impl ReplaceArgs {
         process::install_crypto();
         let Self { connection, mut flags } = self;
         let name = flags.member.name.clone();
-        let data_dir = flags.member.data_dir.clone().unwrap_or_else(|| flags::default_data_dir(&name));
+        let data_dir = flags.member.data_dir();
         if has_data(&data_dir) {
             return Err(ReplaceError::HasData(data_dir.display().to_string()).into());
         }

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use keelson_store::export::{self, Contents};
 
-pub(super) use restore::{TargetArgs, report};
+pub(super) use restore::{BUMP_REVISION, TargetArgs, report};
 pub(super) use save::keep;
 
 /// What can be done with snapshots.

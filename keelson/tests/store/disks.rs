@@ -6,6 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use keelson_proto::etcd::rpc::RangeRequest;
+use keelson_proto::etcd::rpc::kv_client::KvClient;
+
 use crate::client::{Contents, Read};
 use crate::cluster::{Cluster, free_port};
 use crate::process::Process;
@@ -13,13 +16,20 @@ use crate::wait::{self, PATIENCE};
 use crate::writer::{self, Writer};
 
 #[tokio::test]
-async fn a_data_folder_of_another_cluster_is_refused() {
+async fn flags_of_another_cluster_are_told_of_and_ignored_where_there_is_data() {
     let mut cluster = with_some_data().await;
-    let mut arguments = cluster.members[0].arguments();
-    arguments.push("--initial-cluster-token=another".to_owned());
-    let process = cluster.members[0].attempt(&arguments);
-    let folder = cluster.members[0].data_dir.display().to_string();
-    expect_refusal(process, &[&folder, "belongs to cluster", "--initial-cluster-token", "--data-dir"]).await;
+    for (flag, value, told) in [
+        ("--initial-cluster-token", "another", "are not those that this member's cluster began with"),
+        ("--initial-cluster", "z=https://127.0.0.9:1", "does not name this member"),
+        ("--initial-cluster-state", "existing", "It is ignored: the data folder says"),
+    ] {
+        cluster.members[0].set_flag(flag, value);
+        cluster.start_all().await;
+        let printed = cluster.members[0].process().printed();
+        assert!(printed.contains(told), "{printed}");
+        assert_eq!(cluster.members[0].client.read_all(Read::Linearizable).await.unwrap().values["k"], "19");
+        cluster.members[0].kill();
+    }
 }
 
 #[tokio::test]
@@ -97,23 +107,9 @@ async fn a_wiped_disk_under_its_old_name_does_not_join_and_says_what_to_do() {
 
 #[tokio::test]
 async fn a_member_whose_state_and_snapshot_are_damaged_says_so_and_is_refilled_by_the_others() {
-    let mut cluster = Cluster::start_with(&["--snapshot-count=50"]).await;
-    let damaged = cluster.follower().await;
-    let mut revision = 0;
-    for write in 0..200 {
-        let key = format!("k{}", write % 20);
-        revision = writer::put(&cluster.clients_from(damaged), &key, &write.to_string()).await;
-    }
-    cluster.applied(damaged, revision).await;
+    let (mut cluster, damaged) = with_tables_on_a_follower().await;
     cluster.members[damaged].kill();
-    let tables = tables(&cluster.members[damaged].data_dir);
-    assert!(!tables.is_empty(), "a snapshot writes the state out");
-    for table in tables {
-        let mut bytes = fs::read(&table).unwrap();
-        // The first blocks are the records.
-        bytes[10] ^= 1;
-        fs::write(&table, bytes).unwrap();
-    }
+    damage_tables(&cluster.members[damaged].data_dir);
     let found = whole_again(&mut cluster, damaged).await;
     assert_eq!(found.values["k19"], "199");
     let printed = cluster.members[damaged].all_printed();
@@ -121,6 +117,34 @@ async fn a_member_whose_state_and_snapshot_are_damaged_says_so_and_is_refilled_b
         printed.contains("is damaged") && printed.contains("refilled with a peer's snapshot"),
         "{printed}"
     );
+}
+
+#[tokio::test]
+async fn a_member_that_finds_damage_while_it_runs_starts_again_by_itself() {
+    /// More than the cache of blocks holds, so that reads come to the disk.
+    const VALUES: usize = 60;
+    let mut cluster = Cluster::start_with(&["--snapshot-count=20"]).await;
+    let damaged = cluster.follower().await;
+    let client = cluster.members[damaged].client.clone();
+    let value = "v".repeat(700 << 10);
+    for write in 0..VALUES {
+        writer::put(&cluster.clients_from(damaged), &format!("k{write}"), &format!("{write}{value}")).await;
+    }
+    damage_tables(&cluster.members[damaged].data_dir);
+    let mut kv = KvClient::new(client.channel().clone()).max_decoding_message_size(8 << 20);
+    wait::until("it has started again", PATIENCE, async || {
+        for write in 0..VALUES {
+            let key = format!("k{write}").into();
+            // What is read is what is found to be damaged.
+            let _ = kv.range(RangeRequest { key, serializable: true, ..RangeRequest::default() }).await;
+        }
+        assert_eq!(cluster.members[damaged].process().ended(), None, "it has ended");
+        let printed = cluster.members[damaged].process().printed();
+        (printed.contains("this member starts again by itself") && printed.contains("made anew"))
+            .then_some(())
+    })
+    .await;
+    wait::until("it serves", PATIENCE, async || client.put("after", "x").await.ok()).await;
 }
 
 #[tokio::test]
@@ -194,16 +218,37 @@ async fn with_some_data() -> Cluster {
     cluster
 }
 
-/// Starts a damaged member, as often as it ends by itself, until it serves what the others have.
+/// Three members, and one of them that does not lead and has written its state out.
+async fn with_tables_on_a_follower() -> (Cluster, usize) {
+    let cluster = Cluster::start_with(&["--snapshot-count=50"]).await;
+    let follower = cluster.follower().await;
+    let mut revision = 0;
+    for write in 0..200 {
+        let key = format!("k{}", write % 20);
+        revision = writer::put(&cluster.clients_from(follower), &key, &write.to_string()).await;
+    }
+    cluster.applied(follower, revision).await;
+    (cluster, follower)
+}
+
+/// Flips bits in each table of a member.
+fn damage_tables(data_dir: &Path) {
+    let tables = tables(data_dir);
+    assert!(!tables.is_empty(), "a snapshot writes the state out");
+    for table in tables {
+        let mut bytes = fs::read(&table).unwrap();
+        // The first blocks are the records. A running member has the end of the file in memory.
+        bytes.iter_mut().skip(10).step_by(64 << 10).for_each(|byte| *byte ^= 1);
+        fs::write(&table, bytes).unwrap();
+    }
+}
+
+/// Starts a damaged member, and waits until it serves what the others have, which takes nobody to start it again.
 async fn whole_again(cluster: &mut Cluster, damaged: usize) -> Contents {
     cluster.members[damaged].start();
     let client = cluster.members[damaged].client.clone();
     wait::until("the damaged member is whole", PATIENCE, async || {
-        if cluster.members[damaged].process().ended().is_some() {
-            // As a service manager would.
-            cluster.members[damaged].exit(PATIENCE).await;
-            cluster.members[damaged].start();
-        }
+        assert_eq!(cluster.members[damaged].process().ended(), None, "it has ended");
         client.read_all(Read::Linearizable).await.ok()
     })
     .await

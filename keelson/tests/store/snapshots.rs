@@ -130,14 +130,9 @@ async fn of_a_cluster_without_a_quorum_one_disk_becomes_a_new_one() {
     }
     let survivor = &cluster.members[2];
     let recover = |further: &[&str]| {
-        let mut arguments = ["store", "recover"].map(str::to_owned).to_vec();
-        arguments.extend([
-            format!("--name={}", survivor.name),
-            format!("--data-dir={}", survivor.data_dir.display()),
-            format!("--initial-cluster={}={}", survivor.name, survivor.peer_url()),
-            format!("--initial-advertise-peer-urls={}", survivor.peer_url()),
-            format!("--advertise-client-urls={}", survivor.client_url()),
-        ]);
+        // The flags of its unit file, which name all three.
+        let mut arguments = survivor.arguments();
+        arguments.insert(1, "recover".to_owned());
         arguments.extend(further.iter().map(|flag| (*flag).to_owned()));
         process::run(&arguments)
     };
@@ -149,8 +144,8 @@ async fn of_a_cluster_without_a_quorum_one_disk_becomes_a_new_one() {
     let done = recover(&["--yes"]);
     assert!(done.status.success(), "{done:?}");
 
-    let alone = format!("{}={}", survivor.name, survivor.peer_url());
-    cluster.members[2].set_flag("--initial-cluster", &alone);
+    // What it says comes next, and nothing else.
+    assert!(text(&done.stdout).contains("start this member with the flags it always had"), "{done:?}");
     cluster.members[2].start();
     wait::until("the new cluster serves", PATIENCE, async || {
         cluster.members[2].client.put("k", "w").await.ok()
@@ -163,6 +158,20 @@ async fn of_a_cluster_without_a_quorum_one_disk_becomes_a_new_one() {
     })
     .await;
     assert_eq!(cluster.members[2].client.members().await.unwrap().len(), 1);
+    cluster.members[0].kill();
+    for other in 0..2 {
+        std::fs::remove_dir_all(&cluster.members[other].data_dir).unwrap();
+        cluster.members[other].set_flag("--initial-cluster-state", "existing");
+        cluster.members[other].start();
+    }
+    wait::until("three voters", PATIENCE, async || {
+        let members = cluster.members[2].client.members().await.ok()?;
+        (members.len() == 3 && members.iter().all(|member| !member.is_learner)).then_some(())
+    })
+    .await;
+    for member in &cluster.members {
+        assert_eq!(member.client.read_all(Read::Linearizable).await.unwrap().values["k"], "w");
+    }
 }
 
 fn save(cluster: &Cluster, file: &Path, from: usize) -> Output {

@@ -42,6 +42,45 @@ async fn a_member_whose_disk_is_nearly_full_lives_on_and_deletes_make_room() {
     assert!(cluster.members[0].runs());
 }
 
+#[tokio::test]
+async fn a_disk_on_which_a_member_cannot_keep_its_reserve_is_refused() {
+    let mut cluster = Cluster::prepare(1, &[]);
+    cluster.disk = SmallDisk::mount(&cluster.members[0].data_dir, 160);
+    if cluster.disk.is_none() {
+        return;
+    }
+    cluster.members[0].start();
+    let (status, printed) = cluster.members[0].exit(PATIENCE).await;
+    assert_eq!(status.code(), Some(1), "{printed}");
+    let sentence = printed.lines().last().unwrap();
+    assert!(sentence.contains("has 160 MiB, and a member needs one of 176 MiB"), "{sentence}");
+}
+
+#[tokio::test]
+async fn on_the_smallest_disk_the_reserve_is_kept_and_deletes_make_room() {
+    let mut cluster = Cluster::prepare(1, &["--snapshot-count=2000"]);
+    cluster.disk = SmallDisk::mount(&cluster.members[0].data_dir, 176);
+    if cluster.disk.is_none() {
+        return;
+    }
+    cluster.start_all().await;
+    let client = cluster.members[0].client.clone();
+    let value = incompressible(50 << 10);
+    for round in 0..2 {
+        let (written, refused) = fill(&client, &value).await;
+        println!("{} MiB written before writes were refused", (written * value.len()) >> 20);
+        assert_eq!(refused.message(), "etcdserver: mvcc: database space exceeded");
+        let disk = rustix::fs::statvfs(&cluster.members[0].data_dir).unwrap();
+        let free = (disk.f_bavail * disk.f_frsize) >> 20;
+        assert!(free >= 64, "{free} MiB are free in round {round}");
+        cluster.members[0].kill();
+        cluster.start_all().await;
+        let revision = delete_all(&client).await;
+        compact(&client, revision).await;
+        wait::until("there is room again", PATIENCE, async || client.put("new", &value).await.ok()).await;
+    }
+}
+
 /// Writes until that is refused for good: at first the member has log and old tables to give up. Answers how many values
 /// were written, and the refusal.
 async fn fill(client: &Client, value: &str) -> (usize, Status) {

@@ -203,6 +203,11 @@ pub trait Engine: Read {
     /// Bytes on disk, roughly.
     fn size(&self) -> u64;
 
+    /// Bytes of it that are only in memory, roughly: what [`Self::sync`] takes of the disk.
+    fn unwritten(&self) -> u64 {
+        0
+    }
+
     /// Gives back the room of what was deleted. It may take long, and writers go on meanwhile. A no-op where that happens
     /// at once by itself.
     fn reclaim(&self) -> Result<(), EngineError> {
@@ -248,6 +253,10 @@ pub struct Space {
     pub free: u64,
     /// All there is, used or not.
     pub total: u64,
+    /// What must stay free for engines to write out what is in their memory, and to merge what is in the way.
+    pub reserve: u64,
+    /// A disk with less in all is too small for engines to work on.
+    pub least: u64,
 }
 
 /// Changes that take effect together.

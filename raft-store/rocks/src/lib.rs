@@ -157,7 +157,10 @@ impl Disk for RocksDisk {
 
     fn space(&self) -> Option<Space> {
         let disk = rustix::fs::statvfs(&self.place.dir).ok()?;
-        Some(Space { free: disk.f_bavail * disk.f_frsize, total: disk.f_blocks * disk.f_frsize })
+        let [free, total] = [disk.f_bavail, disk.f_blocks].map(|blocks| blocks * disk.f_frsize);
+        let options = &self.place.tuning.options;
+        let reserve = options.reserve(total.saturating_sub(free));
+        Some(Space { free, total, reserve, least: options.least_disk() })
     }
 }
 

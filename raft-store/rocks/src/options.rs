@@ -25,6 +25,12 @@ const MOSTLY_DELETIONS: f64 = 0.75;
 /// So many tables of the first level are merged into the next at once.
 const YOUNG_TABLES: i32 = 8;
 
+/// So many buffers' worth of tables make the level below the first: as much as is merged into it.
+const BASE_BUFFERS: usize = 4;
+
+/// A disk has room for at least so many segments of the log, and for as much of the state.
+const LEAST_SEGMENTS: u64 = 3;
+
 /// What is read, checked and unpacked in one piece. Small pieces cost a call of the system each when tables are merged, and
 /// large indexes.
 const BLOCK_BYTES: usize = 16 << 10;
@@ -56,6 +62,31 @@ impl Default for RocksOptions {
             all_buffers_bytes: 32 * MEBIBYTE,
             background_jobs: 2,
         }
+    }
+}
+
+impl RocksOptions {
+    /// What must stay free on a disk on which so much is used: a member may have acknowledged all that is in memory.
+    pub(crate) fn reserve(&self, used: u64) -> u64 {
+        self.unwritten() + used.min(self.merged())
+    }
+
+    /// The smallest disk on which a member can work: the log, as much again of the state, and the reserve of both.
+    pub(crate) fn least_disk(&self) -> u64 {
+        let used = LEAST_SEGMENTS * self.log.segment_bytes;
+        used + self.reserve(used)
+    }
+
+    /// What is in memory only: one half is filled while the other is written out. And the log begins another segment, of its
+    /// full length, for whatever is written meanwhile.
+    fn unwritten(&self) -> u64 {
+        2 * self.all_buffers_bytes as u64 + self.log.segment_bytes
+    }
+
+    /// What merges write before anything goes that they have read; they read no more than there is.
+    fn merged(&self) -> u64 {
+        let young = YOUNG_TABLES as usize + BASE_BUFFERS;
+        u64::from(self.background_jobs) * (young * self.state_buffer_bytes) as u64
     }
 }
 
@@ -138,9 +169,9 @@ fn for_family(family: Family, tuning: &Tuning) -> Options {
     options.add_compact_on_deletion_collector_factory(0, 0, MOSTLY_DELETIONS);
     // The first level as large as what is merged into it; and what is merged at once must fit into the room that is kept
     // on a disk that is nearly full.
-    options.set_max_bytes_for_level_base(4 * tuning.options.state_buffer_bytes as u64);
+    options.set_max_bytes_for_level_base((BASE_BUFFERS * tuning.options.state_buffer_bytes) as u64);
     options.set_target_file_size_base(2 * tuning.options.state_buffer_bytes as u64);
-    options.set_max_compaction_bytes(8 * tuning.options.state_buffer_bytes as u64);
+    options.set_max_compaction_bytes(YOUNG_TABLES as u64 * tuning.options.state_buffer_bytes as u64);
     options.set_level_zero_file_num_compaction_trigger(YOUNG_TABLES);
     options.set_max_write_buffer_number(3);
     // A family that holds next to nothing should cost next to nothing.
@@ -216,4 +247,27 @@ fn shared_prefixes() -> SliceTransform {
         |key| schema::shared_prefix(key).unwrap_or(key),
         Some(|key| schema::shared_prefix(key).is_some()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn the_reserve_holds_what_is_in_memory_a_segment_and_what_is_merged() {
+        let options = RocksOptions::default();
+        assert_eq!(options.reserve(0), (64 + 16) * MIB);
+        assert_eq!(options.reserve(100 * MIB), (64 + 16 + 100) * MIB, "no more is merged than there is");
+        assert_eq!(options.reserve(1 << 40), (64 + 16 + 2 * (128 + 64)) * MIB);
+    }
+
+    #[test]
+    fn on_the_smallest_disk_log_and_state_have_room_beside_the_reserve() {
+        let options = RocksOptions::default();
+        assert_eq!(options.least_disk(), 176 * MIB);
+        let free = options.least_disk() - 2 * options.log.segment_bytes;
+        assert!(free >= options.reserve(options.least_disk() - free), "writes go on beside two segments");
+    }
 }

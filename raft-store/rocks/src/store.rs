@@ -188,6 +188,16 @@ impl Engine for Store {
         Family::of(Role::State).filter_map(size_of).sum()
     }
 
+    fn unwritten(&self) -> u64 {
+        let in_memory = |family| {
+            let handle = self.opened.family(family).ok()?;
+            let size =
+                self.opened.database.property_int_value_cf(handle, properties::CUR_SIZE_ALL_MEM_TABLES);
+            size.ok().flatten()
+        };
+        Family::of(Role::State).filter_map(in_memory).sum()
+    }
+
     fn reclaim(&self) -> Result<(), EngineError> {
         self.opened.check_usable()?;
         self.opened.settle("write out", self.flush())?;

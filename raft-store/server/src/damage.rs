@@ -35,7 +35,7 @@ use guard::Guarded;
 pub(crate) use refill::Refill;
 
 /// What becomes of a replica that has found damage.
-const REFILLED: &str = "what is damaged is made anew when this member is started again";
+const REFILLED: &str = "what is damaged is made anew at the next start";
 
 /// Who notes what is found to be damaged. One per life of a replica.
 pub(crate) struct Sentinel {
@@ -57,6 +57,11 @@ impl Sentinel {
     /// What is damaged here, as far as it is known and not mended.
     pub(crate) fn noted(&self) -> Option<DamageRecord> {
         self.noted.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether all damage that is known is of the kind that the next start makes good.
+    pub(crate) fn is_mended_at_start(&self) -> bool {
+        self.lost.get().is_none() && self.noted().is_some()
     }
 
     /// Completes when something is found in this life; says what, and what comes of it. One caller at a time.

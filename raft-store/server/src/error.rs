@@ -109,20 +109,28 @@ pub enum OpenError {
     /// The data folder holds a state, and no log that it came from.
     #[error("the data folder has {0:?}, but no log: a part of it is missing. Bring that back. {advice}", advice = COMING_BACK)]
     LogMissing(String),
+    /// What is damaged cannot be made anew here, and the replica has no peers.
+    #[error(
+        "{0}. This member has no peer to be refilled from. `keelson store recover`, with this member's flags, shows what \
+         survives in its data folder, and with --yes goes on with that; else restore a snapshot (`keelson store snapshot \
+         restore`)"
+    )]
+    NobodyToAsk(String),
+    /// The disk has no room for a member beside the reserve.
+    #[error(
+        "the file system has {total} MiB, and a member needs one of {least} MiB: what it holds, and as much again to write \
+         out and merge what it has acknowledged. Give it a larger one, and start again",
+        total = .total >> 20, least = .least >> 20
+    )]
+    DiskTooSmall {
+        /// Bytes that it has.
+        total: u64,
+        /// Bytes that it needs.
+        least: u64,
+    },
     /// The engine cannot be opened or written.
     #[error("{0}{next}", next = next_step(.0))]
     Engine(EngineError),
-    /// The data folder belongs to another cluster.
-    #[error(
-        "the data folder belongs to cluster {found:016x}, not to {expected:016x}; \
-         check --initial-cluster and --initial-cluster-token, or use another --data-dir"
-    )]
-    ForeignCluster {
-        /// On disk.
-        found: u64,
-        /// From the flags.
-        expected: u64,
-    },
     /// The name is not in the initial cluster.
     #[error("--name {0:?} is not in --initial-cluster; add it there or correct the name")]
     NameNotInCluster(String),

@@ -30,7 +30,7 @@ pub use file::create as create_file;
 pub use format::{FormatError, Head, Totals};
 pub use read::{Contents, ImportError, Item, read};
 pub use restore::{RestoreError, RestoreOptions, Restored, Source, Summary, restore};
-pub use survivor::{Survivor, SurvivorError};
+pub use survivor::{Lost, Survivor, SurvivorError};
 pub use write::{Sealed, write};
 
 #[cfg(test)]

@@ -215,6 +215,7 @@ impl Store {
         transport: Arc<dyn Transport>,
         options: StoreOptions,
     ) -> Result<Self, OpenError> {
+        space::check_size(&*disk)?;
         let (me, log) = identity::establish(&*disk, &transport, &options).await?;
         let ground = Ground {
             directory: Arc::new(Directory::new(me.clone(), transport.clone())),
@@ -432,6 +433,12 @@ impl Store {
             () = farewell::removed(raft, directory, state, *timing) => farewell::REMOVED.to_owned(),
             what = sentinel.finds() => format!("the store has failed: {what}"),
         }
+    }
+
+    /// Whether damage was found here that opening the disk anew makes good, out of what is whole here or with the peers'
+    /// help.
+    pub fn is_mended_at_start(&self) -> bool {
+        self.inner.sentinel.is_mended_at_start()
     }
 
     /// Hands over leadership if this replica has it, and stops. Whatever is under way gets an answer first or

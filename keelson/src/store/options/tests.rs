@@ -17,8 +17,12 @@ const PLAIN: &str =
     "--name a --listen-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380";
 
 fn parse(line: &str) -> Result<MemberOptions, OptionsError> {
+    MemberOptions::from_flags(flags(line), true)
+}
+
+fn flags(line: &str) -> Flags {
     let words = ["store"].into_iter().chain(line.split_whitespace());
-    MemberOptions::from_flags(Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).flags)
+    Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).flags
 }
 
 fn refused(line: &str) -> String {
@@ -120,6 +124,15 @@ fn the_first_members_must_make_sense() {
     assert!(with("b=http://127.0.0.2:2380").contains("does not name this member, a"));
     assert!(with("a=http://127.0.0.9:2380").contains("not in --initial-advertise-peer-urls"));
     assert!(with("a=http://127.0.0.1:2380,a=http://127.0.0.1:2380").contains("names a twice"));
+}
+
+#[test]
+fn first_members_that_make_no_sense_are_told_of_and_ignored_where_there_is_data() {
+    let options = flags(&format!("{PLAIN} --initial-cluster b=http://127.0.0.2:2380"));
+    let options = MemberOptions::from_flags(options, false).unwrap();
+    assert_eq!(options.initial_cluster, []);
+    assert!(options.notes[0].contains("does not name this member, a"), "{:?}", options.notes);
+    assert!(options.notes[0].contains("It is ignored"), "{:?}", options.notes);
 }
 
 #[test]

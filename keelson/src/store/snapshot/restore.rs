@@ -21,9 +21,12 @@ use time::format_description::well_known::Rfc3339;
 
 use super::open;
 use crate::endpoint::Endpoint;
-use crate::initial_cluster::{self, ClusterState};
+use crate::initial_cluster::{self, ClusterState, InitialClusterError};
 use crate::replica;
-use crate::store::flags;
+use crate::store::flags::{self, ClusterFlags, MemberFlags};
+
+/// What --bump-revision is where nobody says: more than any store writes in a day.
+pub(crate) const BUMP_REVISION: u64 = 1_000_000_000;
 
 /// The flags of `keelson store snapshot restore`.
 #[derive(Debug, Args)]
@@ -63,7 +66,7 @@ pub(crate) struct TargetArgs {
     advertise_client_urls: Vec<Endpoint>,
     /// How far beyond the file's revision the cluster begins: more than was written since the file was saved,
     /// so that no client sees a revision again. All older revisions are compacted.
-    #[arg(long, value_name = "REVISIONS", default_value_t = 1_000_000_000)]
+    #[arg(long, value_name = "REVISIONS", default_value_t = BUMP_REVISION)]
     bump_revision: u64,
     /// As etcdutl's; here older revisions are always marked as compacted.
     #[arg(long)]
@@ -103,6 +106,35 @@ fn unix_ms(text: &str) -> Result<u64, String> {
 }
 
 impl TargetArgs {
+    /// The one member with which a new cluster begins, out of the flags that it had in its old one: of the members that
+    /// those name only this one counts.
+    pub(crate) fn alone(
+        member: &MemberFlags,
+        cluster: &ClusterFlags,
+        bump_revision: u64,
+    ) -> Result<Self, InitialClusterError> {
+        let listed = named_as(&member.name, &cluster.initial_cluster)?;
+        let first = |urls: [&[Endpoint]; 3], default: &str| {
+            let given = urls.into_iter().find(|urls| !urls.is_empty()).map(<[Endpoint]>::to_vec);
+            given.unwrap_or_else(|| vec![default.parse().expect("a default is a URL")])
+        };
+        let (advertised, listened) = (&cluster.initial_advertise_peer_urls, &member.listen_peer_urls);
+        let clients = [&member.advertise_client_urls[..], &member.listen_client_urls, &[]];
+        Ok(Self {
+            name: member.name.clone(),
+            data_dir: member.data_dir.clone(),
+            initial_cluster: Vec::new(),
+            initial_cluster_token: cluster.initial_cluster_token.clone(),
+            initial_advertise_peer_urls: first(
+                [advertised, listed.as_slice(), listened],
+                flags::DEFAULT_PEER_URL,
+            ),
+            advertise_client_urls: first(clients, flags::DEFAULT_CLIENT_URL),
+            bump_revision,
+            mark_compacted: false,
+        })
+    }
+
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.data_dir.clone().unwrap_or_else(|| flags::default_data_dir(&self.name))
     }
@@ -151,6 +183,16 @@ impl TargetArgs {
             cluster_token: self.initial_cluster_token.clone(),
             bump: self.bump_revision,
         })
+    }
+}
+
+/// The URL that `--initial-cluster` has for a member; `None` where the flag is not given.
+fn named_as(name: &str, given: &[String]) -> Result<Option<Endpoint>, InitialClusterError> {
+    let own = given.iter().find_map(|text| text.split_once('=').filter(|(member, _)| *member == name));
+    match own {
+        Some((_, url)) => url.parse().map(Some).map_err(InitialClusterError::Url),
+        None if given.is_empty() => Ok(None),
+        None => Err(InitialClusterError::NotInCluster { name: name.to_owned() }),
     }
 }
 

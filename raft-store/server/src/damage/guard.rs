@@ -92,6 +92,10 @@ impl Engine for Guarded<dyn Engine> {
         self.inner.size()
     }
 
+    fn unwritten(&self) -> u64 {
+        self.inner.unwritten()
+    }
+
     fn reclaim(&self) -> Result<(), EngineError> {
         self.inner.reclaim()
     }

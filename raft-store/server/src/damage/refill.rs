@@ -3,7 +3,8 @@
 //! In: a note of damage, and what else is on the disk. Out: a whole state, and a log that goes on where it ends. What is
 //! here comes first: the replica's own snapshot and log need no peer, and so a cluster of one can be mended, too. A
 //! state that others contradict, and a log with a hole, need a peer's snapshot; whoever waits for one waits for as long
-//! as it takes, and harms nobody meanwhile.
+//! as it takes, and harms nobody meanwhile. A member without peers has nothing to wait for: an operator has to say what
+//! becomes of it.
 //!
 //! Deliberately absent: members that replace others by themselves. The replica keeps its id, and its vote.
 
@@ -11,7 +12,7 @@ use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use keelson_store_core::{
     engine::{Disk, Engine, EngineError},
-    id::ReplicaId,
+    id::{LogIndex, ReplicaId},
 };
 
 use super::Sentinel;
@@ -48,11 +49,11 @@ impl Refill<'_> {
     /// Makes the state anew if something is noted to be damaged.
     ///
     /// # Errors
-    /// The disk fails, what is damaged cannot be made anew, or the replica was removed meanwhile.
+    /// The disk fails, what is damaged cannot be made anew, nobody is there to be asked, or the replica was removed meanwhile.
     pub(crate) async fn run(&self) -> Result<(), OpenError> {
         let Some(noted) = self.sentinel.noted() else { return Ok(()) };
         let survey = self.survey().await?;
-        let part = if survey.is_whole { noted.part } else { DamagedPart::Log };
+        let part = if survey.is_whole() { noted.part } else { DamagedPart::Log };
         tracing::warn!(what = noted.what, ?part, "damaged: the state is made anew");
         let is_rebuilt = match part {
             DamagedPart::State => self.rebuild().await?,
@@ -61,7 +62,7 @@ impl Refill<'_> {
         if is_rebuilt {
             tracing::info!("the state was made anew out of this replica's own snapshot and log");
         } else {
-            self.ask_peers(part, &survey).await?;
+            self.ask_peers(part, &noted.what, &survey).await?;
         }
         self.sentinel.mended();
         Ok(())
@@ -69,7 +70,7 @@ impl Refill<'_> {
 
     async fn survey(&self) -> Result<Survey, OpenError> {
         let (log, meta) = (self.log.clone(), self.meta.clone());
-        Ok(self.aside(move || Survey::of(&*log, &meta)).await?)
+        Ok(self.aside(move || Survey::of(&*log, &meta, LogIndex::default())).await?)
     }
 
     async fn rebuild(&self) -> Result<bool, OpenError> {
@@ -78,7 +79,12 @@ impl Refill<'_> {
     }
 
     /// D2: without a whole log, what comes from a peer must be past all of it.
-    async fn ask_peers(&self, part: DamagedPart, survey: &Survey) -> Result<(), OpenError> {
+    async fn ask_peers(&self, part: DamagedPart, what: &str, survey: &Survey) -> Result<(), OpenError> {
+        let urls = self.urls(survey)?;
+        if urls.is_empty() {
+            let what = survey.damage.as_ref().map_or(what, |(_, of_log)| of_log);
+            return Err(OpenError::NobodyToAsk(what.to_owned()));
+        }
         let purged = self.meta.purged()?;
         let at_least = match part {
             DamagedPart::State | DamagedPart::Diverged => purged,
@@ -87,7 +93,7 @@ impl Refill<'_> {
         // Damage here is no peer's fault, and no other peer would help.
         let live = self.meta.state_store()?;
         let wish = SnapshotWish { at_least, live, disk: self.disk, offload: self.options.offload };
-        let (store, contents) = self.fetch(&wish, &self.urls(survey)?).await?;
+        let (store, contents) = self.fetch(&wish, &urls).await?;
         let last = contents.last_log_id.as_ref().map(types::position);
         let goes_on = last == purged || last.map_or(Ok(true), |last| self.meta.holds(last))?;
         let keep_log = part != DamagedPart::Log && goes_on;

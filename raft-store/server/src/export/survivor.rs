@@ -5,10 +5,12 @@
 //!
 //! Entries that the replica does not know to be committed count, too: any of them may have been acknowledged
 //! with its help. One that was not was *unknown* to whoever wrote it, and may come to pass.
+//!
+//! Of a log with a damaged entry everything before that entry survives. What is behind it does not: it was decided on top
+//! of what is lost.
 
 use std::{io, sync::Arc};
 
-use bytes::Bytes;
 use keelson_store_core::{
     apply::StateMachine,
     engine::{Disk, Engine, EngineError, Family, Role},
@@ -19,7 +21,12 @@ use super::{
     format::{Head, Totals},
     write::{Sealed, write},
 };
-use crate::{log::LogMeta, record, state::apply_entry, store::LOG_STORE};
+use crate::{
+    log::{LogMeta, Survey},
+    record,
+    state::apply_entry,
+    store::LOG_STORE,
+};
 
 /// Where the copy lies while it is needed.
 const COPY: &str = "survivor";
@@ -32,6 +39,18 @@ pub struct Survivor {
     machine: StateMachine,
     head: Head,
     unconfirmed: u64,
+    lost: Option<Lost>,
+}
+
+/// The end of a log, which does not survive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The first entry, which is damaged.
+    pub from: LogIndex,
+    /// The last one.
+    pub to: LogIndex,
+    /// What is wrong with the first.
+    pub why: String,
 }
 
 /// Why a disk tells nothing.
@@ -64,11 +83,12 @@ impl Survivor {
         disk.remove(COPY)?;
         disk.open(&live, Role::State)?.checkpoint(COPY)?;
         let mut machine = StateMachine::open(disk.open(COPY, Role::State)?)?;
-        apply_all(&mut machine, &*log)?;
+        let lost = lost(&machine, &log, &meta)?;
+        apply_all(&mut machine, &*log, lost.as_ref().map(|lost| lost.from))?;
         let beyond = |at: Option<LogPosition>| at.map_or(0, |at| at.index.get() + 1);
         let unconfirmed = beyond(machine.header().applied).saturating_sub(beyond(meta.committed()?));
         let head = Head { cluster, replica, revision: machine.header().revision, taken_ms: now_ms };
-        Ok(Self { disk, machine, head, unconfirmed })
+        Ok(Self { disk, machine, head, unconfirmed, lost })
     }
 
     /// Whose state it is, and at which revision.
@@ -79,6 +99,11 @@ impl Survivor {
     /// The last entries of the log, which this replica does not know to be committed.
     pub const fn unconfirmed(&self) -> u64 {
         self.unconfirmed
+    }
+
+    /// What of the log does not survive.
+    pub const fn lost(&self) -> Option<&Lost> {
+        self.lost.as_ref()
     }
 
     /// Writes it all to a file.
@@ -102,23 +127,29 @@ impl Survivor {
     }
 }
 
-/// Applies the log behind the state, up to its end or its first gap.
-fn apply_all(machine: &mut StateMachine, log: &dyn Engine) -> Result<(), EngineError> {
+/// What of the log behind the state cannot be applied.
+fn lost(machine: &StateMachine, log: &Arc<dyn Engine>, meta: &LogMeta) -> Result<Option<Lost>, EngineError> {
+    let survey = Survey::of(&**log, meta, machine.header().next_index())?;
+    let Some((from, why)) = survey.damage else { return Ok(None) };
+    let to = survey.last.map_or(from, |last| last.index);
+    Ok(Some(Lost { from, to, why }))
+}
+
+/// Applies the log behind the state, up to an entry or to its end or its first gap.
+fn apply_all(
+    machine: &mut StateMachine,
+    log: &dyn Engine,
+    before: Option<LogIndex>,
+) -> Result<(), EngineError> {
     loop {
-        let mut next = machine.header().next_index().get();
-        let mut cursor = log.cursor(Family::LogEntries);
-        cursor.seek(&next.to_be_bytes())?;
+        let mut next = machine.header().next_index();
         let mut batch = machine.begin();
         let mut applied = 0;
-        while let Some((key, value)) = cursor.entry() {
-            if key != next.to_be_bytes() || applied == BATCH_ENTRIES {
-                break;
-            }
-            let entry = record::decode_entry(LogIndex::new(next), &Bytes::copy_from_slice(value))?;
-            apply_entry(&mut batch, entry)?;
+        while applied < BATCH_ENTRIES && Some(next) != before {
+            let Some(bytes) = log.get(Family::LogEntries, &next.get().to_be_bytes())? else { break };
+            apply_entry(&mut batch, record::decode_entry(next, &bytes)?)?;
             applied += 1;
-            next += 1;
-            cursor.next()?;
+            next = next.next();
         }
         batch.commit()?;
         if applied == 0 {

@@ -21,8 +21,8 @@ const MOST_ENTRIES: u64 = 100_000_000;
 /// What is left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Survey {
-    /// Whether all entries can be read.
-    pub(crate) is_whole: bool,
+    /// The first entry that cannot be read, and what is wrong with it.
+    pub(crate) damage: Option<(LogIndex, String)>,
     /// The last entry; if that one is damaged, a place that it is not behind. `None` where there is none.
     pub(crate) last: Option<LogPosition>,
     /// Who is named by the memberships in it.
@@ -30,14 +30,14 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    /// Reads a whole log.
+    /// Reads a log from an entry on, or from its beginning if that is later.
     ///
     /// # Errors
     /// It cannot be read at all, or has no end.
-    pub(crate) fn of(engine: &dyn Engine, meta: &LogMeta) -> Result<Self, EngineError> {
+    pub(crate) fn of(engine: &dyn Engine, meta: &LogMeta, from: LogIndex) -> Result<Self, EngineError> {
         let purged = meta.purged()?;
-        let mut survey = Self { is_whole: true, last: purged, members: Vec::new() };
-        let first = purged.map_or(LogIndex::new(0), |purged| purged.index.next());
+        let mut survey = Self { damage: None, last: purged, members: Vec::new() };
+        let first = purged.map_or(from, |purged| purged.index.next().max(from));
         for index in (first.get()..first.get() + MOST_ENTRIES).map(LogIndex::new) {
             match engine.get(Family::LogEntries, &index.get().to_be_bytes()) {
                 Ok(None) => return Ok(survey),
@@ -51,6 +51,11 @@ impl Survey {
         Err(EngineError::Corrupt { what: "the log".to_owned(), detail: "it has no end".to_owned() })
     }
 
+    /// Whether all entries can be read.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.damage.is_none()
+    }
+
     fn add(&mut self, at: LogPosition, payload: Payload) {
         self.last = Some(at);
         if let Payload::Membership(membership) = payload {
@@ -60,9 +65,9 @@ impl Survey {
 
     /// An entry cannot be read. Nobody has entries of later terms than that of its vote.
     fn miss(&mut self, index: LogIndex, meta: &LogMeta, damage: EngineError) -> Result<(), EngineError> {
-        let EngineError::Corrupt { .. } = damage else { return Err(damage) };
+        let EngineError::Corrupt { .. } = &damage else { return Err(damage) };
         let term = meta.vote()?.map(|vote| vote.term).unwrap_or_default();
-        self.is_whole = false;
+        self.damage.get_or_insert_with(|| (index, damage.to_string()));
         self.last = Some(LogPosition { term, index });
         Ok(())
     }
@@ -99,8 +104,8 @@ mod tests {
 
     fn survey(disk: &MemDisk) -> (bool, Option<LogPosition>) {
         let engine = disk.open("log", Role::Log).unwrap();
-        let found = Survey::of(&*engine, &LogMeta::new(engine.clone())).unwrap();
-        (found.is_whole, found.last)
+        let found = Survey::of(&*engine, &LogMeta::new(engine.clone()), LogIndex::default()).unwrap();
+        (found.is_whole(), found.last)
     }
 
     #[test]

@@ -196,7 +196,9 @@ fn check_hello(me: &Identity, hello: &Hello) -> Result<Purpose, String> {
     let asks_to_learn = hello.cluster_id == 0 && hello.purpose() == Purpose::Join;
     if hello.cluster_id != me.cluster.get() && !asks_to_learn {
         return Err(format!(
-            "cluster {:016x} is not this one, {:016x}: --initial-cluster or --initial-cluster-token differ",
+            "cluster {:016x} is not this one, {:016x}. Members that found a cluster need the same --initial-cluster and \
+             --initial-cluster-token; a member that is to join one that runs needs an empty data folder and \
+             --initial-cluster-state=existing",
             hello.cluster_id,
             me.cluster.get()
         ));

@@ -6,11 +6,12 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use keelson_store_core::{
     apply::StateMachine,
-    engine::{Disk, EngineError, Role},
+    engine::{Disk, EngineError, Role, Space},
     id::{LogPosition, ReplicaId},
     mutant::{self, Mutant},
 };
@@ -22,13 +23,23 @@ use crate::{
     log::LogMeta,
     meters::Meters,
     record::{MembershipRecord, SnapshotRecord},
-    runtime::{Offload, clock::Instant},
+    runtime::{
+        Offload,
+        clock::{Instant, sleep},
+    },
     types::{self, Snapshot, SnapshotMeta, Types},
 };
 
 const PREFIX: &str = "snapshot-";
 /// Ends the name of a snapshot that takes the place of a damaged one of the same moment.
 const AGAIN: &str = "-again";
+
+/// What a snapshot takes of the disk beside what is written out: files that say what belongs to it.
+const SNAPSHOT_BYTES: u64 = 1 << 20;
+/// Between two looks at whether there is room.
+const ROOM_PAUSE: Duration = Duration::from_secs(1);
+/// Looks between two lines in the log that say that there is none.
+const REMIND_EVERY: u32 = 60;
 
 /// A folder that holds a snapshot. It stays readable while anybody holds it, and is deleted after the last
 /// one let go if a newer snapshot has taken its place.
@@ -234,6 +245,28 @@ impl Snapshots {
     }
 }
 
+impl SnapshotBuilder {
+    /// Returns when the disk has room for what is written out first. An engine that has met a full disk is of no use any
+    /// more (E7), and takes the replica along, which could have waited.
+    async fn room(&self) {
+        for look in 0_u32.. {
+            let needed = lock(&self.machine).engine().unwritten() + SNAPSHOT_BYTES;
+            let free = match self.snapshots.disk.space() {
+                Some(Space { free, .. }) if free < needed => free,
+                Some(_) | None => return,
+            };
+            if look.is_multiple_of(REMIND_EVERY) {
+                tracing::warn!(
+                    free,
+                    needed,
+                    "the disk has no room for a snapshot, which has to wait: make room"
+                );
+            }
+            sleep(ROOM_PAUSE).await;
+        }
+    }
+}
+
 impl RaftSnapshotBuilder<Types> for SnapshotBuilder {
     type SnapshotData = SnapshotFolder;
 
@@ -242,6 +275,7 @@ impl RaftSnapshotBuilder<Types> for SnapshotBuilder {
         if let Some((_, folder)) = current.filter(|(_, folder)| !folder.is_damaged()) {
             folder.released().await;
         }
+        self.room().await;
         let began = Instant::now();
         let (machine, snapshots) = (self.machine.clone(), self.snapshots.clone());
         let built = self.snapshots.offload.run(move || snapshots.build(&machine)).await;

@@ -47,33 +47,53 @@ pub(super) async fn establish(
     transport: &Arc<dyn Transport>,
     options: &StoreOptions,
 ) -> Result<(Identity, OpenLog), OpenError> {
-    let named = options.initial_cluster.iter().any(|member| member.name == options.member.name);
-    if !named {
-        return Err(OpenError::NameNotInCluster(options.member.name.clone()));
-    }
     let engine = disk.open(LOG_STORE, Role::Log)?;
     let meta = LogMeta::new(engine.clone());
     let name = options.member.name.clone();
     let origin = meta.origin()?;
+    let has_begun = origin.is_some() || meta.vote()?.is_some();
     let (replica, cluster) = match (meta.replica()?, meta.cluster()?) {
-        (Some(replica), Some(found)) => (replica, check_cluster(found, options, origin.as_ref())?),
+        (Some(replica), Some(found)) if has_begun => {
+            remark_on_flags(found, options, origin.as_ref());
+            (replica, found)
+        }
+        (Some(replica), Some(_)) => (replica, bind(&meta, replica, transport, options).await?),
         (None, _) | (_, None) => {
             refuse_remains(disk)?;
             let replica = if mutant::is(Mutant::VoteAfterWipe) { id_of(&options.member) } else { draw_id() };
-            let cluster = match options.beginning {
-                Beginning::Founding => cluster_id(options, None),
-                Beginning::Joining => find_cluster(transport, replica, options).await,
-            };
-            meta.bind(replica, cluster)?;
+            let cluster = bind(&meta, replica, transport, options).await?;
             tracing::info!(name, id = format!("{:x}", replica.get()), "a new replica");
             (replica, cluster)
         }
     };
     let beginning = match origin.map(|origin| origin.part) {
         Some(OriginPart::Joins) => Beginning::Joining,
+        // It asks nobody to be taken in again, and is told if it was removed.
+        Some(OriginPart::Holds) | None if meta.has_joined()? => Beginning::Joining,
         Some(OriginPart::Holds) | None => options.beginning,
     };
     Ok((Identity { cluster, replica, name }, OpenLog { engine, meta, beginning }))
+}
+
+/// Binds a disk to the cluster that the flags say, and to nothing if it is bound so already. Until Raft has begun on it, it
+/// has promised nothing to anybody: flags that were wrong at its first start may be corrected.
+async fn bind(
+    meta: &LogMeta,
+    replica: ReplicaId,
+    transport: &Arc<dyn Transport>,
+    options: &StoreOptions,
+) -> Result<ClusterId, OpenError> {
+    if options.initial_cluster.iter().all(|member| member.name != options.member.name) {
+        return Err(OpenError::NameNotInCluster(options.member.name.clone()));
+    }
+    let cluster = match options.beginning {
+        Beginning::Founding => cluster_id(options, None),
+        Beginning::Joining => find_cluster(transport, replica, options).await,
+    };
+    if meta.cluster()? != Some(cluster) || meta.replica()?.is_none() {
+        meta.bind(replica, cluster)?;
+    }
+    Ok(cluster)
 }
 
 /// A disk that has a state without a log is not new: it has lost its log, and whatever it knew of its votes.
@@ -82,19 +102,15 @@ fn refuse_remains(disk: &dyn Disk) -> Result<(), OpenError> {
     state.map_or(Ok(()), |state| Err(OpenError::LogMissing(state)))
 }
 
-/// A disk belongs where it belongs; but a founder's flags say where that is, and must not say something else.
-fn check_cluster(
-    found: ClusterId,
-    options: &StoreOptions,
-    origin: Option<&OriginRecord>,
-) -> Result<ClusterId, OpenError> {
-    match options.beginning {
-        Beginning::Joining => Ok(found),
-        Beginning::Founding => {
-            let expected = cluster_id(options, origin);
-            let foreign = || OpenError::ForeignCluster { found: found.get(), expected: expected.get() };
-            if found == expected { Ok(found) } else { Err(foreign()) }
-        }
+/// A disk belongs where it belongs, as with etcd: flags that say where a cluster begins count where nothing has begun. Others
+/// than those of the first start are told of, for they may be meant.
+fn remark_on_flags(found: ClusterId, options: &StoreOptions, origin: Option<&OriginRecord>) {
+    if options.beginning == Beginning::Founding && cluster_id(options, origin) != found {
+        tracing::warn!(
+            cluster = format!("{:016x}", found.get()),
+            "--initial-cluster or --initial-cluster-token are not those that this member's cluster began with: they are \
+             ignored, for the data folder says which cluster it belongs to"
+        );
     }
 }
 

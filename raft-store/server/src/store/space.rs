@@ -5,6 +5,9 @@
 //! replace (or small) always go on. A disk that is really full stops the member, and nothing can be deleted
 //! any more.
 //!
+//! How much that is says the disk ([`Space::reserve`]): what engines may still have to write of what was acknowledged. A disk
+//! that has no room beside that is refused.
+//!
 //! It is decided at the door, by the disk and the state that this member has: nothing that was proposed may
 //! depend on it. Deliberately absent: the disks of other members; each looks after its own.
 
@@ -23,16 +26,11 @@ use keelson_store_core::{
 };
 
 use crate::{
-    error::{Rejection, WriteError},
+    error::{OpenError, Rejection, WriteError},
     runtime::clock::Instant,
     state::{SharedState, StateView},
 };
 
-/// What is kept of a large disk: enough for all that is in memory to be written out while an engine merges what is in the
-/// way, which takes room before it gives any.
-const RESERVE_BYTES: u64 = 512 << 20;
-/// What is kept of a small one: one part in so many.
-const RESERVE_SHARE: u64 = 4;
 /// How long an answer of the disk holds.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -87,16 +85,20 @@ impl Room {
     }
 }
 
-fn is_low(Space { free, total }: Space) -> bool {
-    free < reserve(total)
+fn is_low(space: Space) -> bool {
+    space.free < space.reserve
 }
 
-fn above_reserve(Space { free, total }: Space) -> u64 {
-    free.saturating_sub(reserve(total))
+fn above_reserve(space: Space) -> u64 {
+    space.free.saturating_sub(space.reserve)
 }
 
-fn reserve(total: u64) -> u64 {
-    RESERVE_BYTES.min(total / RESERVE_SHARE)
+/// Refuses a disk that is too small.
+pub(super) fn check_size(disk: &dyn Disk) -> Result<(), OpenError> {
+    match disk.space() {
+        Some(Space { total, least, .. }) if total < least => Err(OpenError::DiskTooSmall { total, least }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whether a transaction may make the store larger.
@@ -117,19 +119,4 @@ pub(crate) fn grows(view: &StateView, txn: &Txn) -> Result<bool, EngineError> {
 fn put_grows(view: &StateView, put: &PutRequest) -> Result<bool, EngineError> {
     let before = mvcc::newest(view.read(), &put.key, |visible| visible.value.len())?;
     Ok(before.is_none_or(|before| put.value.len() > before.max(SMALL_BYTES)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quarter_of_a_small_disk_is_kept_and_half_a_gib_of_a_large_one() {
-        let low = |free, total| is_low(Space { free, total });
-        assert!(low(99, 400) && !low(100, 400));
-        assert!(low(RESERVE_BYTES - 1, 1 << 40) && !low(RESERVE_BYTES, 1 << 40));
-        assert!(!low(0, 0), "a disk that says nothing of itself");
-        assert_eq!(above_reserve(Space { free: 150, total: 400 }), 50);
-        assert_eq!(above_reserve(Space { free: 99, total: 400 }), 0);
-    }
 }

@@ -1,6 +1,12 @@
 //! Replicas whose disks are damaged stop, and come back whole: by themselves where they can, else through their peers.
 
-use keelson_store::{StoreOptions, store::Consistency};
+use std::{collections::BTreeSet, sync::Arc};
+
+use keelson_store::{
+    OpenError, StoreOptions,
+    export::{self, Item, Survivor},
+    store::Consistency,
+};
 use keelson_store_core::command::{KeyRange, RangeRequest};
 
 use crate::replicas::{Cluster, PATIENCE, bytes, eventually, put, put_at_last, value};
@@ -82,6 +88,40 @@ async fn a_log_with_a_hole_is_replaced_by_what_a_peer_has() {
     cluster.restart(damaged).await;
     assert_eq!(value(cluster.store(damaged), "more").await.as_deref(), Some("4"));
     assert_eq!(value(cluster.store(damaged), "k1").await.as_deref(), Some("29"));
+}
+
+#[tokio::test]
+async fn a_log_with_a_hole_and_nobody_to_ask_is_told_of_and_everything_before_the_hole_survives() {
+    let mut cluster = Cluster::start_alone().await;
+    for write in 0..20 {
+        put_at_last(cluster.store(0), &format!("k{write}"), "v").await;
+    }
+    cluster.kill(0);
+    cluster.damage_log(0, 12);
+    let disk = cluster.copy_disk(0);
+    let error = cluster.restart_on(0, disk.clone()).await;
+    let OpenError::NobodyToAsk(what) = &error else { panic!("{error}") };
+    assert!(what.contains("damaged") && error.to_string().contains("store recover"), "{error}");
+
+    let survivor = Survivor::open(Arc::new(disk), 7).unwrap();
+    let lost = survivor.lost().expect("a part of the log");
+    assert_eq!((lost.from.get(), &lost.why), (12, what));
+    assert!(lost.to.get() > 20, "{lost:?}");
+    let mut file = Vec::new();
+    survivor.save(&mut file).unwrap();
+    let mut keys = BTreeSet::new();
+    export::read(&file[..], |item| {
+        if let Item::Key { kv, .. } = item {
+            keys.insert(kv.key);
+        }
+        Ok(())
+    })
+    .unwrap();
+    // What was put with entry 12 would have been the next one.
+    let expected = (0..keys.len()).map(|write| bytes(&format!("k{write}")));
+    assert_eq!(keys, expected.collect());
+    // A busy machine may have had elections between, which have entries of their own.
+    assert!((1..12).contains(&keys.len()), "{keys:?}");
 }
 
 #[tokio::test]

@@ -126,6 +126,8 @@ async fn whoever_is_removed_finds_out_whether_it_leads_follows_or_was_away() {
         told(&cluster, gone).await;
         cluster.kill(gone);
     }
+    // Whatever its flags say.
+    cluster.adjust(|options| options.cluster_token = "another".to_owned());
     cluster.restart(away).await;
     told(&cluster, away).await;
     put_at_last(cluster.store(asked), "key", "1").await;

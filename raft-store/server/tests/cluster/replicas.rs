@@ -68,6 +68,11 @@ impl Cluster {
         Self::found(1, |_| ()).await
     }
 
+    /// The same, with options of the test's own.
+    pub(crate) async fn start_alone_with(adjust: fn(&mut StoreOptions)) -> Self {
+        Self::found(1, adjust).await
+    }
+
     /// Starts three replicas with options of the test's own.
     pub(crate) async fn start_with(adjust: fn(&mut StoreOptions)) -> Self {
         Self::found(FOUNDERS, adjust).await
@@ -104,6 +109,11 @@ impl Cluster {
         cluster.replicas.resize_with(NAMES.len(), || None);
         cluster.leader().await;
         cluster
+    }
+
+    /// Has all replicas that start from now on do so with other options.
+    pub(crate) fn adjust(&mut self, adjust: fn(&mut StoreOptions)) {
+        self.adjust = adjust;
     }
 
     /// A live replica.
@@ -234,6 +244,18 @@ impl Cluster {
     /// Gives a replica's disk so many bytes, or as many as it likes.
     pub(crate) fn limit_disk(&self, number: usize, capacity_bytes: Option<u64>) {
         self.disks[number].set_faults(Faults { capacity_bytes, ..Faults::default() });
+    }
+
+    /// Leaves so much room on a replica's disk.
+    pub(crate) fn leave_room(&self, number: usize, bytes: u64) {
+        self.limit_disk(number, Some(1 << 30));
+        let space = self.disks[number].space().expect("it is limited");
+        self.limit_disk(number, Some(space.total - space.free + bytes));
+    }
+
+    /// Whether a replica's disk has a snapshot.
+    pub(crate) fn has_snapshot(&self, number: usize) -> bool {
+        self.disks[number].list().unwrap().iter().any(|name| name.starts_with("snapshot-"))
     }
 
     /// Takes a replica's disk away and gives it a new one.

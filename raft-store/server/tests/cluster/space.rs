@@ -7,7 +7,7 @@ use keelson_store_core::{
     lease::Lease,
 };
 
-use crate::replicas::{Cluster, bytes};
+use crate::replicas::{Cluster, bytes, eventually, put_at_last, value};
 
 const DISK_BYTES: u64 = 8 << 20;
 
@@ -47,4 +47,18 @@ async fn on_a_disk_that_is_nearly_full_deletes_leases_and_small_updates_go_on_an
     })
     .await
     .expect("what was deleted makes room");
+}
+
+#[tokio::test]
+async fn a_snapshot_for_which_there_is_no_room_waits_for_it_and_the_replica_serves_meanwhile() {
+    let cluster = Cluster::start_alone_with(|options| options.snapshot_every = 50).await;
+    put_at_last(cluster.store(0), "k", "0").await;
+    cluster.leave_room(0, 256 << 10);
+    for write in 0..200 {
+        put(cluster.store(0), "k", 1 + write % 2).await.unwrap();
+    }
+    assert!(value(cluster.store(0), "k").await.is_some());
+    assert!(!cluster.has_snapshot(0), "it has been made although there is no room");
+    cluster.limit_disk(0, None);
+    eventually("a snapshot", async || cluster.has_snapshot(0).then_some(())).await;
 }

@@ -19,6 +19,9 @@ use crate::engine::{EngineError, Family, Role, Space};
 /// No file of a simulation needs more; an absurd offset must not take the machine's memory.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
+/// One part in so many of a limited disk is its reserve.
+const RESERVE_SHARE: u64 = 4;
+
 /// The disk; see the module's text.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
@@ -229,7 +232,7 @@ impl Contents {
     pub(super) fn space(&self) -> Option<Space> {
         let total = self.faults.capacity_bytes?;
         let used: u64 = self.folders.values().map(Folder::bytes).sum();
-        Some(Space { free: total.saturating_sub(used), total })
+        Some(Space { free: total.saturating_sub(used), total, reserve: total / RESERVE_SHARE, least: 0 })
     }
 
     fn folder(&self, name: &str) -> Result<&BTreeMap<String, File>, EngineError> {
