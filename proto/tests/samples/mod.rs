@@ -32,6 +32,7 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
         reconfigurations(),
         self_checks(),
         leaders(),
+        announcements(),
     ];
     let bodies = bodies.concat();
     let frame = |(number, (name, body))| (name, Frame { id: 1000 + number, body: Some(body) });
@@ -87,6 +88,7 @@ fn membership() -> Membership {
         peer_urls: vec![format!("https://{name}:2380")],
         client_urls: vec![format!("https://{name}:2379")],
         stays_learner: false,
+        place: None,
     };
     Membership {
         configs: vec![VoterSet { replica: vec![0xa1, 0xb1] }, VoterSet { replica: vec![0xb1] }],
@@ -236,6 +238,18 @@ fn leaders() -> Vec<Named> {
     vec![("recall_reply.leader", Body::RecallReply(RecallReply { leader_urls, ..RecallReply::default() }))]
 }
 
+/// And after that.
+fn announcements() -> Vec<Named> {
+    let came = Member {
+        replica: 0xd1,
+        client_urls: vec!["https://delta:2379".into()],
+        place: Some(0xe1),
+        ..Member::default()
+    };
+    let change = Some(reconfigure::Change::Announce(came));
+    vec![("reconfigure.announce", Body::Reconfigure(Reconfigure { change }))]
+}
+
 fn recollections() -> Vec<Named> {
     vec![
         ("recall", Body::Recall(Recall {})),
@@ -261,7 +275,9 @@ fn reconfigurations() -> Vec<Named> {
         peer_urls: vec!["https://delta:2380".into()],
         client_urls: vec!["https://delta:2379".into()],
         stays_learner: true,
+        place: None,
     };
+
     let change = |change| Body::Reconfigure(Reconfigure { change: Some(change) });
     let reply = |result| Body::ReconfigureReply(ReconfigureReply { result: Some(result) });
     let refused = ReconfigureRefused {
