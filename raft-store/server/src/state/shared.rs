@@ -88,7 +88,7 @@ impl Applied {
     pub fn of(header: &Header) -> Self {
         Self {
             index: header.applied.map(|at| at.index),
-            term: header.applied.map_or(Term::default(), |at| at.term),
+            term: header.applied.map_or_else(Term::default, |at| at.term),
             revision: header.revision,
             compacted: header.compacted,
         }
