@@ -79,10 +79,19 @@ pub(crate) fn leadership(raft: &Raft) -> (Term, bool) {
     (term, metrics.current_leader == Some(metrics.id) && metrics.state.is_leader())
 }
 
-/// The current term, and the leader in it that this replica is in touch with: it has heard of another one lately, or a
-/// majority has answered its own heartbeats. Raft alone does not say so: while nobody can win an election, it remembers
-/// whom it followed last.
-pub(crate) fn in_touch(raft: &Raft, state: &SharedState, timing: Timing) -> (Term, Option<ReplicaId>) {
+/// The leader of a term, for one replica.
+pub(crate) struct Touch {
+    /// The current term.
+    pub(crate) term: Term,
+    /// The leader in it that the replica is in touch with: it has heard of another one lately, or a majority has answered its
+    /// own heartbeats. Raft alone does not say so: while nobody can win an election, it remembers whom it followed last.
+    pub(crate) leader: Option<ReplicaId>,
+    /// The one in it that the replica is not in touch with any more.
+    pub(crate) lost: Option<ReplicaId>,
+}
+
+/// Who leads, as this replica can tell. By its own clock: whoever asks from elsewhere may have another one.
+pub(crate) fn in_touch(raft: &Raft, state: &SharedState, timing: Timing) -> Touch {
     // As long as a link waits for a peer.
     let patience = timing.election_max * 2;
     let metrics = raft.metrics();
@@ -97,7 +106,9 @@ pub(crate) fn in_touch(raft: &Raft, state: &SharedState, timing: Timing) -> (Ter
         let is_answered = metrics.last_quorum_acked.is_none_or(|at| at.into_inner().elapsed() < patience);
         metrics.state.is_leader() && (is_alone || is_answered)
     };
-    (Term::new(metrics.current_term), metrics.current_leader.filter(is_in_touch))
+    let (term, leader) = (Term::new(metrics.current_term), metrics.current_leader);
+    let is_lost = !leader.as_ref().is_some_and(is_in_touch);
+    Touch { term, leader: leader.filter(|_| !is_lost), lost: leader.filter(|_| is_lost) }
 }
 
 /// This replica.
@@ -119,7 +130,7 @@ pub(crate) fn stays_learner(raft: &Raft, replica: ReplicaId) -> bool {
 
 /// Completes when this replica has not been in touch with a leader for a while.
 pub(crate) async fn out_of_touch(raft: &Raft, state: &SharedState, timing: Timing) {
-    while in_touch(raft, state, timing).1.is_some() {
+    while in_touch(raft, state, timing).leader.is_some() {
         sleep(timing.election_max).await;
     }
 }

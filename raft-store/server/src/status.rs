@@ -3,12 +3,7 @@
 use keelson_store_core::id::{ClusterId, LogIndex, ReplicaId, Revision, Term};
 use openraft::async_runtime::watch::WatchReceiver as _;
 
-use crate::{
-    membership,
-    options::{Member, Timing},
-    state::SharedState,
-    types::Raft,
-};
+use crate::{options::Member, state::SharedState, types::Raft};
 
 /// One replica's view of itself and its cluster.
 #[derive(Clone, Debug)]
@@ -53,10 +48,12 @@ pub struct MemberStatus {
 }
 
 impl Status {
-    pub(crate) fn of(cluster: ClusterId, raft: &Raft, state: &SharedState, timing: Timing) -> Self {
-        let (_, leader) = membership::in_touch(raft, state, timing);
+    pub(crate) fn of(cluster: ClusterId, raft: &Raft, state: &SharedState) -> Self {
         let metrics = raft.metrics();
         let metrics = metrics.borrow_watched();
+        let term = Term::new(metrics.current_term);
+        let leads = |leader: &ReplicaId| *leader != metrics.id || metrics.state.is_leader();
+        let leader = metrics.current_leader.filter(leads).filter(|leader| !state.has_lost(term, *leader));
         let applied = *state.applied().borrow();
         let membership = metrics.membership_config.membership();
         let voters: Vec<_> = membership.voter_ids().collect();
@@ -71,7 +68,7 @@ impl Status {
             cluster,
             replica: metrics.id,
             leader,
-            term: Term::new(metrics.current_term),
+            term,
             last_index: metrics.last_log_index.map(LogIndex::new),
             committed_index: metrics.local_committed.map(|at| LogIndex::new(at.index())),
             applied_index: applied.index,

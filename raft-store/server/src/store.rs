@@ -381,8 +381,8 @@ impl Store {
 
     /// What this replica knows about itself and the cluster, without asking anybody.
     pub fn status(&self) -> Status {
-        let Inner { me, raft, state, timing, .. } = &*self.inner;
-        Status::of(me.cluster, raft, state, *timing)
+        let Inner { me, raft, state, .. } = &*self.inner;
+        Status::of(me.cluster, raft, state)
     }
 
     /// Bytes of state on disk, roughly.

@@ -49,6 +49,8 @@ pub struct SharedState {
     started: Instant,
     /// When a leader last said something that counts, on the lessor's clock.
     leader_heard: AtomicU64,
+    /// The leader, in its term, that this replica is not in touch with any more.
+    lost_leader: Mutex<Option<(Term, ReplicaId)>>,
     /// Whether this replica is a learner that stays one, as far as it knows.
     learns: AtomicBool,
     /// Wakes whoever waits for the next deadline.
@@ -112,6 +114,7 @@ impl SharedState {
             lessor: Mutex::new(Lessor::new()),
             started: Instant::now(),
             leader_heard: AtomicU64::new(0),
+            lost_leader: Mutex::default(),
             learns: AtomicBool::new(false),
             leases_changed: Notify::new(),
             auth_changed: watch::Sender::new(machine.auth().revision()),
@@ -196,6 +199,17 @@ impl SharedState {
     /// How long ago that was; since this replica began, where none has said anything.
     pub(crate) fn leader_silence(&self) -> Duration {
         Duration::from_millis(self.now().get().saturating_sub(self.leader_heard.load(Ordering::Relaxed)))
+    }
+
+    /// Notes the leader, in its term, that this replica is not in touch with any more, if so. It is noted by who follows
+    /// that, and not found out by whoever asks: they may have another clock.
+    pub(crate) fn set_lost_leader(&self, leader: Option<(Term, ReplicaId)>) {
+        *self.lost_leader.lock().unwrap_or_else(PoisonError::into_inner) = leader;
+    }
+
+    /// Whether this replica is not in touch any more with this leader of this term.
+    pub(crate) fn has_lost(&self, term: Term, leader: ReplicaId) -> bool {
+        *self.lost_leader.lock().unwrap_or_else(PoisonError::into_inner) == Some((term, leader))
     }
 
     /// Whether this replica is a learner that stays one. Asked before every call, so it takes no lock.

@@ -13,7 +13,7 @@ use keelson_store_core::id::{ReplicaId, Term};
 use openraft::async_runtime::watch::WatchReceiver as _;
 
 use crate::{
-    membership,
+    membership::{self, Touch},
     options::Timing,
     runtime::clock::{Instant, timeout},
     state::SharedState,
@@ -52,7 +52,8 @@ pub(super) async fn run(raft: Raft, state: Arc<SharedState>, timing: Timing) {
     let mut chronicle = Chronicle::default();
     let mut metrics = raft.server_metrics();
     loop {
-        let (term, leader) = membership::in_touch(&raft, &state, timing);
+        let Touch { term, leader, lost } = membership::in_touch(&raft, &state, timing);
+        state.set_lost_leader(lost.map(|lost| (term, lost)));
         chronicle.note(&raft, me, Standing { term, leader });
         state.set_learner(membership::stays_learner(&raft, me));
         // That a leader has fallen silent is no change of Raft's: it shows by looking.
