@@ -197,8 +197,14 @@ pub trait Engine: Read {
     /// Makes everything written before durable (E3).
     fn sync(&self) -> Result<(), EngineError>;
 
+    /// Takes this moment's contents, for a copy of the name `name` on the same disk. Whoever needs to know which moment that
+    /// is keeps writers away meanwhile, but need not until the copy is kept.
+    fn capture(&self, name: &str) -> Result<Box<dyn Capture>, EngineError>;
+
     /// Makes a durable copy of this moment's contents, under `name` on the same disk, without stopping writers.
-    fn checkpoint(&self, name: &str) -> Result<(), EngineError>;
+    fn checkpoint(&self, name: &str) -> Result<(), EngineError> {
+        self.capture(name)?.keep()
+    }
 
     /// Bytes on disk, roughly.
     fn size(&self) -> u64;
@@ -213,6 +219,12 @@ pub trait Engine: Read {
     fn reclaim(&self) -> Result<(), EngineError> {
         Ok(())
     }
+}
+
+/// Contents of one moment. They are a copy only when they were kept.
+pub trait Capture: Send {
+    /// Makes the copy durable, and gives it its name.
+    fn keep(self: Box<Self>) -> Result<(), EngineError>;
 }
 
 /// Where the stores of one replica live: named stores, and named folders of files (checkpoints in transit).

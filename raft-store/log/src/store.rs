@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use keelson_store_core::engine::{Batch, Cursor, Engine, EngineError, Family, Read, Role};
+use keelson_store_core::engine::{Batch, Capture, Cursor, Engine, EngineError, Family, Read, Role};
 
 use crate::{
     Home, LogOptions,
@@ -277,6 +277,20 @@ impl Read for Log {
     }
 }
 
+/// What a checkpoint is to hold.
+struct Captured {
+    home: Arc<dyn Home>,
+    name: String,
+    index: Index,
+    options: LogOptions,
+}
+
+impl Capture for Captured {
+    fn keep(self: Box<Self>) -> Result<(), EngineError> {
+        self.home.add_checkpoint(&self.name, &mut |dir| copy(&self.index, dir, self.options))
+    }
+}
+
 impl Engine for Log {
     fn view(&self) -> Arc<dyn Read> {
         Arc::new(View::new(self.now(), self.home.clone()))
@@ -304,13 +318,13 @@ impl Engine for Log {
         self.settle(Segment::remove_all(&self.dir, gone.iter().map(|segment| segment.number)))
     }
 
-    fn checkpoint(&self, name: &str) -> Result<(), EngineError> {
+    fn capture(&self, name: &str) -> Result<Box<dyn Capture>, EngineError> {
         self.check_usable()?;
         let (index, options) = {
             let state = self.state();
             (state.index.clone(), state.options)
         };
-        self.home.add_checkpoint(name, &mut |dir| copy(&index, dir, options))
+        Ok(Box::new(Captured { home: self.home.clone(), name: name.to_owned(), index, options }))
     }
 
     fn size(&self) -> u64 {

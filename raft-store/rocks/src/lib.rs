@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use keelson_store_core::engine::{Disk, Engine, EngineError, Role, Space};
+use keelson_store_core::engine::{Capture, Disk, Engine, EngineError, Role, Space};
 use keelson_store_log::Home;
 
 pub use options::RocksOptions;
@@ -182,15 +182,15 @@ impl RocksDisk {
 }
 
 impl Place {
-    /// Has a copy of a store made in a folder that is not there yet, and gives that its name when it is complete.
-    fn add_checkpoint(
+    /// Has a copy of a store made in a folder that is not there yet.
+    fn stage(
         self: &Arc<Self>,
         name: &str,
         role: Role,
-        make: &mut dyn FnMut(&Path) -> Result<(), EngineError>,
-    ) -> Result<(), EngineError> {
+        make: impl FnOnce(&Path) -> Result<(), EngineError>,
+    ) -> Result<Staged, EngineError> {
         folder::check_name(name)?;
-        let _claim = Claim::take(self, name)?;
+        let claim = Claim::take(self, name)?;
         let path = self.dir.join(name);
         if folder::exists(&path)? {
             let what = format!("make checkpoint {}", path.display());
@@ -199,9 +199,7 @@ impl Place {
         let staging = self.dir.join(format!("{CHECKPOINT}{name}"));
         folder::remove_all(&staging)?;
         make(&staging)?;
-        format::write(&staging, role)?;
-        folder::sync_all(&staging)?;
-        folder::rename(&staging, &path)
+        Ok(Staged { role, staging, path, _claim: claim })
     }
 
     fn taken(&self) -> MutexGuard<'_, BTreeSet<String>> {
@@ -229,6 +227,22 @@ impl Claim {
     }
 }
 
+/// A copy of a store that has no name yet. One that never gets it goes when the disk is opened the next time.
+struct Staged {
+    role: Role,
+    staging: PathBuf,
+    path: PathBuf,
+    _claim: Claim,
+}
+
+impl Capture for Staged {
+    fn keep(self: Box<Self>) -> Result<(), EngineError> {
+        format::write(&self.staging, self.role)?;
+        folder::sync_all(&self.staging)?;
+        folder::rename(&self.staging, &self.path)
+    }
+}
+
 /// A claim is what keeps a log's folder.
 impl Home for Claim {
     fn add_checkpoint(
@@ -236,10 +250,11 @@ impl Home for Claim {
         name: &str,
         make: &mut dyn FnMut(&Path) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
-        self.place.add_checkpoint(name, Role::Log, &mut |staging| {
+        let staged = self.place.stage(name, Role::Log, |staging| {
             fs::create_dir(staging).map_err(|error| EngineError::io("create", staging, &error))?;
             make(staging)
-        })
+        });
+        Box::new(staged?).keep()
     }
 }
 

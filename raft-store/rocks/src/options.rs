@@ -12,7 +12,7 @@ use keelson_store_core::{
 use keelson_store_log::LogOptions;
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, LogLevel, Options, SliceTransform, WriteBufferManager,
+    DBRecoveryMode, Env, LogLevel, Options, SliceTransform, WriteBufferManager,
 };
 
 use crate::error::{open_error, rocks_error};
@@ -34,6 +34,10 @@ const LEAST_SEGMENTS: u64 = 3;
 /// What is read, checked and unpacked in one piece. Small pieces cost a call of the system each when tables are merged, and
 /// large indexes.
 const BLOCK_BYTES: usize = 16 << 10;
+
+/// Tables are written to the disk in such pieces, one after the other: on a disk that is shared with the log, what is under
+/// way is what the log's next sync waits for.
+const WRITE_OUT_BYTES: usize = 256 << 10;
 
 /// How much of a buffer its filter takes.
 const BUFFER_FILTER_RATIO: f64 = 0.01;
@@ -99,12 +103,21 @@ pub(crate) struct Tuning {
 
 impl Tuning {
     pub(crate) fn new(options: &RocksOptions) -> Self {
+        yield_to_others();
         Self {
             options: *options,
             cache: Cache::new_lru_cache(options.block_cache_bytes),
             // It never makes writers wait: a full disk must be an error and not a hang.
             buffers: WriteBufferManager::new_write_buffer_manager(options.all_buffers_bytes, false),
         }
+    }
+}
+
+/// Has the process's threads that merge tables give way to those that answer. Writing out, which memory depends on, does not.
+fn yield_to_others() {
+    // RocksDB always has an environment; without one, merging would only be less polite.
+    if let Ok(mut environment) = Env::new() {
+        environment.lower_thread_pool_cpu_priority();
     }
 }
 
@@ -138,7 +151,7 @@ fn families(tuning: &Tuning) -> Vec<ColumnFamilyDescriptor> {
 
 /// The options of a whole database. The first block is what the contract hangs on.
 fn for_database(tuning: &Tuning) -> Options {
-    let mut options = Options::default();
+    let mut options = one_piece_at_a_time();
     options.create_if_missing(false);
     options.set_paranoid_checks(true);
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
@@ -152,13 +165,19 @@ fn for_database(tuning: &Tuning) -> Options {
 
     options.set_write_buffer_manager(&tuning.buffers);
     options.set_max_background_jobs(i32::from(tuning.options.background_jobs));
-    options.set_bytes_per_sync(MEBIBYTE as u64);
+    options.set_bytes_per_sync(WRITE_OUT_BYTES as u64);
     options.set_log_level(LogLevel::Warn);
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(MEBIBYTE);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
     options
+}
+
+/// RocksDB's defaults, but that a table's next piece waits for the one before ([`WRITE_OUT_BYTES`]).
+fn one_piece_at_a_time() -> Options {
+    let options = Options::default().get_options_from_string("strict_bytes_per_sync=true");
+    options.expect("RocksDB knows its own option")
 }
 
 fn for_family(family: Family, tuning: &Tuning) -> Options {

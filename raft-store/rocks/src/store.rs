@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use keelson_store_core::engine::{Batch, Cursor, Engine, EngineError, Family, Read, Role, Write};
+use keelson_store_core::engine::{Batch, Capture, Cursor, Engine, EngineError, Family, Read, Role, Write};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{ColumnFamily, DB, FlushOptions, WriteBatch, WriteOptions, properties};
 
@@ -171,10 +171,10 @@ impl Engine for Store {
         self.opened.check_background()
     }
 
-    fn checkpoint(&self, name: &str) -> Result<(), EngineError> {
+    fn capture(&self, name: &str) -> Result<Box<dyn Capture>, EngineError> {
         self.opened.check_usable()?;
         let place = &self.opened.claim.place;
-        place.add_checkpoint(name, Role::State, &mut |staging| self.make_checkpoint(staging))
+        Ok(Box::new(place.stage(name, Role::State, |staging| self.make_checkpoint(staging))?))
     }
 
     /// Tables and what is still in memory.

@@ -48,6 +48,7 @@ use reclaim::Reclaimer;
 use space::Room;
 pub(crate) use space::grows;
 use storage::{Started, Storage};
+use sweeper::Sweeper;
 
 mod bootstrap;
 mod farewell;
@@ -163,8 +164,8 @@ impl Ground {
         let background = vec![
             runtime::spawn(server.run(transport)),
             runtime::spawn(leases::expire(raft.clone(), state.clone(), proposals.clone())),
-            runtime::spawn(surveyor::run(machine.clone())),
-            runtime::spawn(sweeper::run(machine, state.clone(), offload)),
+            runtime::spawn(surveyor::run(machine.clone(), offload)),
+            runtime::spawn(Sweeper { machine, state: state.clone(), offload }.run()),
             runtime::spawn(reclaim::run(self.reclaimer(&raft, &state, &room, offload))),
             runtime::spawn(read_history(state.clone(), state.hub().open_history(), offload)),
             runtime::spawn(keeper::run(reconfigurer.clone())),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use keelson_proto::etcd::rpc::{
-    RangeRequest, StatusRequest, kv_client::KvClient, maintenance_client::MaintenanceClient,
+    RangeRequest, StatusRequest, StatusResponse, kv_client::KvClient, maintenance_client::MaintenanceClient,
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
@@ -158,14 +158,18 @@ impl Cluster {
         resident.max().unwrap_or(0)
     }
 
+    /// What a member says of itself.
+    pub(crate) async fn status(&self, number: usize) -> Result<StatusResponse, Box<dyn Error>> {
+        let mut client = MaintenanceClient::new(self.channel(number)?);
+        Ok(client.status(StatusRequest {}).await?.into_inner())
+    }
+
     /// The number of the member that leads.
     pub(crate) async fn leader(&self) -> Result<usize, Box<dyn Error>> {
         let deadline = Instant::now() + START_PATIENCE;
         loop {
             for number in 0..self.size() {
-                let mut client = MaintenanceClient::new(self.channel(number)?);
-                let Ok(status) = client.status(StatusRequest {}).await else { continue };
-                let status = status.into_inner();
+                let Ok(status) = self.status(number).await else { continue };
                 let header = status.header.unwrap_or_default();
                 if header.member_id == status.leader {
                     return Ok(number);

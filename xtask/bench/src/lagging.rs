@@ -5,8 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use keelson_proto::etcd::rpc::{StatusRequest, maintenance_client::MaintenanceClient};
-
 use crate::{
     cluster::Cluster,
     figures::{Aim, Figure, Table},
@@ -17,7 +15,7 @@ use crate::{
 const VALUE_BYTES: usize = 1024;
 const CLIENTS: usize = 16;
 /// Time in which a store that was just filled puts things in order.
-const SETTLE: Duration = Duration::from_secs(5);
+pub(crate) const SETTLE: Duration = Duration::from_secs(5);
 /// One look at how puts fare.
 const LOOK: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -64,7 +62,5 @@ pub(crate) async fn measure(
 
 /// How far a member has come, if it says so.
 async fn revision(cluster: &Cluster, member: usize) -> Option<i64> {
-    let mut client = MaintenanceClient::new(cluster.channel(member).ok()?);
-    let status = client.status(StatusRequest {}).await.ok()?;
-    Some(status.into_inner().header?.revision)
+    Some(cluster.status(member).await.ok()?.header?.revision)
 }

@@ -49,7 +49,6 @@ pub(crate) enum Operation {
 }
 
 /// What one load achieved.
-#[derive(Clone, Copy)]
 pub(crate) struct Point {
     /// Answers per second.
     pub(crate) per_second: f64,
@@ -59,6 +58,8 @@ pub(crate) struct Point {
     pub(crate) p99: Duration,
     /// Processor time of all members together for one answer.
     pub(crate) cpu: Duration,
+    /// How long each answer took, shortest first.
+    pub(crate) latencies: Vec<Duration>,
 }
 
 /// Load by `clients` clients, spread over these members.
@@ -94,6 +95,7 @@ pub(crate) async fn run(
         p50: share_of(&latencies, 0.5),
         p99: share_of(&latencies, 0.99),
         cpu: used.div_f64(latencies.len().max(1) as f64),
+        latencies,
     })
 }
 

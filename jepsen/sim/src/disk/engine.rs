@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use keelson_store_core::engine::{Batch, Cursor, Engine, EngineError, Family, Read, Role};
+use keelson_store_core::engine::{Batch, Capture, Cursor, Engine, EngineError, Family, Read, Role};
 
 use super::{
     Life,
@@ -68,10 +68,10 @@ impl Engine for MountedEngine {
         Ok(())
     }
 
-    fn checkpoint(&self, name: &str) -> Result<(), EngineError> {
+    fn capture(&self, name: &str) -> Result<Box<dyn Capture>, EngineError> {
         self.life.check()?;
         self.life.take_time();
-        self.engine.checkpoint(name)
+        self.engine.capture(name)
     }
 
     fn size(&self) -> u64 {

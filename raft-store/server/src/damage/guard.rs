@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use keelson_store_core::engine::{Batch, Cursor, Engine, EngineError, Family, Read, Write};
+use keelson_store_core::engine::{Batch, Capture, Cursor, Engine, EngineError, Family, Read, Write};
 
 use super::Sentinel;
 use crate::record::DamagedPart;
@@ -84,8 +84,8 @@ impl Engine for Guarded<dyn Engine> {
         self.inner.sync()
     }
 
-    fn checkpoint(&self, name: &str) -> Result<(), EngineError> {
-        self.inner.checkpoint(name)
+    fn capture(&self, name: &str) -> Result<Box<dyn Capture>, EngineError> {
+        self.inner.capture(name)
     }
 
     fn size(&self) -> u64 {

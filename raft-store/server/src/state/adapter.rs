@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, TryLockError},
+    sync::{Arc, Mutex},
 };
 
 use futures_util::{Stream, StreamExt as _};
@@ -20,7 +20,7 @@ use openraft::{
 
 use super::{
     shared::SharedState,
-    snapshot::{SnapshotBuilder, SnapshotFolder, Snapshots, lock, read_membership},
+    snapshot::{SnapshotBuilder, SnapshotFolder, Snapshots, lock, read_membership, until_free},
 };
 use crate::{
     damage::Sentinel,
@@ -113,15 +113,6 @@ impl StateAdapter {
     pub(crate) fn cover(&self, log_end: Option<LogPosition>) -> Result<(), EngineError> {
         if self.applied() > log_end {
             self.snapshots.build(&self.machine)?;
-        }
-        Ok(())
-    }
-
-    /// Waits, off the runtime's thread, while a checkpoint holds the machine: heartbeats must go on.
-    async fn until_free(&self) -> Result<(), io::Error> {
-        while matches!(self.machine.try_lock(), Err(TryLockError::WouldBlock)) {
-            let machine = self.machine.clone();
-            self.snapshots.offload().run(move || drop(lock(&machine))).await.map_err(io::Error::other)?;
         }
         Ok(())
     }
@@ -306,7 +297,7 @@ impl RaftStateMachine<Types> for StateAdapter {
         let mut batches = entries.ready_chunks(BATCH_ENTRIES);
         while let Some(batch) = batches.next().await {
             let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
-            self.until_free().await?;
+            until_free(&self.machine, self.snapshots.offload()).await.map_err(io::Error::other)?;
             self.apply_batch(batch).map_err(io::Error::other)?;
         }
         Ok(())

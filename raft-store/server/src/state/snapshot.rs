@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, TryLockError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -11,12 +11,12 @@ use std::{
 
 use keelson_store_core::{
     apply::StateMachine,
-    engine::{Disk, EngineError, Role, Space},
+    engine::{Capture, Disk, EngineError, Role, Space},
     id::{LogPosition, ReplicaId},
     mutant::{self, Mutant},
 };
 use openraft::storage::RaftSnapshotBuilder;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinError};
 
 use super::adapter::{check_snapshot, claim, live_store};
 use crate::{
@@ -67,6 +67,13 @@ pub(super) struct Snapshots {
     current: Arc<Mutex<Option<(SnapshotRecord, SnapshotFolder)>>>,
     /// Held while one is made: the pointer on disk must not go back to an older one that was slower.
     building: Arc<Mutex<()>>,
+}
+
+/// What is to be a snapshot.
+struct Captured {
+    record: SnapshotRecord,
+    /// None where the folder is there already.
+    contents: Option<Box<dyn Capture>>,
 }
 
 /// Builds snapshots beside apply.
@@ -137,6 +144,16 @@ impl Drop for Folder {
     }
 }
 
+impl Captured {
+    /// Makes the folder complete. Nobody waits for it.
+    fn keep(self) -> Result<SnapshotRecord, EngineError> {
+        if let Some(contents) = self.contents {
+            contents.keep()?;
+        }
+        Ok(self.record)
+    }
+}
+
 impl Snapshots {
     /// Finds the newest snapshot and removes the leftovers of older ones.
     pub(super) fn open(disk: Arc<dyn Disk>, meta: LogMeta, offload: Offload) -> Result<Self, EngineError> {
@@ -175,7 +192,8 @@ impl Snapshots {
         current.map(|(record, folder)| record.snapshot(folder)).transpose()
     }
 
-    /// Makes a snapshot of what `machine` has applied by now. Writers wait only for the checkpoint itself.
+    /// Makes a snapshot of what `machine` has applied by now. Writers wait only until it
+    /// is captured.
     pub(super) fn build(&self, machine: &Mutex<StateMachine>) -> Result<Snapshot, EngineError> {
         let _building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         let engine = lock(machine).engine().clone();
@@ -184,7 +202,8 @@ impl Snapshots {
         }
         // The flush that takes long happens here, beside the writers; the one inside the checkpoint is short.
         engine.sync()?;
-        let record = self.checkpoint(&lock(machine))?;
+        let captured = self.capture(&lock(machine))?;
+        let record = captured.keep()?;
         self.meta.set_snapshot(&record)?;
         self.adopt(record)
     }
@@ -197,7 +216,7 @@ impl Snapshots {
         name: &str,
     ) -> Result<Snapshot, EngineError> {
         let _building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
-        let record = self.checkpoint(machine)?;
+        let record = self.capture(machine)?.keep()?;
         self.meta.set_state_and_snapshot(name, &record)?;
         self.adopt(record)
     }
@@ -227,7 +246,8 @@ impl Snapshots {
         current.as_ref().is_some_and(|(record, held)| record.folder == folder && held.is_damaged())
     }
 
-    fn checkpoint(&self, machine: &StateMachine) -> Result<SnapshotRecord, EngineError> {
+    /// Takes what `machine` has applied by now.
+    fn capture(&self, machine: &StateMachine) -> Result<Captured, EngineError> {
         let mut last = machine.header().applied;
         if mutant::is(Mutant::SnapshotAhead) {
             last = last.map(|at| LogPosition { index: at.index.next(), ..at });
@@ -237,11 +257,13 @@ impl Snapshots {
             folder.push_str(AGAIN);
         }
         let membership = read_membership(machine)?;
-        if self.meta.snapshot()?.is_none_or(|current| current.folder != folder) {
+        let is_there = self.meta.snapshot()?.is_some_and(|current| current.folder == folder);
+        let mut contents = None;
+        if !is_there {
             self.disk.remove(&folder)?;
-            machine.engine().checkpoint(&folder)?;
+            contents = Some(machine.engine().capture(&folder)?);
         }
-        Ok(SnapshotRecord { folder, last, membership })
+        Ok(Captured { record: SnapshotRecord { folder, last, membership }, contents })
     }
 }
 
@@ -319,7 +341,7 @@ pub(crate) fn put_in_place(
     if let Some((_, former)) = &*snapshots.current.lock().unwrap_or_else(PoisonError::into_inner) {
         former.found_damaged();
     }
-    let record = snapshots.checkpoint(&machine)?;
+    let record = snapshots.capture(&machine)?.keep()?;
     meta.set_refilled(replica, store, &record, keep_log)
 }
 
@@ -354,6 +376,18 @@ pub(super) fn read_membership(machine: &StateMachine) -> Result<MembershipRecord
 /// A poisoned lock means that an invariant broke while the machine was written: go no further.
 pub(crate) fn lock(machine: &Mutex<StateMachine>) -> std::sync::MutexGuard<'_, StateMachine> {
     machine.lock().expect("the state machine is whole: its writer has not panicked")
+}
+
+/// Waits, off the runtime's thread, while a snapshot is captured of the machine: heartbeats must go on.
+pub(crate) async fn until_free(
+    machine: &Arc<Mutex<StateMachine>>,
+    offload: Offload,
+) -> Result<(), JoinError> {
+    while matches!(machine.try_lock(), Err(TryLockError::WouldBlock)) {
+        let machine = machine.clone();
+        offload.run(move || drop(lock(&machine))).await?;
+    }
+    Ok(())
 }
 
 fn folder_name(last: Option<LogPosition>) -> String {

@@ -12,7 +12,10 @@ use std::{
 
 use keelson_store_core::apply::StateMachine;
 
-use crate::{runtime::clock::sleep, state::lock_machine};
+use crate::{
+    runtime::{Offload, clock::sleep},
+    state::{lock_machine, until_free},
+};
 
 /// Records looked at in one step: a fraction of a millisecond.
 const STEP_RECORDS: usize = 250;
@@ -22,8 +25,9 @@ const PACE: Duration = Duration::from_millis(10);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Surveys until dropped, or until the state cannot be read.
-pub(super) async fn run(machine: Arc<Mutex<StateMachine>>) {
-    loop {
+pub(super) async fn run(machine: Arc<Mutex<StateMachine>>, offload: Offload) {
+    // Only a panic ends it, which the next write meets, too.
+    while until_free(&machine, offload).await.is_ok() {
         let more = lock_machine(&machine).survey(STEP_RECORDS);
         match more {
             Ok(true) => sleep(PACE).await,

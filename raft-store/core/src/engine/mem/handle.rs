@@ -12,7 +12,7 @@ use super::contents::Contents;
 use super::store::{Image, Store, check_family};
 use super::tree::{Node, Record};
 use super::{Fate, lock};
-use crate::engine::{Batch, Cursor, Engine, EngineError, Family, Read, Role, Write};
+use crate::engine::{Batch, Capture, Cursor, Engine, EngineError, Family, Read, Role, Write};
 
 /// One opening of a store.
 #[derive(Debug)]
@@ -125,15 +125,31 @@ impl Engine for MemEngine {
         fate.map_or(Ok(()), |_| Err(self.session.fail("input/output error in sync")))
     }
 
-    fn checkpoint(&self, name: &str) -> Result<(), EngineError> {
-        let mut disk = lock(&self.disk);
+    fn capture(&self, name: &str) -> Result<Box<dyn Capture>, EngineError> {
         self.session.check_writable()?;
         let image = lock(&self.session.store).current().clone();
-        disk.add_checkpoint(name, self.session.role, &image)
+        let (session, disk) = (self.session.clone(), self.disk.clone());
+        Ok(Box::new(Captured { session, disk, name: name.to_owned(), image }))
     }
 
     fn size(&self) -> u64 {
         lock(&self.session.store).current().bytes()
+    }
+}
+
+/// What a checkpoint is to hold.
+struct Captured {
+    session: Arc<Session>,
+    disk: Arc<Mutex<Contents>>,
+    name: String,
+    image: Image,
+}
+
+impl Capture for Captured {
+    fn keep(self: Box<Self>) -> Result<(), EngineError> {
+        let mut disk = lock(&self.disk);
+        self.session.check_writable()?;
+        disk.add_checkpoint(&self.name, self.session.role, &self.image)
     }
 }
 
