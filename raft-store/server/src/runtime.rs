@@ -73,6 +73,9 @@ impl Home {
     }
 }
 
+/// How much nicer than the rest is what nobody waits for.
+const BEHIND: i32 = 19;
+
 /// Where work goes that blocks for more than a fraction of a millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offload {
@@ -96,5 +99,50 @@ impl Offload {
                 None => work(),
             }),
         }
+    }
+
+    /// The same for work that takes a processor for seconds: it gives way to everything else in the process.
+    pub(crate) async fn run_behind<T, F>(self, work: F) -> Result<T, tokio::task::JoinError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        match self {
+            Self::Thread => self.run(|| behind(work)).await,
+            Self::Inline => self.run(work).await,
+        }
+    }
+}
+
+/// Runs `work` on a thread of its own, which is over afterwards: nobody may take a lower priority back.
+fn behind<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            // Linux has it for a thread. Without it the work is only less polite.
+            let _ = rustix::process::nice(BEHIND);
+            work()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::getpriority_process;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_runs_behind_is_nicer_than_the_rest_and_its_panics_are_told() {
+        let nice = || getpriority_process(None).unwrap();
+        let own = nice();
+        assert_eq!(Offload::Thread.run_behind(nice).await.unwrap(), own + BEHIND);
+        assert_eq!(
+            Offload::Thread.run(nice).await.unwrap(),
+            own,
+            "the thread that waited for it stays as it was"
+        );
+        let panicked = Offload::Thread.run_behind(|| panic!("on purpose")).await.map(|()| ());
+        assert!(panicked.is_err_and(|error| error.is_panic()));
     }
 }

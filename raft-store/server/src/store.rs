@@ -311,7 +311,7 @@ impl Store {
         let view = self.view(Consistency::Local).await?;
         let revision = view.header().revision;
         let hashing = move || mvcc::contents_hash(view.read(), view.header(), at);
-        let hashed = self.inner.offload.run(hashing).await.map_err(|_| ReadError::Stopped)?;
+        let hashed = self.inner.offload.run_behind(hashing).await.map_err(|_| ReadError::Stopped)?;
         Ok(At { revision, answer: hashed?? })
     }
 

@@ -49,7 +49,9 @@ pub(crate) async fn measure(
         if returned.elapsed() > PATIENCE {
             return Err("the member that was away does not catch up".into());
         }
-        looks.push(load::run(cluster, &others, Operation::Put, CLIENTS, LOOK).await?.per_second);
+        let look = load::run(cluster, &others, Operation::Put, CLIENTS, LOOK).await?.per_second;
+        eprintln!("bench: puts/s meanwhile: {look:.0}");
+        looks.push(look);
     }
     let meanwhile = looks.iter().sum::<f64>() / looks.len().max(1) as f64;
     table.add(number, &MISSED, mib as f64);

@@ -190,7 +190,7 @@ impl Inbox {
     /// Whether what was received is whole; else what is damaged.
     pub(super) async fn damage(&self, meta: &SnapshotMeta) -> io::Result<Option<String>> {
         let (disk, folder, contents) = (self.disk.clone(), self.folder.clone(), meta.clone());
-        let check = self.offload.run(move || state::check_snapshot(&*disk, &folder, &contents));
+        let check = self.offload.run_behind(move || state::check_snapshot(&*disk, &folder, &contents));
         match check.await.map_err(io::Error::other)? {
             Ok(()) => Ok(None),
             Err(damaged @ EngineError::Corrupt { .. }) => {

@@ -35,7 +35,9 @@ use crate::{
 };
 
 /// Entries that share one atomic write at most.
-const BATCH_ENTRIES: usize = 512;
+pub(super) const BATCH_ENTRIES: usize = 512;
+/// A snapshot that is to be sent is made anew when it is behind by this part of what there is between two.
+const STALE_PART: u64 = 10;
 /// Name of the state store of a replica that never received a snapshot.
 const FIRST_STORE: &str = "state-0";
 /// Folders in which received snapshots arrive; the live state store is one of them after an install.
@@ -52,6 +54,10 @@ pub struct StateAdapter {
     shared: Arc<SharedState>,
     snapshots: Snapshots,
     sentinel: Arc<Sentinel>,
+    /// So many entries behind the state, a snapshot is too old for whoever is to get one.
+    stale_after: u64,
+    /// Raft has begun. Before, it asks for the snapshot to learn which one there is.
+    runs: bool,
 }
 
 type Responder = openraft::storage::ApplyResponder<Types>;
@@ -75,7 +81,9 @@ impl StateAdapter {
         let shared = SharedState::new(&machine, options.watch_history_bytes);
         let snapshots = Snapshots::open(disk, meta, options.offload)?;
         let machine = Arc::new(Mutex::new(machine));
-        Ok(Self { machine, shared: Arc::new(shared), snapshots, sentinel: sentinel.clone() })
+        let (shared, sentinel) = (Arc::new(shared), sentinel.clone());
+        let stale_after = (options.snapshot_every / STALE_PART).max(1);
+        Ok(Self { machine, shared, snapshots, sentinel, stale_after, runs: false })
     }
 
     /// What readers use.
@@ -115,6 +123,16 @@ impl StateAdapter {
             self.snapshots.build(&self.machine)?;
         }
         Ok(())
+    }
+
+    /// Whether a snapshot is too old to begin sending it: what a newer one has, its receiver need not apply entry by entry.
+    /// One that somebody has a part of is not, since they would begin again.
+    fn is_stale(&self, snapshot: &Snapshot) -> bool {
+        let beyond = |at: Option<u64>| at.map_or(0, |index| index + 1);
+        let applied = beyond(self.applied().map(|at| at.index.get()));
+        let behind = applied.saturating_sub(beyond(snapshot.meta.last_log_id.map(|at| at.index())));
+        let folder = &snapshot.snapshot;
+        behind > self.stale_after && !folder.was_offered()
     }
 
     /// What no replica may do, each at other entries.
@@ -294,8 +312,14 @@ impl RaftStateMachine<Types> for StateAdapter {
     where
         S: Stream<Item = Result<EntryResponder<Types>, io::Error>> + Unpin + OptionalSend,
     {
+        self.runs = true;
         let mut batches = entries.ready_chunks(BATCH_ENTRIES);
+        let mut is_first = true;
         while let Some(batch) = batches.next().await {
+            // Whoever has come back has thousands of entries to apply; heartbeats must be answered meanwhile.
+            if !std::mem::replace(&mut is_first, false) {
+                tokio::task::yield_now().await;
+            }
             let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
             until_free(&self.machine, self.snapshots.offload()).await.map_err(io::Error::other)?;
             self.apply_batch(batch).map_err(io::Error::other)?;
@@ -327,16 +351,20 @@ impl RaftStateMachine<Types> for StateAdapter {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        let current = self.snapshots.current().map_err(io::Error::other)?;
-        if current.as_ref().is_some_and(|current| current.snapshot.is_damaged()) {
+        let Some(current) = self.snapshots.current().map_err(io::Error::other)? else { return Ok(None) };
+        let is_damaged = current.snapshot.is_damaged();
+        if is_damaged {
             tracing::warn!("the snapshot is damaged; another one takes its place");
             // It was made of this state, which may be where the damage is: then this replica must stop, and leave it to
             // others to send snapshots.
             let engine = lock(&self.machine).engine().clone();
             let read = self.snapshots.offload().run(move || read_all(&*engine)).await;
             read.map_err(io::Error::other)?.map_err(io::Error::other)?;
-            return self.get_snapshot_builder().await.build_snapshot().await.map(Some);
         }
-        Ok(current)
+        let mut builder = self.get_snapshot_builder().await;
+        if is_damaged || (self.runs && self.is_stale(&current) && builder.has_room()) {
+            return builder.build_snapshot().await.map(Some);
+        }
+        Ok(Some(current))
     }
 }

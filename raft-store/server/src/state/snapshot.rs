@@ -11,7 +11,7 @@ use std::{
 
 use keelson_store_core::{
     apply::StateMachine,
-    engine::{Capture, Disk, EngineError, Role, Space},
+    engine::{Capture, Disk, EngineError, Role},
     id::{LogPosition, ReplicaId},
     mutant::{self, Mutant},
 };
@@ -51,6 +51,7 @@ struct Folder {
     name: String,
     obsolete: AtomicBool,
     damaged: AtomicBool,
+    offered: AtomicBool,
     /// How many wait for no other snapshot to take its place.
     keepers: watch::Sender<usize>,
 }
@@ -86,13 +87,14 @@ pub struct SnapshotBuilder {
 impl SnapshotFolder {
     /// A folder of `disk` that is complete.
     pub fn new(disk: Arc<dyn Disk>, name: String) -> Self {
-        let [obsolete, damaged] = [AtomicBool::new(false), AtomicBool::new(false)];
-        Self(Arc::new(Folder { disk, name, obsolete, damaged, keepers: watch::Sender::new(0) }))
+        let [obsolete, damaged, offered] = [const { AtomicBool::new(false) }; 3];
+        Self(Arc::new(Folder { disk, name, obsolete, damaged, offered, keepers: watch::Sender::new(0) }))
     }
 
     /// Keeps the snapshot the newest one for a while. A newer one would let the log go on which whoever receives this
     /// one depends next; on a busy leader a slow transfer would be followed by another one for ever.
     pub(crate) fn keep_newest(&self) -> Kept {
+        self.0.offered.store(true, Ordering::Relaxed);
         self.0.keepers.send_modify(|keepers| *keepers += 1);
         Kept(self.clone())
     }
@@ -116,6 +118,11 @@ impl SnapshotFolder {
     /// A follower has found that the snapshot is not whole: it is not sent any more.
     pub(crate) fn found_damaged(&self) {
         self.0.damaged.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anybody may have received a part of it.
+    pub(super) fn was_offered(&self) -> bool {
+        self.0.offered.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_damaged(&self) -> bool {
@@ -174,6 +181,11 @@ impl Snapshots {
     /// The disk that snapshots are on.
     pub(super) fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
+    }
+
+    /// How much room the disk has, where that is less than `needed`.
+    fn lacks(&self, needed: u64) -> Option<u64> {
+        self.disk.space().map(|space| space.free).filter(|free| *free < needed)
     }
 
     /// The records beside the log.
@@ -268,15 +280,11 @@ impl Snapshots {
 }
 
 impl SnapshotBuilder {
-    /// Returns when the disk has room for what is written out first. An engine that has met a full disk is of no use any
-    /// more (E7), and takes the replica along, which could have waited.
+    /// Returns when the disk has room for what is written out first.
     async fn room(&self) {
         for look in 0_u32.. {
-            let needed = lock(&self.machine).engine().unwritten() + SNAPSHOT_BYTES;
-            let free = match self.snapshots.disk.space() {
-                Some(Space { free, .. }) if free < needed => free,
-                Some(_) | None => return,
-            };
+            let needed = self.needs();
+            let Some(free) = self.snapshots.lacks(needed) else { return };
             if look.is_multiple_of(REMIND_EVERY) {
                 tracing::warn!(
                     free,
@@ -286,6 +294,17 @@ impl SnapshotBuilder {
             }
             sleep(ROOM_PAUSE).await;
         }
+    }
+
+    /// Whether there is room now. An engine that has met a full disk is of no use any more (E7), and takes the replica along,
+    /// which could have waited.
+    pub(super) fn has_room(&self) -> bool {
+        self.snapshots.lacks(self.needs()).is_none()
+    }
+
+    /// Bytes that a snapshot takes of the disk.
+    fn needs(&self) -> u64 {
+        lock(&self.machine).engine().unwritten() + SNAPSHOT_BYTES
     }
 }
 

@@ -1,17 +1,29 @@
 //! Which snapshot a replica points at, whatever happens between two steps.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    io,
+    ops::Range,
+    pin::pin,
+    sync::{Arc, Mutex},
+};
 
+use futures_util::{poll, stream};
 use keelson_store_core::{
     apply::StateMachine,
     command::{AuthCommand, Caller, Command},
     engine::{Disk, Role, mem::MemDisk},
     id::{LogIndex, LogPosition, Term},
 };
-use openraft::storage::RaftStateMachine as _;
+use openraft::storage::{EntryResponder, RaftSnapshotBuilder as _, RaftStateMachine as _};
 
-use super::{SharedState, StateAdapter, StateView, snapshot::Snapshots};
-use crate::{Member, StoreOptions, damage::Sentinel, log::LogMeta, runtime::Offload};
+use super::{SharedState, StateAdapter, StateView, adapter::BATCH_ENTRIES, snapshot::Snapshots};
+use crate::{
+    Member, StoreOptions,
+    damage::Sentinel,
+    log::LogMeta,
+    runtime::Offload,
+    types::{self, Entry, Payload, Types},
+};
 
 fn at(index: u64) -> LogPosition {
     LogPosition { term: Term::new(1), index: LogIndex::new(index) }
@@ -67,6 +79,46 @@ async fn a_state_ahead_of_its_log_gets_a_snapshot_before_the_log_is_dropped() {
     assert!(adapter.get_current_snapshot().await.unwrap().is_none());
     adapter.cover(Some(at(90))).unwrap();
     assert_eq!(meta.snapshot().unwrap().unwrap().last, Some(at(99)));
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_to_be_sent_is_not_old_unless_somebody_has_a_part_of_it() {
+    let (disk, meta) = on_new_disk();
+    let mut options = StoreOptions::new(Member::default(), vec![], "test".into());
+    options.snapshot_every = 1000;
+    let sentinel = Sentinel::open(meta.clone()).unwrap();
+    let mut adapter = StateAdapter::open(disk, meta, &sentinel, &options).unwrap();
+    adapter.apply(stream::iter(blank(0..10))).await.unwrap();
+    adapter.get_snapshot_builder().await.build_snapshot().await.unwrap();
+    let mut last = async |entries: Range<u64>| {
+        adapter.apply(stream::iter(blank(entries))).await.unwrap();
+        let snapshot = adapter.get_current_snapshot().await.unwrap().unwrap();
+        (snapshot.meta.last_log_id.unwrap().index(), snapshot.snapshot)
+    };
+    assert_eq!(last(10..110).await.0, 9, "a tenth of what there is between two is nothing");
+    let (fresh, folder) = last(110..111).await;
+    assert_eq!(fresh, 110);
+    drop(folder.keep_newest());
+    assert_eq!(last(111..1000).await.0, 110, "who has a part of it goes on with it");
+}
+
+fn blank(indexes: Range<u64>) -> impl Iterator<Item = io::Result<EntryResponder<Types>>> {
+    let entry = |index| Entry { log_id: types::log_id(at(index)), payload: Payload::Blank };
+    indexes.map(move |index| Ok((entry(index), None)))
+}
+
+#[tokio::test]
+async fn others_get_their_turn_while_many_entries_are_applied() {
+    let (disk, meta) = on_new_disk();
+    let options = StoreOptions::new(Member::default(), vec![], "test".into());
+    let sentinel = Sentinel::open(meta.clone()).unwrap();
+    let mut adapter = StateAdapter::open(disk, meta, &sentinel, &options).unwrap();
+    let mut apply = pin!(adapter.apply(stream::iter(blank(0..4 * BATCH_ENTRIES as u64))));
+    let mut turns = 0;
+    while poll!(&mut apply).is_pending() {
+        turns += 1;
+    }
+    assert_eq!(turns, 3, "one between two batches");
 }
 
 #[test]
