@@ -58,6 +58,7 @@ pub const PROMISES: &[(&str, Promise)] = &[
     ("folders: what is missing is an error", folders::missing_is_an_error),
     ("folders: a foreign folder does not open", folders::foreign_folder_does_not_open),
     ("folders: a checkpoint holds its moment", folders::checkpoint_holds_its_moment),
+    ("folders: a captured moment stays", folders::captured_moment_stays),
     ("folders: a checkpoint never replaces anything", folders::checkpoint_never_replaces),
     ("folders: a copied checkpoint opens", folders::copied_checkpoint_opens),
 ];

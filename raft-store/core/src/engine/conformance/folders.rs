@@ -92,6 +92,36 @@ pub fn checkpoint_holds_its_moment(disk: &dyn Disk) {
     }
 }
 
+/// What was captured stays as it was until it is kept, whatever happens to the store meanwhile. Not kept, it is nothing.
+pub fn captured_moment_stays(disk: &dyn Disk) {
+    for role in [Role::Log, Role::State] {
+        let engine = open(disk, &format!("{role:?}"), role);
+        let name = format!("{role:?}-checkpoint");
+        for family in Family::of(role) {
+            write(&*engine, |batch| batch.put(family, "before", "1"));
+        }
+        drop(engine.capture(&name).expect("capture"));
+        assert!(!disk.list().expect("list").contains(&name));
+        let captured = engine.capture(&name).expect("capture");
+        for family in Family::of(role) {
+            write(&*engine, |batch| {
+                batch.delete_range(family, "a", "c");
+                batch.put(family, "after", "1");
+            });
+        }
+        sync(&*engine);
+        engine.reclaim().expect("reclaim");
+        captured.keep().expect("keep");
+        let copy = open(disk, &name, role);
+        for family in Family::of(role) {
+            assert_eq!(
+                (keys(&*copy, family), keys(&*engine, family)),
+                (vec!["before".into()], vec!["after".into()])
+            );
+        }
+    }
+}
+
 /// A name that is taken, by a folder or by the store itself, is refused and left as it was.
 pub fn checkpoint_never_replaces(disk: &dyn Disk) {
     let engine = open(disk, "store", Role::State);
