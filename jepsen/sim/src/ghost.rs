@@ -94,6 +94,9 @@ impl Ghost {
     pub(crate) fn logged(&self, replica: Node, changes: usize, facts: Vec<LogFact>) {
         self.trace.note(Event::Wrote { replica, changes });
         let mut inner = self.lock();
+        if facts.contains(&LogFact::StateAnew) {
+            inner.states.begins_anew(replica);
+        }
         let checked = inner.logs.written(replica, facts);
         inner.judge(&self.trace, checked);
     }
@@ -125,7 +128,7 @@ impl Ghost {
     /// A replica has crashed; what was not synced may be gone.
     pub(crate) fn crashed(&self, replica: Node) {
         let mut inner = self.lock();
-        inner.states.crashed(replica);
+        inner.states.begins_anew(replica);
         let checked = inner.logs.check_kept();
         inner.judge(&self.trace, checked);
     }
@@ -141,7 +144,7 @@ impl Ghost {
     pub(crate) fn renewed(&self, replica: Node) {
         let mut inner = self.lock();
         inner.logs.renewed(replica);
-        inner.states.crashed(replica);
+        inner.states.begins_anew(replica);
     }
 
     /// The id of the disk that a replica has of its own, where it has got so far.

@@ -23,6 +23,7 @@ const REPLICA: &[u8] = b"replica";
 const VOTE: &[u8] = b"vote";
 const SNAPSHOT: &[u8] = b"snapshot";
 const JOINED: &[u8] = b"joined";
+const DAMAGE: &[u8] = b"damage";
 const META_KEYS: [&[u8]; 4] = [REPLICA, VOTE, SNAPSHOT, JOINED];
 
 /// What a batch says.
@@ -40,6 +41,8 @@ pub(crate) enum LogFact {
     Joined,
     /// A vote.
     Vote(VoteRecord),
+    /// A damaged state has made room for another one, which may be older: what the log has beyond it is applied again.
+    StateAnew,
     /// The snapshot up to which the log may be dropped.
     Snapshot(Option<LogPosition>),
     /// An entry, with the hash of what it says.
@@ -152,6 +155,7 @@ fn log_fact(write: &Write) -> Option<LogFact> {
                 (_, end) => Some(LogFact::Purged { upto: LogIndex::new(end.saturating_sub(1)) }),
             }
         }
+        Write::Delete { family: Family::LogMeta, key } if &key[..] == DAMAGE => Some(LogFact::StateAnew),
         Write::Put { .. } | Write::Delete { .. } | Write::DeleteRange { .. } => None,
     }
 }

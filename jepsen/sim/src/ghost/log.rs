@@ -63,6 +63,7 @@ impl Contents {
         match fact {
             LogFact::Replica(replica) => self.replica = Some(*replica),
             LogFact::Joined => self.has_joined = true,
+            LogFact::StateAnew => {}
             LogFact::Vote(vote) => self.vote = Some(*vote),
             LogFact::Snapshot(last) => self.snapshot = *last,
             LogFact::Entry { at, .. } => drop(self.terms.insert(at.index, at.term)),
@@ -185,6 +186,7 @@ impl Logs {
             LogFact::Entry { at, .. } => Some(*at),
             LogFact::Replica(_)
             | LogFact::Joined
+            | LogFact::StateAnew
             | LogFact::Snapshot(_)
             | LogFact::Vote(_)
             | LogFact::Truncated { .. }
@@ -213,7 +215,7 @@ impl Logs {
 
     fn check(&mut self, replica: Node, fact: &LogFact) -> Checked {
         match fact {
-            LogFact::Replica(_) | LogFact::Joined | LogFact::Snapshot(_) => Ok(()),
+            LogFact::Replica(_) | LogFact::Joined | LogFact::StateAnew | LogFact::Snapshot(_) => Ok(()),
             LogFact::Vote(vote) => self.check_vote(replica, *vote),
             LogFact::Entry { at, digest, config } => {
                 let joint = self.check_membership(replica, *at, config.as_ref());

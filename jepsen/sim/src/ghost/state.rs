@@ -84,7 +84,8 @@ impl States {
         self.failed.remove(&replica).filter(|fact| fact.header.as_ref() == Some(found))
     }
 
-    pub(super) fn crashed(&mut self, replica: Node) {
+    /// What a replica had applied, it may apply again.
+    pub(super) fn begins_anew(&mut self, replica: Node) {
         self.lives.remove(&replica);
     }
 

@@ -212,6 +212,19 @@ fn an_applied_index_does_not_go_back() {
 }
 
 #[test]
+fn a_state_that_was_made_anew_applies_again() {
+    let story = Story::commits_one();
+    (0..2).for_each(|node| story.syncs(node, [entry(1, 1)]));
+    story.applies(0, at(1, 1), 2);
+    story.writes(0, [LogFact::StateAnew]);
+    story.applies(0, at(0, 1), 1);
+    assert_eq!(story.broken(), [""; 0]);
+    story.applies(0, at(1, 1), 2);
+    story.applies(0, at(0, 1), 1);
+    story.breaks(Invariant::NeverBack);
+}
+
+#[test]
 fn a_disk_that_must_not_be_there_is_not_believed() {
     let story = Story::commits_one();
     story.ghost.set_trust(Node(2), Trust::Foreign);

@@ -46,6 +46,10 @@ const FOUND: &[(u64, &str)] = &[
         20_261_127_528,
         "a false alarm: a copy was taken for older than it was, for it had what was not synced, too",
     ),
+    (
+        204_544_126_864_241,
+        "a false alarm: damage was met while the log was applied at the start, and the state that was made anew was older",
+    ),
 ];
 
 #[test]
