@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures_util::{Stream, StreamExt as _};
@@ -56,8 +59,8 @@ pub struct StateAdapter {
     sentinel: Arc<Sentinel>,
     /// So many entries behind the state, a snapshot is too old for whoever is to get one.
     stale_after: u64,
-    /// Raft has begun. Before, it asks for the snapshot to learn which one there is.
-    runs: bool,
+    /// Raft has begun. Before, it asks for the snapshot to learn which one there is, and nobody is to wait for another.
+    runs: Arc<AtomicBool>,
 }
 
 type Responder = openraft::storage::ApplyResponder<Types>;
@@ -83,12 +86,17 @@ impl StateAdapter {
         let machine = Arc::new(Mutex::new(machine));
         let (shared, sentinel) = (Arc::new(shared), sentinel.clone());
         let stale_after = (options.snapshot_every / STALE_PART).max(1);
-        Ok(Self { machine, shared, snapshots, sentinel, stale_after, runs: false })
+        Ok(Self { machine, shared, snapshots, sentinel, stale_after, runs: Arc::default() })
     }
 
     /// What readers use.
     pub fn shared(&self) -> &Arc<SharedState> {
         &self.shared
+    }
+
+    /// To be set when Raft has begun.
+    pub(crate) fn runs(&self) -> Arc<AtomicBool> {
+        self.runs.clone()
     }
 
     /// The last entry in the state.
@@ -312,7 +320,6 @@ impl RaftStateMachine<Types> for StateAdapter {
     where
         S: Stream<Item = Result<EntryResponder<Types>, io::Error>> + Unpin + OptionalSend,
     {
-        self.runs = true;
         let mut batches = entries.ready_chunks(BATCH_ENTRIES);
         let mut is_first = true;
         while let Some(batch) = batches.next().await {
@@ -362,7 +369,8 @@ impl RaftStateMachine<Types> for StateAdapter {
             read.map_err(io::Error::other)?.map_err(io::Error::other)?;
         }
         let mut builder = self.get_snapshot_builder().await;
-        if is_damaged || (self.runs && self.is_stale(&current) && builder.has_room()) {
+        if is_damaged || (self.runs.load(Ordering::Relaxed) && self.is_stale(&current) && builder.has_room())
+        {
             return builder.build_snapshot().await.map(Some);
         }
         Ok(Some(current))
