@@ -145,7 +145,7 @@ mod tests {
             own,
             "the thread that waited for it stays as it was"
         );
-        let panicked = Offload::Thread.run_behind(|| panic!("on purpose")).await.map(|()| ());
+        let panicked: Result<(), _> = Offload::Thread.run_behind(|| panic!("on purpose")).await;
         assert!(panicked.is_err_and(|error| error.is_panic()));
     }
 }
