@@ -67,6 +67,7 @@ where
     if head.method != Method::HEAD && known.is_none_or(|info| !is_long_running(info)) {
         response = compress::compressed(&head.headers, response).await;
     }
+    log(&head, &audit_id, response.status(), began);
     let headers = response.headers_mut();
     headers.insert(AUDIT_ID, audit_id);
     if server.phase() != Phase::Serving && head.version <= Version::HTTP_11 {
@@ -77,6 +78,12 @@ where
     record::observe(&server.metrics, &head.method, known, response.status(), began.elapsed());
     // The answer to a HEAD is a GET's without the body: HTTP/2 clients hang up on one that has it.
     if head.method == Method::HEAD { response.map(|_| answer::no_body()) } else { response }
+}
+
+/// A line for each request, for those who ask for so much: a client's `Audit-Id` leads to it.
+fn log(head: &Parts, audit_id: &HeaderValue, status: StatusCode, began: Instant) {
+    let (client, took) = (head.headers.get(header::USER_AGENT), began.elapsed());
+    tracing::debug!(method = %head.method, uri = %head.uri, status = status.as_u16(), ?took, ?client, ?audit_id, "answered");
 }
 
 /// What Go's server says of a path that cannot be unescaped, before anything of upstream sees it.

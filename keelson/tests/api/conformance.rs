@@ -28,6 +28,7 @@ mod storage;
 mod watch;
 mod watchers;
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -130,7 +131,7 @@ fn what_upstreams_conformance_suite_asks_without_a_node_is_so() {
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// Runs them all. Answers those that failed; why, is printed where it happened.
+/// Runs them all. Answers those that failed, and why.
 fn run(servers: &Servers, wire: Wire, titles: &[Title]) -> Vec<String> {
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let one_after_the_other = || {
@@ -140,7 +141,7 @@ fn run(servers: &Servers, wire: Wire, titles: &[Title]) -> Vec<String> {
             let name = format!("{wire:?}: {}: {}", title.suite, title.title);
             match catch_unwind(AssertUnwindSafe(|| (title.scenario)(&cluster))) {
                 Ok(()) => println!("ok {name}"),
-                Err(_) => failures.lock().unwrap().push(name),
+                Err(panic) => failures.lock().unwrap().push(format!("{name}: {}", said(&*panic))),
             }
         }
     };
@@ -150,4 +151,10 @@ fn run(servers: &Servers, wire: Wire, titles: &[Title]) -> Vec<String> {
         }
     });
     failures.into_inner().unwrap()
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text")
 }

@@ -1,6 +1,13 @@
 //! Pods: what admission gives them, and how they end.
 
+use keelson_api_registry::{
+    object::Object,
+    resources::{self, ResourceInfo},
+};
+use keelson_store_core::id::Revision;
+
 use super::*;
+use crate::storage::{ClaimChange, ObjectStore};
 
 const PODS: &str = "/api/v1/namespaces/shop/pods";
 
@@ -123,6 +130,63 @@ fn a_pod_without_a_node_goes_at_once_and_one_with_a_node_when_the_node_says_so()
         let gone = cluster.delete(&web, last).await.unwrap();
         assert_eq!(gone.body["metadata"]["deletionGracePeriodSeconds"], 0);
         assert_eq!(cluster.get(&web).await, None);
+    });
+}
+
+/// Whenever a pod is marked as deleted, does something to it, perhaps before it is removed.
+async fn interfere(cluster: &Cluster, deed: impl AsyncFn(&ObjectStore, &Object, Revision)) {
+    let objects = &cluster.server.objects;
+    let mut changes = objects.changed(pods());
+    loop {
+        changes.changed().await.unwrap();
+        for pod in objects.cached(pods()).iter().filter(|pod| pod.object().is_being_deleted()) {
+            deed(objects, &pod.object(), pod.revision).await;
+        }
+    }
+}
+
+/// Deletes many pods while somebody interferes: each is gone, and its deletion says so.
+async fn delete_under(cluster: Cluster, deed: impl AsyncFn(&ObjectStore, &Object, Revision)) {
+    let deletions = async {
+        for attempt in 0..100 {
+            let name = format!("web-{attempt}");
+            cluster.pod(&name).await;
+            let path = format!("{PODS}/{name}");
+            let deleted = cluster.delete(&path, json!({"gracePeriodSeconds": 0})).await.unwrap();
+            assert_eq!((&deleted.body["metadata"]["name"], cluster.get(&path).await), (&json!(name), None));
+        }
+    };
+    tokio::select! {
+        () = deletions => {}
+        () = interfere(&cluster, deed) => {}
+    }
+}
+
+fn pods() -> &'static ResourceInfo {
+    resources::find("", "v1", "pods").unwrap()
+}
+
+#[test]
+fn a_pod_that_somebody_else_removes_once_it_is_marked_was_deleted_all_the_same() {
+    // As the pod garbage collector does.
+    with_cluster(async |cluster| {
+        delete_under(cluster, async |objects, pod, revision| {
+            objects.remove(pods(), pod.namespace(), pod.name(), revision, &[]).await.unwrap();
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_pod_that_somebody_changes_once_it_is_marked_is_removed_all_the_same() {
+    // As a scheduler does that has found no node.
+    with_cluster(async |cluster| {
+        delete_under(cluster, async |objects, pod, revision| {
+            let mut changed = pod.clone();
+            changed.set(&["status", "message"], "no node fits");
+            objects.replace(pods(), &changed, revision, ClaimChange::default()).await.unwrap();
+        })
+        .await;
     });
 }
 
