@@ -17,6 +17,4 @@ pub use adapter::StateAdapter;
 pub(crate) use adapter::{INCOMING_PREFIX, apply_entry, check_snapshot, is_state, live_store};
 pub use shared::{Applied, SharedState, StateView};
 pub use snapshot::{SnapshotBuilder, SnapshotFolder};
-pub(crate) use snapshot::{
-    build_first as build_first_snapshot, lock as lock_machine, put_in_place, rebuild, until_free,
-};
+pub(crate) use snapshot::{build_first as build_first_snapshot, lock_when_free, put_in_place, rebuild};

@@ -2,10 +2,7 @@
 
 use std::{
     io,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use futures_util::{Stream, StreamExt as _};
@@ -17,13 +14,13 @@ use keelson_store_core::{
     mutant::{self, Mutant},
 };
 use openraft::{
-    OptionalSend,
+    LogIdOptionExt as _, OptionalSend,
     storage::{EntryResponder, RaftSnapshotBuilder as _, RaftStateMachine},
 };
 
 use super::{
     shared::SharedState,
-    snapshot::{SnapshotBuilder, SnapshotFolder, Snapshots, lock, read_membership, until_free},
+    snapshot::{SnapshotBuilder, SnapshotFolder, Snapshots, lock, lock_when_free, read_membership},
 };
 use crate::{
     damage::Sentinel,
@@ -59,8 +56,6 @@ pub struct StateAdapter {
     sentinel: Arc<Sentinel>,
     /// So many entries behind the state, a snapshot is too old for whoever is to get one.
     stale_after: u64,
-    /// Raft has begun. Before, it asks for the snapshot to learn which one there is, and nobody is to wait for another.
-    runs: Arc<AtomicBool>,
 }
 
 type Responder = openraft::storage::ApplyResponder<Types>;
@@ -86,17 +81,12 @@ impl StateAdapter {
         let machine = Arc::new(Mutex::new(machine));
         let (shared, sentinel) = (Arc::new(shared), sentinel.clone());
         let stale_after = (options.snapshot_every / STALE_PART).max(1);
-        Ok(Self { machine, shared, snapshots, sentinel, stale_after, runs: Arc::default() })
+        Ok(Self { machine, shared, snapshots, sentinel, stale_after })
     }
 
     /// What readers use.
     pub fn shared(&self) -> &Arc<SharedState> {
         &self.shared
-    }
-
-    /// To be set when Raft has begun.
-    pub(crate) fn runs(&self) -> Arc<AtomicBool> {
-        self.runs.clone()
     }
 
     /// The last entry in the state.
@@ -136,11 +126,9 @@ impl StateAdapter {
     /// Whether a snapshot is too old to begin sending it: what a newer one has, its receiver need not apply entry by entry.
     /// One that somebody has a part of is not, since they would begin again.
     fn is_stale(&self, snapshot: &Snapshot) -> bool {
-        let beyond = |at: Option<u64>| at.map_or(0, |index| index + 1);
-        let applied = beyond(self.applied().map(|at| at.index.get()));
-        let behind = applied.saturating_sub(beyond(snapshot.meta.last_log_id.map(|at| at.index())));
-        let folder = &snapshot.snapshot;
-        behind > self.stale_after && !folder.was_offered()
+        let applied = self.shared.applied_at().map(types::log_id);
+        let behind = applied.next_index().saturating_sub(snapshot.meta.last_log_id.next_index());
+        behind > self.stale_after && !snapshot.snapshot.was_offered()
     }
 
     /// What no replica may do, each at other entries.
@@ -149,26 +137,28 @@ impl StateAdapter {
         entry.log_id.index() % RIGHT_ENTRIES == own % RIGHT_ENTRIES
     }
 
-    fn apply_batch(&self, entries: Vec<EntryResponder<Types>>) -> Result<(), EngineError> {
+    fn apply_batch(
+        &self,
+        mut machine: MutexGuard<'_, StateMachine>,
+        entries: Vec<EntryResponder<Types>>,
+    ) -> Result<(), EngineError> {
         let _station = tracing::debug_span!("apply", entries = entries.len()).entered();
         let began = Instant::now();
         let mut answers: Vec<(Responder, Answer)> = Vec::with_capacity(entries.len());
         let mut ops = Ops::default();
-        let applied = {
-            let mut machine = lock(&self.machine);
-            let mut batch = machine.begin();
-            for (mut entry, responder) in entries {
-                if mutant::is(Mutant::ApplyDifferently) && self.leaves_out(&entry) {
-                    entry.payload = Payload::Blank;
-                }
-                let answer = apply_entry(&mut batch, entry)?;
-                if let Answer::Outcome(outcome) = &answer {
-                    ops.add(outcome);
-                }
-                answers.extend(responder.map(|responder| (responder, answer)));
+        let mut batch = machine.begin();
+        for (mut entry, responder) in entries {
+            if mutant::is(Mutant::ApplyDifferently) && self.leaves_out(&entry) {
+                entry.payload = Payload::Blank;
             }
-            self.shared.commit(batch)?
-        };
+            let answer = apply_entry(&mut batch, entry)?;
+            if let Answer::Outcome(outcome) = &answer {
+                ops.add(outcome);
+            }
+            answers.extend(responder.map(|responder| (responder, answer)));
+        }
+        let applied = self.shared.commit(batch)?;
+        drop(machine);
         self.shared.meters().apply.since(began);
         self.shared.meters().ops.add(ops);
         self.shared.publish(&applied);
@@ -328,15 +318,15 @@ impl RaftStateMachine<Types> for StateAdapter {
                 tokio::task::yield_now().await;
             }
             let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
-            until_free(&self.machine, self.snapshots.offload()).await.map_err(io::Error::other)?;
-            self.apply_batch(batch).map_err(io::Error::other)?;
+            let machine = lock_when_free(&self.machine, self.snapshots.offload()).await;
+            self.apply_batch(machine.map_err(io::Error::other)?, batch).map_err(io::Error::other)?;
         }
         Ok(())
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
-        let meters = self.shared.meters().clone();
-        SnapshotBuilder { machine: self.machine.clone(), snapshots: self.snapshots.clone(), meters }
+        let (machine, shared) = (self.machine.clone(), self.shared.clone());
+        SnapshotBuilder { machine, shared, snapshots: self.snapshots.clone() }
     }
 
     async fn install_snapshot(
@@ -364,13 +354,12 @@ impl RaftStateMachine<Types> for StateAdapter {
             tracing::warn!("the snapshot is damaged; another one takes its place");
             // It was made of this state, which may be where the damage is: then this replica must stop, and leave it to
             // others to send snapshots.
-            let engine = lock(&self.machine).engine().clone();
+            let engine = self.shared.engine();
             let read = self.snapshots.offload().run(move || read_all(&*engine)).await;
             read.map_err(io::Error::other)?.map_err(io::Error::other)?;
         }
         let mut builder = self.get_snapshot_builder().await;
-        if is_damaged || (self.runs.load(Ordering::Relaxed) && self.is_stale(&current) && builder.has_room())
-        {
+        if is_damaged || (self.shared.raft_runs() && self.is_stale(&current) && builder.has_room()) {
             return builder.build_snapshot().await.map(Some);
         }
         Ok(Some(current))

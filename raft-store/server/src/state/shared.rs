@@ -53,6 +53,8 @@ pub struct SharedState {
     lost_leader: Mutex<Option<(Term, ReplicaId)>>,
     /// Whether this replica is a learner that stays one, as far as it knows.
     learns: AtomicBool,
+    /// Raft has begun. Before, it asks for the snapshot to learn which one there is, and nobody is to wait for another.
+    raft_runs: AtomicBool,
     /// Wakes whoever waits for the next deadline.
     leases_changed: Notify,
     /// Follows users and roles.
@@ -116,6 +118,7 @@ impl SharedState {
             leader_heard: AtomicU64::new(0),
             lost_leader: Mutex::default(),
             learns: AtomicBool::new(false),
+            raft_runs: AtomicBool::new(false),
             leases_changed: Notify::new(),
             auth_changed: watch::Sender::new(machine.auth().revision()),
             hub: WatchHub::new(header, watch_history_bytes),
@@ -163,7 +166,22 @@ impl SharedState {
 
     /// Bytes on disk, roughly.
     pub fn size(&self) -> u64 {
-        self.live.read().unwrap_or_else(PoisonError::into_inner).engine.size()
+        self.engine().size()
+    }
+
+    /// Where the state is, for background work.
+    pub(crate) fn engine(&self) -> Arc<dyn Engine> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).engine.clone()
+    }
+
+    /// Notes that Raft has begun.
+    pub(crate) fn raft_has_begun(&self) {
+        self.raft_runs.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub(crate) fn raft_runs(&self) -> bool {
+        self.raft_runs.load(Ordering::Relaxed)
     }
 
     /// Who is to be told of changes.

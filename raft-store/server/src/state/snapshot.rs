@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex, PoisonError, TryLockError,
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,10 +18,12 @@ use keelson_store_core::{
 use openraft::storage::RaftSnapshotBuilder;
 use tokio::{sync::watch, task::JoinError};
 
-use super::adapter::{check_snapshot, claim, live_store};
+use super::{
+    adapter::{check_snapshot, claim, live_store},
+    shared::SharedState,
+};
 use crate::{
     log::LogMeta,
-    meters::Meters,
     record::{MembershipRecord, SnapshotRecord},
     runtime::{
         Offload,
@@ -80,8 +82,8 @@ struct Captured {
 /// Builds snapshots beside apply.
 pub struct SnapshotBuilder {
     pub(super) machine: Arc<Mutex<StateMachine>>,
+    pub(super) shared: Arc<SharedState>,
     pub(super) snapshots: Snapshots,
-    pub(super) meters: Arc<Meters>,
 }
 
 impl SnapshotFolder {
@@ -304,7 +306,7 @@ impl SnapshotBuilder {
 
     /// Bytes that a snapshot takes of the disk.
     fn needs(&self) -> u64 {
-        lock(&self.machine).engine().unwritten() + SNAPSHOT_BYTES
+        self.shared.engine().unwritten() + SNAPSHOT_BYTES
     }
 }
 
@@ -321,7 +323,7 @@ impl RaftSnapshotBuilder<Types> for SnapshotBuilder {
         let (machine, snapshots) = (self.machine.clone(), self.snapshots.clone());
         let built = self.snapshots.offload.run(move || snapshots.build(&machine)).await;
         let snapshot = built.map_err(io::Error::other)?.map_err(io::Error::other)?;
-        self.meters.snapshot.since(began);
+        self.shared.meters().snapshot.since(began);
         tracing::info!(last = ?snapshot.meta.last_log_id, "built a snapshot");
         Ok(snapshot)
     }
@@ -393,20 +395,27 @@ pub(super) fn read_membership(machine: &StateMachine) -> Result<MembershipRecord
 }
 
 /// A poisoned lock means that an invariant broke while the machine was written: go no further.
-pub(crate) fn lock(machine: &Mutex<StateMachine>) -> std::sync::MutexGuard<'_, StateMachine> {
+pub(crate) fn lock(machine: &Mutex<StateMachine>) -> MutexGuard<'_, StateMachine> {
     machine.lock().expect("the state machine is whole: its writer has not panicked")
 }
 
-/// Waits, off the runtime's thread, while a snapshot is captured of the machine: heartbeats must go on.
-pub(crate) async fn until_free(
+/// Locks the machine. While a snapshot is captured of it, waits off the runtime's thread: heartbeats must go on.
+///
+/// # Errors
+/// Whoever waited has panicked.
+pub(crate) async fn lock_when_free(
     machine: &Arc<Mutex<StateMachine>>,
     offload: Offload,
-) -> Result<(), JoinError> {
-    while matches!(machine.try_lock(), Err(TryLockError::WouldBlock)) {
+) -> Result<MutexGuard<'_, StateMachine>, JoinError> {
+    loop {
+        match machine.try_lock() {
+            Err(TryLockError::WouldBlock) => {}
+            Ok(guard) => return Ok(guard),
+            Err(TryLockError::Poisoned(_)) => return Ok(lock(machine)),
+        }
         let machine = machine.clone();
         offload.run(move || drop(lock(&machine))).await?;
     }
-    Ok(())
 }
 
 fn folder_name(last: Option<LogPosition>) -> String {

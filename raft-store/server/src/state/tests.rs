@@ -4,7 +4,7 @@ use std::{
     io,
     ops::Range,
     pin::pin,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{Arc, Mutex},
 };
 
 use futures_util::{poll, stream};
@@ -90,14 +90,14 @@ async fn a_snapshot_that_is_to_be_sent_is_not_old_unless_somebody_has_a_part_of_
     let mut adapter = StateAdapter::open(disk, meta, &sentinel, &options).unwrap();
     adapter.apply(stream::iter(blank(0..10))).await.unwrap();
     adapter.get_snapshot_builder().await.build_snapshot().await.unwrap();
-    let runs = adapter.runs();
+    let shared = adapter.shared().clone();
     let mut last = async |entries: Range<u64>| {
         adapter.apply(stream::iter(blank(entries))).await.unwrap();
         let snapshot = adapter.get_current_snapshot().await.unwrap().unwrap();
         (snapshot.meta.last_log_id.unwrap().index(), snapshot.snapshot)
     };
     assert_eq!(last(10..200).await.0, 9, "nobody is to get one before Raft has begun");
-    runs.store(true, Ordering::Relaxed);
+    shared.raft_has_begun();
     assert_eq!(last(200..201).await.0, 200);
     assert_eq!(last(201..301).await.0, 200, "a tenth of what there is between two is nothing");
     let (fresh, folder) = last(301..302).await;

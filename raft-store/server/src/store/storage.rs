@@ -3,7 +3,7 @@
 //! In: a disk that is bound to a replica. Out: a Raft over whole parts; what was found to be damaged, in this start or
 //! before, has been made anew by then, and a disk that was rolled back is refused.
 
-use std::sync::{Arc, Mutex, atomic::Ordering};
+use std::sync::{Arc, Mutex};
 
 use keelson_store_core::{apply::StateMachine, engine::Disk};
 
@@ -91,7 +91,7 @@ impl Storage<'_> {
             started.check(&urls, state.header(), state.membership()?),
         );
         met.and(alike)?;
-        let (shared, machine, runs) = (state.shared().clone(), state.machine(), state.runs());
+        let (shared, machine) = (state.shared().clone(), state.machine());
         let network = NetworkFactory {
             directory: directory.clone(),
             state: shared.clone(),
@@ -100,7 +100,7 @@ impl Storage<'_> {
         };
         let raft = Raft::new(replica, raft_config::of(self.options)?, network, log, state).await;
         let raft = raft.map_err(|error| OpenError::Raft(error.to_string()))?;
-        runs.store(true, Ordering::Relaxed);
+        shared.raft_has_begun();
         Ok(Started { raft, state: shared, machine })
     }
 }

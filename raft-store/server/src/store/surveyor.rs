@@ -14,7 +14,7 @@ use keelson_store_core::apply::StateMachine;
 
 use crate::{
     runtime::{Offload, clock::sleep},
-    state::{lock_machine, until_free},
+    state::lock_when_free,
 };
 
 /// Records looked at in one step: a fraction of a millisecond.
@@ -27,8 +27,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Surveys until dropped, or until the state cannot be read.
 pub(super) async fn run(machine: Arc<Mutex<StateMachine>>, offload: Offload) {
     // Only a panic ends it, which the next write meets, too.
-    while until_free(&machine, offload).await.is_ok() {
-        let more = lock_machine(&machine).survey(STEP_RECORDS);
+    while let Ok(more) = lock_when_free(&machine, offload).await.map(|mut state| state.survey(STEP_RECORDS)) {
         match more {
             Ok(true) => sleep(PACE).await,
             Ok(false) => sleep(PAUSE).await,

@@ -22,7 +22,7 @@ use crate::{
         Offload,
         clock::{Instant, sleep, sleep_until},
     },
-    state::{SharedState, lock_machine, until_free},
+    state::{SharedState, lock_when_free},
 };
 
 /// Changes dealt with in one step: about half a millisecond for which writers wait. Each step deletes a range of the change log,
@@ -79,7 +79,7 @@ impl Sweeper {
                     }
                 }
                 () = sleep_until(write_out_at), if in_memory => {
-                    let engine = lock_machine(&self.machine).engine().clone();
+                    let engine = self.state.engine();
                     self.offload.run(move || engine.sync()).await??;
                     (in_memory, write_out_at) = (false, Instant::now() + WRITE_OUT_EVERY);
                 }
@@ -90,12 +90,10 @@ impl Sweeper {
     /// One step: read aside, carried out here. How long the next one should wait, or nothing when there is nothing left to
     /// drop.
     async fn step(&self) -> Result<Option<Duration>, SweepError> {
-        until_free(&self.machine, self.offload).await?;
-        let (view, header) = lock_machine(&self.machine).view();
+        let (view, header) = lock_when_free(&self.machine, self.offload).await?.view();
         let planned = self.offload.run(move || compact::sweep(&*view, &header, STEP_CHANGES)).await??;
         let Some(sweep) = planned else { return Ok(None) };
-        until_free(&self.machine, self.offload).await?;
-        lock_machine(&self.machine).sweep(sweep)?;
+        lock_when_free(&self.machine, self.offload).await?.sweep(sweep)?;
         Ok(Some(pause(&header)))
     }
 }
