@@ -198,8 +198,9 @@ impl Place {
         }
         let staging = self.dir.join(format!("{CHECKPOINT}{name}"));
         folder::remove_all(&staging)?;
-        make(&staging)?;
-        Ok(Staged { role, staging, path, _claim: claim })
+        let staged = Staged { role, staging, path, _claim: claim };
+        make(&staged.staging)?;
+        Ok(staged)
     }
 
     fn taken(&self) -> MutexGuard<'_, BTreeSet<String>> {
@@ -227,7 +228,7 @@ impl Claim {
     }
 }
 
-/// A copy of a store that has no name yet. One that never gets it goes when the disk is opened the next time.
+/// A copy of a store that has no name yet. One that never gets it goes.
 struct Staged {
     role: Role,
     staging: PathBuf,
@@ -240,6 +241,13 @@ impl Capture for Staged {
         format::write(&self.staging, self.role)?;
         folder::sync_all(&self.staging)?;
         folder::rename(&self.staging, &self.path)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // What cannot be removed goes when the disk is opened the next time.
+        let _ = folder::remove_all(&self.staging);
     }
 }
 

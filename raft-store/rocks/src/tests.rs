@@ -177,6 +177,17 @@ fn unfinished_work_is_swept_at_the_start() {
 }
 
 #[test]
+fn a_copy_that_is_not_kept_takes_no_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = disk_in(dir.path()).open("store", Role::State).unwrap();
+    let before = folder::names(dir.path()).unwrap();
+    let captured = engine.capture("checkpoint").unwrap();
+    assert_eq!(folder::names(dir.path()).unwrap().len(), before.len() + 1);
+    drop(captured);
+    assert_eq!(folder::names(dir.path()).unwrap(), before);
+}
+
+#[test]
 fn failed_sync_ends_the_handle() {
     let dir = tempfile::tempdir().unwrap();
     let disk = disk_in(dir.path());

@@ -1,7 +1,7 @@
 //! Promises about folders of files and about checkpoints, on this disk and copied to another place.
 
 use super::{FAMILY, entries, get, keys, open, put, sync, write};
-use crate::engine::{Disk, EngineError, Family, Role};
+use crate::engine::{Disk, Engine, EngineError, Family, Role};
 
 /// Copies a folder file by file in small pieces, as a snapshot travels.
 fn copy(disk: &dyn Disk, from: &str, to: &str) {
@@ -19,6 +19,13 @@ fn copy(disk: &dyn Disk, from: &str, to: &str) {
         }
     }
     disk.sync_folder(to).expect("sync_folder");
+}
+
+/// Puts a key into every family.
+fn put_everywhere(engine: &dyn Engine, role: Role, key: &'static str) {
+    for family in Family::of(role) {
+        write(engine, |batch| batch.put(family, key, "1"));
+    }
 }
 
 /// `list` names stores, checkpoints and folders alike, sorted, and nothing else.
@@ -74,13 +81,9 @@ pub fn checkpoint_holds_its_moment(disk: &dyn Disk) {
     for role in [Role::Log, Role::State] {
         let engine = open(disk, &format!("{role:?}"), role);
         let name = format!("{role:?}-checkpoint");
-        for family in Family::of(role) {
-            write(&*engine, |batch| batch.put(family, "before", "1"));
-        }
+        put_everywhere(&*engine, role, "before");
         engine.checkpoint(&name).expect("checkpoint");
-        for family in Family::of(role) {
-            write(&*engine, |batch| batch.put(family, "after", "1"));
-        }
+        put_everywhere(&*engine, role, "after");
         let copy = open(disk, &name, role);
         for family in Family::of(role) {
             assert_eq!(keys(&*copy, family), ["before"]);
@@ -97,18 +100,14 @@ pub fn captured_moment_stays(disk: &dyn Disk) {
     for role in [Role::Log, Role::State] {
         let engine = open(disk, &format!("{role:?}"), role);
         let name = format!("{role:?}-checkpoint");
-        for family in Family::of(role) {
-            write(&*engine, |batch| batch.put(family, "before", "1"));
-        }
+        put_everywhere(&*engine, role, "before");
         drop(engine.capture(&name).expect("capture"));
         assert!(!disk.list().expect("list").contains(&name));
         let captured = engine.capture(&name).expect("capture");
         for family in Family::of(role) {
-            write(&*engine, |batch| {
-                batch.delete_range(family, "a", "c");
-                batch.put(family, "after", "1");
-            });
+            write(&*engine, |batch| batch.delete_range(family, "a", "c"));
         }
+        put_everywhere(&*engine, role, "after");
         sync(&*engine);
         engine.reclaim().expect("reclaim");
         captured.keep().expect("keep");
