@@ -1,9 +1,10 @@
 //! Group commit: one fsync for all appends that wait.
 //!
 //! A leader's fsync runs on a thread of its own, beside replication; every append that arrives while it runs
-//! is covered by the next one. A follower fsyncs inline, since its answer has to wait anyway and two wake-ups
-//! are saved (both measured), unless its disk is slow: heartbeats wait behind an inline fsync. Under simulation
-//! the thread is a task.
+//! is covered by the next one. A follower fsyncs on the runtime's thread, since its answer has to wait anyway and two
+//! wake-ups are saved (both measured), unless its disk is slow: heartbeats wait behind such an fsync. It does so in its
+//! turn, behind what is there to be appended by then: what arrived during the fsync before is covered by one. Under
+//! simulation the thread is a task, too.
 
 use std::{
     io,
@@ -35,8 +36,13 @@ const SLOW: Duration = Duration::from_millis(10);
 pub(super) struct Syncer {
     disk: Arc<TimedDisk>,
     /// Appends that are synced aside.
-    queue: mpsc::UnboundedSender<IOFlushed<Types>>,
+    aside: Queue,
+    /// Appends that are synced on the runtime's thread.
+    here: Queue,
 }
+
+type Queue = mpsc::UnboundedSender<IOFlushed<Types>>;
+type Waiting = mpsc::UnboundedReceiver<IOFlushed<Types>>;
 
 /// The engine, and whether its last fsync was slow.
 struct TimedDisk {
@@ -49,33 +55,28 @@ impl Syncer {
     /// Starts what syncs aside. Must be called inside [`runtime::seeded`].
     pub(super) fn start(engine: Arc<dyn Engine>, offload: Offload, meters: Arc<Meters>) -> io::Result<Self> {
         let disk = Arc::new(TimedDisk { engine, is_slow: AtomicBool::new(false), meters });
-        let (queue, waiting) = mpsc::unbounded_channel();
+        let (aside, waiting) = mpsc::unbounded_channel();
         match offload {
             Offload::Inline => drop(runtime::spawn(sync_inline(disk.clone(), waiting))),
             Offload::Thread => sync_on_thread(disk.clone(), waiting)?,
         }
-        Ok(Self { disk, queue })
+        let (here, waiting) = mpsc::unbounded_channel();
+        runtime::spawn(sync_inline(disk.clone(), waiting));
+        Ok(Self { disk, aside, here })
     }
 
-    /// Fsyncs what was written so far and calls back, beside the caller when `aside` or when the disk is slow.
+    /// Fsyncs what was written so far and calls back, beside the runtime when `aside` or when the disk is slow.
     pub(super) fn sync(&self, flushed: IOFlushed<Types>, aside: bool) {
-        let flushed = if aside || self.disk.is_slow.load(Ordering::Relaxed) {
-            match self.queue.send(flushed) {
-                Ok(()) => return,
-                // What syncs aside is gone only if it panicked; the disk is still there.
-                Err(mpsc::error::SendError(flushed)) => flushed,
-            }
-        } else {
-            flushed
-        };
-        flushed.io_completed(self.disk.sync());
+        let is_slow = self.disk.is_slow.load(Ordering::Relaxed);
+        let queue = if aside || is_slow { &self.aside } else { &self.here };
+        // Who syncs is gone only if it panicked; the disk is still there.
+        if let Err(mpsc::error::SendError(flushed)) = queue.send(flushed) {
+            flushed.io_completed(self.disk.sync());
+        }
     }
 }
 
-fn sync_on_thread(
-    disk: Arc<TimedDisk>,
-    mut waiting: mpsc::UnboundedReceiver<IOFlushed<Types>>,
-) -> io::Result<()> {
+fn sync_on_thread(disk: Arc<TimedDisk>, mut waiting: Waiting) -> io::Result<()> {
     std::thread::Builder::new().name("log-fsync".into()).spawn(move || {
         while let Some(first) = waiting.blocking_recv() {
             disk.sync_all(first, &mut waiting);
@@ -84,7 +85,7 @@ fn sync_on_thread(
     Ok(())
 }
 
-async fn sync_inline(disk: Arc<TimedDisk>, mut waiting: mpsc::UnboundedReceiver<IOFlushed<Types>>) {
+async fn sync_inline(disk: Arc<TimedDisk>, mut waiting: Waiting) {
     while let Some(first) = waiting.recv().await {
         let disk = disk.clone();
         let synced = Offload::Inline.run(move || {
@@ -98,7 +99,7 @@ async fn sync_inline(disk: Arc<TimedDisk>, mut waiting: mpsc::UnboundedReceiver<
 
 impl TimedDisk {
     /// Everything queued by now was written by now: one fsync covers it all.
-    fn sync_all(&self, first: IOFlushed<Types>, queue: &mut mpsc::UnboundedReceiver<IOFlushed<Types>>) {
+    fn sync_all(&self, first: IOFlushed<Types>, queue: &mut Waiting) {
         let mut covered = vec![first];
         while let Ok(flushed) = queue.try_recv() {
             covered.push(flushed);
