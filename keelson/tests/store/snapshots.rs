@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::client::Read;
 use crate::cluster::{Cluster, Member};
 use crate::process;
+use crate::space::incompressible;
 use crate::wait::{self, PATIENCE};
 use crate::writer::Writer;
 
@@ -92,6 +93,46 @@ async fn a_damaged_file_is_refused_with_its_name() {
     let refused = restore(&elsewhere.members[0], &elsewhere, &file);
     assert!(text(&refused.stderr).contains("it is damaged"), "{refused:?}");
     assert!(!elsewhere.members[0].data_dir.exists(), "what has failed leaves nothing");
+}
+
+/// Slow enough to be killed meanwhile.
+const SLOWLY: [&str; 3] =
+    ["--snapshot-bytes-per-second=8000000", "--snapshot-count=100", "--snapshot-catchup-entries=10"];
+
+#[tokio::test]
+async fn a_member_that_is_killed_while_it_receives_a_snapshot_goes_on_where_it_was() {
+    const KEYS: usize = 60;
+    let mut cluster = Cluster::start_with(&SLOWLY).await;
+    let (leader, away) = (cluster.leader().await, cluster.follower().await);
+    cluster.members[away].kill();
+    let large = incompressible(1 << 20);
+    for number in 0..KEYS {
+        cluster.members[leader].client.put(&format!("large-{number}"), &large).await.unwrap();
+    }
+    let mut last = 0;
+    for _ in 0..300 {
+        last = cluster.members[leader].client.put("small", "v").await.unwrap();
+    }
+    cluster.members[away].start();
+    let data_dir = cluster.members[away].data_dir.clone();
+    wait::until("the first part is durable", PATIENCE, async || {
+        (arrived(&data_dir) > 24 << 20).then_some(())
+    })
+    .await;
+    cluster.members[away].kill();
+    cluster.members[away].start();
+    let contents = cluster.applied(away, last).await;
+    assert_eq!(contents.values.len(), KEYS + 1);
+    let printed = cluster.members[away].all_printed();
+    assert!(printed.contains("a transfer goes on where it broke off"), "{printed}");
+}
+
+/// Bytes of a snapshot that is arriving.
+fn arrived(data_dir: &Path) -> u64 {
+    let folders = std::fs::read_dir(data_dir).into_iter().flatten().flatten();
+    let arriving = folders.filter(|folder| folder.file_name().to_string_lossy().starts_with("incoming-"));
+    let files = arriving.filter_map(|folder| std::fs::read_dir(folder.path()).ok()).flatten().flatten();
+    files.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
 }
 
 #[tokio::test]

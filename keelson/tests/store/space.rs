@@ -125,7 +125,7 @@ async fn the_space_of_compacted_history_comes_back_and_no_writer_waits_for_it() 
 }
 
 /// Text that takes as much room on the disk as it is long, about.
-fn incompressible(len: usize) -> String {
+pub(crate) fn incompressible(len: usize) -> String {
     let mut state = 1_u64;
     let mut letter = || {
         // Knuth's generator; its upper bits are good enough for this.

@@ -67,6 +67,17 @@ pub struct SnapshotRecord {
     pub membership: MembershipRecord,
 }
 
+/// What is durable of a snapshot that is on its way to this replica.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ArrivingRecord {
+    /// The folder that it arrives in.
+    pub(crate) folder: String,
+    /// The last entry in it.
+    pub(crate) last: Option<LogPosition>,
+    /// Its files, and how many bytes of each, from the first on.
+    pub(crate) files: Vec<(String, u64)>,
+}
+
 /// What a restored disk was restored from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OriginRecord {
@@ -229,6 +240,11 @@ impl Record for String {
 }
 
 impl Record for OriginRecord {
+    type First = Self;
+    type Second = Self;
+}
+
+impl Record for ArrivingRecord {
     type First = Self;
     type Second = Self;
 }

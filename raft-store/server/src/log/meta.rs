@@ -12,6 +12,7 @@
 //! | `joined` | the id again, of a replica that joined, once a committed membership names it | once |
 //! | `origin` | what the disk was restored from, where it was | once |
 //! | `damage` | what was found to be damaged, until it is mended | fsynced |
+//! | `arriving` | what is durable of the last snapshot that was on its way here | fsynced |
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use keelson_store_core::{
 use serde::Serialize;
 
 use crate::{
-    record::{self, DamageRecord, OriginRecord, Record, SnapshotRecord, VoteRecord},
+    record::{self, ArrivingRecord, DamageRecord, OriginRecord, Record, SnapshotRecord, VoteRecord},
     types,
 };
 
@@ -36,6 +37,7 @@ const SNAPSHOT: &str = "snapshot";
 const JOINED: &str = "joined";
 const ORIGIN: &str = "origin";
 const DAMAGE: &str = "damage";
+const ARRIVING: &str = "arriving";
 
 /// The records beside the entries, of one log store.
 #[derive(Clone)]
@@ -132,6 +134,16 @@ impl LogMeta {
         put(&mut batch, SNAPSHOT, snapshot);
         self.engine.write(batch)?;
         self.engine.sync()
+    }
+
+    /// What is durable of the last snapshot that was on its way here.
+    pub(crate) fn arriving(&self) -> Result<Option<ArrivingRecord>, EngineError> {
+        self.get(ARRIVING)
+    }
+
+    /// Notes, durably, what is durable of a snapshot.
+    pub(crate) fn set_arriving(&self, arriving: &ArrivingRecord) -> Result<(), EngineError> {
+        self.set(ARRIVING, arriving)
     }
 
     /// What was found to be damaged, and is not mended yet.

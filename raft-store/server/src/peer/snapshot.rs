@@ -13,7 +13,7 @@ use keelson_proto::peer::{
 };
 use keelson_store_core::{
     engine::{Disk, EngineError},
-    id::ReplicaId,
+    id::{LogPosition, ReplicaId},
 };
 
 use super::{
@@ -24,7 +24,7 @@ use super::{
 use crate::{
     log::LogMeta,
     options::StoreOptions,
-    record::VoteRecord,
+    record::{ArrivingRecord, VoteRecord},
     runtime::{
         Offload,
         clock::{Instant, sleep_until, timeout},
@@ -37,6 +37,8 @@ use crate::{
 const CHUNK: usize = 256 << 10;
 /// The longest wait for the other side between two messages: it has a chunk to write to its disk at most.
 const SILENCE: Duration = Duration::from_secs(30);
+/// So many bytes are received between two times that they are made durable: what whoever starts again has to get anew.
+const DURABLE_EVERY: u64 = 16 << 20;
 /// How long a follower may take to make a received snapshot its state. It reads all of it.
 const INSTALL_PATIENCE: Duration = Duration::from_secs(600);
 
@@ -136,9 +138,21 @@ async fn soon<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
 /// Where a follower puts what it receives.
 pub(super) struct Inbox {
     pub(super) disk: Arc<dyn Disk>,
+    /// Where it is noted what is durable.
+    pub(super) log: LogMeta,
     /// The folder to fill; not the live store.
     pub(super) folder: String,
     pub(super) offload: Offload,
+}
+
+/// What is arriving.
+struct Arrival<'b> {
+    last: Option<LogPosition>,
+    files: &'b [SnapshotFile],
+    /// How many bytes of each file are here, from the first on.
+    have: Vec<u64>,
+    /// How many of all these may not be durable.
+    fresh: u64,
 }
 
 /// What has arrived.
@@ -156,11 +170,10 @@ impl Inbox {
         connection: &mut Connection,
         begin: SnapshotBegin,
         raft: &Raft,
-        log: &LogMeta,
     ) -> io::Result<()> {
         let received = self.take(connection, begin).await?;
         let end = received.end;
-        let result = self.install(received, raft, log).await?;
+        let result = self.install(received, raft).await?;
         let reply = SnapshotReply { result: Some(result) };
         connection.writer.send(end, Body::SnapshotReply(reply)).await
     }
@@ -174,17 +187,27 @@ impl Inbox {
         let vote = wire::vote(begin.vote).map_err(invalid)?;
         let meta = begin.meta.ok_or_else(|| unexpected("without meta data"))?;
         let meta = wire::snapshot_meta(meta).map_err(invalid)?;
-        let offsets = resume_points(&*self.disk, &self.folder, &begin.files).map_err(io::Error::other)?;
-        let already: u64 = offsets.iter().sum();
+        let have = self.resume_points(&begin.files).map_err(io::Error::other)?;
+        let already: u64 = have.iter().sum();
         if already > 0 {
             tracing::info!(snapshot = begin.id, bytes = already, "a transfer goes on where it broke off");
         }
-        connection.writer.send(0, Body::SnapshotResume(SnapshotResume { offsets })).await?;
-        let end = self.receive_files(connection, &begin.files).await?;
-        let (disk, folder) = (self.disk.clone(), self.folder.clone());
-        let synced = self.offload.run(move || disk.sync_folder(&folder)).await;
-        synced.map_err(io::Error::other)?.map_err(io::Error::other)?;
-        Ok(Received { vote, meta, end })
+        connection.writer.send(0, Body::SnapshotResume(SnapshotResume { offsets: have.clone() })).await?;
+        let last = meta.last_log_id.as_ref().map(types::position);
+        let mut arrival = Arrival { last, files: &begin.files, have, fresh: 0 };
+        let received = self.receive_files(connection, &mut arrival).await;
+        // What came before it broke off need not come again.
+        if received.is_ok() || arrival.fresh > 0 {
+            self.make_durable(&mut arrival).await?;
+        }
+        Ok(Received { vote, meta, end: received? })
+    }
+
+    /// How much of each file is here from an attempt that broke off.
+    fn resume_points(&self, offered: &[SnapshotFile]) -> Result<Vec<u64>, EngineError> {
+        let arriving = self.log.arriving()?.filter(|arriving| arriving.folder == self.folder);
+        let durable = arriving.map(|arriving| arriving.files).unwrap_or_default();
+        resume_points(&*self.disk, &self.folder, offered, &durable)
     }
 
     /// Whether what was received is whole; else what is damaged.
@@ -208,12 +231,11 @@ impl Inbox {
         &self,
         Received { vote, meta, end: _ }: Received,
         raft: &Raft,
-        log: &LogMeta,
     ) -> io::Result<snapshot_reply::Result> {
         if let Some(damage) = self.damage(&meta).await? {
             return Ok(snapshot_reply::Result::Damaged(damage));
         }
-        if is_needless(log, &vote, &meta).map_err(io::Error::other)? {
+        if is_needless(&self.log, &vote, &meta).map_err(io::Error::other)? {
             return Ok(snapshot_reply::Result::Vote(wire::put_vote(&vote)));
         }
         let folder = SnapshotFolder::new(self.disk.clone(), self.folder.clone());
@@ -224,25 +246,44 @@ impl Inbox {
         })
     }
 
-    async fn receive_files(&self, connection: &mut Connection, files: &[SnapshotFile]) -> io::Result<u64> {
+    async fn receive_files(&self, connection: &mut Connection, arrival: &mut Arrival<'_>) -> io::Result<u64> {
         loop {
             match soon(connection.reader.expect()).await? {
-                (_, Body::SnapshotChunk(chunk)) => self.keep(files, &chunk)?,
-                (id, Body::SnapshotEnd(_)) => return self.check_complete(files).map(|()| id),
+                (_, Body::SnapshotChunk(chunk)) => self.keep(arrival, &chunk)?,
+                (id, Body::SnapshotEnd(_)) => return self.check_complete(arrival.files).map(|()| id),
                 _ => return Err(unexpected("between a snapshot's chunks")),
+            }
+            if arrival.fresh >= DURABLE_EVERY {
+                self.make_durable(arrival).await?;
             }
         }
     }
 
-    fn keep(&self, files: &[SnapshotFile], chunk: &SnapshotChunk) -> io::Result<()> {
-        let file = usize::try_from(chunk.file).ok().and_then(|number| files.get(number));
-        let file = file.ok_or_else(|| unexpected("for a file that was not offered"))?;
+    fn keep(&self, arrival: &mut Arrival<'_>, chunk: &SnapshotChunk) -> io::Result<()> {
+        let mut offered = arrival.files.iter().zip(&mut arrival.have);
+        let file = usize::try_from(chunk.file).ok().and_then(|number| offered.nth(number));
+        let (file, have) = file.ok_or_else(|| unexpected("for a file that was not offered"))?;
         let data: &Bytes = &chunk.data;
-        let fits = chunk.offset.checked_add(data.len() as u64).is_some_and(|end| end <= file.len);
+        let fits = chunk.offset == *have && data.len() as u64 <= file.len - *have;
         if !fits || crc32c::crc32c(data) != chunk.crc32c {
             return Err(invalid(format!("a damaged chunk of {} at {}", file.name, chunk.offset)));
         }
-        self.disk.write_file(&self.folder, &file.name, chunk.offset, data).map_err(io::Error::other)
+        self.disk.write_file(&self.folder, &file.name, chunk.offset, data).map_err(io::Error::other)?;
+        *have += data.len() as u64;
+        arrival.fresh += data.len() as u64;
+        Ok(())
+    }
+
+    /// Makes durable what has arrived, and notes that it is.
+    async fn make_durable(&self, arrival: &mut Arrival<'_>) -> io::Result<()> {
+        let names = arrival.files.iter().map(|file| file.name.clone());
+        let files = names.zip(arrival.have.iter().copied()).collect();
+        let record = ArrivingRecord { folder: self.folder.clone(), last: arrival.last, files };
+        let (disk, log) = (self.disk.clone(), self.log.clone());
+        let note = move || disk.sync_folder(&record.folder).and_then(|()| log.set_arriving(&record));
+        self.offload.run(note).await.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        arrival.fresh = 0;
+        Ok(())
     }
 
     fn check_complete(&self, files: &[SnapshotFile]) -> io::Result<()> {
@@ -269,8 +310,14 @@ pub(super) fn staging_folder(
     Ok(if live == Some(name.as_str()) { format!("{name}-again") } else { name })
 }
 
-/// How much of each file is here from an attempt that broke off. What does not belong to this snapshot goes.
-fn resume_points(disk: &dyn Disk, folder: &str, offered: &[SnapshotFile]) -> Result<Vec<u64>, EngineError> {
+/// How much of each file is here from an attempt that broke off, of which so much is `durable`. What does not belong to this
+/// snapshot goes.
+fn resume_points(
+    disk: &dyn Disk,
+    folder: &str,
+    offered: &[SnapshotFile],
+    durable: &[(String, u64)],
+) -> Result<Vec<u64>, EngineError> {
     let is_offered =
         |(name, len): &(String, u64)| offered.iter().any(|file| file.name == *name && file.len >= *len);
     // What was opened already, to see whether it is whole, is a store and has become something else.
@@ -279,7 +326,10 @@ fn resume_points(disk: &dyn Disk, folder: &str, offered: &[SnapshotFile]) -> Res
         disk.remove(folder)?;
     }
     let have = have.unwrap_or_default();
-    let already = |name: &str| have.iter().find(|(have, _)| have == name).map_or(0, |(_, len)| *len);
+    let of = |files: &[(String, u64)], name: &str| {
+        files.iter().find(|(file, _)| file == name).map_or(0, |(_, len)| *len)
+    };
+    let already = |name: &str| of(&have, name).min(of(durable, name));
     // Empty files get no chunk, but they belong to the snapshot.
     for file in offered.iter().filter(|file| file.len == 0) {
         disk.write_file(folder, &file.name, 0, &[])?;
@@ -305,7 +355,7 @@ fn is_needless(log: &LogMeta, vote: &Vote, meta: &SnapshotMeta) -> Result<bool, 
 mod tests {
     use keelson_store_core::{
         engine::{Batch, Engine, Family, Role, mem::MemDisk},
-        id::{LogIndex, LogPosition, ReplicaId, Term},
+        id::{LogIndex, Term},
     };
 
     use super::*;
@@ -370,11 +420,15 @@ mod tests {
     fn a_transfer_that_broke_off_goes_on_where_it_did_unless_it_was_of_another_snapshot() {
         let disk = MemDisk::new();
         let offered = [file("a", 3), file("b", 9), file("empty", 0)];
-        assert_eq!(resume_points(&disk, "in", &offered).unwrap(), [0, 0, 0]);
+        let durable = [("a".to_owned(), 3), ("b".to_owned(), 4), ("gone".to_owned(), 5)];
+        let points =
+            |offered: &[SnapshotFile], durable: &[_]| resume_points(&disk, "in", offered, durable).unwrap();
+        assert_eq!(points(&offered, &durable), [0, 0, 0]);
         disk.write_file("in", "a", 0, b"abc").unwrap();
-        disk.write_file("in", "b", 0, b"four").unwrap();
-        assert_eq!(resume_points(&disk, "in", &offered).unwrap(), [3, 4, 0]);
-        assert_eq!(resume_points(&disk, "in", &[file("a", 2), file("b", 9)]).unwrap(), [0, 0]);
+        disk.write_file("in", "b", 0, b"fourteen").unwrap();
+        assert_eq!(points(&offered, &durable), [3, 4, 0], "what may be lost comes again");
+        assert_eq!(points(&offered, &[]), [0, 0, 0]);
+        assert_eq!(points(&[file("a", 2), file("b", 9)], &durable), [0, 0]);
         assert!(disk.files("in").is_err(), "what belongs to another snapshot is gone");
     }
 

@@ -61,7 +61,8 @@ pub struct StateAdapter {
 type Responder = openraft::storage::ApplyResponder<Types>;
 
 impl StateAdapter {
-    /// Opens the live state store of `disk`, and removes what an interrupted install left behind.
+    /// Opens the live state store of `disk`, and removes what an interrupted install left behind. A snapshot that was on
+    /// its way, and has more than the state, may go on.
     pub(crate) fn open(
         disk: Arc<dyn Disk>,
         meta: LogMeta,
@@ -69,13 +70,15 @@ impl StateAdapter {
         options: &StoreOptions,
     ) -> Result<Self, EngineError> {
         let live = live_store(&meta)?;
+        let engine = sentinel.open_state(&*disk, &live)?;
+        let machine = sentinel.look_at_state(StateMachine::open(engine))?;
+        let arriving = meta.arriving()?.filter(|arriving| arriving.last > machine.header().applied);
         for name in disk.list()? {
-            if is_state(&name) && name != live {
+            let arrives = arriving.as_ref().is_some_and(|arriving| arriving.folder == name);
+            if is_state(&name) && name != live && !arrives {
                 disk.remove(&name)?;
             }
         }
-        let engine = sentinel.open_state(&*disk, &live)?;
-        let machine = sentinel.look_at_state(StateMachine::open(engine))?;
         let shared = SharedState::new(&machine, options.watch_history_bytes);
         let snapshots = Snapshots::open(disk, meta, options.offload)?;
         let machine = Arc::new(Mutex::new(machine));
