@@ -10,6 +10,7 @@ use crate::id::{LeaseId, Revision};
 
 mod auth;
 mod codec;
+mod shared;
 mod spans;
 mod validate;
 
@@ -67,16 +68,18 @@ pub enum Op {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum KeyRange {
     /// Exactly this key.
-    Single(Bytes),
+    Single(#[serde(with = "shared")] Bytes),
     /// `start <= key < end`. Empty when `end <= start`.
     Span {
         /// First key.
+        #[serde(with = "shared")]
         start: Bytes,
         /// First key past the range.
+        #[serde(with = "shared")]
         end: Bytes,
     },
     /// This key and everything after it.
-    From(Bytes),
+    From(#[serde(with = "shared")] Bytes),
 }
 
 impl KeyRange {
@@ -153,7 +156,7 @@ pub enum Operand {
     /// The revision that last changed it; 0 when it does not exist.
     ModRevision(Revision),
     /// Its value, compared as bytes. Never true for a key that does not exist.
-    Value(Bytes),
+    Value(#[serde(with = "shared")] Bytes),
     /// Its lease; 0 when it has none or does not exist.
     Lease(LeaseId),
 }
@@ -162,8 +165,10 @@ pub enum Operand {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PutRequest {
     /// Not empty.
+    #[serde(with = "shared")]
     pub key: Bytes,
     /// May be empty.
+    #[serde(with = "shared")]
     pub value: Bytes,
     /// The lease to hang the key on, or [`LeaseId::NONE`].
     pub lease: LeaseId,

@@ -25,11 +25,15 @@ mod keys;
 mod leases;
 
 pub use auth::{AUTH_KEY, decode_auth, encode_auth};
-pub use changes::{ChangeKind, ChangeRecord, change_key, decode_change, decode_change_key, encode_change};
+pub use changes::{
+    CHANGE_HEAD, ChangeKind, ChangeRecord, change_key, decode_change, decode_change_key, encode_change,
+    put_change,
+};
 pub use header::{Header, MEMBERSHIP_KEY, REMOVED_MARK, decode_membership, encode_membership, removed_key};
 pub use keys::{
-    KeyBounds, Record, decode_record, encode_deleted, encode_version, first_past, record_key, record_prefix,
-    shared_prefix, split_record_key, unescape,
+    KeyBounds, RECORD_KEY_TAIL, Record, VERSION_HEAD, decode_record, encode_deleted, encode_version,
+    first_past, put_record_key, put_version, record_key, record_prefix, shared_prefix, split_record_key,
+    unescape,
 };
 pub use leases::{
     LEASE_KEY_MARK, decode_lease, decode_lease_id, decode_lease_key, encode_lease, lease_id_key, lease_key,

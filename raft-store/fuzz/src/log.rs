@@ -20,7 +20,7 @@ const INDEX: LogIndex = LogIndex::new(5);
 
 /// A command that is read is written as it was, and any state can apply it: what is wrong with it is an outcome.
 pub(crate) fn command(input: &[u8]) {
-    let Ok((caller, command)) = Command::decode(input) else { return };
+    let Ok((caller, command)) = Command::decode(&Bytes::copy_from_slice(input)) else { return };
     let again = Command::decode(&command.encode_for(&caller)).expect("what was read can be read again");
     assert_eq!(again, (caller.clone(), command.clone()));
     let engine = MemDisk::new().open("state", Role::State).expect("an empty disk in memory opens");

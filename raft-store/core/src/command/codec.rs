@@ -9,9 +9,9 @@
 //! and whatever is added is a new layout.
 
 use bytes::Bytes;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
-use super::{Caller, Command};
+use super::{Caller, Command, shared};
 use crate::engine::EngineError;
 
 const BARE: u8 = 1;
@@ -37,10 +37,15 @@ impl Command {
         bytes.into()
     }
 
-    /// The command that [`Self::encode`] or [`Self::encode_for`] made these bytes of, and whose it is.
+    /// The command that [`Self::encode`] or [`Self::encode_for`] made these bytes of, and whose it is. Its keys and values
+    /// are parts of them.
     ///
     /// The error is one of the log that they came from: no replica may go on past it.
-    pub fn decode(bytes: &[u8]) -> Result<(Caller, Self), EngineError> {
+    pub fn decode(bytes: &Bytes) -> Result<(Caller, Self), EngineError> {
+        shared::reading(bytes, || Self::read(bytes))
+    }
+
+    fn read(bytes: &[u8]) -> Result<(Caller, Self), EngineError> {
         let mut body = match bytes.split_first() {
             Some((&(BARE | WITH_CALLER), body)) => body,
             Some((&found, _)) if found > WITH_CALLER => {
@@ -62,9 +67,9 @@ fn put<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
 }
 
 /// Takes a value off the front.
-fn take<T: DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, EngineError> {
-    let (value, used) =
-        bincode::serde::decode_from_slice(bytes, config()).map_err(|error| corrupt(error.to_string()))?;
+fn take<'b, T: Deserialize<'b>>(bytes: &mut &'b [u8]) -> Result<T, EngineError> {
+    let (value, used) = bincode::serde::borrow_decode_from_slice(bytes, config())
+        .map_err(|error| corrupt(error.to_string()))?;
     *bytes = &bytes[used..];
     Ok(value)
 }

@@ -14,7 +14,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::engine::{Batch, Cursor, EngineError, Family, Read};
 
@@ -31,7 +31,16 @@ pub struct Overlay<'e> {
     idle: [Idle<'e>; FAMILIES],
     /// The same of those that see one prefix at a time.
     idle_prefix: [Idle<'e>; FAMILIES],
+    /// Where keys and values are made that live no longer than the batch.
+    memory: BytesMut,
+    /// How much of it there has been.
+    taken: usize,
 }
+
+/// The first piece of memory for a batch is for a change; each further one is as large as all before, but not larger
+const LEAST_MEMORY: usize = 512;
+/// than this.
+const MOST_MEMORY: usize = 64 << 10;
 
 /// A place for a cursor that is kept for the next one who needs it.
 type Idle<'e> = Mutex<Option<BaseCursor<'e>>>;
@@ -39,7 +48,25 @@ type Idle<'e> = Mutex<Option<BaseCursor<'e>>>;
 impl<'e> Overlay<'e> {
     /// No writes yet.
     pub fn new(base: &'e dyn Read) -> Self {
-        Self { base, pending: Default::default(), idle: Default::default(), idle_prefix: Default::default() }
+        Self {
+            base,
+            pending: Default::default(),
+            idle: Default::default(),
+            idle_prefix: Default::default(),
+            memory: BytesMut::new(),
+            taken: 0,
+        }
+    }
+
+    /// Makes a key or a value of about `len` bytes. Whoever keeps it longer than the batch copies it: it shares its memory.
+    pub(super) fn make(&mut self, len: usize, fill: impl FnOnce(&mut BytesMut)) -> Bytes {
+        if self.memory.capacity() < len {
+            let piece = self.taken.clamp(LEAST_MEMORY, MOST_MEMORY).max(len);
+            self.memory = BytesMut::with_capacity(piece);
+            self.taken += piece;
+        }
+        fill(&mut self.memory);
+        self.memory.split().freeze()
     }
 
     /// The reader below.

@@ -113,10 +113,12 @@ impl<'w, 'e> Writer<'w, 'e> {
             value,
             lease,
         };
-        let record = schema::encode_version(kv.create_revision, kv.version, kv.lease, &kv.value);
+        let record = self.overlay.make(schema::VERSION_HEAD + kv.value.len(), |out| {
+            schema::put_version(out, kv.create_revision, kv.version, kv.lease, &kv.value);
+        });
         lease::move_key(self.overlay, &kv.key, old_lease, lease);
         let previous = head.map(|old| old.id);
-        self.record(id, Change { kind: ChangeKind::Put, kv, previous }, record.into());
+        self.record(id, Change { kind: ChangeKind::Put, kv, previous }, record);
         Ok(replaced.filter(|_| put.prev_kv).and_then(|old| old.kv))
     }
 
@@ -186,10 +188,16 @@ impl<'w, 'e> Writer<'w, 'e> {
     fn record(&mut self, id: ChangeId, change: Change, record: Bytes) {
         let unchanged_so_far = change.previous.is_none_or(|previous| previous.revision < id.revision);
         assert!(unchanged_so_far, "a revision changes a key at most once (M2)");
-        let key = schema::record_key(schema::record_prefix(&change.kv.key), id);
-        self.overlay.put(Family::Keys, key, record);
-        let log = ChangeRecord { kind: change.kind, previous: change.previous, key: &change.kv.key };
-        self.overlay.put(Family::Changes, schema::change_key(id).to_vec(), schema::encode_change(log));
+        let key = &change.kv.key;
+        let record_key = self
+            .overlay
+            .make(key.len() + schema::RECORD_KEY_TAIL, |out| schema::put_record_key(out, key, id));
+        self.overlay.put(Family::Keys, record_key, record);
+        let log = ChangeRecord { kind: change.kind, previous: change.previous, key };
+        let (log_key, log_len) = (schema::change_key(id), schema::CHANGE_HEAD + key.len());
+        let log_key = self.overlay.make(log_key.len(), |out| out.extend_from_slice(&log_key));
+        let log = self.overlay.make(log_len, |out| schema::put_change(out, log));
+        self.overlay.put(Family::Changes, log_key, log);
         self.hash.changed(id, &change);
         // Most revisions change one key, and what they changed is kept for watchers.
         if self.changes.is_empty() {

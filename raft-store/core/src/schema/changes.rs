@@ -3,6 +3,8 @@
 //! A change names its key and the version that it replaced; the value that it set lies in [`Family::Keys`]
 //! under the same key and [`ChangeId`], so that nothing is stored twice.
 
+use bytes::BufMut;
+
 use super::{Fields, corrupt};
 use crate::{
     engine::{EngineError, Family},
@@ -11,7 +13,8 @@ use crate::{
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
-const HEAD: usize = 13;
+/// Bytes of a change's record before the key.
+pub const CHANGE_HEAD: usize = 13;
 
 /// What a change did to its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,15 +54,19 @@ pub fn decode_change_key(bytes: &[u8]) -> Result<ChangeId, EngineError> {
 
 /// The value of a change's record.
 pub fn encode_change(change: ChangeRecord<'_>) -> Vec<u8> {
-    let previous = change.previous.unwrap_or_default();
-    let mut bytes = Vec::with_capacity(HEAD + change.key.len());
-    bytes.push(match change.kind {
+    let mut bytes = Vec::with_capacity(CHANGE_HEAD + change.key.len());
+    put_change(&mut bytes, change);
+    bytes
+}
+
+/// Writes the value of a change's record.
+pub fn put_change(out: &mut impl BufMut, change: ChangeRecord<'_>) {
+    out.put_u8(match change.kind {
         ChangeKind::Put => PUT,
         ChangeKind::Delete => DELETE,
     });
-    bytes.extend(change_key(previous));
-    bytes.extend_from_slice(change.key);
-    bytes
+    out.put_slice(&change_key(change.previous.unwrap_or_default()));
+    out.put_slice(change.key);
 }
 
 /// What a record says.

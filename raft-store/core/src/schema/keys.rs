@@ -4,7 +4,7 @@
 //! escaped key is the beginning of another, so the versions of one key are neighbours. The revision is
 //! inverted, so that the first record at or after `(key, r)` is the version that a read at `r` sees.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use memchr::memchr_iter;
 
 use super::{Fields, corrupt};
@@ -20,10 +20,13 @@ const END: u8 = 0x01;
 /// Follows every record of a key, and comes before every other key.
 const PAST_END: u8 = 0x02;
 const ID_LEN: usize = 12;
+/// Bytes of a record's key behind the key, of which some are escaped.
+pub const RECORD_KEY_TAIL: usize = 2 + ID_LEN;
 
 const VERSION: u8 = 1;
 const DELETED: u8 = 2;
-const VERSION_HEAD: usize = 25;
+/// Bytes of a [`Record::Version`] before the value.
+pub const VERSION_HEAD: usize = 25;
 
 /// The value of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,16 +79,20 @@ impl KeyBounds {
 
 /// What all records of a key begin with, and no record of another key.
 pub fn record_prefix(key: &[u8]) -> Vec<u8> {
-    let mut prefix = Vec::with_capacity(key.len() + 2 + ID_LEN);
+    let mut prefix = Vec::with_capacity(key.len() + RECORD_KEY_TAIL);
+    put_prefix(&mut prefix, key);
+    prefix
+}
+
+fn put_prefix(out: &mut impl BufMut, key: &[u8]) {
     let mut copied = 0;
     for zero in memchr_iter(ESCAPED, key) {
-        prefix.extend_from_slice(&key[copied..=zero]);
-        prefix.push(ESCAPED_ZERO);
+        out.put_slice(&key[copied..=zero]);
+        out.put_u8(ESCAPED_ZERO);
         copied = zero + 1;
     }
-    prefix.extend_from_slice(&key[copied..]);
-    prefix.extend([ESCAPED, END]);
-    prefix
+    out.put_slice(&key[copied..]);
+    out.put_slice(&[ESCAPED, END]);
 }
 
 /// What the records of one key have in common, of anything that begins with it; `None` where there is no end of a key.
@@ -105,9 +112,19 @@ pub fn first_past(prefix: &[u8]) -> Vec<u8> {
 
 /// The record's key: `prefix` from [`record_prefix`], then the change.
 pub fn record_key(mut prefix: Vec<u8>, id: ChangeId) -> Vec<u8> {
-    prefix.extend((!id.revision.get()).to_be_bytes());
-    prefix.extend((!id.sub).to_be_bytes());
+    put_id(&mut prefix, id);
     prefix
+}
+
+fn put_id(out: &mut impl BufMut, id: ChangeId) {
+    out.put_u64(!id.revision.get());
+    out.put_u32(!id.sub);
+}
+
+/// Writes the key of the record that a change of `key` makes.
+pub fn put_record_key(out: &mut impl BufMut, key: &[u8], id: ChangeId) {
+    put_prefix(out, key);
+    put_id(out, id);
 }
 
 /// Takes a record's key apart: its prefix and the change.
@@ -141,12 +158,23 @@ pub fn unescape(prefix: &[u8]) -> Result<Bytes, EngineError> {
 /// The value of a [`Record::Version`].
 pub fn encode_version(create_revision: Revision, version: u64, lease: LeaseId, value: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(VERSION_HEAD + value.len());
-    bytes.push(VERSION);
-    bytes.extend(create_revision.get().to_be_bytes());
-    bytes.extend(version.to_be_bytes());
-    bytes.extend(lease.get().to_be_bytes());
-    bytes.extend_from_slice(value);
+    put_version(&mut bytes, create_revision, version, lease, value);
     bytes
+}
+
+/// Writes the value of a [`Record::Version`].
+pub fn put_version(
+    out: &mut impl BufMut,
+    create_revision: Revision,
+    version: u64,
+    lease: LeaseId,
+    value: &[u8],
+) {
+    out.put_u8(VERSION);
+    out.put_u64(create_revision.get());
+    out.put_u64(version);
+    out.put_i64(lease.get());
+    out.put_slice(value);
 }
 
 /// The value of a [`Record::Deleted`].
