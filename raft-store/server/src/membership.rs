@@ -2,6 +2,8 @@
 //!
 //! Hints only: what is read here routes requests, and is never a permission to answer one.
 
+use std::collections::BTreeSet;
+
 use keelson_store_core::id::{LogIndex, ReplicaId, Term};
 use openraft::async_runtime::watch::WatchReceiver as _;
 
@@ -227,6 +229,33 @@ pub(crate) fn heir(raft: &Raft, timing: Timing) -> Option<(ReplicaId, Member)> {
     let voters = membership.voter_ids().filter(|id| *id != metrics.id && is_there(id));
     let heir = voters.max_by_key(|id| replicated.get(id).cloned().flatten().map(|last| last.index()))?;
     Some((heir, membership.get_node(&heir)?.clone()))
+}
+
+/// Whether this leader can commit nothing before somebody has got a snapshot: too few voters are there whom its log suffices.
+pub(crate) fn waits_for_snapshot(raft: &Raft, timing: Timing) -> bool {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let (Some(heartbeats), Some(replicated)) = (&metrics.heartbeat, &metrics.replication) else {
+        return false;
+    };
+    let is_there = |id: &ReplicaId| {
+        let heard = heartbeats.get(id).copied().flatten();
+        heard.is_some_and(|at| at.into_inner().elapsed() < timing.election_max)
+    };
+    let matched = |id: &ReplicaId| replicated.get(id).copied().flatten();
+    let (mut follow, mut lag) = (BTreeSet::from([metrics.id]), false);
+    for id in
+        metrics.membership_config.membership().voter_ids().filter(|id| *id != metrics.id && is_there(id))
+    {
+        if matched(&id) >= metrics.purged {
+            follow.insert(id);
+        } else {
+            lag = true;
+        }
+    }
+    let configs = metrics.membership_config.membership().get_joint_config();
+    let suffice = |voters: &BTreeSet<ReplicaId>| voters.intersection(&follow).count() > voters.len() / 2;
+    lag && !configs.iter().all(suffice)
 }
 
 /// The last entry that a replica has acknowledged to this one, and the term in which it did; `None` unless

@@ -170,7 +170,12 @@ impl Ground {
             runtime::spawn(read_history(state.clone(), state.hub().open_history(), offload)),
             runtime::spawn(keeper::run(reconfigurer.clone())),
             runtime::spawn(announcer::run(reconfigurer.clone(), self.me.replica, options.member.clone())),
-            runtime::spawn(leadership::run(raft.clone(), state.clone(), options.timing)),
+            runtime::spawn(leadership::run(
+                raft.clone(),
+                state.clone(),
+                self.sending.clone(),
+                options.timing,
+            )),
             runtime::spawn(divergence::run(Comparison::of(&raft, directory, &state, sentinel))),
         ];
         Inner {

@@ -20,7 +20,7 @@ use tonic::{Request, Response, Status, codegen::BoxStream};
 use super::{
     Front, convert, ending, error,
     identity::{Credentials, Guard},
-    queue::{Place, created, keys_of},
+    queue::{Place, created, keys_of, without_code},
 };
 use crate::{
     store::{At, Consistency},
@@ -36,7 +36,8 @@ impl Election for Front {
         request: Request<CampaignRequest>,
     ) -> Result<Response<CampaignResponse>, Status> {
         let (who, CampaignRequest { name, lease, value }) = Credentials::split(request);
-        let Place { key, number, lease } = self.queue(&who, name.clone(), LeaseId::new(lease), value).await?;
+        let queued = self.queue(&who, name.clone(), LeaseId::new(lease), value).await;
+        let Place { key, number, lease } = queued.map_err(without_code)?;
         let leader = LeaderKey { name, key, rev: convert::signed(number.get()), lease: lease.get() };
         Ok(Response::new(CampaignResponse { header: Some(self.header_now()), leader: Some(leader) }))
     }
@@ -46,15 +47,15 @@ impl Election for Front {
         request: Request<ProclaimRequest>,
     ) -> Result<Response<ProclaimResponse>, Status> {
         let (who, ProclaimRequest { leader, value }) = Credentials::split(request);
-        let revision = self.proclaim_at(&who, &place(leader)?, value).await?;
+        let revision = self.proclaim_at(&who, &place(leader)?, value).await.map_err(without_code)?;
         Ok(Response::new(ProclaimResponse { header: Some(self.header(revision)) }))
     }
 
     async fn leader(&self, request: Request<LeaderRequest>) -> Result<Response<LeaderResponse>, Status> {
         let (who, LeaderRequest { name }) = Credentials::split(request);
         let first = created(keys_of(&name), false);
-        let view = self.view_of(&who, Consistency::Linearizable, &first.range).await?;
-        let found = view.range(&first).map_err(error::read)?.kvs.into_iter().next();
+        let view = self.view_of(&who, Consistency::Linearizable, &first.range).await.map_err(without_code)?;
+        let found = view.range(&first).map_err(error::read).map_err(without_code)?.kvs.into_iter().next();
         let kv = found.ok_or_else(|| Status::unknown("election: no leader"))?;
         Ok(Response::new(self.leads(view.header().revision, kv)))
     }
@@ -66,7 +67,7 @@ impl Election for Front {
         let ended = ending::of_stream(self.clone(), request.metadata());
         let (who, LeaderRequest { name }) = Credentials::split(request);
         let range = keys_of(&name);
-        let guard = self.guard(&who, range.clone()).await?;
+        let guard = self.guard(&who, range.clone()).await.map_err(without_code)?;
         let observer = Observer { front: self.clone(), guard, range, watch: None };
         let batches = stream::try_unfold(observer, async |mut observer| {
             let news = observer.next().await?;
@@ -76,7 +77,7 @@ impl Election for Front {
         let answers = batches.flat_map(move |batch| {
             let (news, failed) = match batch {
                 Ok(news) => (news, None),
-                Err(failed) => (Vec::new(), Some(Err(failed))),
+                Err(failed) => (Vec::new(), Some(Err(without_code(failed)))),
             };
             let told: Vec<_> =
                 news.into_iter().map(|(at, kv)| Ok(front.leads(at, kv))).chain(failed).collect();
@@ -89,7 +90,7 @@ impl Election for Front {
     async fn resign(&self, request: Request<ResignRequest>) -> Result<Response<ResignResponse>, Status> {
         let (who, ResignRequest { leader }) = Credentials::split(request);
         let place = place(leader)?;
-        let revision = self.leave(&who, &place.key, place.number).await?;
+        let revision = self.leave(&who, &place.key, place.number).await.map_err(without_code)?;
         Ok(Response::new(ResignResponse { header: Some(self.header(revision)) }))
     }
 }

@@ -10,13 +10,13 @@ use keelson_store_core::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{Front, identity::Credentials};
+use super::{Front, identity::Credentials, queue::without_code};
 
 #[tonic::async_trait]
 impl Lock for Front {
     async fn lock(&self, request: Request<LockRequest>) -> Result<Response<LockResponse>, Status> {
         let (who, LockRequest { name, lease }) = Credentials::split(request);
-        let place = self.queue(&who, name, LeaseId::new(lease), Bytes::new()).await?;
+        let place = self.queue(&who, name, LeaseId::new(lease), Bytes::new()).await.map_err(without_code)?;
         Ok(Response::new(LockResponse { header: Some(self.header_now()), key: place.key }))
     }
 
@@ -26,7 +26,7 @@ impl Lock for Front {
         let range = KeyRange::Single(key);
         let delete = Op::DeleteRange(DeleteRangeRequest { range, prev_kv: false });
         let txn = Txn { success: vec![delete], ..Txn::default() };
-        let revision = self.run_txn(&who, txn).await?.revision;
+        let revision = self.run_txn(&who, txn).await.map_err(without_code)?.revision;
         Ok(Response::new(UnlockResponse { header: Some(self.header(revision)) }))
     }
 }

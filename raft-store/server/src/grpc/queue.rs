@@ -58,6 +58,13 @@ pub(super) fn holds(key: &Bytes, number: Revision) -> Compare {
     }
 }
 
+/// An error as the services that stand on queues tell it. In etcd they are clients of the store themselves, and what is
+/// left of an error that a client passes on is its text.
+#[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+pub(super) fn without_code(error: Status) -> Status {
+    Status::unknown(error.message())
+}
+
 impl Front {
     /// Lines up with a value, and returns when everybody before has gone. Whoever goes away while it waits,
     /// leaves the queue.

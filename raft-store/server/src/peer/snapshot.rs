@@ -60,6 +60,11 @@ pub(super) async fn send(
         id: folder.name().to_owned(),
         files: files.iter().map(|(name, len)| SnapshotFile { name: name.clone(), len: *len }).collect(),
     };
+    if sending.pace.hurries() {
+        tracing::info!(
+            "nothing can be committed before a member has its snapshot, which has no pace therefore"
+        );
+    }
     let Body::SnapshotResume(resume) = soon(connection.ask(Body::SnapshotBegin(begin))).await? else {
         return Err(unexpected("instead of a snapshot's resume points"));
     };
@@ -98,7 +103,10 @@ async fn send_file(
         }
         let len = data.len() as u64;
         if let Some(goes) = sending.pace.reserve(Instant::now(), data.len()) {
-            sleep_until(goes).await;
+            tokio::select! {
+                () = sleep_until(goes) => {}
+                () = sending.pace.hurried() => {}
+            }
         }
         let chunk = SnapshotChunk { file, offset, crc32c: crc32c::crc32c(&data), data };
         soon(connection.writer.send(0, Body::SnapshotChunk(chunk))).await?;
@@ -120,6 +128,11 @@ impl Sending {
     /// As the options want it.
     pub(crate) fn new(options: &StoreOptions) -> Self {
         Self { pace: Arc::new(Pace::new(options.snapshot_bytes_per_second)), offload: options.offload }
+    }
+
+    /// Whether everything is to go as fast as it can, because nothing can be committed before.
+    pub(crate) fn hurry(&self, hurries: bool) {
+        self.pace.hurry(hurries);
     }
 
     async fn read(&self, folder: &SnapshotFolder, name: &str, offset: u64) -> io::Result<Bytes> {

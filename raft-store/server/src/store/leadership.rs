@@ -1,7 +1,7 @@
 //! Tells the log who leads: one line for each change that this replica notices, and none in between.
 //!
-//! In: the leader that this replica is in touch with, and the term. Out: lines at info; and, on the way, whether this replica
-//! is a learner, for whoever may not ask Raft each time. Whoever reads the logs of all
+//! In: the leader that this replica is in touch with, and the term. Out: lines at info; and, on the way, what those go by who
+//! may not ask Raft each time: whether this replica is a learner, and whether snapshots are waited for. Whoever reads the logs of all
 //! members finds every election there, and for how long there was no leader.
 //!
 //! Deliberately absent: candidates and votes. Those who stand ask first whether they could win, and most of what they
@@ -15,6 +15,7 @@ use openraft::async_runtime::watch::WatchReceiver as _;
 use crate::{
     membership::{self, Touch},
     options::Timing,
+    peer::Sending,
     runtime::clock::{Instant, timeout},
     state::SharedState,
     types::Raft,
@@ -47,7 +48,7 @@ struct Chronicle {
 }
 
 /// Follows who leads. Never completes.
-pub(super) async fn run(raft: Raft, state: Arc<SharedState>, timing: Timing) {
+pub(super) async fn run(raft: Raft, state: Arc<SharedState>, sending: Sending, timing: Timing) {
     let me = membership::id(&raft);
     let mut chronicle = Chronicle::default();
     let mut metrics = raft.server_metrics();
@@ -56,6 +57,7 @@ pub(super) async fn run(raft: Raft, state: Arc<SharedState>, timing: Timing) {
         state.set_lost_leader(lost.map(|lost| (term, lost)));
         chronicle.note(&raft, me, Standing { term, leader });
         state.set_learner(membership::stays_learner(&raft, me));
+        sending.hurry(membership::waits_for_snapshot(&raft, timing));
         // That a leader has fallen silent is no change of Raft's: it shows by looking.
         match timeout(timing.election_max, metrics.changed()).await {
             Ok(Ok(())) | Err(_) => {}

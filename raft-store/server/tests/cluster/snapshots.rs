@@ -97,3 +97,26 @@ async fn what_a_leaders_disk_has_damaged_does_not_spread_and_the_leader_stops() 
     let found = cluster.store(away).range(&all, Consistency::Local).await.unwrap();
     assert_eq!(found.answer.count, 8);
 }
+
+#[tokio::test]
+async fn a_snapshot_without_which_nothing_can_be_committed_has_no_pace() {
+    let mut cluster = Cluster::start_with(|options| {
+        short_log(options);
+        // At this pace it would take an hour.
+        options.snapshot_bytes_per_second = 10;
+    })
+    .await;
+    let (leader, away) = (cluster.leader().await, cluster.follower().await);
+    cluster.kill(away);
+    for part in 0..5 {
+        put_at_last(cluster.store(leader), &format!("part-{part}"), &"v".repeat(200_000)).await;
+    }
+    for write in 0..200 {
+        put_at_last(cluster.store(leader), "k", &write.to_string()).await;
+    }
+    let other = cluster.alive().into_iter().find(|number| *number != leader).unwrap();
+    cluster.kill(other);
+    cluster.restart(away).await;
+    put_at_last(cluster.store(leader), "after", "y").await;
+    assert_eq!(value(cluster.store(away), "k").await.as_deref(), Some("199"));
+}

@@ -82,7 +82,7 @@ fn whoever_goes_away_while_it_waits_leaves_the_queue() {
 fn a_lock_on_a_lease_that_does_not_exist_is_refused() {
     with_member(async |served| {
         let refused = locks(&served).lock(LockRequest { name: "l".into(), lease: 77 }).await;
-        assert_refused(refused, Code::NotFound, "etcdserver: requested lease not found");
+        assert_refused(refused, Code::Unknown, "etcdserver: requested lease not found");
     });
 }
 
