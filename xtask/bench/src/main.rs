@@ -101,6 +101,10 @@ enum Part {
     Proof,
 }
 
+/// What the load generator costs is taken from the store that it shares the machine with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let options = Options::parse();
     // It fails only if there is one already, and `ring` is the only one in the tree.
