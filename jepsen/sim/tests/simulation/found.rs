@@ -50,6 +50,10 @@ const FOUND: &[(u64, &str)] = &[
         204_544_126_864_241,
         "a false alarm: damage was met while the log was applied at the start, and the state that was made anew was older",
     ),
+    (
+        232_764_872_797_495,
+        "whoever was refilled waited for ever for a log that had failed when it noted how much had arrived",
+    ),
 ];
 
 #[test]

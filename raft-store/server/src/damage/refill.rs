@@ -92,8 +92,7 @@ impl Refill<'_> {
         };
         // Damage here is no peer's fault, and no other peer would help.
         let live = self.meta.state_store()?;
-        let (disk, log, offload) = (self.disk, &self.meta, self.options.offload);
-        let wish = SnapshotWish { at_least, live, disk, log, offload };
+        let wish = SnapshotWish { at_least, live, disk: self.disk, offload: self.options.offload };
         let (store, contents) = self.fetch(&wish, &urls).await?;
         let last = contents.last_log_id.as_ref().map(types::position);
         let goes_on = last == purged || last.map_or(Ok(true), |last| self.meta.holds(last))?;

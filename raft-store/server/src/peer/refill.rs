@@ -18,7 +18,6 @@ use super::{
     wire::{self, Body},
 };
 use crate::{
-    log::LogMeta,
     options::Member,
     runtime::{Offload, clock::timeout},
     types::{self, Raft, Snapshot, SnapshotMeta},
@@ -38,8 +37,6 @@ pub(crate) struct SnapshotWish<'a> {
     /// Which store is live.
     pub(crate) live: Option<String>,
     pub(crate) disk: &'a Arc<dyn Disk>,
-    /// The records beside the log.
-    pub(crate) log: &'a LogMeta,
     pub(crate) offload: Offload,
 }
 
@@ -63,8 +60,7 @@ pub(crate) async fn fetch(
     };
     let folder = staging_folder(wish.live.as_deref(), peer.identity.replica, &begin)?;
     tracing::info!(from = peer.identity.name, snapshot = begin.id, "receiving a snapshot");
-    let (disk, log) = (wish.disk.clone(), wish.log.clone());
-    let inbox = Inbox { disk, log, folder, offload: wish.offload };
+    let inbox = Inbox { disk: wish.disk.clone(), notes: None, folder, offload: wish.offload };
     let received = inbox.take(&mut connection, begin).await?;
     let damage = inbox.damage(&received.meta).await?;
     let is_behind = received.meta.last_log_id.as_ref().map(types::position) < wish.at_least;

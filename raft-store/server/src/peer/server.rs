@@ -360,10 +360,10 @@ impl PeerServer {
         let folder = snapshot::staging_folder(live.as_deref(), peer.replica, &begin)?;
         let _claim = FolderClaim::take(&self.receiving, &folder)?;
         self.clear_abandoned()?;
-        let (disk, log) = (self.disk.clone(), self.meta.clone());
-        let inbox = Inbox { disk, log, folder: folder.clone(), offload: self.offload };
+        let (disk, notes) = (self.disk.clone(), Some(self.meta.clone()));
+        let inbox = Inbox { disk, notes, folder: folder.clone(), offload: self.offload };
         tracing::info!(from = peer.name, snapshot = begin.id, "receiving a snapshot");
-        inbox.receive(&mut connection, begin, &self.raft).await?;
+        inbox.receive(&mut connection, begin, &self.raft, &self.meta).await?;
         tracing::info!(from = peer.name, elapsed = ?started.elapsed(), "received a snapshot");
         if self.meta.state_store().map_err(io::Error::other)?.as_deref() != Some(folder.as_str()) {
             // Raft had no need of it any more.

@@ -151,8 +151,9 @@ async fn soon<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
 /// Where a follower puts what it receives.
 pub(super) struct Inbox {
     pub(super) disk: Arc<dyn Disk>,
-    /// Where it is noted what is durable.
-    pub(super) log: LogMeta,
+    /// Where it is noted what is durable. Without notes, as much is taken to be as there is: whoever is being refilled must not
+    /// wait for a log that failed meanwhile, and reads all that it got.
+    pub(super) notes: Option<LogMeta>,
     /// The folder to fill; not the live store.
     pub(super) folder: String,
     pub(super) offload: Offload,
@@ -183,10 +184,11 @@ impl Inbox {
         connection: &mut Connection,
         begin: SnapshotBegin,
         raft: &Raft,
+        log: &LogMeta,
     ) -> io::Result<()> {
         let received = self.take(connection, begin).await?;
         let end = received.end;
-        let result = self.install(received, raft).await?;
+        let result = self.install(received, raft, log).await?;
         let reply = SnapshotReply { result: Some(result) };
         connection.writer.send(end, Body::SnapshotReply(reply)).await
     }
@@ -218,9 +220,14 @@ impl Inbox {
 
     /// How much of each file is here from an attempt that broke off.
     fn resume_points(&self, offered: &[SnapshotFile]) -> Result<Vec<u64>, EngineError> {
-        let arriving = self.log.arriving()?.filter(|arriving| arriving.folder == self.folder);
-        let durable = arriving.map(|arriving| arriving.files).unwrap_or_default();
-        resume_points(&*self.disk, &self.folder, offered, &durable)
+        let durable = match &self.notes {
+            None => None,
+            Some(log) => {
+                let arriving = log.arriving()?.filter(|arriving| arriving.folder == self.folder);
+                Some(arriving.map(|arriving| arriving.files).unwrap_or_default())
+            }
+        };
+        resume_points(&*self.disk, &self.folder, offered, durable.as_deref())
     }
 
     /// Whether what was received is whole; else what is damaged.
@@ -244,11 +251,12 @@ impl Inbox {
         &self,
         Received { vote, meta, end: _ }: Received,
         raft: &Raft,
+        log: &LogMeta,
     ) -> io::Result<snapshot_reply::Result> {
         if let Some(damage) = self.damage(&meta).await? {
             return Ok(snapshot_reply::Result::Damaged(damage));
         }
-        if is_needless(&self.log, &vote, &meta).map_err(io::Error::other)? {
+        if is_needless(log, &vote, &meta).map_err(io::Error::other)? {
             return Ok(snapshot_reply::Result::Vote(wire::put_vote(&vote)));
         }
         let folder = SnapshotFolder::new(self.disk.clone(), self.folder.clone());
@@ -292,8 +300,11 @@ impl Inbox {
         let names = arrival.files.iter().map(|file| file.name.clone());
         let files = names.zip(arrival.have.iter().copied()).collect();
         let record = ArrivingRecord { folder: self.folder.clone(), last: arrival.last, files };
-        let (disk, log) = (self.disk.clone(), self.log.clone());
-        let note = move || disk.sync_folder(&record.folder).and_then(|()| log.set_arriving(&record));
+        let (disk, notes) = (self.disk.clone(), self.notes.clone());
+        let note = move || {
+            disk.sync_folder(&record.folder)?;
+            notes.map_or(Ok(()), |log| log.set_arriving(&record))
+        };
         self.offload.run(note).await.map_err(io::Error::other)?.map_err(io::Error::other)?;
         arrival.fresh = 0;
         Ok(())
@@ -323,13 +334,13 @@ pub(super) fn staging_folder(
     Ok(if live == Some(name.as_str()) { format!("{name}-again") } else { name })
 }
 
-/// How much of each file is here from an attempt that broke off, of which so much is `durable`. What does not belong to this
-/// snapshot goes.
+/// How much of each file is here from an attempt that broke off, of which so much is `durable`; all of it, where nobody has noted
+/// that. What does not belong to this snapshot goes.
 fn resume_points(
     disk: &dyn Disk,
     folder: &str,
     offered: &[SnapshotFile],
-    durable: &[(String, u64)],
+    durable: Option<&[(String, u64)]>,
 ) -> Result<Vec<u64>, EngineError> {
     let is_offered =
         |(name, len): &(String, u64)| offered.iter().any(|file| file.name == *name && file.len >= *len);
@@ -342,7 +353,7 @@ fn resume_points(
     let of = |files: &[(String, u64)], name: &str| {
         files.iter().find(|(file, _)| file == name).map_or(0, |(_, len)| *len)
     };
-    let already = |name: &str| of(&have, name).min(of(durable, name));
+    let already = |name: &str| of(&have, name).min(durable.map_or(u64::MAX, |durable| of(durable, name)));
     // Empty files get no chunk, but they belong to the snapshot.
     for file in offered.iter().filter(|file| file.len == 0) {
         disk.write_file(folder, &file.name, 0, &[])?;
@@ -434,14 +445,16 @@ mod tests {
         let disk = MemDisk::new();
         let offered = [file("a", 3), file("b", 9), file("empty", 0)];
         let durable = [("a".to_owned(), 3), ("b".to_owned(), 4), ("gone".to_owned(), 5)];
-        let points =
-            |offered: &[SnapshotFile], durable: &[_]| resume_points(&disk, "in", offered, durable).unwrap();
-        assert_eq!(points(&offered, &durable), [0, 0, 0]);
+        let points = |offered: &[SnapshotFile], durable: Option<&[_]>| {
+            resume_points(&disk, "in", offered, durable).unwrap()
+        };
+        assert_eq!(points(&offered, Some(&durable)), [0, 0, 0]);
         disk.write_file("in", "a", 0, b"abc").unwrap();
         disk.write_file("in", "b", 0, b"fourteen").unwrap();
-        assert_eq!(points(&offered, &durable), [3, 4, 0], "what may be lost comes again");
-        assert_eq!(points(&offered, &[]), [0, 0, 0]);
-        assert_eq!(points(&[file("a", 2), file("b", 9)], &durable), [0, 0]);
+        assert_eq!(points(&offered, Some(&durable)), [3, 4, 0], "what may be lost comes again");
+        assert_eq!(points(&offered, Some(&[])), [0, 0, 0]);
+        assert_eq!(points(&offered, None), [3, 8, 0]);
+        assert_eq!(points(&[file("a", 2), file("b", 9)], Some(&durable)), [0, 0]);
         assert!(disk.files("in").is_err(), "what belongs to another snapshot is gone");
     }
 
