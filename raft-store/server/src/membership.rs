@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 
 use keelson_store_core::id::{LogIndex, ReplicaId, Term};
-use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::{RaftMetrics, async_runtime::watch::WatchReceiver as _};
 
 use crate::{
     options::{Calling, Member, Timing},
     runtime::clock::{Instant, sleep, sleep_until, timeout_at},
     state::SharedState,
-    types::{LogId, Membership, Raft},
+    types::{LogId, Membership, Raft, Types},
 };
 
 /// Where a request that only the leader can serve must go.
@@ -211,22 +211,20 @@ pub(crate) async fn another_leader(raft: &Raft, known: Option<ReplicaId>) -> Rep
     }
 }
 
+/// Whether a replica has answered a heartbeat of this leader lately; none has, if this one does not lead.
+fn has_answered(metrics: &RaftMetrics<Types>, replica: ReplicaId, timing: Timing) -> bool {
+    let at = metrics.heartbeat.as_ref().and_then(|heartbeats| heartbeats.get(&replica).copied().flatten());
+    at.is_some_and(|at| at.into_inner().elapsed() < timing.election_max)
+}
+
 /// Who should lead when this leader stops: of the voters that have answered a heartbeat lately, the one that
 /// has the most of the log. `None` when nobody has: a hand-over to a replica that is away only costs time.
 pub(crate) fn heir(raft: &Raft, timing: Timing) -> Option<(ReplicaId, Member)> {
     let metrics = raft.metrics();
     let metrics = metrics.borrow_watched();
-    let heartbeats = metrics.heartbeat.as_ref()?;
     let replicated = metrics.replication.as_ref()?;
     let membership = metrics.membership_config.membership();
-    let is_there = |id: &ReplicaId| {
-        heartbeats
-            .get(id)
-            .copied()
-            .flatten()
-            .is_some_and(|at| at.into_inner().elapsed() < timing.election_max)
-    };
-    let voters = membership.voter_ids().filter(|id| *id != metrics.id && is_there(id));
+    let voters = membership.voter_ids().filter(|id| *id != metrics.id && has_answered(&metrics, *id, timing));
     let heir = voters.max_by_key(|id| replicated.get(id).cloned().flatten().map(|last| last.index()))?;
     Some((heir, membership.get_node(&heir)?.clone()))
 }
@@ -235,27 +233,14 @@ pub(crate) fn heir(raft: &Raft, timing: Timing) -> Option<(ReplicaId, Member)> {
 pub(crate) fn waits_for_snapshot(raft: &Raft, timing: Timing) -> bool {
     let metrics = raft.metrics();
     let metrics = metrics.borrow_watched();
-    let (Some(heartbeats), Some(replicated)) = (&metrics.heartbeat, &metrics.replication) else {
-        return false;
-    };
-    let is_there = |id: &ReplicaId| {
-        let heard = heartbeats.get(id).copied().flatten();
-        heard.is_some_and(|at| at.into_inner().elapsed() < timing.election_max)
-    };
-    let matched = |id: &ReplicaId| replicated.get(id).copied().flatten();
-    let (mut follow, mut lag) = (BTreeSet::from([metrics.id]), false);
-    for id in
-        metrics.membership_config.membership().voter_ids().filter(|id| *id != metrics.id && is_there(id))
-    {
-        if matched(&id) >= metrics.purged {
-            follow.insert(id);
-        } else {
-            lag = true;
-        }
-    }
-    let configs = metrics.membership_config.membership().get_joint_config();
+    let Some(replicated) = &metrics.replication else { return false };
+    let membership = metrics.membership_config.membership();
+    let voters = membership.voter_ids().filter(|id| *id != metrics.id && has_answered(&metrics, *id, timing));
+    let (mut follow, lag): (BTreeSet<ReplicaId>, BTreeSet<ReplicaId>) =
+        voters.partition(|id| replicated.get(id).copied().flatten() >= metrics.purged);
+    follow.insert(metrics.id);
     let suffice = |voters: &BTreeSet<ReplicaId>| voters.intersection(&follow).count() > voters.len() / 2;
-    lag && !configs.iter().all(suffice)
+    !lag.is_empty() && !membership.get_joint_config().iter().all(suffice)
 }
 
 /// The last entry that a replica has acknowledged to this one, and the term in which it did; `None` unless

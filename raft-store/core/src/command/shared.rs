@@ -1,14 +1,16 @@
 //! Keys and values of a command share its memory: neither is copied when the command is read.
 //!
-//! In: the bytes of a command, and a part of them. Out: that part as [`Bytes`] of the same allocation. What is read from
-//! elsewhere is copied. On the wire and on the disk it is what `bytes` itself makes of it.
+//! In: the bytes of a command, and a part of them. Out: that part as [`Bytes`] of the same allocation. On the wire and on the
+//! disk it is what `bytes` itself makes of it.
+//!
+//! Deliberately absent: forms that lend no bytes. Commands are read from bincode alone ([`super::codec`]).
 
 use std::{cell::RefCell, fmt};
 
 use bytes::Bytes;
 use serde::{
     Deserializer, Serializer,
-    de::{Error, SeqAccess, Visitor},
+    de::{Error, Visitor},
 };
 
 thread_local! {
@@ -51,22 +53,6 @@ impl<'de> Visitor<'de> for Part {
 
     fn visit_borrowed_bytes<E: Error>(self, part: &'de [u8]) -> Result<Bytes, E> {
         Ok(SOURCE.with_borrow(|source| part_of(source, part)))
-    }
-
-    fn visit_bytes<E: Error>(self, part: &[u8]) -> Result<Bytes, E> {
-        Ok(Bytes::copy_from_slice(part))
-    }
-
-    fn visit_byte_buf<E: Error>(self, part: Vec<u8>) -> Result<Bytes, E> {
-        Ok(part.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut part: A) -> Result<Bytes, A::Error> {
-        let mut bytes = Vec::new();
-        while let Some(byte) = part.next_element()? {
-            bytes.push(byte);
-        }
-        Ok(bytes.into())
     }
 }
 
