@@ -30,14 +30,12 @@ use keelson_store_core::id::{ClusterId, LeaseId, ReplicaId, Revision, Term};
 use openraft_rt::AsyncRuntime;
 use rand::RngExt as _;
 use tokio::{net::TcpListener, sync::watch as channel};
-use tonic::{
-    service::{AxumRouter, Routes},
-    transport::{Error, Server},
-};
+use tonic::service::{AxumRouter, Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{meters::Traffic, runtime::Runtime, store::Store};
 use express::Express;
+use requests::Site;
 
 mod accept;
 mod auth;
@@ -57,6 +55,7 @@ mod lock;
 mod maintenance;
 mod queue;
 mod quota;
+mod requests;
 mod snapshot;
 mod tls;
 mod watch;
@@ -70,15 +69,6 @@ use auth::{Jwt, Passwords, Tokens};
 /// ([`error::MAX_REQUEST_BYTES`]), and some more. What is in between is refused in etcd's words, what is longer in those of
 /// Go's library.
 const MAX_MESSAGE_BYTES: usize = error::MAX_REQUEST_BYTES + (512 << 10);
-/// Requests under way at once on one connection.
-const MAX_STREAMS: u32 = 1 << 16;
-/// What a client may send ahead: one request of the largest size per stream, several per connection.
-const STREAM_WINDOW_BYTES: u32 = 2 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-/// A client that is silent for so long is asked whether it is still there.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// How long it may take to answer that.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long requests under way may take to finish once the server is asked to stop.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -144,17 +134,6 @@ impl TokenOptions {
     }
 }
 
-/// Why clients cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// Tokens cannot be made.
-    #[error(transparent)]
-    Tokens(#[from] JwtError),
-    /// The server as a whole has failed.
-    #[error(transparent)]
-    Transport(#[from] Error),
-}
-
 impl Default for GrpcOptions {
     fn default() -> Self {
         let auth = AuthOptions::default();
@@ -200,57 +179,42 @@ pub async fn serve(
     listeners: Listeners,
     options: GrpcOptions,
     stop: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
+) -> Result<(), JwtError> {
     let (stopping, stopped) = channel::channel(false);
     let front = Front::new(store, &options, stopped)?;
     let calls = Arc::new(http::Calls::default());
     let (health, routes) = routes(&front, &calls);
     let tls = options.tls.as_ref();
     let traffic = front.store.meters().clients.clone();
-    let clients = run(&front, &calls, routes, vec![(listeners.clients, tls)], &traffic);
-    let probes = Routes::from(probes(&front, &calls, AxumRouter::new()));
+    let site = |express, routes| Arc::new(Site::new(front.store.clone(), express, routes, calls.clone()));
+    let clients = site(Some(Express::new(front.clone(), &calls)), routes);
+    let clients = run(&front, clients, vec![(listeners.clients, tls)], &traffic);
+    let metrics = site(None, Routes::from(probes(&front, &calls, AxumRouter::new())));
     let doors = vec![(listeners.metrics, None), (listeners.metrics_tls, tls)];
-    let metrics = run(&front, &calls, probes, doors, &Arc::default());
-    let serving = async { tokio::try_join!(clients, metrics).map(drop) };
+    let metrics = run(&front, metrics, doors, &Arc::default());
+    let serving = async { tokio::join!(clients, metrics) };
     tokio::pin!(serving);
     tokio::select! {
-        ended = &mut serving => return Ok(ended?),
+        _ = &mut serving => return Ok(()),
         () = count_leaders(&front, &calls) => {}
         () = stop => {}
     }
     health.set_service_status("", ServingStatus::NotServing).await;
     stopping.send_replace(true);
-    let drained = tokio::time::timeout(DRAIN, serving).await.unwrap_or_else(|_| {
+    if tokio::time::timeout(DRAIN, serving).await.is_err() {
         tracing::warn!("clients still had requests under way when the server stopped");
-        Ok(())
-    });
-    Ok(drained?)
+    }
+    Ok(())
 }
 
 /// Answers on these sockets, until the server is asked to stop.
 fn run(
     front: &Front,
-    calls: &Arc<http::Calls>,
-    routes: Routes,
-    listeners: Vec<(Vec<TcpListener>, Option<&ClientTls>)>,
+    site: Arc<Site>,
+    doors: Vec<(Vec<TcpListener>, Option<&ClientTls>)>,
     traffic: &Arc<Traffic>,
-) -> impl Future<Output = Result<(), Error>> + use<> {
-    let connections = accept::connections(listeners, traffic);
-    let mut stopped = front.stopping.clone();
-    Server::builder()
-        .accept_http1(true)
-        .max_concurrent_streams(MAX_STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .layer(Express::new(front.clone(), calls))
-        .layer(http::CountCalls(calls.clone()))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(connections, async move {
-            // A sender that is gone means the same as one that says so.
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        })
+) -> impl Future<Output = ()> + use<> {
+    requests::serve(accept::connections(doors, traffic), site, front.stopping.clone())
 }
 
 /// All services, and what is asked over plain HTTP.

@@ -20,7 +20,6 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::Connected;
 
 use super::{
     authority::Plain,
@@ -50,7 +49,7 @@ pub(super) struct Connection {
 pub(super) fn connections(
     doors: Vec<(Vec<TcpListener>, Option<&ClientTls>)>,
     traffic: &Arc<Traffic>,
-) -> ReceiverStream<io::Result<Connection>> {
+) -> ReceiverStream<Connection> {
     let (ready, accepted) = mpsc::channel(READY);
     for (listeners, tls) in doors {
         for listener in listeners {
@@ -65,7 +64,7 @@ pub(super) fn connections(
 #[derive(Clone)]
 struct Door {
     tls: Option<ClientTls>,
-    ready: mpsc::Sender<io::Result<Connection>>,
+    ready: mpsc::Sender<Connection>,
     traffic: Arc<Traffic>,
 }
 
@@ -112,24 +111,21 @@ async fn greet(stream: TcpStream, door: Door, permit: OwnedSemaphorePermit) -> i
     };
     drop(permit);
     // Nobody takes it up when the server has stopped.
-    let _ = ready.send(Ok(connection)).await;
+    let _ = ready.send(connection).await;
     Ok(())
 }
 
 impl Connection {
+    /// Whose certificate was shown there.
+    pub(super) fn certificate(&self) -> CertificateName {
+        self.certificate.clone()
+    }
+
     fn count_sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &written {
             self.traffic.sent(*bytes);
         }
         written
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = CertificateName;
-
-    fn connect_info(&self) -> CertificateName {
-        self.certificate.clone()
     }
 }
 

@@ -59,6 +59,11 @@ pub(super) fn bad_request(error: BadRequest) -> Status {
     }
 }
 
+/// A call that was not answered within the time that its client gave it: what became of it is unknown.
+pub(super) fn out_of_time() -> Status {
+    Status::deadline_exceeded("context deadline exceeded")
+}
+
 /// A request that every replica refuses alike.
 pub(super) fn command(error: &CommandError) -> Status {
     let code = match error {

@@ -7,7 +7,6 @@
 //! Whatever is unusual (compression, another method) takes the long way.
 
 use std::{
-    convert::Infallible,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -21,12 +20,10 @@ use keelson_proto::etcd::rpc::{RangeRequest, kv_server::Kv};
 use pin_project_lite::pin_project;
 use prost::Message;
 use tonic::{Code, Status, metadata::MetadataMap};
-use tower::{Layer, Service};
 
 use super::{
     Front, MAX_MESSAGE_BYTES, error,
     http::{Calls, MethodCalls},
-    learner,
 };
 use crate::runtime::clock::Instant;
 
@@ -34,10 +31,9 @@ use crate::runtime::clock::Instant;
 const PREFIX: usize = 5;
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
-/// Adds the short way in front of a service.
-#[derive(Clone)]
+/// The short way.
 pub(super) struct Express {
-    front: Arc<Front>,
+    front: Front,
     put: Counter,
     range: Counter,
     txn: Counter,
@@ -45,16 +41,9 @@ pub(super) struct Express {
 
 type Counter = Arc<MethodCalls>;
 
-/// A service with the short way in front.
-#[derive(Clone)]
-pub(super) struct WithExpress<S> {
-    express: Express,
-    long_way: S,
-}
-
 /// Which handler a request is for.
 #[derive(Clone, Copy)]
-enum Call {
+pub(super) enum Call {
     Put,
     Range,
     Txn,
@@ -64,7 +53,7 @@ impl Express {
     pub(super) fn new(front: Front, calls: &Calls) -> Self {
         let counter = |path| calls.known(path);
         let (put, range, txn) = (counter(Call::PUT), counter(Call::RANGE), counter(Call::TXN));
-        Self { front: Arc::new(front), put, range, txn }
+        Self { front, put, range, txn }
     }
 
     fn counter(&self, call: Call) -> &Counter {
@@ -75,7 +64,7 @@ impl Express {
         }
     }
 
-    async fn answer<B>(self, call: Call, request: Request<B>) -> Response<Whole>
+    pub(super) async fn answer<B, R>(&self, call: Call, request: Request<B>) -> Response<Reply<R>>
     where
         B: Body<Data = Bytes>,
         B::Error: std::fmt::Display,
@@ -102,7 +91,7 @@ impl Call {
     const TXN: &str = "/etcdserverpb.KV/Txn";
 
     /// `None`: the long way.
-    fn of<B>(request: &Request<B>) -> Option<Self> {
+    pub(super) fn of<B>(request: &Request<B>) -> Option<Self> {
         let call = match request.uri().path() {
             Self::PUT => Self::Put,
             Self::RANGE => Self::Range,
@@ -117,11 +106,11 @@ impl Call {
 }
 
 /// Takes the one message out of a request, has it handled, and makes a response of the answer.
-async fn unary<B, Q, A, F>(
+async fn unary<B, R, Q, A, F>(
     request: Request<B>,
     counter: &MethodCalls,
     handle: impl FnOnce(tonic::Request<Q>) -> F,
-) -> Result<Response<Whole>, Status>
+) -> Result<Response<Reply<R>>, Status>
 where
     B: Body<Data = Bytes>,
     B::Error: std::fmt::Display,
@@ -135,7 +124,7 @@ where
     let metadata = MetadataMap::from_headers(head.headers);
     let answer = handle(tonic::Request::from_parts(metadata, head.extensions, message)).await?;
     let (metadata, message, extensions) = answer.into_parts();
-    let mut response = Response::new(Whole { message: Some(frame(&message)) });
+    let mut response = Response::new(Reply::Short { message: Some(frame(&message)), trailers: true });
     *response.headers_mut() = metadata.into_headers();
     response.headers_mut().insert(header::CONTENT_TYPE, GRPC);
     *response.extensions_mut() = extensions;
@@ -193,13 +182,6 @@ fn frame(message: &impl Message) -> Bytes {
     frame.freeze()
 }
 
-/// The body of a response with one message, and the trailers that say that all is well. Empty, it is the body of
-/// one that says in its head that it is not.
-#[derive(Debug, Default)]
-pub(super) struct Whole {
-    message: Option<Bytes>,
-}
-
 pin_project! {
     /// The body of a response that came on one of both ways.
     #[project = ReplyState]
@@ -211,9 +193,10 @@ pin_project! {
     }
 }
 
-impl<B> From<Whole> for Reply<B> {
-    fn from(whole: Whole) -> Self {
-        Self::Short { trailers: whole.message.is_some(), message: whole.message }
+/// The body of a response that says in its head that all is not well.
+impl<B> Default for Reply<B> {
+    fn default() -> Self {
+        Self::Short { message: None, trailers: false }
     }
 }
 
@@ -243,9 +226,8 @@ impl<B: Body<Data = Bytes>> Body for Reply<B> {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Short { message, .. } => {
-                SizeHint::with_exact(message.as_ref().map_or(0, |message| message.len() as u64))
-            }
+            // Where a length is known it becomes a header, which in gRPC nobody needs.
+            Self::Short { .. } => SizeHint::default(),
             Self::Long { body } => body.size_hint(),
         }
     }
@@ -253,43 +235,6 @@ impl<B: Body<Data = Bytes>> Body for Reply<B> {
 
 fn all_is_well() -> HeaderMap {
     HeaderMap::from_iter([(header::HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))])
-}
-
-impl<S> Layer<S> for Express {
-    type Service = WithExpress<S>;
-
-    fn layer(&self, long_way: S) -> WithExpress<S> {
-        WithExpress { express: self.clone(), long_way }
-    }
-}
-
-impl<S, B, R> Service<Request<B>> for WithExpress<S>
-where
-    S: Service<Request<B>, Response = Response<R>, Error = Infallible>,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: std::fmt::Display,
-{
-    type Response = Response<Reply<R>>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.long_way.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        if self.express.front.store.is_learner() && !learner::serves(request.uri().path()) {
-            let refused = error::not_for_learners().into_http::<Whole>();
-            return Box::pin(async move { Ok(refused.map(Reply::from)) });
-        }
-        if let Some(call) = Call::of(&request) {
-            let express = self.express.clone();
-            return Box::pin(async move { Ok(express.answer(call, request).await.map(Reply::from)) });
-        }
-        let answering = self.long_way.call(request);
-        Box::pin(async move { Ok(answering.await?.map(|body| Reply::Long { body })) })
-    }
 }
 
 #[cfg(test)]

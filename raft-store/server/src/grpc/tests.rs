@@ -13,7 +13,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{AuthOptions, GrpcOptions, Listeners, ServeError, serve};
+use super::{AuthOptions, GrpcOptions, JwtError, Listeners, serve};
 use crate::{
     options::{InitialMember, Member, StoreOptions},
     peer::TcpTransport,
@@ -37,10 +37,12 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(20);
 /// A member that runs alone and serves clients.
 struct Served {
     address: SocketAddr,
+    /// Where it is asked for metrics alone.
+    metrics: SocketAddr,
     channel: Channel,
     store: Store,
     stop: oneshot::Sender<()>,
-    serving: JoinHandle<Result<(), ServeError>>,
+    serving: JoinHandle<Result<(), JwtError>>,
 }
 
 /// Runs a test against a fresh member, in a runtime like production's.
@@ -78,14 +80,17 @@ impl Served {
         let store = Store::open(disk, Arc::new(transport), options).await.unwrap();
 
         let (stop, stopped) = oneshot::channel();
-        let listeners = Listeners { clients: vec![listener], ..Listeners::default() };
+        let for_metrics = TcpListener::bind(any_port).await.unwrap();
+        let metrics = for_metrics.local_addr().unwrap();
+        let listeners =
+            Listeners { clients: vec![listener], metrics: vec![for_metrics], ..Listeners::default() };
         let auth = AuthOptions { bcrypt_cost: 4, ..AuthOptions::default() };
         let options = GrpcOptions { watch_progress_interval: PROGRESS_INTERVAL, quota, auth, tls: None };
         let serving = runtime::spawn(serve(store.clone(), listeners, options, async {
             let _ = stopped.await;
         }));
         let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
-        Self { address, channel, store, stop, serving }
+        Self { address, metrics, channel, store, stop, serving }
     }
 
     fn kv(&self) -> KvClient<Channel> {
@@ -128,7 +133,7 @@ fn assert_refused<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code, tex
 fn a_server_that_stops_lets_its_port_go() {
     with_member(async |served| {
         served.put("a", "1").await;
-        let Served { address, channel, store, stop, serving } = served;
+        let Served { address, channel, store, stop, serving, .. } = served;
         drop(channel);
         stop.send(()).unwrap();
         serving.await.unwrap().unwrap();

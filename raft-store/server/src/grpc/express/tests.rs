@@ -1,6 +1,6 @@
 //! What the short way refuses, and that it is taken.
 
-use std::pin::pin;
+use std::{convert::Infallible, pin::pin};
 
 use super::*;
 

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use tonic::{Code, Status};
-use tower::{Layer, Service};
+use tower::Service;
 
 use super::{
     messages::Messages,
@@ -137,23 +137,17 @@ impl MethodCalls {
     }
 }
 
-/// Counts the calls that pass through.
-#[derive(Clone)]
-pub(in crate::grpc) struct CountCalls(pub(in crate::grpc) Arc<Calls>);
-
-impl<S> Layer<S> for CountCalls {
-    type Service = Counted<S>;
-
-    fn layer(&self, service: S) -> Counted<S> {
-        Counted { calls: self.0.clone(), service }
-    }
-}
-
 /// A service whose calls are counted.
 #[derive(Clone)]
 pub(in crate::grpc) struct Counted<S> {
     calls: Arc<Calls>,
     service: S,
+}
+
+impl<S> Counted<S> {
+    pub(in crate::grpc) fn new(calls: Arc<Calls>, service: S) -> Self {
+        Self { calls, service }
+    }
 }
 
 impl<S, B, R> Service<Request<B>> for Counted<S>

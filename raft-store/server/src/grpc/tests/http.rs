@@ -2,19 +2,24 @@
 
 use std::{io, net::SocketAddr};
 
-use keelson_proto::etcd::rpc::StatusRequest;
+use keelson_proto::etcd::{
+    lock::{LockRequest, lock_client::LockClient},
+    rpc::{RangeRequest, StatusRequest, TxnRequest, kv_client::KvClient},
+};
+use prost::Message as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 use tokio_stream::StreamExt as _;
+use tonic::{Code, transport::Endpoint};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-use super::{with_member, with_quota};
+use super::{assert_refused, put_request, with_member, with_quota};
 
 /// Status and body.
 async fn ask(address: SocketAddr, method: &str, path: &str) -> io::Result<(u16, String)> {
@@ -41,6 +46,40 @@ fn a_member_that_is_well_says_so_in_etcds_words() {
         assert_eq!(get("/version").await, (200, version.to_owned()));
         assert_eq!(get("/v2/keys").await.0, 404);
         assert_eq!(ask(served.address, "POST", "/health").await.unwrap().0, 405);
+    });
+}
+
+#[test]
+fn whoever_may_ask_for_metrics_may_not_write_or_read() {
+    with_member(async |served| {
+        assert_eq!(ask(served.metrics, "GET", "/readyz").await.unwrap().0, 200);
+        let channel = Endpoint::from_shared(format!("http://{}", served.metrics)).unwrap();
+        let mut kv = KvClient::new(channel.connect().await.unwrap());
+        let unknown = "unknown service etcdserverpb.KV";
+        assert_refused(kv.put(put_request("a", "1")).await, Code::Unimplemented, unknown);
+        assert_refused(kv.range(RangeRequest::default()).await, Code::Unimplemented, unknown);
+        assert_refused(kv.txn(TxnRequest::default()).await, Code::Unimplemented, unknown);
+    });
+}
+
+#[test]
+fn a_call_is_given_up_when_its_clients_patience_ends() {
+    with_member(async |served| {
+        let lock = LockRequest { name: "a".into(), lease: 0 };
+        LockClient::new(served.channel.clone()).lock(lock.clone()).await.unwrap();
+        // A client of a library would give up by itself.
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        let message = lock.encode_to_vec();
+        let head = format!(
+            "POST /v3lockpb.Lock/Lock HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/grpc\r\n\
+             grpc-timeout: 10m\r\nContent-Length: {}\r\n\r\n",
+            5 + message.len()
+        );
+        let frame = [&[0], &(message.len() as u32).to_be_bytes()[..], &message].concat();
+        stream.write_all(&[head.as_bytes(), &frame].concat()).await.unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.unwrap();
+        assert!(reply.contains("grpc-status: 4\r\n"), "{reply}");
     });
 }
 
