@@ -23,8 +23,6 @@ pub(crate) enum LogLevel {
     Info,
     /// What happens often.
     Debug,
-    /// What happens all the time.
-    Trace,
 }
 
 impl LogLevel {
@@ -36,7 +34,6 @@ impl LogLevel {
             Self::Warn => "warn",
             Self::Info => "info,openraft=error,kube_client=off",
             Self::Debug => "debug",
-            Self::Trace => "trace",
         }
     }
 }

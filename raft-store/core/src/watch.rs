@@ -9,6 +9,7 @@
 //! delays nobody and loses nothing.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::{
     command::{KeyRange, KeyValue},
@@ -47,13 +48,17 @@ impl Change {
     }
 }
 
+/// Changes of one revision. Most revisions change one key, and what they changed is kept for watchers: one change needs no
+/// memory of its own.
+pub type Changes = SmallVec<[Change; 1]>;
+
 /// Everything that one revision changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevisionChanges {
     /// The revision.
     pub revision: Revision,
     /// In the order in which the transaction made them; not empty, no key twice.
-    pub changes: Vec<Change>,
+    pub changes: Changes,
 }
 
 impl RevisionChanges {

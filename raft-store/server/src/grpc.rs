@@ -47,6 +47,7 @@ mod ending;
 mod error;
 mod express;
 mod http;
+mod http2;
 mod identity;
 mod kv;
 mod learner;
@@ -55,6 +56,7 @@ mod lock;
 mod maintenance;
 mod queue;
 mod quota;
+mod reply;
 mod requests;
 mod snapshot;
 mod tls;
@@ -152,7 +154,6 @@ struct Front {
     quota: Option<u64>,
     tokens: Tokens,
     passwords: Passwords,
-    certificate_users: bool,
     stopping: channel::Receiver<bool>,
 }
 
@@ -186,12 +187,15 @@ pub async fn serve(
     let (health, routes) = routes(&front, &calls);
     let tls = options.tls.as_ref();
     let traffic = front.store.meters().clients.clone();
-    let site = |express, routes| Arc::new(Site::new(front.store.clone(), express, routes, calls.clone()));
+    let site = |express, routes| {
+        Arc::new(Site::new(front.store.clone(), express, http::Counted::new(calls.clone(), routes)))
+    };
     let clients = site(Some(Express::new(front.clone(), &calls)), routes);
-    let clients = run(&front, clients, vec![(listeners.clients, tls)], &traffic);
+    let names = options.auth.certificate_users;
+    let clients = run(&front, clients, vec![(listeners.clients, tls)], names, &traffic);
     let metrics = site(None, Routes::from(probes(&front, &calls, AxumRouter::new())));
     let doors = vec![(listeners.metrics, None), (listeners.metrics_tls, tls)];
-    let metrics = run(&front, metrics, doors, &Arc::default());
+    let metrics = run(&front, metrics, doors, false, &Arc::default());
     let serving = async { tokio::join!(clients, metrics) };
     tokio::pin!(serving);
     tokio::select! {
@@ -212,9 +216,11 @@ fn run(
     front: &Front,
     site: Arc<Site>,
     doors: Vec<(Vec<TcpListener>, Option<&ClientTls>)>,
+    names: bool,
     traffic: &Arc<Traffic>,
 ) -> impl Future<Output = ()> + use<> {
-    requests::serve(accept::connections(doors, traffic), site, front.stopping.clone())
+    let connections = accept::connections(doors, names, traffic);
+    requests::serve(connections, site, front.stopping.clone())
 }
 
 /// All services, and what is asked over plain HTTP.
@@ -260,11 +266,10 @@ async fn count_leaders(front: &Front, calls: &http::Calls) {
 impl Front {
     fn new(store: Store, options: &GrpcOptions, stopping: channel::Receiver<bool>) -> Result<Self, JwtError> {
         let status = store.status();
-        let AuthOptions { tokens, bcrypt_cost, certificate_users } = &options.auth;
+        let AuthOptions { tokens, bcrypt_cost, certificate_users: _ } = &options.auth;
         Ok(Self {
             tokens: tokens.make()?,
             passwords: Passwords::new(*bcrypt_cost, store.offload()),
-            certificate_users: *certificate_users,
             store,
             cluster: status.cluster,
             replica: status.replica,

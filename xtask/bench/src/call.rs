@@ -9,7 +9,10 @@ use std::{error::Error, path::Path, sync::Arc};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::{RecvStream, client::SendRequest};
-use http::{HeaderMap, Request};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Uri, header,
+    uri::{Authority, Parts, PathAndQuery, Scheme},
+};
 use prost::Message;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
@@ -25,7 +28,7 @@ const WINDOW: u32 = 4 << 20;
 #[derive(Clone)]
 pub(crate) struct Connection {
     requests: SendRequest<Bytes>,
-    authority: Arc<str>,
+    authority: Authority,
 }
 
 /// A call that was not answered well.
@@ -55,19 +58,16 @@ impl Connection {
         let (requests, connection) = builder.handshake(stream).await?;
         // A connection that breaks is an error of every call on it.
         tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { requests, authority: format!("127.0.0.1:{port}").into() })
+        Ok(Self { requests, authority: format!("127.0.0.1:{port}").parse()? })
     }
 
     /// Calls a method, `/package.Service/Name`.
     pub(crate) async fn unary<Q: Message, A: Message + Default>(
         &self,
-        method: &str,
+        method: &'static str,
         request: &Q,
     ) -> Result<A, CallError> {
-        let head = Request::post(format!("https://{}{method}", self.authority))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(())?;
+        let head = self.head(method)?;
         let mut requests = self.requests.clone().ready().await?;
         let (answer, mut sending) = requests.send_request(head, false)?;
         sending.send_data(frame(request), true)?;
@@ -76,6 +76,21 @@ impl Connection {
         let message = read(body).await?;
         let message = message.get(PREFIX..).ok_or("an answer without a message")?;
         Ok(A::decode(message)?)
+    }
+
+    /// Nothing of it is written out or read anew for each call.
+    fn head(&self, method: &'static str) -> Result<Request<()>, CallError> {
+        let mut parts = Parts::default();
+        parts.scheme = Some(Scheme::HTTPS);
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(PathAndQuery::from_static(method));
+        let mut head = Request::new(());
+        *head.method_mut() = Method::POST;
+        *head.uri_mut() = Uri::from_parts(parts)?;
+        let headers = head.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        Ok(head)
     }
 }
 

@@ -54,15 +54,16 @@ pub(crate) fn execute(
 fn decide(writer: &Writer<'_, '_>, txn: Txn) -> Result<Plan, EngineError> {
     let succeeded = all_hold(writer, &txn.compare)?;
     let ops = if succeeded { txn.success } else { txn.failure };
-    let mut steps = Vec::with_capacity(ops.len());
-    for op in ops {
-        steps.push(match op {
+    let step = |op| {
+        Ok(match op {
             Op::Range(request) => Step::Range(request),
             Op::Put(request) => Step::Put(request),
             Op::DeleteRange(request) => Step::DeleteRange(request),
             Op::Txn(txn) => Step::Txn(decide(writer, txn)?),
-        });
-    }
+        })
+    };
+    // They take the room of the operations.
+    let steps = ops.into_iter().map(step).collect::<Result<_, _>>()?;
     Ok(Plan { succeeded, steps })
 }
 

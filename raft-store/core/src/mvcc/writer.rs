@@ -15,7 +15,7 @@ use crate::{
     id::{ChangeId, LeaseId},
     lease,
     schema::{self, ChangeKind, ChangeRecord, Header},
-    watch::{Change, RevisionChanges},
+    watch::{Change, Changes, RevisionChanges},
 };
 
 /// One revision in the making.
@@ -25,7 +25,7 @@ pub(crate) struct Writer<'w, 'e> {
     hash: &'w mut RollingHash,
     /// The header before this revision.
     header: Header,
-    changes: Vec<Change>,
+    changes: Changes,
 }
 
 /// What a put needs to know about the version it replaces.
@@ -36,13 +36,13 @@ struct Replaced {
 }
 
 impl<'w, 'e> Writer<'w, 'e> {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         overlay: &'w mut Overlay<'e>,
         known: &'w Known,
         hash: &'w mut RollingHash,
         header: Header,
     ) -> Self {
-        Self { overlay, known, hash, header, changes: Vec::new() }
+        Self { overlay, known, hash, header, changes: Changes::new() }
     }
 
     /// The state with what this revision has changed so far.
@@ -199,10 +199,6 @@ impl<'w, 'e> Writer<'w, 'e> {
         let log = self.overlay.make(log_len, |out| schema::put_change(out, log));
         self.overlay.put(Family::Changes, log_key, log);
         self.hash.changed(id, &change);
-        // Most revisions change one key, and what they changed is kept for watchers.
-        if self.changes.is_empty() {
-            self.changes.reserve_exact(1);
-        }
         self.changes.push(change);
     }
 }

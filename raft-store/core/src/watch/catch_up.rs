@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    CHANGE_OVERHEAD, Change, ChangeKind, Interest, RevisionChanges,
+    CHANGE_OVERHEAD, Change, ChangeKind, Changes, Interest, RevisionChanges,
     hub::{Matching, WatcherId},
     spans::Spans,
 };
@@ -86,7 +86,7 @@ struct Walk<'r> {
     /// The revision that is being read,
     revision: Revision,
     /// what of it somebody wants,
-    changes: Vec<Change>,
+    changes: Changes,
     /// and who.
     wanted_by: BTreeSet<usize>,
     /// What was looked at and given away has cost.
@@ -109,7 +109,7 @@ impl<'r> Walk<'r> {
             cursor,
             given: vec![Vec::new(); readers.len()],
             revision: Revision::ZERO,
-            changes: Vec::new(),
+            changes: Changes::new(),
             wanted_by: BTreeSet::new(),
             bytes: 0,
         })

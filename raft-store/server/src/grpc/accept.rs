@@ -13,8 +13,9 @@ use std::{
     time::Duration,
 };
 
+use bytes::BytesMut;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{sleep, timeout},
@@ -22,7 +23,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
-    authority::Plain,
+    authority::{PREFACE, Plain},
     identity::CertificateName,
     tls::{self, ClientTls},
 };
@@ -40,20 +41,24 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
 /// A client's connection.
 pub(super) struct Connection {
+    /// What was read to see what it is, and is still to be handed out.
+    seen: BytesMut,
     stream: Box<dyn Duplex>,
     certificate: CertificateName,
     traffic: Arc<Traffic>,
 }
 
-/// Accepts on all sockets, until the stream is dropped. Counts bytes there.
+/// Accepts on all sockets, until the stream is dropped; with the names in certificates, if they mean something. Counts bytes.
 pub(super) fn connections(
     doors: Vec<(Vec<TcpListener>, Option<&ClientTls>)>,
+    knows_names: bool,
     traffic: &Arc<Traffic>,
 ) -> ReceiverStream<Connection> {
     let (ready, accepted) = mpsc::channel(READY);
     for (listeners, tls) in doors {
         for listener in listeners {
-            let door = Door { tls: tls.cloned(), ready: ready.clone(), traffic: traffic.clone() };
+            let (tls, ready, traffic) = (tls.cloned(), ready.clone(), traffic.clone());
+            let door = Door { tls, knows_names, ready, traffic };
             runtime::spawn(accept_until_dropped(listener, door));
         }
     }
@@ -64,6 +69,8 @@ pub(super) fn connections(
 #[derive(Clone)]
 struct Door {
     tls: Option<ClientTls>,
+    /// Whether the names in certificates are looked at.
+    knows_names: bool,
     ready: mpsc::Sender<Connection>,
     traffic: Arc<Traffic>,
 }
@@ -96,17 +103,18 @@ async fn accept_forever(listener: &TcpListener, door: &Door, handshakes: &Arc<Se
 }
 
 async fn greet(stream: TcpStream, door: Door, permit: OwnedSemaphorePermit) -> io::Result<()> {
-    let Door { tls, ready, traffic } = door;
+    let Door { tls, knows_names, ready, traffic } = door;
     stream.set_nodelay(true)?;
     let connection = match tls {
         Some(tls) => {
             let stream = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await??;
-            let certificate = CertificateName(tls::client_name(&stream));
-            Connection { stream: Box::new(stream), certificate, traffic }
+            let name = if knows_names { tls::client_name(&stream) } else { None };
+            let certificate = CertificateName(name);
+            Connection { seen: BytesMut::new(), stream: Box::new(stream), certificate, traffic }
         }
         None => {
             let certificate = CertificateName::default();
-            Connection { stream: Box::new(Plain::new(stream)), certificate, traffic }
+            Connection { seen: BytesMut::new(), stream: Box::new(Plain::new(stream)), certificate, traffic }
         }
     };
     drop(permit);
@@ -119,6 +127,18 @@ impl Connection {
     /// Whose certificate was shown there.
     pub(super) fn certificate(&self) -> CertificateName {
         self.certificate.clone()
+    }
+
+    /// Whether its client speaks HTTP/2. Waits until that is clear.
+    pub(super) async fn begins_as_http2(&mut self) -> io::Result<bool> {
+        while self.seen.len() < PREFACE.len() && PREFACE.starts_with(&self.seen) {
+            let read = self.stream.read_buf(&mut self.seen).await?;
+            self.traffic.received(read);
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.seen.starts_with(PREFACE))
     }
 
     fn count_sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -135,6 +155,11 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.seen.is_empty() {
+            let length = self.seen.len().min(buffer.remaining());
+            buffer.put_slice(&self.seen.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         self.traffic.received(buffer.filled().len() - before);

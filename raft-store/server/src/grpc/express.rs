@@ -1,29 +1,23 @@
 //! The short way for the calls that most calls are: puts, reads and transactions.
 //!
-//! In: HTTP requests. Out: what the same handlers of [`Kv`] answer as on the long way. Between HTTP and a handler there is only
+//! In: HTTP requests. Out: what the same handlers answer as on the long way. Between HTTP and a handler there is only
 //! what gRPC asks of a call with one message each way; the layers of routing and of streams that others need cost as
 //! much as everything else that happens to such a call outside of HTTP (measured).
 //!
 //! Whatever is unusual (compression, another method) takes the long way.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{future::Future, sync::Arc};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
-use http_body::{Body, Frame, SizeHint};
-use keelson_proto::etcd::rpc::{RangeRequest, kv_server::Kv};
-use pin_project_lite::pin_project;
+use http::{HeaderValue, Method, Request, Response, header};
+use http_body::Body;
 use prost::Message;
 use tonic::{Code, Status, metadata::MetadataMap};
 
 use super::{
     Front, MAX_MESSAGE_BYTES, error,
     http::{Calls, MethodCalls},
+    reply::Reply,
 };
 use crate::runtime::clock::Instant;
 
@@ -73,11 +67,9 @@ impl Express {
         counter.started();
         let began = Instant::now();
         let answered = match call {
-            Call::Put => unary(request, counter, |put| self.front.put(put)).await,
-            Call::Range => {
-                unary(request, counter, |range: tonic::Request<RangeRequest>| self.front.range(range)).await
-            }
-            Call::Txn => unary(request, counter, |txn| self.front.txn(txn)).await,
+            Call::Put => unary(request, counter, |put| self.front.answer_put(put)).await,
+            Call::Range => unary(request, counter, |range| self.front.answer_range(range)).await,
+            Call::Txn => unary(request, counter, |txn| self.front.answer_txn(txn)).await,
         };
         let code = answered.as_ref().err().map_or(Code::Ok, Status::code);
         counter.handled(code, began.elapsed());
@@ -124,7 +116,7 @@ where
     let metadata = MetadataMap::from_headers(head.headers);
     let answer = handle(tonic::Request::from_parts(metadata, head.extensions, message)).await?;
     let (metadata, message, extensions) = answer.into_parts();
-    let mut response = Response::new(Reply::Short { message: Some(frame(&message)), trailers: true });
+    let mut response = Response::new(Reply::Message { message: frame(&message) });
     *response.headers_mut() = metadata.into_headers();
     response.headers_mut().insert(header::CONTENT_TYPE, GRPC);
     *response.extensions_mut() = extensions;
@@ -180,61 +172,6 @@ fn frame(message: &impl Message) -> Bytes {
     frame.put_u32(u32::try_from(length).expect("no answer is longer than 4 GiB"));
     message.encode(&mut frame).expect("the buffer has room for it");
     frame.freeze()
-}
-
-pin_project! {
-    /// The body of a response that came on one of both ways.
-    #[project = ReplyState]
-    pub(super) enum Reply<B> {
-        /// The short one: the message, and whether the trailers are still to come.
-        Short { message: Option<Bytes>, trailers: bool },
-        /// The long one.
-        Long { #[pin] body: B },
-    }
-}
-
-/// The body of a response that says in its head that all is not well.
-impl<B> Default for Reply<B> {
-    fn default() -> Self {
-        Self::Short { message: None, trailers: false }
-    }
-}
-
-impl<B: Body<Data = Bytes>> Body for Reply<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project() {
-            ReplyState::Long { body } => body.poll_frame(cx),
-            ReplyState::Short { message, trailers } => Poll::Ready(match message.take() {
-                Some(message) => Some(Ok(Frame::data(message))),
-                None => std::mem::take(trailers).then(|| Ok(Frame::trailers(all_is_well()))),
-            }),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Short { message, trailers } => message.is_none() && !trailers,
-            Self::Long { body } => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            // Where a length is known it becomes a header, which in gRPC nobody needs.
-            Self::Short { .. } => SizeHint::default(),
-            Self::Long { body } => body.size_hint(),
-        }
-    }
-}
-
-fn all_is_well() -> HeaderMap {
-    HeaderMap::from_iter([(header::HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))])
 }
 
 #[cfg(test)]

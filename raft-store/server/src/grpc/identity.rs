@@ -28,7 +28,7 @@ use crate::{
 /// Where a token stands: etcd's name for it, and that of programs which come over HTTP.
 const TOKEN_KEYS: [&str; 2] = ["token", "authorization"];
 
-/// The name in the certificate that a client has shown. Its connection carries it to each of its calls.
+/// The name in the certificate that a client has shown, where that is the name of a user. Its connection carries it to each of its calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct CertificateName(pub(super) Option<Arc<str>>);
 
@@ -72,14 +72,10 @@ impl Front {
         if let Some(token) = who.token() {
             return self.tokens.read(auth, token);
         }
-        match self.certificate_name(who) {
-            Some(name) => Ok(Caller::User { name: name.to_owned(), revision: auth.revision() }),
+        match &who.certificate.0 {
+            Some(name) => Ok(Caller::User { name: name.to_string(), revision: auth.revision() }),
             None => Err(AuthError::UserEmpty),
         }
-    }
-
-    fn certificate_name<'w>(&self, who: &'w Credentials) -> Option<&'w str> {
-        who.certificate.0.as_deref().filter(|_| self.certificate_users)
     }
 
     /// Has a command applied for whoever makes a call.
@@ -183,7 +179,7 @@ impl Front {
         };
         let name = match caller {
             Ok(Caller::User { name, revision: _ }) => Some(name),
-            Ok(Caller::Anyone | Caller::System) => self.certificate_name(who).map(ToOwned::to_owned),
+            Ok(Caller::Anyone | Caller::System) => who.certificate.0.as_deref().map(ToOwned::to_owned),
             Err(denied) => return Err(error::auth(denied)),
         };
         Ok(Guard { name, range, permitted_by: auth })

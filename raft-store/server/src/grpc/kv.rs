@@ -27,7 +27,7 @@ impl Kv for Front {
     type RangeStreamStream = BoxStream<RangeStreamResponse>;
 
     async fn range(&self, request: Request<RangeRequest>) -> Result<Response<RangeResponse>, Status> {
-        self.read(request).await.map(Response::new)
+        self.answer_range(request).await
     }
 
     async fn range_stream(
@@ -40,15 +40,7 @@ impl Kv for Front {
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
-        let (who, raw) = Credentials::split(request);
-        let put = convert::put(check_size(raw)?).map_err(error::bad_request)?;
-        let At { revision, answer } = self.one_op(&who, Op::Put(put)).await?;
-        match answer {
-            OpResponse::Put(previous) => {
-                Ok(Response::new(convert::put_response(self.header(revision), previous)))
-            }
-            other => Err(mismatch(&other)),
-        }
+        self.answer_put(request).await
     }
 
     async fn delete_range(
@@ -68,11 +60,7 @@ impl Kv for Front {
     }
 
     async fn txn(&self, request: Request<TxnRequest>) -> Result<Response<TxnResponse>, Status> {
-        let (who, raw) = Credentials::split(request);
-        let txn = convert::txn(check_size(raw)?).map_err(error::bad_request)?;
-        self.check_quota(&txn).await?;
-        let At { revision, answer } = self.run_txn(&who, txn).await?;
-        Ok(Response::new(convert::txn_response(self.header(revision), answer)))
+        self.answer_txn(request).await
     }
 
     /// `physical` changes nothing: the space comes back by a paced sweep, and no answer depends on how far it
@@ -90,6 +78,42 @@ impl Kv for Front {
         let command = Command::Compact(convert::revision(raw.revision));
         let revision = self.propose(&who, &command).await?.revision;
         Ok(Response::new(CompactionResponse { header: Some(self.header(revision)) }))
+    }
+}
+
+/// What most calls are: without the allocation that a call of the trait costs.
+impl Front {
+    pub(super) async fn answer_range(
+        &self,
+        request: Request<RangeRequest>,
+    ) -> Result<Response<RangeResponse>, Status> {
+        self.read(request).await.map(Response::new)
+    }
+
+    pub(super) async fn answer_put(
+        &self,
+        request: Request<PutRequest>,
+    ) -> Result<Response<PutResponse>, Status> {
+        let (who, raw) = Credentials::split(request);
+        let put = convert::put(check_size(raw)?).map_err(error::bad_request)?;
+        let At { revision, answer } = self.one_op(&who, Op::Put(put)).await?;
+        match answer {
+            OpResponse::Put(previous) => {
+                Ok(Response::new(convert::put_response(self.header(revision), previous)))
+            }
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    pub(super) async fn answer_txn(
+        &self,
+        request: Request<TxnRequest>,
+    ) -> Result<Response<TxnResponse>, Status> {
+        let (who, raw) = Credentials::split(request);
+        let txn = convert::txn(check_size(raw)?).map_err(error::bad_request)?;
+        self.check_quota(&txn).await?;
+        let At { revision, answer } = self.run_txn(&who, txn).await?;
+        Ok(Response::new(convert::txn_response(self.header(revision), answer)))
     }
 }
 

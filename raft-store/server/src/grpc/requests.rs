@@ -1,142 +1,154 @@
 //! HTTP on the connections of clients.
 //!
-//! In: connections that are ready. Out: every request of them handed to the short way ([`Express`]) or the long one, and its
-//! answer sent, over HTTP/2 or HTTP/1.1.
+//! In: connections that are ready. Out: every request of them answered, on the short way ([`Express`]) or on the long one, over
+//! HTTP/2 ([`http2`]) or HTTP/1.1.
 //!
-//! tonic's own server would do the same through layers that each call passes and few need; they cost as much as a tenth of
-//! what becomes of a put behind them (measured).
+//! tonic's own server would do the same through layers that each call passes and few need (measured: with a task for each
+//! call, a tenth of a put's processor time).
 
-use std::{convert::Infallible, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error, fmt::Display, future::Future, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-};
+use http_body::Body;
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{sync::watch as channel, time::timeout};
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
-use tonic::{Status, service::Routes};
+use tonic::service::Routes;
 use tower::ServiceExt as _;
 
 use super::{
     accept::Connection,
     error,
-    express::{Call, Express, Reply},
-    http::{Calls, Counted, Messages},
+    express::{Call, Express},
+    http::{Counted, Messages},
+    http2,
+    identity::CertificateName,
     learner,
+    reply::Reply,
 };
 use crate::store::Store;
 
-/// Requests under way at once on one connection.
-const MAX_STREAMS: u32 = 1 << 16;
-/// What a client may send ahead: one request of the largest size per stream, several per connection.
-const STREAM_WINDOW_BYTES: u32 = 2 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-/// A client that is silent for so long is asked whether it is still there.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// How long it may take to answer that.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a client may take until it says something, or has said the head of a request over HTTP/1.1.
+const FIRST_WORDS: Duration = Duration::from_secs(30);
 /// How long a client is ready to wait, if it says so.
 const PATIENCE: &str = "grpc-timeout";
 
 /// What answers requests.
 pub(super) struct Site {
     /// What is asked for on the short way; `None`: nothing.
-    express: Option<Arc<Express>>,
+    express: Option<Express>,
     long_way: Counted<Routes>,
     store: Store,
 }
 
 /// The body of an answer.
 type Answer = Reply<Messages<tonic::body::Body>>;
-/// An answer that is on its way.
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Answer>, Infallible>> + Send>>;
 
 /// Serves connections until the server is asked to stop, and what is under way then is answered.
 pub(super) async fn serve(
     mut connections: ReceiverStream<Connection>,
     site: Arc<Site>,
-    mut stopping: channel::Receiver<bool>,
+    stopping: channel::Receiver<bool>,
 ) {
-    let http = http();
-    let open = GracefulShutdown::new();
-    // A sender that is gone means the same as one that says so.
-    let stop = async move { drop(stopping.wait_for(|stopping| *stopping).await) };
-    let mut stop = std::pin::pin!(stop);
+    // Every connection holds a receiver as long as it lives.
+    let (open, connection_is_open) = channel::channel(());
     loop {
         let connection = tokio::select! {
-            () = &mut stop => break,
+            () = asked(stopping.clone()) => break,
             connection = connections.next() => connection,
         };
         let Some(connection) = connection else { break };
-        let (site, certificate) = (site.clone(), connection.certificate());
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            if certificate.0.is_some() {
-                request.extensions_mut().insert(certificate.clone());
-            }
-            site.answer(request)
-        });
-        let serving = open.watch(http.serve_connection(TokioIo::new(connection), service).into_owned());
+        let (site, stopping, is_open) = (site.clone(), stopping.clone(), connection_is_open.clone());
         tokio::spawn(async move {
-            if let Err(error) = serving.await {
+            if let Err(error) = converse(connection, &site, asked(stopping)).await {
                 tracing::debug!(error, "a client's connection ended");
             }
+            drop(is_open);
         });
     }
-    drop(connections);
-    open.shutdown().await;
+    drop((connections, connection_is_open));
+    open.closed().await;
 }
 
-fn http() -> auto::Builder<TokioExecutor> {
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    // Without a timer there is no limit to the time that the head of a request takes.
-    http.http1().timer(TokioTimer::new());
-    http.http2()
-        .timer(TokioTimer::new())
-        .auto_date_header(false)
-        .max_concurrent_streams(MAX_STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .keep_alive_interval(Some(KEEPALIVE_INTERVAL))
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT);
-    http
+/// Completes when the server is asked to stop. A sender that is gone means the same as one that says so.
+async fn asked(mut stopping: channel::Receiver<bool>) {
+    drop(stopping.wait_for(|stopping| *stopping).await);
+}
+
+async fn converse(
+    mut connection: Connection,
+    site: &Site,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let is_http2 = timeout(FIRST_WORDS, connection.begins_as_http2()).await?;
+    let certificate = connection.certificate();
+    if is_http2? {
+        let answer = |request| site.answer(shown(request, &certificate));
+        return Ok(http2::serve(connection, answer, stop).await?);
+    }
+    let answer = service_fn(|request| {
+        let answering = site.answer(shown(request, &certificate));
+        async { Ok::<_, Infallible>(answering.await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(FIRST_WORDS);
+    let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(connection), answer));
+    tokio::select! {
+        ended = &mut serving => return Ok(ended?),
+        () = stop => serving.as_mut().graceful_shutdown(),
+    }
+    Ok(serving.await?)
+}
+
+/// A request, with the name in the certificate that its client has shown.
+fn shown<B>(mut request: Request<B>, certificate: &CertificateName) -> Request<B> {
+    if certificate.0.is_some() {
+        request.extensions_mut().insert(certificate.clone());
+    }
+    request
 }
 
 impl Site {
     /// Answers on these routes, and on the short way, if there is one.
-    pub(super) fn new(store: Store, express: Option<Express>, routes: Routes, calls: Arc<Calls>) -> Self {
-        Self { express: express.map(Arc::new), long_way: Counted::new(calls, routes), store }
+    pub(super) const fn new(store: Store, express: Option<Express>, long_way: Counted<Routes>) -> Self {
+        Self { express, long_way, store }
     }
 
-    fn answer(&self, request: Request<Incoming>) -> Answering {
+    async fn answer<B>(&self, request: Request<B>) -> Response<Answer>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Display + Into<Box<dyn Error + Send + Sync>> + Send,
+    {
         let patience = patience(request.headers());
-        let answering = self.begin(request);
-        let Some(patience) = patience else { return answering };
-        Box::pin(async move {
-            timeout(patience, answering).await.unwrap_or_else(|_| Ok(refusal(error::out_of_time())))
-        })
+        let answering = self.find_way(request);
+        match patience {
+            None => answering.await,
+            Some(patience) => {
+                let late = |_| error::out_of_time().into_http();
+                timeout(patience, answering).await.unwrap_or_else(late)
+            }
+        }
     }
 
-    fn begin(&self, request: Request<Incoming>) -> Answering {
+    async fn find_way<B>(&self, request: Request<B>) -> Response<Answer>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Display + Into<Box<dyn Error + Send + Sync>> + Send,
+    {
         if self.store.is_learner() && !learner::serves(request.uri().path()) {
-            return Box::pin(async { Ok(refusal(error::not_for_learners())) });
+            return error::not_for_learners().into_http();
         }
         if let Some(express) = &self.express
             && let Some(call) = Call::of(&request)
         {
-            let express = express.clone();
-            return Box::pin(async move { Ok(express.answer(call, request).await) });
+            return express.answer(call, request).await;
         }
-        let answering = self.long_way.clone().oneshot(request);
-        Box::pin(async move { Ok(answering.await?.map(|body| Reply::Long { body })) })
+        let answered = Box::pin(self.long_way.clone().oneshot(request)).await;
+        answered.unwrap_or_else(|never: Infallible| match never {}).map(|body| Reply::Long { body })
     }
 }
-
-fn refusal(status: Status) -> Response<Answer> {
-    status.into_http()
-}
-
 /// How long a client is ready to wait: a number of up to eight digits, and its unit. As gRPC's servers do, what is no such
 /// thing is not looked at.
 fn patience(headers: &HeaderMap) -> Option<Duration> {

@@ -169,6 +169,19 @@ struct Arrival<'b> {
     fresh: u64,
 }
 
+impl Arrival<'_> {
+    /// Whether of some file less is here.
+    fn has_less_than(&self, noted: &[(String, u64)]) -> bool {
+        let mut offered = self.files.iter().zip(&self.have);
+        offered.any(|(file, have)| *have < length_of(noted, &file.name))
+    }
+}
+
+/// How long a file of this name is; 0 where there is none.
+fn length_of(files: &[(String, u64)], name: &str) -> u64 {
+    files.iter().find(|(file, _)| file == name).map_or(0, |(_, len)| *len)
+}
+
 /// What has arrived.
 pub(super) struct Received {
     pub(super) vote: Vote,
@@ -202,14 +215,21 @@ impl Inbox {
         let vote = wire::vote(begin.vote).map_err(invalid)?;
         let meta = begin.meta.ok_or_else(|| unexpected("without meta data"))?;
         let meta = wire::snapshot_meta(meta).map_err(invalid)?;
-        let have = self.resume_points(&begin.files).map_err(io::Error::other)?;
+        let durable = self.durable().map_err(io::Error::other)?;
+        let have = resume_points(&*self.disk, &self.folder, &begin.files, durable.as_deref());
+        let have = have.map_err(io::Error::other)?;
         let already: u64 = have.iter().sum();
         if already > 0 {
             tracing::info!(snapshot = begin.id, bytes = already, "a transfer goes on where it broke off");
         }
-        connection.writer.send(0, Body::SnapshotResume(SnapshotResume { offsets: have.clone() })).await?;
         let last = meta.last_log_id.as_ref().map(types::position);
         let mut arrival = Arrival { last, files: &begin.files, have, fresh: 0 };
+        if durable.is_some_and(|durable| arrival.has_less_than(&durable)) {
+            // Of what was noted something is gone, and what takes its place is not durable.
+            self.note(self.record(&arrival)).await?;
+        }
+        let offsets = arrival.have.clone();
+        connection.writer.send(0, Body::SnapshotResume(SnapshotResume { offsets })).await?;
         let received = self.receive_files(connection, &mut arrival).await;
         // What came before it broke off need not come again.
         if received.is_ok() || arrival.fresh > 0 {
@@ -218,16 +238,11 @@ impl Inbox {
         Ok(Received { vote, meta, end: received? })
     }
 
-    /// How much of each file is here from an attempt that broke off.
-    fn resume_points(&self, offered: &[SnapshotFile]) -> Result<Vec<u64>, EngineError> {
-        let durable = match &self.notes {
-            None => None,
-            Some(log) => {
-                let arriving = log.arriving()?.filter(|arriving| arriving.folder == self.folder);
-                Some(arriving.map(|arriving| arriving.files).unwrap_or_default())
-            }
-        };
-        resume_points(&*self.disk, &self.folder, offered, durable.as_deref())
+    /// What is noted to be durable of an attempt that broke off.
+    fn durable(&self) -> Result<Option<Vec<(String, u64)>>, EngineError> {
+        let Some(log) = &self.notes else { return Ok(None) };
+        let arriving = log.arriving()?.filter(|arriving| arriving.folder == self.folder);
+        Ok(Some(arriving.map(|arriving| arriving.files).unwrap_or_default()))
     }
 
     /// Whether what was received is whole; else what is damaged.
@@ -297,17 +312,25 @@ impl Inbox {
 
     /// Makes durable what has arrived, and notes that it is.
     async fn make_durable(&self, arrival: &mut Arrival<'_>) -> io::Result<()> {
-        let names = arrival.files.iter().map(|file| file.name.clone());
-        let files = names.zip(arrival.have.iter().copied()).collect();
-        let record = ArrivingRecord { folder: self.folder.clone(), last: arrival.last, files };
-        let (disk, notes) = (self.disk.clone(), self.notes.clone());
-        let note = move || {
-            disk.sync_folder(&record.folder)?;
-            notes.map_or(Ok(()), |log| log.set_arriving(&record))
-        };
-        self.offload.run(note).await.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        let (disk, folder) = (self.disk.clone(), self.folder.clone());
+        let sync = self.offload.run(move || disk.sync_folder(&folder)).await;
+        sync.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        self.note(self.record(arrival)).await?;
         arrival.fresh = 0;
         Ok(())
+    }
+
+    /// What is durable once all that has arrived is.
+    fn record(&self, arrival: &Arrival<'_>) -> ArrivingRecord {
+        let names = arrival.files.iter().map(|file| file.name.clone());
+        let files = names.zip(arrival.have.iter().copied()).collect();
+        ArrivingRecord { folder: self.folder.clone(), last: arrival.last, files }
+    }
+
+    async fn note(&self, record: ArrivingRecord) -> io::Result<()> {
+        let Some(log) = self.notes.clone() else { return Ok(()) };
+        let noted = self.offload.run(move || log.set_arriving(&record)).await;
+        noted.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 
     fn check_complete(&self, files: &[SnapshotFile]) -> io::Result<()> {
@@ -350,10 +373,10 @@ fn resume_points(
         disk.remove(folder)?;
     }
     let have = have.unwrap_or_default();
-    let of = |files: &[(String, u64)], name: &str| {
-        files.iter().find(|(file, _)| file == name).map_or(0, |(_, len)| *len)
+    let already = |name: &str| {
+        let durable = durable.map_or(u64::MAX, |durable| length_of(durable, name));
+        length_of(&have, name).min(durable)
     };
-    let already = |name: &str| of(&have, name).min(durable.map_or(u64::MAX, |durable| of(durable, name)));
     // Empty files get no chunk, but they belong to the snapshot.
     for file in offered.iter().filter(|file| file.len == 0) {
         disk.write_file(folder, &file.name, 0, &[])?;
@@ -456,6 +479,38 @@ mod tests {
         assert_eq!(points(&offered, None), [3, 8, 0]);
         assert_eq!(points(&[file("a", 2), file("b", 9)], Some(&durable)), [0, 0]);
         assert!(disk.files("in").is_err(), "what belongs to another snapshot is gone");
+    }
+
+    /// A receiver whose notes say this.
+    fn inbox(disk: &MemDisk, files: &[(&str, u64)]) -> Inbox {
+        let notes = LogMeta::new(disk.open("log", Role::Log).unwrap());
+        let files = files.iter().map(|(name, len)| ((*name).to_owned(), *len)).collect();
+        notes.set_arriving(&ArrivingRecord { folder: "in".to_owned(), last: None, files }).unwrap();
+        let disk = Arc::new(disk.clone());
+        Inbox { disk, notes: Some(notes), folder: "in".to_owned(), offload: Offload::Inline }
+    }
+
+    #[tokio::test]
+    async fn what_was_noted_and_is_gone_is_not_noted_any_more_when_it_comes_again() {
+        let disk = MemDisk::new();
+        let inbox = inbox(&disk, &[("a", 6)]);
+        let (here, there) = tokio::io::duplex(1 << 20);
+        let mut sender = Connection::new(Box::new(there));
+        let begin = SnapshotBegin {
+            vote: Some(wire::put_vote(&types::vote(Term::new(3), LEADER, true))),
+            meta: Some(wire::put_snapshot_meta(&SnapshotMeta::default())),
+            id: "s".to_owned(),
+            files: vec![file("a", 6)],
+        };
+        let mut receiver = Connection::new(Box::new(here));
+        let sending = async {
+            let (_, resume) = sender.reader.expect().await.unwrap();
+            assert!(matches!(resume, Body::SnapshotResume(resume) if resume.offsets == [0]));
+            assert_eq!(inbox.durable().unwrap().unwrap(), [("a".to_owned(), 0)], "before anything comes");
+            drop(sender);
+        };
+        let (taken, ()) = tokio::join!(inbox.take(&mut receiver, begin), sending);
+        assert!(taken.is_err(), "the sender went away");
     }
 
     /// The bytes that reach a follower that has these parts already.

@@ -9,6 +9,8 @@
 
 mod generation;
 
+use std::hash::{BuildHasher as _, RandomState};
+
 use crate::{
     id::{ChangeId, LeaseId, Revision},
     schema::ChangeKind,
@@ -16,7 +18,7 @@ use crate::{
 };
 
 use crate::mvcc::Visible;
-use generation::Generation;
+use generation::{Generation, Salt};
 
 /// What all remembered keys together may take, bytes: some 500,000 keys of the usual length.
 const CAPACITY: usize = 32 << 20;
@@ -43,6 +45,7 @@ impl From<&Visible<'_>> for Head {
 
 /// Two generations: when the young one has its share, the one before it is forgotten.
 pub(crate) struct Latest {
+    salt: Salt,
     capacity: usize,
     young: Generation,
     old: Generation,
@@ -56,12 +59,14 @@ impl Default for Latest {
 
 impl Latest {
     fn of(capacity: usize) -> Self {
-        Self { capacity, young: Generation::default(), old: Generation::default() }
+        let salt = Salt(RandomState::new().hash_one(capacity));
+        Self { salt, capacity, young: Generation::default(), old: Generation::default() }
     }
 
     /// The newest version of a key, if it is remembered; inside, `None` where the key does not exist.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Option<Head>> {
-        self.young.get(key).or_else(|| self.old.get(key))
+        let hash = self.salt.hash(key);
+        self.young.get(hash, key).or_else(|| self.old.get(hash, key))
     }
 
     /// Remembers what a revision has changed. All revisions come by, in order.
@@ -71,7 +76,7 @@ impl Latest {
             if self.young.bytes() + Generation::bytes_of(key.len()) > self.capacity / 2 {
                 self.old = std::mem::take(&mut self.young);
             }
-            self.young.set(key, head(ChangeId { revision: made.revision, sub }, change));
+            self.young.set(self.salt, key, head(ChangeId { revision: made.revision, sub }, change));
         }
     }
 }

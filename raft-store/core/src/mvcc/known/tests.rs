@@ -25,7 +25,10 @@ fn engine(keys: &[&str], versions: u64) -> std::sync::Arc<dyn Engine> {
 
 fn made(key: &str, revision: u64, kind: ChangeKind) -> RevisionChanges {
     let kv = KeyValue { key: key.to_owned().into(), version: 1, ..KeyValue::default() };
-    RevisionChanges { revision: Revision::new(revision), changes: vec![Change { kind, kv, previous: None }] }
+    RevisionChanges {
+        revision: Revision::new(revision),
+        changes: [Change { kind, kv, previous: None }].into(),
+    }
 }
 
 /// Surveys to the end; answers in how many steps.

@@ -276,7 +276,7 @@ fn a_poll_hands_out_no_more_than_a_slow_watcher_may_keep_in_memory() {
     let large = |revision: u64| {
         let mut change = change(Revision::new(revision), 0, true);
         change.kv.value = vec![7; BYTES_PER_POLL / 3].into();
-        Arc::new(RevisionChanges { revision: Revision::new(revision), changes: vec![change] })
+        Arc::new(RevisionChanges { revision: Revision::new(revision), changes: [change].into() })
     };
     let new: Vec<_> = (2..=8).map(large).collect();
     world.header.revision = Revision::new(8);

@@ -1,6 +1,12 @@
 //! What the short way refuses, and that it is taken.
 
-use std::{convert::Infallible, pin::pin};
+use std::{
+    convert::Infallible,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
+
+use http_body::Frame;
 
 use super::*;
 

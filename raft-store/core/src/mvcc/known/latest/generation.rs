@@ -4,9 +4,8 @@
 //! bytes as they need. An index of places finds it by the key's hash. A newer version is written over the one before, or,
 //! where that has not enough room, which is rare, in a record behind all others; the former is lost with the generation.
 
-use std::hash::{BuildHasher, RandomState};
-
 use hashbrown::{HashTable, hash_table::Entry};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Head;
 use crate::id::{ChangeId, LeaseId, Revision};
@@ -20,12 +19,21 @@ const LENGTH_BYTES: usize = 4;
 /// About what the index takes for a key, bytes: a place, a byte of its hash, and room.
 const PLACE_BYTES: usize = 8;
 
+/// How keys are hashed, unlike in any other process: whoever chooses keys does not choose their places.
+#[derive(Clone, Copy)]
+pub(super) struct Salt(pub(super) u64);
+
+impl Salt {
+    pub(super) fn hash(self, key: &[u8]) -> u64 {
+        xxh3_64_with_seed(key, self.0)
+    }
+}
+
 /// Keys with their newest versions.
 #[derive(Default)]
 pub(super) struct Generation {
     records: Vec<u8>,
     places: HashTable<u32>,
-    hasher: RandomState,
 }
 
 impl Generation {
@@ -39,23 +47,22 @@ impl Generation {
         self.records.len() + self.places.len() * PLACE_BYTES
     }
 
-    /// A key's version; inside, `None` where it was deleted.
-    pub(super) fn get(&self, key: &[u8]) -> Option<Option<Head>> {
-        let hash = self.hasher.hash_one(key);
+    /// The version of a key with this hash; inside, `None` where it was deleted.
+    pub(super) fn get(&self, hash: u64, key: &[u8]) -> Option<Option<Head>> {
         let place = self.places.find(hash, |place| key_at(&self.records, *place) == key)?;
         Some(decode(&self.records[room_at(&self.records, *place)]))
     }
 
     /// Sets a key's version.
-    pub(super) fn set(&mut self, key: &[u8], head: Option<Head>) {
-        let Self { records, places, hasher } = self;
+    pub(super) fn set(&mut self, salt: Salt, key: &[u8], head: Option<Head>) {
+        let Self { records, places } = self;
         // A generation is changed for another long before it is so large, and no key is so long.
         let (Ok(next), Ok(length)) = (u32::try_from(records.len()), u32::try_from(key.len())) else { return };
         let (version, used) = encode(head);
         let version = &version[..used];
         let is_it = |place: &u32| key_at(records, *place) == key;
-        let hash_of = |place: &u32| hasher.hash_one(key_at(records, *place));
-        match places.entry(hasher.hash_one(key), is_it, hash_of) {
+        let hash_of = |place: &u32| salt.hash(key_at(records, *place));
+        match places.entry(salt.hash(key), is_it, hash_of) {
             Entry::Occupied(mut known) => {
                 let room = room_at(records, *known.get());
                 if let Some(room) = records[room].get_mut(..used) {
@@ -150,24 +157,32 @@ mod tests {
             version: u64::MAX - number,
             lease: LeaseId::new(-(number as i64)),
         };
-        let mut generation = Generation::default();
+        let (mut generation, salt) = (Generation::default(), Salt(7));
         let key = |number: u64| "k".repeat(number as usize % 50).into_bytes();
         for number in 0..50 {
-            generation.set(&key(number), Some(head(number)));
+            generation.set(salt, &key(number), Some(head(number)));
         }
         for number in 0..50 {
-            assert_eq!(generation.get(&key(number)), Some(Some(head(number))), "{number}");
+            assert_eq!(
+                generation.get(salt.hash(&key(number)), &key(number)),
+                Some(Some(head(number))),
+                "{number}"
+            );
         }
         let before = generation.bytes();
-        generation.set(b"kkk", None);
-        generation.set(b"kk", Some(head(2)));
+        generation.set(salt, b"kkk", None);
+        generation.set(salt, b"kk", Some(head(2)));
         assert_eq!(generation.bytes(), before, "a newer version takes the place of the former");
-        assert_eq!(generation.get(b"kk"), Some(Some(head(2))));
-        generation.set(b"kk", Some(head(99)));
-        assert_eq!(generation.get(b"kkk"), Some(None));
-        assert_eq!(generation.get(b"kk"), Some(Some(head(99))));
-        assert_eq!(generation.get(b"j"), None);
-        generation.set(b"kkk", Some(head(7)));
-        assert_eq!(generation.get(b"kkk"), Some(Some(head(7))), "also where it needs more room");
+        assert_eq!(generation.get(salt.hash(b"kk"), b"kk"), Some(Some(head(2))));
+        generation.set(salt, b"kk", Some(head(99)));
+        assert_eq!(generation.get(salt.hash(b"kkk"), b"kkk"), Some(None));
+        assert_eq!(generation.get(salt.hash(b"kk"), b"kk"), Some(Some(head(99))));
+        assert_eq!(generation.get(salt.hash(b"j"), b"j"), None);
+        generation.set(salt, b"kkk", Some(head(7)));
+        assert_eq!(
+            generation.get(salt.hash(b"kkk"), b"kkk"),
+            Some(Some(head(7))),
+            "also where it needs more room"
+        );
     }
 }

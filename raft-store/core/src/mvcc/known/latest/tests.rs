@@ -12,7 +12,7 @@ fn put(key: &str, revision: u64, version: u64) -> RevisionChanges {
         version,
         ..KeyValue::default()
     };
-    RevisionChanges { revision, changes: vec![Change { kind: ChangeKind::Put, kv, previous: None }] }
+    RevisionChanges { revision, changes: [Change { kind: ChangeKind::Put, kv, previous: None }].into() }
 }
 
 fn deletion(key: &str, revision: u64) -> RevisionChanges {
