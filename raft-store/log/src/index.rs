@@ -86,7 +86,11 @@ impl PartialOrd for Key {
 
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
-        (**self).cmp(other)
+        match (self, other) {
+            // The order of numbers that are written from the highest byte on is that of their bytes.
+            (Self::Short(one), Self::Short(two)) => u64::from_be_bytes(*one).cmp(&u64::from_be_bytes(*two)),
+            _ => (**self).cmp(other),
+        }
     }
 }
 

@@ -266,19 +266,29 @@ impl Record for SnapshotRecord {
 
 /// Encodes a log entry.
 pub fn encode_entry(entry: &Entry) -> Bytes {
-    let (kind, payload) = match &entry.payload {
-        Payload::Blank => (KIND_BLANK, Bytes::new()),
-        Payload::Normal(command) => (KIND_COMMAND, command.0.clone()),
-        Payload::Membership(membership) => (KIND_MEMBERSHIP, encode_membership_body(membership)),
+    let mut bytes = BytesMut::new();
+    put_entry(entry, &mut bytes);
+    bytes.freeze()
+}
+
+/// Encodes a log entry behind what is there.
+pub(crate) fn put_entry(entry: &Entry, bytes: &mut BytesMut) {
+    let made;
+    let (kind, payload): (u8, &[u8]) = match &entry.payload {
+        Payload::Blank => (KIND_BLANK, &[]),
+        Payload::Normal(command) => (KIND_COMMAND, &command.0),
+        Payload::Membership(membership) => {
+            made = encode_membership_body(membership);
+            (KIND_MEMBERSHIP, &made)
+        }
     };
     let at = types::position(&entry.log_id);
-    let mut bytes = BytesMut::with_capacity(ENTRY_HEADER + payload.len());
+    bytes.reserve(ENTRY_HEADER + payload.len());
     bytes.put_u8(FORMAT);
     bytes.put_u8(kind);
     bytes.put_u64_le(at.term.get());
     bytes.put_u64_le(at.index.get());
-    bytes.put_slice(&payload);
-    bytes.freeze()
+    bytes.put_slice(payload);
 }
 
 /// Decodes a log entry that was found under `index`.

@@ -11,7 +11,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Command, shared};
+use super::{Caller, Command, Op, shared};
 use crate::engine::EngineError;
 
 const BARE: u8 = 1;
@@ -29,12 +29,24 @@ impl Command {
     /// The command's bytes, as a caller's.
     pub fn encode_for(&self, caller: &Caller) -> Bytes {
         let is_bare = *caller == Caller::Anyone && !matches!(self, Self::Auth(_));
-        let mut bytes = vec![if is_bare { BARE } else { WITH_CALLER }];
+        let mut bytes = Vec::with_capacity(self.room());
+        bytes.push(if is_bare { BARE } else { WITH_CALLER });
         if !is_bare {
             put(caller, &mut bytes);
         }
         put(self, &mut bytes);
         bytes.into()
+    }
+
+    /// About how many bytes it will have, rather too many than too few where that is known.
+    fn room(&self) -> usize {
+        const ANY: usize = 16;
+        let Self::Txn(txn) = self else { return ANY };
+        let room = |op: &Op| match op {
+            Op::Put(put) => ANY + put.key.len() + put.value.len(),
+            Op::Range(_) | Op::DeleteRange(_) | Op::Txn(_) => ANY,
+        };
+        ANY * (1 + txn.compare.len()) + txn.success.iter().chain(&txn.failure).map(room).sum::<usize>()
     }
 
     /// The command that [`Self::encode`] or [`Self::encode_for`] made these bytes of, and whose it is. Its keys and values

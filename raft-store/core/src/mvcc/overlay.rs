@@ -27,6 +27,8 @@ type Pending = BTreeMap<Bytes, Option<Bytes>>;
 pub struct Overlay<'e> {
     base: &'e dyn Read,
     pending: [Pending; FAMILIES],
+    /// What nobody reads before it is in the engine.
+    unread: Vec<(Family, Bytes, Bytes)>,
     /// Cursors that nobody is using, by family.
     idle: [Idle<'e>; FAMILIES],
     /// The same of those that see one prefix at a time.
@@ -51,6 +53,7 @@ impl<'e> Overlay<'e> {
         Self {
             base,
             pending: Default::default(),
+            unread: Vec::new(),
             idle: Default::default(),
             idle_prefix: Default::default(),
             memory: BytesMut::new(),
@@ -79,12 +82,17 @@ impl<'e> Overlay<'e> {
         self.pending[family as usize].insert(key.into(), Some(value.into()));
     }
 
+    /// Sets a key that is set once, and not read through this. Costs less than [`Self::put`].
+    pub(super) fn put_unread(&mut self, family: Family, key: Bytes, value: Bytes) {
+        self.unread.push((family, key, value));
+    }
+
     /// Removes a key.
     pub fn delete(&mut self, family: Family, key: impl Into<Bytes>) {
         self.pending[family as usize].insert(key.into(), None);
     }
 
-    /// All writes, by family and key.
+    /// All writes, by family and key, and behind them what nobody read, in its order.
     pub fn into_batch(self) -> Batch {
         let mut batch = Batch::default();
         for (family, pending) in Family::ALL.into_iter().zip(self.pending) {
@@ -94,6 +102,9 @@ impl<'e> Overlay<'e> {
                     None => batch.delete(family, key),
                 }
             }
+        }
+        for (family, key, value) in self.unread {
+            batch.put(family, key, value);
         }
         batch
     }

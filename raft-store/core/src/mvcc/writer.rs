@@ -197,7 +197,7 @@ impl<'w, 'e> Writer<'w, 'e> {
         let (log_key, log_len) = (schema::change_key(id), schema::CHANGE_HEAD + key.len());
         let log_key = self.overlay.make(log_key.len(), |out| out.extend_from_slice(&log_key));
         let log = self.overlay.make(log_len, |out| schema::put_change(out, log));
-        self.overlay.put(Family::Changes, log_key, log);
+        self.overlay.put_unread(Family::Changes, log_key, log);
         self.hash.changed(id, &change);
         self.changes.push(change);
     }

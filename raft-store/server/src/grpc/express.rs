@@ -9,7 +9,7 @@
 use std::{future::Future, sync::Arc};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use http_body::Body;
 use prost::Message;
 use tonic::{Code, Status, metadata::MetadataMap};
@@ -17,6 +17,7 @@ use tonic::{Code, Status, metadata::MetadataMap};
 use super::{
     Front, MAX_MESSAGE_BYTES, error,
     http::{Calls, MethodCalls},
+    identity::{CertificateName, Credentials},
     reply::Reply,
 };
 use crate::runtime::clock::Instant;
@@ -58,22 +59,29 @@ impl Express {
         }
     }
 
-    pub(super) async fn answer<B, R>(&self, call: Call, request: Request<B>) -> Response<Reply<R>>
+    pub(super) async fn answer<B, R>(
+        &self,
+        call: Call,
+        certificate: &CertificateName,
+        request: Request<B>,
+    ) -> Response<Reply<R>>
     where
         B: Body<Data = Bytes>,
         B::Error: std::fmt::Display,
     {
-        let counter = self.counter(call);
+        let (counter, front) = (self.counter(call), &self.front);
         counter.started();
         let began = Instant::now();
+        let (Parts { headers, .. }, body) = request.into_parts();
+        let who = Credentials::new(MetadataMap::from_headers(headers), certificate.clone());
         let answered = match call {
-            Call::Put => unary(request, counter, |put| self.front.answer_put(put)).await,
-            Call::Range => unary(request, counter, |range| self.front.answer_range(range)).await,
-            Call::Txn => unary(request, counter, |txn| self.front.answer_txn(txn)).await,
+            Call::Put => unary(body, counter, |put| front.answer_put(&who, put)).await,
+            Call::Range => unary(body, counter, |range| front.answer_range(&who, range)).await,
+            Call::Txn => unary(body, counter, |txn| front.answer_txn(&who, txn)).await,
         };
         let code = answered.as_ref().err().map_or(Code::Ok, Status::code);
         counter.handled(code, began.elapsed());
-        answered.unwrap_or_else(Status::into_http)
+        answered.map_or_else(Status::into_http, whole)
     }
 }
 
@@ -97,31 +105,31 @@ impl Call {
     }
 }
 
-/// Takes the one message out of a request, has it handled, and makes a response of the answer.
-async fn unary<B, R, Q, A, F>(
-    request: Request<B>,
+/// Takes the one message out of a request, has it handled, and frames the answer.
+async fn unary<B, Q, A, F>(
+    body: B,
     counter: &MethodCalls,
-    handle: impl FnOnce(tonic::Request<Q>) -> F,
-) -> Result<Response<Reply<R>>, Status>
+    handle: impl FnOnce(Q) -> F,
+) -> Result<Bytes, Status>
 where
     B: Body<Data = Bytes>,
     B::Error: std::fmt::Display,
     Q: Message + Default,
     A: Message,
-    F: Future<Output = Result<tonic::Response<A>, Status>>,
+    F: Future<Output = Result<A, Status>>,
 {
-    let (head, body) = request.into_parts();
     let message = Q::decode(one_message(body).await?).map_err(|error| error::undecodable(&error))?;
     counter.received(1);
-    let metadata = MetadataMap::from_headers(head.headers);
-    let answer = handle(tonic::Request::from_parts(metadata, head.extensions, message)).await?;
-    let (metadata, message, extensions) = answer.into_parts();
-    let mut response = Response::new(Reply::Message { message: frame(&message) });
-    *response.headers_mut() = metadata.into_headers();
-    response.headers_mut().insert(header::CONTENT_TYPE, GRPC);
-    *response.extensions_mut() = extensions;
+    let answer = handle(message).await?;
     counter.sent(1);
-    Ok(response)
+    Ok(frame(&answer))
+}
+
+/// A response with one message.
+fn whole<R>(message: Bytes) -> Response<Reply<R>> {
+    let mut response = Response::new(Reply::Message { message });
+    response.headers_mut().insert(header::CONTENT_TYPE, GRPC);
+    response
 }
 
 /// Reads a body that is one message.

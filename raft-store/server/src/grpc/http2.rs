@@ -53,7 +53,7 @@ pub(super) async fn serve<A, F, B>(
 ) -> Result<(), h2::Error>
 where
     A: Fn(Request<Received>) -> F,
-    F: Future<Output = Response<Reply<B>>>,
+    F: Future<Output = Response<Reply<B>>> + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
     let mut connection = builder().handshake(stream).await?;
@@ -147,11 +147,10 @@ async fn silence(pings: Option<PingPong>) {
 
 /// One call, until it is answered or its client does not want that any more.
 async fn call<B: Body<Data = Bytes> + Unpin>(
-    answering: impl Future<Output = Response<Reply<B>>>,
+    mut answering: impl Future<Output = Response<Reply<B>>> + Unpin,
     mut respond: SendResponse<Bytes>,
 ) -> Ended {
-    let mut answering = pin!(answering);
-    let answered = poll_fn(|cx| match answering.as_mut().poll(cx) {
+    let answered = poll_fn(|cx| match Pin::new(&mut answering).poll(cx) {
         Poll::Ready(answer) => Poll::Ready(Ok(answer)),
         Poll::Pending => {
             respond.poll_reset(cx).map(|reset| Err(reset.map_or_else(|error| error, Into::into)))
@@ -181,7 +180,8 @@ async fn send<B: Body<Data = Bytes> + Unpin>(
             stream.send_data(message, false)?;
             stream.send_trailers(all_is_well())
         }
-        other => pipe(other, &mut stream).await,
+        // Seldom: whole answers need no room for it.
+        other => Box::pin(pipe(other, &mut stream)).await,
     }
 }
 

@@ -27,20 +27,23 @@ impl Kv for Front {
     type RangeStreamStream = BoxStream<RangeStreamResponse>;
 
     async fn range(&self, request: Request<RangeRequest>) -> Result<Response<RangeResponse>, Status> {
-        self.answer_range(request).await
+        let (who, raw) = Credentials::split(request);
+        self.answer_range(&who, raw).await.map(Response::new)
     }
 
     async fn range_stream(
         &self,
         request: Request<RangeRequest>,
     ) -> Result<Response<Self::RangeStreamStream>, Status> {
-        let whole = self.read(request).await?;
+        let (who, raw) = Credentials::split(request);
+        let whole = self.answer_range(&who, raw).await?;
         let parts = convert::range_parts(whole).into_iter().map(Ok);
         Ok(Response::new(Box::pin(stream::iter(parts))))
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
-        self.answer_put(request).await
+        let (who, raw) = Credentials::split(request);
+        self.answer_put(&who, raw).await.map(Response::new)
     }
 
     async fn delete_range(
@@ -60,7 +63,8 @@ impl Kv for Front {
     }
 
     async fn txn(&self, request: Request<TxnRequest>) -> Result<Response<TxnResponse>, Status> {
-        self.answer_txn(request).await
+        let (who, raw) = Credentials::split(request);
+        self.answer_txn(&who, raw).await.map(Response::new)
     }
 
     /// `physical` changes nothing: the space comes back by a paced sweep, and no answer depends on how far it
@@ -81,45 +85,13 @@ impl Kv for Front {
     }
 }
 
-/// What most calls are: without the allocation that a call of the trait costs.
+/// What most calls are, without what a call of the trait costs.
 impl Front {
     pub(super) async fn answer_range(
         &self,
-        request: Request<RangeRequest>,
-    ) -> Result<Response<RangeResponse>, Status> {
-        self.read(request).await.map(Response::new)
-    }
-
-    pub(super) async fn answer_put(
-        &self,
-        request: Request<PutRequest>,
-    ) -> Result<Response<PutResponse>, Status> {
-        let (who, raw) = Credentials::split(request);
-        let put = convert::put(check_size(raw)?).map_err(error::bad_request)?;
-        let At { revision, answer } = self.one_op(&who, Op::Put(put)).await?;
-        match answer {
-            OpResponse::Put(previous) => {
-                Ok(Response::new(convert::put_response(self.header(revision), previous)))
-            }
-            other => Err(mismatch(&other)),
-        }
-    }
-
-    pub(super) async fn answer_txn(
-        &self,
-        request: Request<TxnRequest>,
-    ) -> Result<Response<TxnResponse>, Status> {
-        let (who, raw) = Credentials::split(request);
-        let txn = convert::txn(check_size(raw)?).map_err(error::bad_request)?;
-        self.check_quota(&txn).await?;
-        let At { revision, answer } = self.run_txn(&who, txn).await?;
-        Ok(Response::new(convert::txn_response(self.header(revision), answer)))
-    }
-}
-
-impl Front {
-    async fn read(&self, request: Request<RangeRequest>) -> Result<RangeResponse, Status> {
-        let (who, raw) = Credentials::split(request);
+        who: &Credentials,
+        raw: RangeRequest,
+    ) -> Result<RangeResponse, Status> {
         let raw = check_size(raw)?;
         let consistency = if raw.serializable { Consistency::Local } else { Consistency::Linearizable };
         if consistency == Consistency::Linearizable && self.store.is_learner() {
@@ -127,10 +99,26 @@ impl Front {
         }
         let request = convert::range(raw).map_err(error::bad_request)?;
         request.validate().map_err(|refused| error::command(&refused))?;
-        let view = self.view_of(&who, consistency, &request.range).await?;
+        let view = self.view_of(who, consistency, &request.range).await?;
         let answer = view.range(&request).map_err(error::read)?;
         count(&self.store.meters().ops.ranges);
         Ok(convert::range_response(self.header(view.header().revision), answer))
+    }
+
+    pub(super) async fn answer_put(&self, who: &Credentials, raw: PutRequest) -> Result<PutResponse, Status> {
+        let put = convert::put(check_size(raw)?).map_err(error::bad_request)?;
+        let At { revision, answer } = self.one_op(who, Op::Put(put)).await?;
+        match answer {
+            OpResponse::Put(previous) => Ok(convert::put_response(self.header(revision), previous)),
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    pub(super) async fn answer_txn(&self, who: &Credentials, raw: TxnRequest) -> Result<TxnResponse, Status> {
+        let txn = convert::txn(check_size(raw)?).map_err(error::bad_request)?;
+        self.check_quota(&txn).await?;
+        let At { revision, answer } = self.run_txn(who, txn).await?;
+        Ok(convert::txn_response(self.header(revision), answer))
     }
 
     async fn one_op(&self, who: &Credentials, op: Op) -> Result<At<OpResponse>, Status> {

@@ -30,7 +30,7 @@ impl Front {
         if !self.is_beyond_quota() {
             return Ok(());
         }
-        let view = self.store.view(Consistency::Local).await.map_err(error::read)?;
+        let view = Box::pin(self.store.view(Consistency::Local)).await.map_err(error::read)?;
         match grows(&view, txn) {
             Ok(false) => Ok(()),
             Ok(true) => Err(error::no_space()),

@@ -6,7 +6,9 @@
 //! tonic's own server would do the same through layers that each call passes and few need (measured: with a task for each
 //! call, a tenth of a put's processor time).
 
-use std::{convert::Infallible, error::Error, fmt::Display, future::Future, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, error::Error, fmt::Display, future::Future, pin::Pin, sync::Arc, time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -43,6 +45,8 @@ pub(super) struct Site {
     store: Store,
 }
 
+/// An answer that is on its way. In a box, since what handles a call is large, and would be moved again and again.
+type Answering<'a> = Pin<Box<dyn Future<Output = Response<Answer>> + Send + 'a>>;
 /// The body of an answer.
 type Answer = Reply<Messages<tonic::body::Body>>;
 
@@ -85,11 +89,11 @@ async fn converse(
     let is_http2 = timeout(FIRST_WORDS, connection.begins_as_http2()).await?;
     let certificate = connection.certificate();
     if is_http2? {
-        let answer = |request| site.answer(shown(request, &certificate));
+        let answer = |request| site.answer(request, &certificate);
         return Ok(http2::serve(connection, answer, stop).await?);
     }
     let answer = service_fn(|request| {
-        let answering = site.answer(shown(request, &certificate));
+        let answering = site.answer(request, &certificate);
         async { Ok::<_, Infallible>(answering.await) }
     });
     let mut http = http1::Builder::new();
@@ -102,53 +106,47 @@ async fn converse(
     Ok(serving.await?)
 }
 
-/// A request, with the name in the certificate that its client has shown.
-fn shown<B>(mut request: Request<B>, certificate: &CertificateName) -> Request<B> {
-    if certificate.0.is_some() {
-        request.extensions_mut().insert(certificate.clone());
-    }
-    request
-}
-
 impl Site {
     /// Answers on these routes, and on the short way, if there is one.
     pub(super) const fn new(store: Store, express: Option<Express>, long_way: Counted<Routes>) -> Self {
         Self { express, long_way, store }
     }
 
-    async fn answer<B>(&self, request: Request<B>) -> Response<Answer>
+    fn answer<'a, B>(&'a self, request: Request<B>, certificate: &'a CertificateName) -> Answering<'a>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Display + Into<Box<dyn Error + Send + Sync>> + Send,
     {
         let patience = patience(request.headers());
-        let answering = self.find_way(request);
-        match patience {
-            None => answering.await,
-            Some(patience) => {
-                let late = |_| error::out_of_time().into_http();
-                timeout(patience, answering).await.unwrap_or_else(late)
-            }
-        }
+        let answering = self.find_way(request, certificate);
+        let Some(patience) = patience else { return answering };
+        Box::pin(async move {
+            timeout(patience, answering).await.unwrap_or_else(|_| error::out_of_time().into_http())
+        })
     }
 
-    async fn find_way<B>(&self, request: Request<B>) -> Response<Answer>
+    fn find_way<'a, B>(&'a self, mut request: Request<B>, certificate: &'a CertificateName) -> Answering<'a>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Display + Into<Box<dyn Error + Send + Sync>> + Send,
     {
         if self.store.is_learner() && !learner::serves(request.uri().path()) {
-            return error::not_for_learners().into_http();
+            return Box::pin(async { error::not_for_learners().into_http() });
         }
         if let Some(express) = &self.express
             && let Some(call) = Call::of(&request)
         {
-            return express.answer(call, request).await;
+            return Box::pin(express.answer(call, certificate, request));
         }
-        let answered = Box::pin(self.long_way.clone().oneshot(request)).await;
-        answered.unwrap_or_else(|never: Infallible| match never {}).map(|body| Reply::Long { body })
+        request.extensions_mut().insert(certificate.clone());
+        let answering = self.long_way.clone().oneshot(request);
+        Box::pin(async move {
+            let answered = answering.await.unwrap_or_else(|never: Infallible| match never {});
+            answered.map(|body| Reply::Long { body })
+        })
     }
 }
+
 /// How long a client is ready to wait: a number of up to eight digits, and its unit. As gRPC's servers do, what is no such
 /// thing is not looked at.
 fn patience(headers: &HeaderMap) -> Option<Duration> {

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use keelson_store_core::{
     engine::{Batch, Engine, EngineError, Family},
     id::{LogIndex, LogPosition, ReplicaId},
@@ -21,7 +21,7 @@ use openraft::{
 use super::{
     meta::{self, LogMeta},
     syncer::Syncer,
-    tail::Tail,
+    tail::{Tail, weight},
 };
 use crate::{
     error::OpenError,
@@ -100,8 +100,13 @@ impl LogAdapter {
     fn write_entries(&mut self, entries: Vec<Entry>) -> Result<(), EngineError> {
         let _station = tracing::debug_span!("append", entries = entries.len()).entered();
         let mut batch = Batch::default();
+        // What is written is made in one piece of memory, which goes with the batch.
+        let mut memory = BytesMut::with_capacity(entries.iter().map(weight).sum());
         for entry in &entries {
-            batch.put(Family::LogEntries, key(entry.log_id.index()), record::encode_entry(entry));
+            memory.extend_from_slice(&entry.log_id.index().to_be_bytes());
+            let key = memory.split().freeze();
+            record::put_entry(entry, &mut memory);
+            batch.put(Family::LogEntries, key, memory.split().freeze());
         }
         if let Some(committed) = self.committed.take() {
             meta::put(&mut batch, meta::COMMITTED, &committed);

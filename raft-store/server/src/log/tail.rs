@@ -78,7 +78,7 @@ impl Tail {
 }
 
 /// Roughly what an entry costs in memory.
-fn weight(entry: &Entry) -> usize {
+pub(super) fn weight(entry: &Entry) -> usize {
     const OVERHEAD: usize = 96;
     OVERHEAD
         + match &entry.payload {

@@ -3,7 +3,7 @@
 //! Decoding is total: a message that lacks a part is a [`WireError`], never a panic and never a default that
 //! could be taken for an answer.
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use keelson_proto::peer as proto;
 use keelson_store_core::{
     id::{LogIndex, LogPosition, ReplicaId, Term},
@@ -72,6 +72,7 @@ pub fn append(request: proto::AppendRequest) -> Result<AppendEntriesRequest<Type
         entries: request.entries.into_iter().map(entry).collect::<Result<_, _>>()?,
         leader_commit: request.leader_commit.map(log_id),
     };
+    own(&mut request.entries);
     if mutant::is(Mutant::CommitOnReceipt) {
         request.leader_commit = last_log_id(&request);
     }
@@ -229,16 +230,26 @@ fn entry(entry: proto::Entry) -> Result<Entry, WireError> {
     use proto::entry::Payload as Wire;
     let payload = match entry.payload.ok_or(WireError("entry payload"))? {
         Wire::Blank(_) => Payload::Blank,
-        Wire::Command(command) => Payload::Normal(EncodedCommand(own(&command))),
+        Wire::Command(command) => Payload::Normal(EncodedCommand(command)),
         Wire::Membership(set) => Payload::Membership(membership(set)?),
     };
     Ok(Entry { log_id: log_id(entry.id.ok_or(WireError("entry id"))?), payload })
 }
 
-/// Frames share the memory of the block in which they were received; an entry that stays in the log's tail
-/// must not keep that whole block alive.
-fn own(bytes: &Bytes) -> Bytes {
-    Bytes::copy_from_slice(bytes)
+/// Copies the commands of entries into memory of their own, which they share: frames share the memory of the block in which they
+/// were received, and entries that stay in the log's tail, all for about the same time, must not keep that whole block alive.
+fn own(entries: &mut [Entry]) {
+    let command = |entry: &Entry| match &entry.payload {
+        Payload::Normal(command) => command.0.len(),
+        Payload::Blank | Payload::Membership(_) => 0,
+    };
+    let mut memory = BytesMut::with_capacity(entries.iter().map(command).sum());
+    for entry in entries {
+        if let Payload::Normal(command) = &mut entry.payload {
+            memory.extend_from_slice(&command.0);
+            command.0 = memory.split().freeze();
+        }
+    }
 }
 
 fn put_membership(membership: &Membership) -> proto::Membership {

@@ -28,7 +28,7 @@ async fn with_client<F: Future<Output = Response<Reply<Parts>>>>(
         // It ends when the server ends it, or the last handle is gone.
         tokio::join!(client(requests), async { drop(connection.await) });
     };
-    tokio::join!(serve(here, answer, stop), talking).0
+    tokio::join!(serve(here, |request| Box::pin(answer(request)), stop), talking).0
 }
 
 /// What a client of these tests takes without saying that it takes more.
@@ -168,7 +168,7 @@ async fn what_is_under_way_when_the_server_stops_is_answered_and_nothing_is_begu
 async fn a_client_that_answers_no_pings_is_given_up_and_one_that_does_is_not() {
     let (here, there) = tokio::io::duplex(1 << 20);
     let begun = tokio::time::Instant::now();
-    let served = serve(here, async |_| whole(b""), never());
+    let served = serve(here, |_| Box::pin(async { whole(b"") }), never());
     let client = async {
         let (requests, connection) = client::handshake(there).await.unwrap();
         let mut connection = connection;
