@@ -17,18 +17,15 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use keelson_proto::etcd::rpc::{
-    WatchCancelRequest, WatchCreateRequest, WatchRequest, WatchResponse, watch_create_request::FilterType,
+    WatchCancelRequest, WatchCreateRequest, WatchRequest, watch_create_request::FilterType,
     watch_request::RequestUnion,
 };
 use keelson_store_core::{command::KeyRange, id::Revision, watch::Interest};
-use tokio::sync::{
-    mpsc::{self, error::SendError},
-    oneshot,
-};
+use tokio::sync::{mpsc, oneshot};
 use tonic::{Code, Status, Streaming};
 
 use super::{
-    Replies,
+    Gone, Replies,
     forward::{Delivered, Forward, Options, Sync},
     reply,
 };
@@ -99,8 +96,8 @@ enum Refusal {
 /// Why a session ends: the status to end the stream with, unless the client has gone.
 struct Over(Option<Status>);
 
-impl From<SendError<Result<WatchResponse, Status>>> for Over {
-    fn from(_client_gone: SendError<Result<WatchResponse, Status>>) -> Self {
+impl From<Gone> for Over {
+    fn from(_: Gone) -> Self {
         Self(None)
     }
 }
@@ -201,7 +198,7 @@ impl Session {
             progress_every: request.progress_notify.then_some(self.front.watch_progress_interval),
         };
         let (syncs, asked) = mpsc::unbounded_channel();
-        let stream = (self.replies.clone(), self.delivered.clone());
+        let stream = (self.replies.of_watch(), self.delivered.clone());
         let forward = Forward::new(self.front.clone(), stream, id, options, watcher, asked);
         let (abort, registration) = AbortHandle::new_pair();
         let running = Abortable::new(forward.run(), registration);
