@@ -1,14 +1,14 @@
-//! Unary gRPC calls at the lowest price.
+//! gRPC calls at the lowest price.
 //!
-//! In: requests. Out: their answers. On a machine that the load generator shares with the store, whatever a call costs here
+//! In: requests. Out: their answers, one or a stream of them. On a machine that the load generator shares with the store, whatever a call costs here
 //! counts against the faster store: so this speaks HTTP/2 itself, instead of through layers that clients like to have.
 //!
-//! Deliberately absent: streams, deadlines, compression, reconnecting.
+//! Deliberately absent: deadlines, compression, reconnecting.
 
 use std::{error::Error, path::Path, sync::Arc};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use h2::{RecvStream, client::SendRequest};
+use h2::{RecvStream, SendStream, client::SendRequest};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Uri, header,
     uri::{Authority, Parts, PathAndQuery, Scheme},
@@ -78,6 +78,22 @@ impl Connection {
         Ok(A::decode(message)?)
     }
 
+    /// Calls a method with these requests, without saying that they were all.
+    pub(crate) async fn stream<Q: Message>(
+        &self,
+        method: &'static str,
+        requests: &[Q],
+    ) -> Result<Answers, CallError> {
+        let mut ready = self.requests.clone().ready().await?;
+        let (answer, mut sending) = ready.send_request(self.head(method)?, false)?;
+        for request in requests {
+            sending.send_data(frame(request), false)?;
+        }
+        let (head, body) = answer.await?.into_parts();
+        check(&head.headers)?;
+        Ok(Answers { body, received: BytesMut::new(), _requests: sending })
+    }
+
     /// Nothing of it is written out or read anew for each call.
     fn head(&self, method: &'static str) -> Result<Request<()>, CallError> {
         let mut parts = Parts::default();
@@ -91,6 +107,30 @@ impl Connection {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
         Ok(head)
+    }
+}
+
+/// A stream of answers. It ends with this.
+pub(crate) struct Answers {
+    body: RecvStream,
+    received: BytesMut,
+    _requests: SendStream<Bytes>,
+}
+
+impl Answers {
+    /// The next one.
+    pub(crate) async fn next<A: Message + Default>(&mut self) -> Result<A, CallError> {
+        loop {
+            if let Some([_, length @ ..]) = self.received.first_chunk::<PREFIX>() {
+                let end = PREFIX + u32::from_be_bytes(*length) as usize;
+                if self.received.len() >= end {
+                    return Ok(A::decode(&self.received.split_to(end).freeze()[PREFIX..])?);
+                }
+            }
+            let part = self.body.data().await.ok_or("a stream ended")??;
+            self.body.flow_control().release_capacity(part.len())?;
+            self.received.extend_from_slice(&part);
+        }
     }
 }
 

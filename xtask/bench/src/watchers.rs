@@ -6,13 +6,11 @@ use std::{
 };
 
 use keelson_proto::etcd::rpc::{
-    PutResponse, WatchCreateRequest, WatchRequest, WatchResponse, watch_client::WatchClient,
-    watch_request::RequestUnion,
+    PutResponse, WatchCreateRequest, WatchRequest, WatchResponse, watch_request::RequestUnion,
 };
-use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::Streaming;
 
 use crate::{
+    call::Answers,
     cluster::Cluster,
     figures::{Aim, Figure, Table},
     load,
@@ -24,6 +22,7 @@ const STREAMS: usize = 10;
 const WATCHES: usize = 100;
 const PUTS: usize = 50;
 const KEY: &str = "/bench/watched";
+const WATCH: &str = "/etcdserverpb.Watch/Watch";
 /// How long a delivery may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -31,12 +30,6 @@ static LAST: Figure =
     Figure::new("put to the last of 1,000 watchers, median, ms", 2, Aim::ShareOfEtcd(1.0 / 3.0));
 static SLOWEST: Figure = Figure::new("  p99, ms", 2, Aim::Nothing);
 static CPU: Figure = Figure::new("  CPU of the three members a put, us", 0, Aim::Nothing);
-
-/// A stream, and the channel that keeps it open.
-struct Watching {
-    events: Streaming<WatchResponse>,
-    _requests: tokio::sync::mpsc::UnboundedSender<WatchRequest>,
-}
 
 /// Puts the watched key again and again.
 pub(crate) async fn measure(
@@ -58,7 +51,7 @@ pub(crate) async fn measure(
             let put = connection.unary::<_, PutResponse>(load::PUT, &put).await;
             put.map(drop).map_err(|error| error.to_string())
         };
-        let hearing = futures_util::future::try_join_all(streams.iter_mut().map(Watching::hear));
+        let hearing = futures_util::future::try_join_all(streams.iter_mut().map(hear));
         let both = async { futures_util::future::try_join(putting, hearing).await };
         tokio::time::timeout(PATIENCE, both).await??;
         took.push(started.elapsed());
@@ -72,30 +65,26 @@ pub(crate) async fn measure(
 }
 
 /// Opens a stream whose watches have all begun.
-async fn watch(cluster: &Cluster, member: usize) -> Result<Watching, Box<dyn Error>> {
-    let (requests, queue) = tokio::sync::mpsc::unbounded_channel();
-    for _ in 0..WATCHES {
-        let create = WatchCreateRequest { key: KEY.into(), ..WatchCreateRequest::default() };
-        requests.send(WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) })?;
-    }
-    let mut client = WatchClient::new(cluster.channel(member)?);
-    let mut events = client.watch(UnboundedReceiverStream::new(queue)).await?.into_inner();
+async fn watch(cluster: &Cluster, member: usize) -> Result<Answers, Box<dyn Error>> {
+    let create = WatchCreateRequest { key: KEY.into(), ..WatchCreateRequest::default() };
+    let create = WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
+    let connection = cluster.connect(member).await?;
+    let opened = connection.stream(WATCH, &vec![create; WATCHES]).await;
+    let mut events = opened.map_err(|error| error.to_string())?;
     let mut created = 0;
     while created < WATCHES {
-        let said = events.message().await?.ok_or("a watch stream ended")?;
+        let said: WatchResponse = events.next().await.map_err(|error| error.to_string())?;
         created += usize::from(said.created);
     }
-    Ok(Watching { events, _requests: requests })
+    Ok(events)
 }
 
-impl Watching {
-    /// Waits until each of its watches has had one event.
-    async fn hear(&mut self) -> Result<(), String> {
-        let mut heard = 0;
-        while heard < WATCHES {
-            let said = self.events.message().await.map_err(|status| status.to_string())?;
-            heard += said.ok_or("a watch stream ended")?.events.len();
-        }
-        Ok(())
+/// Waits until each watch of a stream has had one event.
+async fn hear(events: &mut Answers) -> Result<(), String> {
+    let mut heard = 0;
+    while heard < WATCHES {
+        let said: WatchResponse = events.next().await.map_err(|error| error.to_string())?;
+        heard += said.events.len();
     }
+    Ok(())
 }

@@ -105,7 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: Future<Output = Ended>> Talk<S, T> {
                 match ended {
                     Ended::Call => {}
                     Ended::Service => self.connection.graceful_shutdown(),
-                    Ended::Patience => self.connection.abrupt_shutdown(Reason::NO_ERROR),
+                    Ended::Patience => return Poll::Ready(Ok(self.leave(cx))),
                 }
             }
             let before = self.under_way.len();
@@ -120,6 +120,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: Future<Output = Ended>> Talk<S, T> {
                 return Poll::Pending;
             }
         }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, T> Talk<S, T> {
+    /// Tells a client that nobody waits for it any more, if it takes that at once.
+    fn leave(&mut self, cx: &mut Context<'_>) {
+        self.connection.abrupt_shutdown(Reason::NO_ERROR);
+        let _ = pin!(self.connection.accept()).poll(cx);
     }
 }
 
