@@ -105,7 +105,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: Future<Output = Ended>> Talk<S, T> {
                 match ended {
                     Ended::Call => {}
                     Ended::Service => self.connection.graceful_shutdown(),
-                    Ended::Patience => return Poll::Ready(Ok(self.leave(cx))),
+                    Ended::Patience => {
+                        self.leave(cx);
+                        return Poll::Ready(Ok(()));
+                    }
                 }
             }
             let before = self.under_way.len();

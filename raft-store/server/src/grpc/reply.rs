@@ -12,9 +12,11 @@ use pin_project_lite::pin_project;
 
 pin_project! {
     /// The body of an answer that came on the short way or on the long one.
+    #[derive(Default)]
     #[project = ReplyState]
     pub(super) enum Reply<B> {
         /// There is none: the head says what is wrong.
+        #[default]
         Nothing,
         /// The one message of a call that went well; trailers that say so follow.
         Message { message: Bytes },
@@ -22,12 +24,6 @@ pin_project! {
         Trailers,
         /// Whatever it is.
         Long { #[pin] body: B },
-    }
-}
-
-impl<B> Default for Reply<B> {
-    fn default() -> Self {
-        Self::Nothing
     }
 }
 
