@@ -65,6 +65,7 @@ const LAYERS: &[Layer] = &[
             "hashbrown",
             "memchr",
             "serde",
+            "smallvec",
             "thiserror",
             "xxhash-rust",
         ]),
