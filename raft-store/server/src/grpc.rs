@@ -29,7 +29,10 @@ use keelson_proto::etcd::{
 use keelson_store_core::id::{ClusterId, LeaseId, ReplicaId, Revision, Term};
 use openraft_rt::AsyncRuntime;
 use rand::RngExt as _;
-use tokio::{net::TcpListener, sync::watch as channel};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch as channel},
+};
 use tonic::service::{AxumRouter, Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
@@ -54,6 +57,7 @@ mod learner;
 mod lease;
 mod lock;
 mod maintenance;
+mod pulse;
 mod queue;
 mod quota;
 mod reply;
@@ -154,6 +158,8 @@ struct Front {
     quota: Option<u64>,
     tokens: Tokens,
     passwords: Passwords,
+    /// Snapshots that may be sent to clients at once.
+    exports: Arc<Semaphore>,
     stopping: channel::Receiver<bool>,
 }
 
@@ -270,6 +276,7 @@ impl Front {
         Ok(Self {
             tokens: tokens.make()?,
             passwords: Passwords::new(*bcrypt_cost, store.offload()),
+            exports: Arc::new(Semaphore::new(snapshot::AT_ONCE)),
             store,
             cluster: status.cluster,
             replica: status.replica,

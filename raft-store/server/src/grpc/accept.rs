@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -30,9 +31,11 @@ use super::{
 use crate::{meters::Traffic, peer::Duplex, runtime};
 
 /// Handshakes under way at once, per listening socket.
-const HANDSHAKES: usize = 256;
+const HANDSHAKES: usize = 2048;
 /// How long one may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long what was sent may wait for a client's system to take it; then the connection is gone.
+const UNTAKEN: Duration = Duration::from_secs(60);
 /// Connections that are ready but not taken up yet.
 const READY: usize = 16;
 /// Pause after the system could not hand over a connection: it has too few file descriptors or too little
@@ -105,6 +108,7 @@ async fn accept_forever(listener: &TcpListener, door: &Door, handshakes: &Arc<Se
 async fn greet(stream: TcpStream, door: Door, permit: OwnedSemaphorePermit) -> io::Result<()> {
     let Door { tls, knows_names, ready, traffic } = door;
     stream.set_nodelay(true)?;
+    set_tcp_user_timeout(&stream, UNTAKEN.as_millis() as u32)?;
     let connection = match tls {
         Some(tls) => {
             let stream = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await??;

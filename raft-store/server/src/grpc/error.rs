@@ -64,6 +64,11 @@ pub(super) fn out_of_time() -> Status {
     Status::deadline_exceeded("context deadline exceeded")
 }
 
+/// More than this member does at once.
+pub(super) fn too_many_requests() -> Status {
+    Status::resource_exhausted("etcdserver: too many requests")
+}
+
 /// A request that every replica refuses alike.
 pub(super) fn command(error: &CommandError) -> Status {
     let code = match error {
@@ -248,7 +253,7 @@ pub(super) fn transfer_timeout() -> Status {
 fn rejected(rejection: Rejection) -> Status {
     match rejection {
         Rejection::NoLeader => no_leader(),
-        Rejection::Overloaded => Status::resource_exhausted("etcdserver: too many requests"),
+        Rejection::Overloaded => too_many_requests(),
         Rejection::Stopped => stopped(),
         Rejection::InDoubt => Status::unavailable("etcdserver: corrupt cluster"),
         Rejection::NoSpace => no_space(),

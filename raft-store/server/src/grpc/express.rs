@@ -16,11 +16,10 @@ use tonic::{Code, Status, metadata::MetadataMap};
 
 use super::{
     Front, MAX_MESSAGE_BYTES, error,
-    http::{Calls, MethodCalls},
+    http::{Calls, Handling, MethodCalls},
     identity::{CertificateName, Credentials},
     reply::Reply,
 };
-use crate::runtime::clock::Instant;
 
 /// A message's frame: whether it is compressed, and its length.
 const PREFIX: usize = 5;
@@ -70,8 +69,7 @@ impl Express {
         B::Error: std::fmt::Display,
     {
         let (counter, front) = (self.counter(call), &self.front);
-        counter.started();
-        let began = Instant::now();
+        let handling = Handling::begin(&**counter);
         let (Parts { headers, .. }, body) = request.into_parts();
         let who = Credentials::new(MetadataMap::from_headers(headers), certificate.clone());
         let answered = match call {
@@ -80,7 +78,7 @@ impl Express {
             Call::Txn => unary(body, counter, |txn| front.answer_txn(&who, txn)).await,
         };
         let code = answered.as_ref().err().map_or(Code::Ok, Status::code);
-        counter.handled(code, began.elapsed());
+        handling.end(code);
         answered.map_or_else(Status::into_http, whole)
     }
 }

@@ -27,7 +27,7 @@ use tonic::service::AxumBody;
 use super::{Front, error, maintenance::API_VERSION};
 use health::Probe;
 
-pub(super) use calls::{Calls, Counted, MethodCalls};
+pub(super) use calls::{Calls, Counted, Handling, MethodCalls};
 pub(super) use messages::Messages;
 
 /// An answer: its status, the type of its body, and the body.

@@ -16,7 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{
-    StreamExt as _,
+    FutureExt as _, StreamExt as _,
     future::{Either, select},
     stream::FuturesUnordered,
 };
@@ -28,10 +28,13 @@ use http::{Request, Response};
 use http_body::{Body, Frame};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{sleep, timeout},
+    time::sleep,
 };
 
-use super::reply::{Reply, all_is_well};
+use super::{
+    pulse::{Pulse, Pulsing},
+    reply::{Reply, all_is_well},
+};
 
 /// Requests under way at once on one connection.
 const MAX_STREAMS: u32 = 1 << 16;
@@ -40,10 +43,14 @@ const STREAM_WINDOW_BYTES: u32 = 2 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// The longest head of a request.
 const MAX_HEAD_BYTES: u32 = 16 << 10;
-/// After so long a client is asked whether it is still there, again and again.
+/// Calls that may be given up by their client before they were looked at: all those of one burst.
+const MAX_GIVEN_UP: usize = 1 << 16;
+/// A client that has said nothing for so long is asked whether it is still there.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// How long it may take to answer that.
+/// How long it may say nothing then, and take nothing of what is sent to it.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// At most so many bytes are sent for the question.
+const PING_BYTES: u64 = 64;
 
 /// Serves a connection until its client ends it, or `stop` completes and what is under way then is answered.
 pub(super) async fn serve<A, F, B>(
@@ -56,9 +63,10 @@ where
     F: Future<Output = Response<Reply<B>>> + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut connection = builder().handshake(stream).await?;
-    let pings = connection.ping_pong();
-    let alarm = pin!(alarm(stop, silence(pings)));
+    let pulse = Pulse::default();
+    let mut connection = builder().handshake(Pulsing::new(stream, pulse.clone())).await?;
+    let pings = connection.ping_pong().expect("a connection has pings, and nobody has taken them");
+    let alarm = pin!(alarm(stop, silence(pings, pulse)));
     let mut talk = Talk { connection, under_way: FuturesUnordered::from_iter([Either::Left(alarm)]) };
     let begin = |request: Request<RecvStream>, respond| {
         Either::Right(call(answer(request.map(Received::new)), respond))
@@ -70,6 +78,7 @@ fn builder() -> Builder {
     let mut builder = Builder::new();
     builder
         .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_GIVEN_UP)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_header_list_size(MAX_HEAD_BYTES);
@@ -142,16 +151,24 @@ async fn alarm(stop: impl Future<Output = ()>, silence: impl Future<Output = ()>
     }
 }
 
-/// Completes when a client does not answer any more.
-async fn silence(pings: Option<PingPong>) {
-    let mut pings = pings.expect("a connection has pings, and nobody has taken them");
+/// Completes when there is no life on the other side any more. Whoever only takes what is sent lives: behind what waits
+/// for a slow client, the question whether it is there waits, too.
+async fn silence(mut pings: PingPong, pulse: Pulse) {
     loop {
+        let received = pulse.received();
         sleep(KEEPALIVE_INTERVAL).await;
-        match timeout(KEEPALIVE_TIMEOUT, pings.ping(Ping::opaque())).await {
-            Ok(Ok(_)) => {}
-            // The connection ends by itself.
-            Ok(Err(_)) => std::future::pending().await,
-            Err(_) => return,
+        if pulse.received() != received {
+            continue;
+        }
+        // An answer that came is taken; where one is missing still, there is a question under way.
+        let _ = poll_fn(|cx| pings.poll_pong(cx)).now_or_never();
+        let _ = pings.send_ping(Ping::opaque());
+        while pulse.received() == received {
+            let sent = pulse.sent();
+            sleep(KEEPALIVE_TIMEOUT).await;
+            if pulse.received() == received && pulse.sent() - sent <= PING_BYTES {
+                return;
+            }
         }
     }
 }

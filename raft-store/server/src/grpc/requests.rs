@@ -7,11 +7,17 @@
 //! call, a tenth of a put's processor time).
 
 use std::{
-    convert::Infallible, error::Error, fmt::Display, future::Future, pin::Pin, sync::Arc, time::Duration,
+    convert::Infallible,
+    error::Error,
+    fmt::Display,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -34,6 +40,8 @@ use crate::store::Store;
 
 /// How long a client may take until it says something, or has said the head of a request over HTTP/1.1.
 const FIRST_WORDS: Duration = Duration::from_secs(30);
+/// What the types of calls begin with.
+const GRPC: &[u8] = b"application/grpc";
 /// How long a client is ready to wait, if it says so.
 const PATIENCE: &str = "grpc-timeout";
 
@@ -86,7 +94,11 @@ async fn converse(
     site: &Site,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let is_http2 = timeout(FIRST_WORDS, connection.begins_as_http2()).await?;
+    let mut stop = pin!(stop);
+    let is_http2 = tokio::select! {
+        is_http2 = timeout(FIRST_WORDS, connection.begins_as_http2()) => is_http2?,
+        () = &mut stop => return Ok(()),
+    };
     let certificate = connection.certificate();
     if is_http2? {
         let answer = |request| site.answer(request, &certificate);
@@ -98,7 +110,7 @@ async fn converse(
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(FIRST_WORDS);
-    let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(connection), answer));
+    let mut serving = pin!(http.serve_connection(TokioIo::new(connection), answer));
     tokio::select! {
         ended = &mut serving => return Ok(ended?),
         () = stop => serving.as_mut().graceful_shutdown(),
@@ -133,6 +145,9 @@ impl Site {
         if self.store.is_learner() && !learner::serves(request.uri().path()) {
             return Box::pin(async { error::not_for_learners().into_http() });
         }
+        if is_method(request.uri().path()) && !is_call(&request) {
+            return Box::pin(async { refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE) });
+        }
         if let Some(express) = &self.express
             && let Some(call) = Call::of(&request)
         {
@@ -147,12 +162,31 @@ impl Site {
     }
 }
 
-/// How long a client is ready to wait: a number of up to eight digits, and its unit. As gRPC's servers do, what is no such
+/// Whether a path is that of a method, `/package.Service/Name`.
+fn is_method(path: &str) -> bool {
+    let service = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+    service.is_some_and(|(service, _)| service.contains('.'))
+}
+
+/// Whether a request is made as calls are. What a page in somebody's browser can send unasked is not.
+fn is_call<B>(request: &Request<B>) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    *request.method() == Method::POST && kind.is_some_and(|kind| kind.as_bytes().starts_with(GRPC))
+}
+
+fn refusal(status: StatusCode) -> Response<Answer> {
+    let mut refusal = Response::new(Reply::Nothing);
+    *refusal.status_mut() = status;
+    refusal
+}
+
+/// How long a client is ready to wait: a number of up to eight digits, and its unit. What is no such
 /// thing is not looked at.
 fn patience(headers: &HeaderMap) -> Option<Duration> {
     let said = headers.get(PATIENCE)?.to_str().ok()?;
     let (number, unit) = said.split_at_checked(said.len().checked_sub(1)?)?;
-    let number: u32 = number.parse().ok().filter(|number| *number < 100_000_000)?;
+    let is_number = number.len() <= 8 && number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u32 = number.parse().ok().filter(|_| is_number)?;
     let unit = match unit {
         "H" => Duration::from_secs(3600),
         "M" => Duration::from_secs(60),
@@ -185,7 +219,7 @@ mod tests {
             (Some(Duration::from_secs(120)), Some(Duration::from_millis(7)))
         );
         assert_eq!((said("8u"), said("9n")), (Some(Duration::from_micros(8)), Some(Duration::from_nanos(9))));
-        for no_patience in ["", "S", "5", "5s", "-5S", "100000000S", "5 S"] {
+        for no_patience in ["", "S", "5", "5s", "-5S", "100000000S", "5 S", "+5S"] {
             assert_eq!(said(no_patience), None, "{no_patience}");
         }
     }

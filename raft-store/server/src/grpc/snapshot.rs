@@ -20,6 +20,8 @@ use crate::{
     wall::now_ms,
 };
 
+/// So many are sent at once: each holds a thread for as long as its client likes.
+pub(super) const AT_ONCE: usize = 16;
 /// Bytes in one piece.
 const PIECE_BYTES: usize = 256 << 10;
 /// Pieces that may wait for the client to take them.
@@ -32,12 +34,14 @@ impl Front {
     pub(super) async fn save_snapshot(
         &self,
     ) -> Result<ReceiverStream<Result<SnapshotResponse, Status>>, Status> {
+        let export = self.exports.clone().try_acquire_owned().map_err(|_| error::too_many_requests())?;
         let view = self.store.view(Consistency::Local).await.map_err(error::read)?;
         let revision = view.header().revision;
         let head = Head { cluster: self.cluster, replica: self.replica, revision, taken_ms: now_ms() };
         let header = self.header(revision);
         let (pieces, taken) = mpsc::channel(PIECES);
         tokio::task::spawn_blocking(move || {
+            let _until_it_ends = export;
             if let Err(failed) = send(&view, head, header, &pieces) {
                 tracing::warn!(error = %failed, "a snapshot was not sent to its end");
                 // The client may be what has gone.

@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
+    ops::Deref,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -115,11 +116,31 @@ impl Calls {
     }
 }
 
-impl MethodCalls {
-    pub(in crate::grpc) fn started(&self) {
-        self.started.fetch_add(1, Ordering::Relaxed);
+/// A call that has begun. Where it ends without a code, its client has given it up.
+pub(in crate::grpc) struct Handling<C: Deref<Target = MethodCalls>> {
+    calls: C,
+    began: Instant,
+    code: Code,
+}
+
+impl<C: Deref<Target = MethodCalls>> Handling<C> {
+    pub(in crate::grpc) fn begin(calls: C) -> Self {
+        calls.started.fetch_add(1, Ordering::Relaxed);
+        Self { calls, began: Instant::now(), code: Code::Cancelled }
     }
 
+    pub(in crate::grpc) fn end(mut self, code: Code) {
+        self.code = code;
+    }
+}
+
+impl<C: Deref<Target = MethodCalls>> Drop for Handling<C> {
+    fn drop(&mut self) {
+        self.calls.handled(self.code, self.began.elapsed());
+    }
+}
+
+impl MethodCalls {
     pub(in crate::grpc) fn received(&self, messages: u64) {
         self.received.fetch_add(messages, Ordering::Relaxed);
     }
@@ -128,7 +149,7 @@ impl MethodCalls {
         self.sent.fetch_add(messages, Ordering::Relaxed);
     }
 
-    pub(in crate::grpc) fn handled(&self, code: Code, took: Duration) {
+    fn handled(&self, code: Code, took: Duration) {
         self.handled[code as usize].fetch_add(1, Ordering::Relaxed);
         if let Some(bucket) = BUCKETS.iter().position(|end| took.as_secs_f64() <= *end) {
             self.seconds[bucket].fetch_add(1, Ordering::Relaxed);
@@ -172,14 +193,13 @@ where
         let Some(method) = method else {
             return Box::pin(async move { Ok(answering.await?.map(|body| Messages::sent(body, None))) });
         };
-        method.started();
-        let began = Instant::now();
+        let handling = Handling::begin(method.clone());
         Box::pin(async move {
             let mut answer = answering.await?;
             reword(&path, answer.headers_mut());
             let code =
                 answer.headers().get("grpc-status").map_or(Code::Ok, |raw| Code::from_bytes(raw.as_bytes()));
-            method.handled(code, began.elapsed());
+            handling.end(code);
             Ok(answer.map(|body| Messages::sent(body, Some(method))))
         })
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, atomic::AtomicUsize};
 use h2::client::{self, SendRequest};
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
 use tokio::{
-    io::DuplexStream,
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
     sync::{Notify, oneshot},
 };
 
@@ -173,8 +173,10 @@ async fn a_client_that_answers_no_pings_is_given_up_and_one_that_does_is_not() {
         let (requests, connection) = client::handshake(there).await.unwrap();
         let mut connection = connection;
         // For three minutes it answers; then nobody looks at what comes.
-        let answering =
-            timeout(Duration::from_secs(180), std::future::poll_fn(|cx| Pin::new(&mut connection).poll(cx)));
+        let answering = tokio::time::timeout(
+            Duration::from_secs(180),
+            std::future::poll_fn(|cx| Pin::new(&mut connection).poll(cx)),
+        );
         assert!(answering.await.is_err(), "it is kept");
         (requests, connection)
     };
@@ -186,4 +188,60 @@ async fn a_client_that_answers_no_pings_is_given_up_and_one_that_does_is_not() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+#[tokio::test]
+async fn a_client_may_give_up_many_calls_at_once_and_keeps_its_connection() {
+    let answer = async |request: Request<Received>| {
+        if request.uri().path() == "/given-up" {
+            never().await;
+        }
+        whole(b"here")
+    };
+    let ended = with_client(answer, never(), async |mut requests| {
+        for _ in 0..500 {
+            let (_answer, mut stream) = requests.send_request(request("/given-up"), false).unwrap();
+            stream.send_reset(Reason::CANCEL);
+        }
+        let (answer, _) = requests.send_request(request("/"), true).unwrap();
+        assert_eq!(read(answer.await.unwrap()).await.0, b"here");
+    });
+    ended.await.unwrap();
+}
+
+/// What a client says that asks for `/`, takes whatever comes, and says nothing else.
+fn laconic() -> Vec<u8> {
+    let settings = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff];
+    let window = [0, 0, 4, 8, 0, 0, 0, 0, 0, 0x7f, 0xff, 0, 0];
+    // POST, /, http, and an authority, by their numbers in HPACK's table; the request ends with its head.
+    let head = [0, 0, 6, 1, 5, 0, 0, 0, 1, 0x83, 0x84, 0x86, 0x41, 1, b'a'];
+    [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings, &window, &head].concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_an_answer_slowly_is_kept_and_one_that_takes_nothing_is_not() {
+    const ROOM: usize = 4 << 10;
+    let answer = async |_| {
+        let part = || Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from_static(&[7; ROOM])));
+        Response::new(Reply::Long {
+            body: StreamBody::new(futures_util::stream::repeat_with(part)).boxed_unsync(),
+        })
+    };
+    let (here, mut there) = tokio::io::duplex(ROOM);
+    let serving = serve(here, |request| Box::pin(answer(request)), never());
+    let slow = async {
+        there.write_all(&laconic()).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        while begun.elapsed() < 6 * (KEEPALIVE_INTERVAL + KEEPALIVE_TIMEOUT) {
+            sleep(KEEPALIVE_TIMEOUT / 2).await;
+            assert!(there.read(&mut [0; ROOM / 2]).await.unwrap() > 0, "it lives");
+        }
+        // From here on it takes nothing.
+        begun.elapsed()
+    };
+    let begun = tokio::time::Instant::now();
+    let (served, lived) = tokio::join!(serving, slow);
+    served.unwrap();
+    let rest = begun.elapsed() - lived;
+    assert!(rest <= KEEPALIVE_INTERVAL + 2 * KEEPALIVE_TIMEOUT, "{rest:?}");
 }

@@ -63,6 +63,15 @@ fn whoever_may_ask_for_metrics_may_not_write_or_read() {
 }
 
 #[test]
+fn what_is_not_made_as_calls_are_is_none() {
+    with_member(async |served| {
+        let path = "/etcdserverpb.KV/DeleteRange";
+        assert_eq!(ask(served.address, "POST", path).await.unwrap().0, 415);
+        assert_eq!(ask(served.address, "GET", path).await.unwrap().0, 415);
+    });
+}
+
+#[test]
 fn a_call_is_given_up_when_its_clients_patience_ends() {
     with_member(async |served| {
         let lock = LockRequest { name: "a".into(), lease: 0 };
